@@ -1,0 +1,1 @@
+"""The method in plain PyTorch: no ComfyUI, no nodes, no training."""

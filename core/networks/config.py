@@ -1,0 +1,324 @@
+"""Configurations of the networks and the named presets.
+
+Every field carries its meaning below it; `ModelConfig` is what a checkpoint stores as JSON.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from ..errors import ConfigError
+
+
+def _require(holds: bool, expected: str, got: object, remedy: str) -> None:
+    if not holds:
+        raise ConfigError(expected, repr(got), remedy)
+
+
+def _require_positive(config: object, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        _require(
+            isinstance(value, int) and not isinstance(value, bool) and value > 0,
+            f"a positive whole number for {type(config).__name__}.{name}",
+            value,
+            f"Correct {name} in the configuration.",
+        )
+
+
+def _require_resolution(resolution: int) -> None:
+    known = isinstance(resolution, int) and resolution in (32, 64, 128, 256, 512, 1024)
+    _require(
+        known,
+        "a resolution of 32, 64, 128, 256, 512 or 1024 pixels",
+        resolution,
+        "StyleGAN2 grows in powers of two; choose the nearest one.",
+    )
+
+
+def num_layers(resolution: int) -> int:
+    """Return L, the number of style layers of a generator: 2 log2(R) - 2.
+
+    Source: Karras et al. 2020, arXiv:1912.04958; 14 at 256 pixels as in the paper, Appendix A.
+    """
+    return 2 * int(math.log2(resolution)) - 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """A StyleGAN2 generator of the config F family: mapping network and skip synthesis network."""
+
+    resolution: int = 256
+    """Side of the picture in pixels, a power of two from 32 to 1024."""
+    z_dim: int = 512
+    """Width of the random latent z."""
+    w_dim: int = 512
+    """D, width of one style code w."""
+    channel_base: int = 16384
+    """Feature maps at side r have min(channel_base / r, channel_max) channels."""
+    channel_max: int = 512
+    """Upper limit of the channels at any resolution."""
+    mapping_depth: int = 8
+    """Fully connected layers in the mapping network."""
+    mapping_lr_multiplier: float = 0.01
+    """Learning-rate multiplier of the mapping network's layers."""
+    num_classes: int = 0
+    """Class labels the generator is conditioned on; 0 for none."""
+
+    def __post_init__(self) -> None:
+        _require_resolution(self.resolution)
+        _require_positive(self, "z_dim", "w_dim", "channel_base", "channel_max", "mapping_depth")
+
+    @property
+    def num_layers(self) -> int:
+        """L, style layers; the last is that of the final to-RGB layer."""
+        return num_layers(self.resolution)
+
+    @property
+    def block_resolutions(self) -> tuple[int, ...]:
+        """Sides of the synthesis blocks, 4 first."""
+        return tuple(2**i for i in range(2, int(math.log2(self.resolution)) + 1))
+
+    def channels(self, side: int) -> int:
+        """Return the number of channels of the feature maps with the given side."""
+        return min(self.channel_base // side, self.channel_max)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorConfig:
+    """The residual StyleGAN2 discriminator."""
+
+    resolution: int = 256
+    """Side of the picture in pixels."""
+    channel_base: int = 16384
+    """As in the generator."""
+    channel_max: int = 512
+    """As in the generator."""
+    num_classes: int = 0
+    """Class labels (projection discriminator); 0 for none."""
+    stddev_group_size: int = 4
+    """Samples per minibatch-standard-deviation group."""
+    stddev_channels: int = 1
+    """Feature channels that the minibatch standard deviation adds."""
+    mapping_depth: int = 8
+    """Fully connected layers that map a label; unused without labels."""
+
+    def __post_init__(self) -> None:
+        _require_resolution(self.resolution)
+        _require_positive(self, "channel_base", "channel_max", "stddev_group_size")
+
+    def channels(self, side: int) -> int:
+        """Return the number of channels of the feature maps with the given side."""
+        return min(self.channel_base // side, self.channel_max)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """E: erased picture and mask to W+ codes."""
+
+    kind: Literal["psp", "small"] = "psp"
+    """`psp`: GradualStyleEncoder over IR-SE-50, as the paper; `small`: a light residual trunk."""
+    resolution: int = 256
+    """Side of the picture in pixels."""
+    w_dim: int = 512
+    """D, width of one style code."""
+    width: int = 64
+    """Channels of the first stage; later stages have 2x, 4x and 8x (limited by max_width)."""
+    max_width: int = 512
+    """Upper limit of the channels."""
+    depths: tuple[int, ...] = (3, 4, 14, 3)
+    """Residual units per stage; (3, 4, 14, 3) is IR-SE-50."""
+
+    def __post_init__(self) -> None:
+        _require_resolution(self.resolution)
+        _require_positive(self, "w_dim", "width", "max_width")
+        _require(
+            self.kind in ("psp", "small"),
+            "an encoder kind of 'psp' or 'small'",
+            self.kind,
+            "Choose one of the two.",
+        )
+        _require(
+            len(self.depths) == 4 and all(isinstance(d, int) and d > 0 for d in self.depths),
+            "four positive depths",
+            self.depths,
+            "Give the number of residual units of each of the four stages.",
+        )
+
+    @property
+    def num_layers(self) -> int:
+        """L, style layers."""
+        return num_layers(self.resolution)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixerConfig:
+    """Mi (Eq. 1): joins encoded and random codes."""
+
+    kind: Literal["gated", "fc", "none"] = "gated"
+    """`gated`: Eq. 1; `fc`: W_out = W_comb (model 3 of Table 3); `none`: W_out = W_enc (pSp)."""
+    num_layers: int = 14
+    """L, style layers."""
+    w_dim: int = 512
+    """D, width of one style code."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "num_layers", "w_dim")
+        _require(
+            self.kind in ("gated", "fc", "none"),
+            "a mixing kind of 'gated', 'fc' or 'none'",
+            self.kind,
+            "Choose one of the three.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkipEncoderConfig:
+    """S (Appendix A): stage-1 composite, erased picture and mask to maps for Eq. 7."""
+
+    resolution: int = 256
+    """Side of the picture in pixels; maps are made at R/2, R/4 and R/8."""
+    stem_width: int = 32
+    """Channels after the first convolution."""
+    widths: tuple[int, ...] = (48, 64, 96)
+    """Channels at R/2, R/4 and R/8."""
+    layers_per_block: int = 3
+    """Residual layers in each residual block."""
+
+    def __post_init__(self) -> None:
+        _require_resolution(self.resolution)
+        _require_positive(self, "stem_width", "layers_per_block")
+        _require(
+            len(self.widths) == 3 and all(isinstance(w, int) and w > 0 for w in self.widths),
+            "three positive widths",
+            self.widths,
+            "Give the channels at R/2, R/4 and R/8.",
+        )
+
+    @property
+    def sides(self) -> tuple[int, int, int]:
+        """Sides of the three maps, the largest first."""
+        return self.resolution // 2, self.resolution // 4, self.resolution // 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """All networks of the method; parts that a checkpoint does not hold are None."""
+
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    discriminator: DiscriminatorConfig | None = None
+    encoder: EncoderConfig | None = None
+    mixer: MixerConfig | None = None
+    skip_encoder: SkipEncoderConfig | None = None
+
+    def __post_init__(self) -> None:
+        for part in (self.discriminator, self.encoder, self.skip_encoder):
+            if part is not None:
+                _require(
+                    part.resolution == self.generator.resolution,
+                    f"{type(part).__name__}.resolution = {self.generator.resolution}, "
+                    "that of the generator",
+                    part.resolution,
+                    "Give all networks one resolution.",
+                )
+        for part in (self.encoder, self.mixer):
+            if part is not None:
+                wanted = (self.generator.num_layers, self.generator.w_dim)
+                _require(
+                    (part.num_layers, part.w_dim) == wanted,
+                    f"{type(part).__name__} with (style layers, w_dim) = {wanted}",
+                    (part.num_layers, part.w_dim),
+                    "Give encoder and mixer the generator's number of layers and w_dim.",
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON; absent parts are left out."""
+        return {name: part for name, part in dataclasses.asdict(self).items() if part is not None}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Build the configuration from plain data.
+
+        Raises:
+            ConfigError: a part or field is unknown, is missing or has a wrong value.
+        """
+        _require(
+            isinstance(data, dict) and "generator" in data,
+            "a model configuration with a generator",
+            sorted(data) if isinstance(data, dict) else data,
+            "Write the file again with this project's tools.",
+        )
+        _require(
+            set(data) <= set(_PARTS),
+            f"parts among {sorted(_PARTS)}",
+            sorted(data),
+            "Update diverse-inpainting if the file is newer than it.",
+        )
+        return cls(**{name: _from_dict(_PARTS[name], part) for name, part in data.items()})
+
+
+_PARTS: dict[str, type] = {
+    "generator": GeneratorConfig,
+    "discriminator": DiscriminatorConfig,
+    "encoder": EncoderConfig,
+    "mixer": MixerConfig,
+    "skip_encoder": SkipEncoderConfig,
+}
+
+
+def _from_dict(part: type, data: dict[str, Any]) -> Any:  # noqa: ANN401 - one of _PARTS
+    known = {f.name for f in dataclasses.fields(part)}
+    _require(
+        isinstance(data, dict) and set(data) <= known,
+        f"{part.__name__} fields among {sorted(known)}",
+        sorted(data) if isinstance(data, dict) else data,
+        "Correct the name, or update diverse-inpainting if the file is newer than it.",
+    )
+    return part(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+
+
+def _preset(
+    generator: GeneratorConfig, encoder: EncoderConfig, skip_encoder: SkipEncoderConfig
+) -> ModelConfig:
+    return ModelConfig(
+        generator=generator,
+        discriminator=DiscriminatorConfig(
+            resolution=generator.resolution,
+            channel_base=generator.channel_base,
+            channel_max=generator.channel_max,
+        ),
+        encoder=encoder,
+        mixer=MixerConfig(num_layers=generator.num_layers, w_dim=generator.w_dim),
+        skip_encoder=skip_encoder,
+    )
+
+
+def _demo(resolution: int, channel_base: int) -> ModelConfig:
+    """A third of the paper's skip-encoder width, so that the bundled file stays under 26 MB."""
+    return _preset(
+        GeneratorConfig(
+            resolution=resolution,
+            z_dim=256,
+            w_dim=256,
+            channel_base=channel_base,
+            channel_max=256,
+        ),
+        EncoderConfig(
+            kind="small",
+            resolution=resolution,
+            w_dim=256,
+            width=32,
+            max_width=128,
+            depths=(1, 2, 2, 1),
+        ),
+        SkipEncoderConfig(resolution=resolution, stem_width=16, widths=(16, 24, 32)),
+    )
+
+
+PRESETS: dict[str, ModelConfig] = {
+    "paper256": _preset(GeneratorConfig(), EncoderConfig(), SkipEncoderConfig()),
+    "demo128": _demo(128, 8192),
+    "demo64": _demo(64, 2048),
+}
+"""Named configurations: the paper's FFHQ-256 setting and the two demo sizes."""

@@ -1,0 +1,82 @@
+"""What all tests share: the pack under its import name, device and dtype, markers, a generator."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _load(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _provide_pack() -> None:
+    """Import this checkout as `diverse_inpainting`, whether or not it is installed.
+
+    Raises:
+        pytest.UsageError: another copy is installed, and would be tested instead.
+    """
+    spec = importlib.util.find_spec("diverse_inpainting")
+    if spec is None:
+        _load("diverse_inpainting", ROOT / "__init__.py")
+    elif Path(spec.origin).resolve() != ROOT / "__init__.py":
+        raise pytest.UsageError(
+            f"diverse_inpainting is {spec.origin}, not this checkout; pip install -e . here"
+        )
+
+
+_provide_pack()
+_load("tolerances", ROOT / "tests" / "tolerances.py")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cpu", help="device of the tests that take `device`")
+    parser.addoption("--dtype", default="float32", help="dtype of the tests that take `dtype`")
+    parser.addoption("--run-slow", action="store_true", help="run the tests marked slow, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what this machine or this call has no means for."""
+    absent = {}
+    if not torch.cuda.is_available():
+        absent["cuda"] = "no CUDA device"
+    if not config.getoption("--run-slow"):
+        absent["slow"] = "slow; give --run-slow"
+    if not os.environ.get("COMFYUI_DIR"):
+        absent["comfyui"] = "COMFYUI_DIR is not set"
+    for item in items:
+        for marker, reason in absent.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest) -> torch.device:
+    return torch.device(request.config.getoption("--device"))
+
+
+@pytest.fixture
+def dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    return getattr(torch, request.config.getoption("--dtype"))
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    """A CPU generator with the same seed in every test."""
+    return torch.Generator("cpu").manual_seed(20231002)
+
+
+@pytest.fixture
+def root() -> Path:
+    """The checkout."""
+    return ROOT

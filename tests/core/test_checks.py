@@ -1,0 +1,86 @@
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from diverse_inpainting.core.checks import check_choice, check_finite, check_int, check_range
+from diverse_inpainting.core.errors import InputError
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.uint8, torch.bool])
+def test_finite_tensors_pass(dtype):
+    check_finite(torch.ones(2, 3).to(dtype), "image")
+    check_finite(torch.ones(0, 3).to(dtype), "image")
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_check_finite_counts_what_is_not(bad):
+    image = torch.zeros(2, 3)
+    image[0, 1] = image[1, 2] = bad
+    with pytest.raises(InputError, match=r"image with finite.*got 2 of 6"):
+        check_finite(image, "image")
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.5, np.float32(0.25), np.int64(1)])
+def test_numbers_within_the_range_pass(value):
+    check_range(value, "psi", 0, 1)
+
+
+@pytest.mark.parametrize("value", [-0.001, 1.001, math.nan, math.inf, "0.5", None, True, 1j])
+def test_check_range_refuses(value):
+    with pytest.raises(InputError, match="psi to be a number from 0 to 1"):
+        check_range(value, "psi", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "value", "text"),
+    [
+        (0, math.inf, -1, "of at least 0"),
+        (-math.inf, 2, 3, "of at most 2"),
+        (-math.inf, math.inf, math.nan, "of any size"),
+    ],
+)
+def test_open_ranges_are_worded_so(low, high, value, text):
+    with pytest.raises(InputError, match=text):
+        check_range(value, "strength", low, high)
+
+
+@pytest.mark.parametrize("value", [0, 2**64 - 1, np.uint64(5)])
+def test_whole_numbers_pass(value):
+    check_int(value, "seed", 0, 2**64 - 1)
+
+
+@pytest.mark.parametrize("value", [-1, 2**64, 1.0, True, "3", None])
+def test_check_int_refuses(value):
+    with pytest.raises(InputError, match="seed to be a whole number from 0 to"):
+        check_int(value, "seed", 0, 2**64 - 1)
+
+
+def test_choices_pass_and_the_nearest_is_proposed():
+    choices = ("picture", "hole")
+    check_choice("hole", "crop_mode", choices)
+    with pytest.raises(InputError, match=r"one of 'picture', 'hole'; got 'pictur'.*mean 'picture'"):
+        check_choice("pictur", "crop_mode", choices)
+    with pytest.raises(InputError, match="Choose another crop_mode"):
+        check_choice("zzz", "crop_mode", choices)
+
+
+@pytest.mark.parametrize("value", [None, 3, ["hole"]])
+def test_check_choice_refuses_what_is_no_text(value):
+    with pytest.raises(InputError):
+        check_choice(value, "crop_mode", ("picture", "hole"))
+
+
+def test_checks_do_not_import_torch(root):
+    code = (
+        "import importlib.util as u, sys\n"
+        f"spec = u.spec_from_file_location('pack', {str(root / '__init__.py')!r})\n"
+        "sys.modules['pack'] = pack = u.module_from_spec(spec)\n"
+        "spec.loader.exec_module(pack)\n"
+        "import pack.core.checks\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
