@@ -1,0 +1,169 @@
+"""Style codes, and the random latents of numbered variants.
+
+Legend: B pictures, V variants, L style layers, D width of one code (w_dim).
+"""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from .checks import check_int
+from .errors import GeneratorMismatchError, InputError
+
+MAX_SEED = 2**64 - 1
+"""Largest seed; the range is that of ComfyUI's seed widgets."""
+
+_VARIANT_DOMAIN = b"diverse-inpainting/variant/1\0"
+
+
+@dataclass(frozen=True, eq=False)
+class WPlus:
+    """Style codes of one generator: V variants for each of B pictures.
+
+    Raises:
+        InputError: the codes are not [B, V, L, D] floating point, or an axis is empty.
+    """
+
+    codes: Tensor
+    """[B, V, L, D] floating point, any device."""
+    generator_id: str
+    """Id of the generator the codes belong to; they mean nothing to another."""
+
+    def __post_init__(self) -> None:
+        is_tensor = isinstance(self.codes, Tensor)
+        shape = tuple(self.codes.shape) if is_tensor else type(self.codes).__name__
+        if not is_tensor or self.codes.ndim != 4 or self.codes.numel() == 0:
+            raise InputError(
+                "codes of shape [pictures, variants, style layers, w_dim]",
+                f"{shape}",
+                "Take the codes from a node or method that makes them.",
+            )
+        if not self.codes.is_floating_point():
+            raise InputError(
+                "floating-point codes", f"{self.codes.dtype}", "Convert them with .to(float32)."
+            )
+        if not isinstance(self.generator_id, str) or not self.generator_id:
+            raise InputError(
+                "the id of the generator the codes belong to",
+                repr(self.generator_id),
+                "Take it from the model (generator_id).",
+            )
+
+    @property
+    def batch(self) -> int:
+        """B, pictures."""
+        return self.codes.shape[0]
+
+    @property
+    def num_variants(self) -> int:
+        """V, variants of each picture."""
+        return self.codes.shape[1]
+
+    @property
+    def num_layers(self) -> int:
+        """L, style layers."""
+        return self.codes.shape[2]
+
+    @property
+    def w_dim(self) -> int:
+        """D, width of one code."""
+        return self.codes.shape[3]
+
+    def flat(self) -> Tensor:
+        """Return the codes as [B*V, L, D], image-major: row b*V + v."""
+        return self.codes.flatten(0, 1)
+
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> Self:
+        """Return the same codes on another device or in another floating-point type."""
+        return dataclasses.replace(self, codes=self.codes.to(device=device, dtype=dtype))
+
+    def pick(self, index: int) -> Self:
+        """Return one variant of every picture, as [B, 1, L, D].
+
+        Raises:
+            InputError: index lies outside [0, V-1].
+        """
+        check_int(index, "variant index", 0, self.num_variants - 1)
+        return dataclasses.replace(self, codes=self.codes[:, index : index + 1])
+
+    def check_generator(self, generator_id: str) -> None:
+        """Pass codes that belong to the generator with the given id.
+
+        Raises:
+            GeneratorMismatchError: they belong to another one.
+        """
+        check_same_generator(self.generator_id, generator_id, "codes")
+
+
+def check_same_generator(own_id: str, wanted_id: str, name: str) -> None:
+    """Pass when the two generator ids are equal.
+
+    Args:
+        own_id: id that `name` carries.
+        wanted_id: id of the generator it is to be used with.
+        name: plural noun for the message ("codes").
+
+    Raises:
+        GeneratorMismatchError: the ids differ.
+    """
+    if own_id != wanted_id:
+        raise GeneratorMismatchError(
+            f"{name} of the generator {wanted_id[:12]}",
+            f"{name} of the generator {own_id[:12]}",
+            f"Make the {name} with the same model that uses them.",
+        )
+
+
+def variant_seed(seed: int, k: int) -> int:
+    """Return the 63-bit seed of variant k, a hash of (seed, k).
+
+    Neighbouring seeds share no variant, as they would if the sum seed + k were used.
+
+    Args:
+        seed: whole number in [0, 2**64 - 1].
+        k: index of the variant, from 0.
+
+    Raises:
+        InputError: a number is outside its range.
+    """
+    check_int(seed, "seed", 0, MAX_SEED)
+    check_int(k, "variant index", 0, MAX_SEED)
+    message = _VARIANT_DOMAIN + int(seed).to_bytes(8, "little") + int(k).to_bytes(8, "little")
+    return int.from_bytes(hashlib.sha256(message).digest()[:8], "little") >> 1
+
+
+def sample_z(seed: int, num_variants: int, z_dim: int) -> Tensor:
+    """Return standard normal latents; row k depends on (seed, k) alone.
+
+    Args:
+        seed: whole number in [0, 2**64 - 1].
+        num_variants: V, at least 1.
+        z_dim: width of a latent, at least 1.
+
+    Returns:
+        [V, z_dim] float32 on the CPU, so that every device completes with the same latents.
+
+    Raises:
+        InputError: a number is outside its range.
+    """
+    check_int(num_variants, "num_variants", 1, float("inf"))
+    check_int(z_dim, "z_dim", 1, float("inf"))
+    return torch.stack([_normal(variant_seed(seed, k), z_dim) for k in range(num_variants)])
+
+
+def _normal(seed: int, z_dim: int) -> Tensor:
+    """Return z_dim normal numbers that depend on all 63 bits of the seed.
+
+    torch's CPU generator drops all but 32 bits of a seed, so that two of a hundred thousand
+    variants would probably be equal; the sum of two streams uses both halves and is normal too.
+    """
+    generator = torch.Generator("cpu")
+    halves = (seed & 0xFFFFFFFF, seed >> 32)
+    first, second = (torch.randn(z_dim, generator=generator.manual_seed(s)) for s in halves)
+    return (first + second) * 0.5**0.5
