@@ -37,6 +37,7 @@ def _provide_pack() -> None:
 
 _provide_pack()
 _load("tolerances", ROOT / "tests" / "tolerances.py")
+_load("layering", ROOT / "tests" / "layering.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
