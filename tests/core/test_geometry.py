@@ -1,0 +1,315 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diverse_inpainting.core.errors import InputError
+from diverse_inpainting.core.geometry import (
+    CROP_MODES,
+    SquareCrop,
+    erase,
+    extract,
+    fit_crop,
+    paste_back,
+)
+from diverse_inpainting.core.image import image_to_bchw
+from tolerances import assert_close
+
+few = settings(max_examples=40, deadline=None, derandomize=True)
+
+
+def random_picture(batch, height, width, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(batch, 3, height, width, generator=generator)
+
+
+def hole_box(height, width, rows, columns):
+    mask = torch.zeros(1, height, width)
+    mask[:, slice(*rows), slice(*columns)] = 1.0
+    return mask
+
+
+def whole(height, width):
+    return fit_crop(torch.ones(1, height, width), "picture", 0.0)
+
+
+@st.composite
+def pictures_with_holes(draw):
+    """A size, a box inside it and a crop of either mode."""
+    height, width = draw(st.integers(1, 90)), draw(st.integers(1, 90))
+    top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+    bottom, right = draw(st.integers(top + 1, height)), draw(st.integers(left + 1, width))
+    mode, margin = draw(st.sampled_from(CROP_MODES)), draw(st.floats(0.0, 2.0))
+    hole = hole_box(height, width, (top, bottom), (left, right))
+    return hole, fit_crop(hole, mode, margin)
+
+
+@st.composite
+def any_crops(draw):
+    """A size and any square that meets the picture."""
+    height, width, side = (
+        draw(st.integers(1, 40)),
+        draw(st.integers(1, 40)),
+        draw(st.integers(1, 60)),
+    )
+    top = draw(st.integers(1 - side, height - 1))
+    return SquareCrop(top, draw(st.integers(1 - side, width - 1)), side, height, width)
+
+
+@few
+@given(any_crops(), st.integers(1, 24), st.integers(1, 3))
+def test_paste_back_leaves_what_is_outside_the_crop_alone(crop, resolution, num_variants):
+    image = random_picture(1, crop.height, crop.width)
+    completed = random_picture(num_variants, resolution, resolution, seed=1) + 2.0
+    result = paste_back(image, completed, (crop,))
+    inside = torch.zeros(crop.height, crop.width, dtype=torch.bool)
+    inside[crop.picture_area] = True
+    assert result.shape == (num_variants, 3, crop.height, crop.width)
+    assert torch.equal(result[..., ~inside], image.expand_as(result)[..., ~inside])
+    assert bool((result[..., inside] >= 2.0).all())
+    assert bool((result[..., inside] <= 3.0).all())
+
+
+@few
+@given(any_crops())
+def test_extract_and_paste_back_undo_each_other_without_resizing(crop):
+    image = random_picture(1, crop.height, crop.width)
+    erased, valid = extract(image, torch.ones_like(image[:, :1]), (crop,), crop.side)
+    assert torch.equal(paste_back(torch.zeros_like(image), erased, (crop,)), cut(image, crop))
+    expected = torch.zeros(1, 1, crop.side, crop.side)
+    expected[(0, 0, *crop.square_area)] = 1.0
+    assert torch.equal(valid, expected)
+
+
+def cut(image, crop):
+    result = torch.zeros_like(image)
+    result[(..., *crop.picture_area)] = image[(..., *crop.picture_area)]
+    return result
+
+
+@few
+@given(pictures_with_holes(), st.integers(1, 32), st.integers(0, 99))
+def test_erased_pixels_never_bleed(hole_and_crop, resolution, seed):
+    hole, crop = hole_and_crop
+    valid = 1.0 - hole[None]
+    image = random_picture(1, *hole.shape[1:])
+    other = torch.where(valid > 0, image, random_picture(1, *hole.shape[1:], seed + 1) * 1e6 - 5e5)
+    first, second = (extract(one, valid, (crop,), resolution) for one in (image, other))
+    assert first[0].numpy().tobytes() == second[0].numpy().tobytes()
+    assert torch.equal(first[1], second[1])
+
+
+@few
+@given(pictures_with_holes())
+def test_the_crop_holds_the_hole_and_stays_inside_where_it_fits(hole_and_crop):
+    hole, crop = hole_and_crop
+    outside = hole.clone()
+    outside[(0, *crop.picture_area)] = 0.0
+    assert outside.max() == 0.0
+    assert crop.side <= max(crop.height, crop.width)
+    for start, length in ((crop.top, crop.height), (crop.left, crop.width)):
+        if crop.side <= length:
+            assert 0 <= start <= length - crop.side
+        else:
+            assert start <= 0
+            assert start + crop.side >= length
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((7, 7), (0, 0, 7)),
+        ((4, 10), (-3, 0, 10)),
+        ((10, 4), (0, -3, 10)),
+        ((1, 1), (0, 0, 1)),
+        ((3, 8), (-3, 0, 8)),
+    ],
+)
+def test_picture_mode_centres_the_smallest_square(size, expected):
+    crop = whole(*size)
+    assert (crop.top, crop.left, crop.side) == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "margin", "expected"),
+    [
+        ((300, 400), (500, 580), 0.25, (275, 465, 150)),  # 100 px and a quarter on either side
+        ((300, 400), (500, 580), 0.0, (300, 490, 100)),
+        ((0, 100), (900, 1000), 0.5, (0, 800, 200)),  # moved inside at a corner
+        ((300, 310), (500, 510), 0.0, (273, 473, 64)),  # never under 64 px
+        ((10, 590), (100, 200), 0.25, (-135, 0, 870)),  # higher than the picture: centred over it
+        ((0, 600), (0, 1000), 1.0, (-200, 0, 1000)),  # never larger than the whole
+    ],
+)
+def test_hole_mode_follows_the_hole(rows, columns, margin, expected):
+    crop = fit_crop(hole_box(600, 1000, rows, columns), "hole", margin)
+    assert (crop.top, crop.left, crop.side) == expected
+
+
+def test_hole_mode_holds_the_faint_rim_of_a_soft_mask():
+    mask = torch.zeros(1, 200, 200)
+    mask[:, 50:150, 50:150] = 0.01
+    mask[:, 90:110, 90:110] = 1.0
+    assert fit_crop(mask, "hole", 0.0).side == 100
+
+
+def test_a_square_picture_of_side_r_is_taken_and_returned_bit_for_bit():
+    image, completed = random_picture(2, 16, 16), random_picture(2, 16, 16, seed=1)
+    valid = (random_picture(2, 16, 16, seed=2)[:, :1] > 0.5).float()
+    crops = (whole(16, 16),) * 2
+    erased, small_valid = extract(image, valid, crops, 16)
+    assert torch.equal(erased, image * valid)
+    assert torch.equal(small_valid, valid)
+    assert torch.equal(paste_back(image, completed, crops), completed)
+
+
+def oracle(image, valid, resolution):
+    """Resize with a triangle filter as wide as a pixel of the result, in float64, per pixel."""
+    side = image.shape[-1]
+    scale = side / resolution
+    width = max(scale, 1.0)
+    rows = np.zeros((resolution, side))
+    for i in range(resolution):
+        centre = (i + 0.5) * scale
+        for j in range(side):
+            rows[i, j] = max(0.0, 1.0 - abs(j + 0.5 - centre) / width)
+        rows[i] /= rows[i].sum()
+    weight = rows @ valid @ rows.T
+    known = weight > 0.5
+    mean = rows @ (image * valid) @ rows.T / np.where(known, weight, 1.0)
+    return np.where(known, mean, 0.0), known
+
+
+@pytest.mark.parametrize(("side", "resolution"), [(37, 16), (48, 8), (11, 16), (1, 4), (9, 1)])
+def test_extract_is_the_mean_of_the_valid_pixels_only(side, resolution):
+    image = random_picture(1, side, side)
+    valid = torch.ones(1, 1, side, side)
+    valid[..., side // 3 : side // 2 + 1, side // 4 :] = 0.0 if side > 1 else 1.0
+    erased, small_valid = extract(image, valid, (whole(side, side),), resolution)
+    for channel in range(3):
+        mean, known = oracle(
+            image[0, channel].double().numpy(), valid[0, 0].double().numpy(), resolution
+        )
+        assert np.array_equal(small_valid[0, 0].numpy() > 0, known)
+        assert_close(erased[0, channel], torch.from_numpy(mean))
+
+
+def test_a_constant_picture_stays_constant_up_to_the_hole_and_the_border():
+    image = torch.full((1, 3, 30, 50), 0.7)
+    valid = torch.ones(1, 1, 30, 50)
+    valid[..., 10:20, 15:40] = 0.0
+    erased, small_valid = extract(image, valid, (whole(30, 50),), 20)
+    assert 0 < small_valid.mean() < 0.6
+    assert_close(erased, 0.7 * small_valid.expand_as(erased))
+
+
+def test_the_erased_share_survives_resizing():
+    valid = torch.ones(1, 1, 96, 96)
+    valid[..., 13:57, 21:80] = 0.0
+    _, small_valid = extract(random_picture(1, 96, 96), valid, (whole(96, 96),), 32)
+    assert small_valid.mean().item() == pytest.approx(valid.mean().item(), abs=0.02)
+
+
+def test_an_all_erased_picture_gives_zeros():
+    image = torch.full((1, 3, 10, 12), math.nan)
+    for resolution in (4, 12, 30):
+        erased, valid = extract(image, torch.zeros(1, 1, 10, 12), (whole(10, 12),), resolution)
+        assert erased.abs().max() == 0.0
+        assert valid.max() == 0.0
+
+
+def test_each_picture_of_a_batch_has_its_own_crop():
+    image = random_picture(2, 80, 100)
+    holes = torch.stack(
+        [hole_box(80, 100, (0, 20), (0, 20)), hole_box(80, 100, (60, 80), (80, 100))]
+    )
+    crops = tuple(fit_crop(hole, "hole", 0.0) for hole in holes)
+    assert crops == (SquareCrop(0, 0, 64, 80, 100), SquareCrop(16, 36, 64, 80, 100))
+    together, _ = extract(image, 1 - holes, crops, 16)
+    for index in range(2):
+        one = slice(index, index + 1)
+        alone, _ = extract(image[one], 1 - holes[one], crops[one], 16)
+        assert torch.equal(together[one], alone)
+
+
+def test_variants_are_image_major():
+    image = random_picture(2, 8, 8)
+    completed = random_picture(6, 4, 4, seed=3)
+    crops = (whole(8, 8), SquareCrop(2, 2, 4, 8, 8))
+    result = paste_back(image, completed, crops)
+    assert torch.equal(result[3:, :, 2:6, 2:6], completed[3:])
+    assert torch.equal(result[4, :, :2], image[1, :, :2])
+    assert not torch.equal(result[0], result[1])
+
+
+def test_pasting_shifts_nothing():
+    # A ramp is what linear filters keep, half a pixel's shift would change it by 0.5 / 64.
+    ramp = (torch.arange(16) + 0.5).div(16).expand(1, 3, 16, 16)
+    result = paste_back(torch.zeros(1, 3, 64, 64), ramp, (whole(64, 64),))
+    expected = (torch.arange(64) + 0.5).div(64)
+    assert (result[0, 0, 30, 12:52] - expected[12:52]).abs().max() < 1e-4
+
+
+def test_paste_back_changes_no_argument():
+    image = random_picture(1, 6, 6)
+    before = image.clone()
+    paste_back(image, torch.zeros(1, 3, 3, 3), (whole(6, 6),))
+    assert torch.equal(image, before)
+
+
+def test_erase_prepares_any_public_layout():
+    image = random_picture(2, 20, 30).movedim(1, -1)
+    mask = torch.zeros(20, 30)
+    mask[5:12, 8:20] = 0.6
+    erased = erase(image, mask, 30)
+    assert torch.equal(erased.original.movedim(1, -1), image)
+    assert torch.equal(erased.hole_mask, mask.expand(2, 1, 20, 30))
+    assert erased.erased.shape == (2, 3, 30, 30)
+    area = (..., *erased.crops[0].square_area)
+    assert torch.equal(erased.valid[area], (mask < 0.5).float().expand(2, 1, 20, 30))
+    assert torch.equal(erased.erased[area], image_to_bchw(image) * (mask < 0.5))
+    assert erased.erased[:, :, :5].abs().max() == 0.0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (200, 3)])
+def test_extreme_sizes(size):
+    erased = erase(torch.rand(1, *size, 3), torch.ones(1, *size), 8, crop_mode="hole")
+    assert erased.valid.max() == 0.0
+    result = paste_back(erased.original, torch.full((1, 3, 8, 8), 0.25), erased.crops)
+    assert result.shape == (1, 3, *size)
+    assert_close(result, torch.full_like(result, 0.25))
+
+
+@pytest.mark.parametrize(
+    ("mode", "margin", "mask", "message"),
+    [
+        ("hloe", 0.25, torch.ones(1, 8, 8), "Did you mean 'hole'"),
+        ("hole", -0.1, torch.ones(1, 8, 8), "margin"),
+        ("hole", math.nan, torch.ones(1, 8, 8), "margin"),
+        ("hole", 0.25, torch.zeros(1, 8, 8), "mask of zeros"),
+    ],
+)
+def test_fit_crop_refuses_what_it_cannot_use(mode, margin, mask, message):
+    with pytest.raises(InputError, match=message):
+        fit_crop(mask, mode, margin)
+
+
+@pytest.mark.parametrize("place", [(8, 0, 4), (0, -4, 4), (0, 0, 0)])
+def test_a_crop_meets_its_picture(place):
+    with pytest.raises(InputError, match="crop's"):
+        SquareCrop(*place, height=8, width=8)
+
+
+def test_shapes_that_disagree_are_refused():
+    image, crops = torch.zeros(2, 3, 8, 8), (whole(8, 8),) * 2
+    with pytest.raises(InputError, match="one crop of the same size"):
+        extract(image, torch.ones(1, 1, 8, 8), crops, 4)
+    with pytest.raises(InputError, match="one crop of the same size"):
+        extract(image, torch.ones(2, 1, 8, 8), (whole(8, 9),) * 2, 4)
+    with pytest.raises(InputError, match="the same number of times"):
+        paste_back(image, torch.zeros(3, 3, 4, 4), crops)
+    with pytest.raises(InputError, match="the same number of times"):
+        paste_back(image, torch.zeros(2, 1, 4, 4), crops)

@@ -1,0 +1,202 @@
+import pytest
+import torch
+
+from diverse_inpainting.core.errors import InputError
+from diverse_inpainting.core.image import (
+    hole_mask_to_b1hw,
+    image_to_bchw,
+    image_to_bhwc,
+    image_to_unit_bchw,
+    valid_mask,
+)
+from tolerances import assert_close
+
+HEIGHT, WIDTH = 6, 5
+
+
+def picture(generator, *shape):
+    return torch.rand(shape or (2, HEIGHT, WIDTH, 3), generator=generator)
+
+
+def square_hole(*shape, dtype=torch.float32):
+    mask = torch.zeros(shape, dtype=dtype)
+    mask[..., 1:3, 1:3] = 1
+    return mask
+
+
+def test_layout_and_range(generator):
+    image = picture(generator)
+    bchw = image_to_bchw(image)
+    assert bchw.shape == (2, 3, HEIGHT, WIDTH)
+    assert bchw.dtype == torch.float32
+    assert_close(bchw[1, 2, 3, 4], image[1, 3, 4, 2].double() * 2 - 1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "bhwc_shape"),
+    [
+        ((4, 5), (1, 4, 5, 1)),
+        ((1, 1), (1, 1, 1, 1)),
+        ((4, 5, 1), (1, 4, 5, 1)),
+        ((4, 5, 3), (1, 4, 5, 3)),
+        ((4, 5, 4), (1, 4, 5, 4)),
+        ((2, 4, 5, 1), (2, 4, 5, 1)),
+        ((2, 4, 5, 4), (2, 4, 5, 4)),
+    ],
+)
+def test_every_picture_layout_becomes_bchw(generator, shape, bhwc_shape):
+    image = picture(generator, *shape)
+    bchw = image.reshape(bhwc_shape).permute(0, 3, 1, 2)
+    expected = bchw.repeat(1, 3, 1, 1) if bchw.shape[1] == 1 else bchw[:, :3]
+    assert torch.equal(image_to_unit_bchw(image), expected)
+
+
+def test_values_within_the_range_keep_their_bits(generator):
+    image = torch.cat([picture(generator, 1, 8, 8, 3), torch.arange(192).reshape(1, 8, 8, 3) / 255])
+    assert torch.equal(image_to_unit_bchw(image).permute(0, 2, 3, 1), image)
+
+
+def test_uint8_is_divided_exactly():
+    levels = torch.arange(256, dtype=torch.uint8).reshape(16, 16)
+    expected = torch.arange(256).reshape(16, 16).double().div(255).float()
+    assert torch.equal(image_to_unit_bchw(levels)[0, 0], expected)
+
+
+def test_a_slight_overshoot_is_cut_off():
+    image = torch.tensor([[-0.009, 1.009]])
+    assert image_to_unit_bchw(image)[0, 0].tolist() == [[0.0, 1.0]]
+
+
+def test_half_precision_and_strided_pictures(generator):
+    image = picture(generator, 2, WIDTH, HEIGHT, 3).transpose(1, 2).half()
+    assert torch.equal(image_to_unit_bchw(image).permute(0, 2, 3, 1), image.float())
+
+
+def test_eight_bit_levels_survive_the_round_trip():
+    levels = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).expand(-1, -1, -1, 3)
+    bhwc = image_to_bhwc(image_to_bchw(levels))
+    assert torch.equal((bhwc * 255).round().to(torch.uint8), levels)
+    assert bhwc.is_contiguous()
+
+
+def test_image_to_bhwc_clamps_what_the_network_overshoots():
+    bchw = torch.tensor([-3.0, -1.0, 0.0, 1.0, 3.0]).reshape(1, 1, 1, 5).expand(-1, 3, -1, -1)
+    assert image_to_bhwc(bchw)[0, 0, :, 0].tolist() == [0.0, 0.0, 0.5, 1.0, 1.0]
+    assert bchw[0, 0, 0, 0] == -3.0
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (torch.zeros(3, 8, 8), r"\(3, 8, 8\)"),
+        (torch.zeros(2, 8, 8, 2), "1, 3 or 4 channels"),
+        (torch.zeros(8), "a picture of shape"),
+        (torch.zeros(0, 4, 4, 3), "empty shape"),
+        (torch.full((4, 4, 3), float("nan")), "NaN"),
+        (torch.full((4, 4, 3), float("inf")), "NaN or infinite"),
+        (torch.full((4, 4, 3), -1.0), "values from -1 to -1"),
+        (torch.full((4, 4, 3), 1.02), "Divide by 255"),
+        (torch.zeros(4, 4, 3, dtype=torch.int64), "int64"),
+        ([[0.0]], "torch tensor"),
+    ],
+)
+def test_unusable_pictures_are_refused(image, message):
+    with pytest.raises(InputError, match=message):
+        image_to_bchw(image)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (HEIGHT, WIDTH),
+        (2, HEIGHT, WIDTH),
+        (2, 1, HEIGHT, WIDTH),
+        (2, HEIGHT, WIDTH, 1),
+        (1, HEIGHT, WIDTH),
+        (1, 1, HEIGHT, WIDTH),
+    ],
+)
+def test_every_mask_layout_becomes_b1hw(shape):
+    mask = square_hole(HEIGHT, WIDTH) * 0.75
+    hole = hole_mask_to_b1hw(
+        mask.expand(shape) if shape[-1] != 1 else mask.expand(shape[:-1])[..., None],
+        2,
+        HEIGHT,
+        WIDTH,
+    )
+    assert torch.equal(hole, mask.expand(2, 1, HEIGHT, WIDTH))
+    assert hole.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("dtype", "on"), [(torch.bool, 1), (torch.uint8, 1), (torch.uint8, 255)])
+def test_binary_masks_of_other_types(dtype, on):
+    mask = (square_hole(HEIGHT, WIDTH) * on).to(dtype)
+    assert torch.equal(hole_mask_to_b1hw(mask, 1, HEIGHT, WIDTH)[0, 0], square_hole(HEIGHT, WIDTH))
+
+
+@pytest.mark.parametrize("size", [(7, 1), (1, 7), (1, 1)])
+def test_masks_of_pictures_one_pixel_wide(size):
+    for shape in ((1, 1, *size), (1, *size, 1)):
+        assert hole_mask_to_b1hw(torch.ones(shape), 1, *size).shape == (1, 1, *size)
+
+
+def test_each_mask_stays_with_its_picture():
+    masks = torch.stack([square_hole(4, 4), 1 - square_hole(4, 4)])
+    assert torch.equal(hole_mask_to_b1hw(masks, 2, 4, 4)[:, 0], masks)
+
+
+def test_soft_masks_stay_soft_and_the_encoder_sees_a_threshold():
+    mask = torch.tensor([[0.0, 0.49, 0.5, 0.51, 1.0]])
+    hole = hole_mask_to_b1hw(mask, 1, 1, 5)
+    assert torch.equal(hole[0, 0], mask)
+    assert valid_mask(hole).flatten().tolist() == [1.0, 1.0, 0.0, 0.0, 0.0]
+    assert valid_mask(hole).dtype == torch.float32
+
+
+def test_a_mask_of_the_same_proportions_is_resized():
+    mask = torch.zeros(10, 20)
+    mask[:, 10:] = 1.0
+    hole = hole_mask_to_b1hw(mask, 1, 30, 60)[0, 0]
+    assert torch.equal(hole[:, :29], torch.zeros(30, 29))
+    assert torch.equal(hole[:, 31:], torch.ones(30, 29))
+    assert hole_mask_to_b1hw(mask, 1, 5, 10)[0, 0, :, 6:].min() == 1.0
+
+
+def test_a_full_mask_of_another_size_stays_in_range():
+    hole = hole_mask_to_b1hw(torch.ones(100, 101), 1, 37, 37)
+    assert hole.max() <= 1.0
+    assert hole.min() > 0.999
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (torch.zeros(1, 64, 64), "paint a mask"),
+        (torch.zeros(8, 8), "erases nothing"),
+        (torch.full((8, 8), 0.3), "0.3.*opacity"),
+        (torch.stack([torch.ones(8, 8), torch.zeros(8, 8)]), "mask 1 of 2"),
+        (torch.ones(8, 9), "9 x 8"),
+        (torch.ones(3, 8, 8), "3 hole masks"),
+        (torch.ones(2, 8, 8, 3), "Convert Image to Mask"),
+        (torch.full((8, 8), float("nan")), "NaN"),
+        (torch.full((8, 8), 255.0), "values from 255"),
+        (torch.ones(8, 8, dtype=torch.int64), "int64"),
+        (torch.ones(0, 8), "empty shape"),
+        (None, "NoneType"),
+    ],
+)
+def test_unusable_masks_are_refused(mask, message):
+    with pytest.raises(InputError, match=message):
+        hole_mask_to_b1hw(mask, 2, 8, 8)
+
+
+def test_a_line_that_vanishes_in_resizing_is_refused():
+    mask = torch.zeros(80, 80)
+    mask[40, :] = 1.0
+    with pytest.raises(InputError, match=r"\(8, 8\)"):
+        hole_mask_to_b1hw(mask, 1, 8, 8)
+
+
+def test_a_64_px_picture_may_have_an_empty_64_px_mask_message_of_its_own():
+    with pytest.raises(InputError, match="erases nothing"):
+        hole_mask_to_b1hw(torch.zeros(1, 64, 64), 1, 64, 64)
