@@ -1,0 +1,172 @@
+"""The synthesis network: style codes to a picture, with the places where Eq. 7 enters."""
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..ops import bias_act, modulated_conv2d, setup_filter, upsample2d
+from .config import GeneratorConfig
+from .layers import EqualizedLinear
+
+Noise = Literal["const", "none"] | torch.Generator
+"""Stored noise, no noise, or noise drawn from a generator on the network's device."""
+Skips = Mapping[int, tuple[Tensor, Tensor]]
+"""Side of a block to (G_add, G_mult), each [N, C, side, side]: Eq. 7."""
+
+
+class StyledConv(nn.Module):
+    """Modulated 3x3 convolution, noise, bias and leaky rectifier.
+
+    Source: Karras et al. 2020, arXiv:1912.04958, Fig. 2 (d).
+    """
+
+    taps: Tensor
+    noise: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, side: int, w_dim: int, up: int) -> None:
+        super().__init__()
+        self.up = up
+        self.affine = EqualizedLinear(w_dim, in_channels, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.noise_strength = nn.Parameter(torch.zeros([]))
+        self.register_buffer("noise", torch.randn(side, side))
+        self.register_buffer("taps", setup_filter(), persistent=False)
+
+    def forward(self, x: Tensor, w: Tensor, noise: Noise) -> Tensor:
+        """Map [N, in, H, W] and w [N, D] to [N, out, H*up, W*up]."""
+        # No equalised gain on the weight: demodulation cancels it.
+        y = modulated_conv2d(x, self.weight, self.affine(w), up=self.up, taps=self.taps)
+        if noise == "const":
+            y = y + self.noise.to(y.dtype) * self.noise_strength.to(y.dtype)
+        elif isinstance(noise, torch.Generator):
+            shape = (len(y), 1, *y.shape[2:])
+            drawn = torch.randn(shape, generator=noise, device=y.device, dtype=y.dtype)
+            y = y + drawn * self.noise_strength.to(y.dtype)
+        return bias_act(y, self.bias, "lrelu")
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution to three channels, without demodulation."""
+
+    def __init__(self, in_channels: int, w_dim: int) -> None:
+        super().__init__()
+        self.affine = EqualizedLinear(w_dim, in_channels, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(3, in_channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(3))
+        self.weight_gain = 1.0 / math.sqrt(in_channels)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """Map [N, in, H, W] and w [N, D] to [N, 3, H, W]."""
+        styles = self.affine(w) * self.weight_gain
+        return bias_act(modulated_conv2d(x, self.weight, styles, demodulate=False), self.bias)
+
+
+class SynthesisBlock(nn.Module):
+    """One resolution: conv0 (upsamples; absent at 4x4), conv1 and to_rgb."""
+
+    def __init__(self, in_channels: int, out_channels: int, side: int, w_dim: int) -> None:
+        super().__init__()
+        self.side = side
+        if side > 4:
+            self.conv0 = StyledConv(in_channels, out_channels, side, w_dim, up=2)
+        self.conv1 = StyledConv(out_channels, out_channels, side, w_dim, up=1)
+        self.to_rgb = ToRGB(out_channels, w_dim)
+
+    @property
+    def num_convs(self) -> int:
+        """Style layers that the block's convolutions take; to_rgb shares the next one."""
+        return 1 if self.side == 4 else 2
+
+    def forward(
+        self,
+        x: Tensor,
+        ws: Tensor,
+        noise: Noise,
+        skip: tuple[Tensor, Tensor] | None,
+    ) -> Tensor:
+        """Map features [N, in, H, W] and ws [N, num_convs + 1, D] to [N, out, side, side]."""
+        if self.side > 4:
+            x = self.conv0(x, ws[:, 0], noise)
+        if skip is not None:
+            x = modulate_features(x, *skip)
+        return self.conv1(x, ws[:, self.num_convs - 1], noise)
+
+
+def modulate_features(features: Tensor, g_add: Tensor, g_mult: Tensor) -> Tensor:
+    """Return G_f + G_f * G_mult + G_add, all [N, C, H, W].
+
+    Source: the paper, Eq. 7.
+    """
+    return features + features * g_mult.to(features.dtype) + g_add.to(features.dtype)
+
+
+class SynthesisNetwork(nn.Module):
+    """Style codes [N, L, D] to pictures [N, 3, R, R], by a sum of upsampled to-RGB outputs.
+
+    Source: Karras et al. 2020, arXiv:1912.04958, Fig. 7 (b), skip generator.
+    """
+
+    taps: Tensor
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.num_layers = config.num_layers
+        sides = config.block_resolutions
+        self.const = nn.Parameter(torch.randn(config.channels(4), 4, 4))
+        self.blocks = nn.ModuleList(
+            SynthesisBlock(config.channels(max(side // 2, 4)), config.channels(side), side, config.w_dim)
+            for side in sides
+        )
+        self.register_buffer("taps", setup_filter(), persistent=False)
+
+    def forward(
+        self,
+        ws: Tensor,
+        noise: Noise = "const",
+        *,
+        skips: Skips | None = None,
+        dtype: torch.dtype | None = None,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> Tensor:
+        """Return pictures, unclamped, about [-1, 1]: [N, 3, R, R] float32.
+
+        Args:
+            ws: [N, L, D].
+            noise: `const` takes the stored noise, `none` leaves it out, a generator draws it.
+            skips: side to (G_add, G_mult), applied between conv0 and conv1 of that block (Eq. 7).
+            dtype: of the feature maps; None takes that of ws.
+            memory_format: of the feature maps; channels_last is the faster one on most hardware.
+        """
+        dtype = dtype or ws.dtype
+        x = self.const.to(dtype).expand(len(ws), -1, -1, -1)
+        x = x.contiguous(memory_format=memory_format)
+        image: Tensor | None = None
+        layer = 0
+        for block in self.blocks:
+            block_ws = ws[:, layer : layer + block.num_convs + 1]
+            skip = None if skips is None else skips.get(block.side)
+            x = block(x, block_ws, noise, skip)
+            rgb = block.to_rgb(x, block_ws[:, -1]).to(ws.dtype)
+            image = rgb if image is None else upsample2d(image, self.taps) + rgb
+            layer += block.num_convs
+        assert image is not None
+        return image
+
+    def style_affines(self) -> list[tuple[int, Tensor]]:
+        """Return (style layer, affine weight [C, D]) of every modulated convolution, in order.
+
+        A to-RGB layer shares its style with the next block's first convolution.
+        """
+        affines: list[tuple[int, Tensor]] = []
+        layer = 0
+        for block in self.blocks:
+            if block.side > 4:
+                affines.append((layer, block.conv0.affine.weight))
+            affines.append((layer + block.num_convs - 1, block.conv1.affine.weight))
+            affines.append((layer + block.num_convs, block.to_rgb.affine.weight))
+            layer += block.num_convs
+        return affines

@@ -1,0 +1,18 @@
+"""StyleGAN2's operations: public functions that choose a backend (see dispatch.py)."""
+
+from .bias_act import ACTIVATIONS, bias_act
+from .dispatch import list_backends, use_backend
+from .modulated_conv2d import modulated_conv2d
+from .upfirdn2d import downsample2d, setup_filter, upfirdn2d, upsample2d
+
+__all__ = [
+    "ACTIVATIONS",
+    "bias_act",
+    "downsample2d",
+    "list_backends",
+    "modulated_conv2d",
+    "setup_filter",
+    "upfirdn2d",
+    "upsample2d",
+    "use_backend",
+]

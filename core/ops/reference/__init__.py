@@ -1,0 +1,1 @@
+"""The plain PyTorch backend: runs on every device, defines what the others must equal."""

@@ -1,0 +1,198 @@
+"""Recipes: what a run trains, on what and for how long.
+
+A recipe is a TOML file with the tables [data], [prior], [stage1] and [stage2] beside `title`,
+`license` and `preset`. Bundled ones lie in recipes/ and are named without the suffix.
+"""
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..core.errors import ConfigError
+from ..core.networks import PRESETS, ModelConfig
+
+RECIPES_DIR = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Photographs for the prior, and for the checks of the other stages."""
+
+    holdout_every: int = 0
+    """Every n-th picture by name is kept for choosing checkpoints; 0 keeps none."""
+    mirror: bool = True
+    """Also show pictures mirrored left to right."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """What all three stages have in common."""
+
+    total_images: int
+    """Images that the stage trains for, real or generated."""
+    batch_size: int
+    """Images per iteration."""
+    seed: int = 0
+    """Seed of the initialisation and of everything random."""
+    betas: tuple[float, float]
+    """Adam's decay rates."""
+    r1_gamma: float
+    """R1 weight gamma: gamma/2 |grad D(real)|^2."""
+    r1_every: int
+    """Iterations between two R1 terms, which are then as many times larger."""
+    ema_half_life: int
+    """Images after which a weight's share in the moving average has halved."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the feature maps; auto takes bfloat16 where the hardware multiplies it."""
+    log_every: int = 1000
+    """Images between two lines of the log."""
+    grid_every: int = 10_000
+    """Images between two picture grids."""
+    save_every: int = 10_000
+    """Images between two saved states."""
+
+    def __post_init__(self) -> None:
+        for name in ("total_images", "batch_size", "r1_every", "log_every", "ema_half_life"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(
+                    f"a positive whole number for {name}", repr(value), "Correct the recipe."
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorConfig(StageConfig):
+    """StyleGAN2 on photographs (Karras et al. 2020, arXiv:1912.04958)."""
+
+    betas: tuple[float, float] = (0.0, 0.99)
+    learning_rate: float = 0.0025
+    """Of G and D."""
+    style_mixing: float = 0.9
+    """Share of samples with two latents, crossed at a random layer."""
+    augment: tuple[str, ...] = ("colour", "translation", "cutout")
+    """Differentiable augmentations of what D sees (Zhao et al. 2020, arXiv:2006.10738)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletionConfig(StageConfig):
+    """Objective of stages 1 and 2 (the paper, Eqs. 2-6 and Appendix B)."""
+
+    betas: tuple[float, float] = (0.9, 0.99)
+    learning_rate: float = 1e-4
+    """Of the trained networks at the start."""
+    discriminator_learning_rate: float = 1e-4
+    """Of D at the start."""
+    final_fraction: float = 0.1
+    """Cosine schedule: the last learning rate over the first."""
+    masks: str = "paper"
+    """Sampler of the holes, see core/masks.py."""
+    lambda_adversarial: float = 0.08
+    """lambda_a of Eq. 6."""
+    lambda_same: float = 1.0
+    """lambda_r1 of Eq. 6: path (g), the code that made the picture."""
+    lambda_other: float = 1.0
+    """lambda_r2 of Eq. 6: path (r), another code."""
+    pixel_weight: float = 1.0
+    """Weight of the L2 term within Eqs. 2 and 3."""
+    discriminator_warmup: int = 5000
+    """Images for which D alone learns: it has to unlearn that G's pictures are fake."""
+    adversarial_ramp: int = 5000
+    """Images over which lambda_a then grows from zero."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole training: networks, data and three stages."""
+
+    name: str
+    title: str
+    license: str
+    model: ModelConfig
+    data: DataConfig
+    prior: PriorConfig
+    stage1: CompletionConfig
+    stage2: CompletionConfig
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return dataclasses.asdict(self) | {"model": self.model.to_dict()}
+
+
+_TABLES: dict[str, type] = {
+    "data": DataConfig,
+    "prior": PriorConfig,
+    "stage1": CompletionConfig,
+    "stage2": CompletionConfig,
+}
+
+
+def _table(kind: type, name: str, values: dict[str, Any]) -> Any:  # noqa: ANN401 - one of four
+    known = {f.name for f in dataclasses.fields(kind)}
+    if not set(values) <= known:
+        raise ConfigError(
+            f"keys of [{name}] among {', '.join(sorted(known))}",
+            ", ".join(sorted(set(values) - known)),
+            "Correct the recipe.",
+        )
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ConfigError(f"a complete table [{name}]", str(error), "Add the key.") from error
+
+
+def load_recipe(name_or_path: str, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Return the recipe of a bundled name or of a TOML file.
+
+    Args:
+        name_or_path: "demo64-cpu", or a path that ends in .toml.
+        overrides: "prior.total_images=1000" and the like; values are TOML.
+
+    Raises:
+        ConfigError: the file or a key is unknown, missing or wrong.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = RECIPES_DIR / f"{name_or_path}.toml"
+    if not path.is_file():
+        names = ", ".join(sorted(p.stem for p in RECIPES_DIR.glob("*.toml")))
+        raise ConfigError(
+            f"a bundled recipe ({names}) or a .toml file", str(name_or_path), "Correct the name."
+        )
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+        for override in overrides:
+            _override(data, override)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError("valid TOML", f"{error} in {path.name}", "Correct it.") from error
+    return _recipe(path.stem, data)
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    key, _, value = override.partition("=")
+    table, _, field_name = key.strip().rpartition(".")
+    parsed = tomllib.loads(f"value = {value}")["value"]
+    (data.setdefault(table, {}) if table else data)[field_name] = parsed
+
+
+def _recipe(name: str, data: dict[str, Any]) -> Recipe:
+    known = {"title", "license", "preset", "model", *_TABLES}
+    model = PRESETS.get(data.get("preset", "")) or (
+        ModelConfig.from_dict(data["model"]) if "model" in data else None
+    )
+    if model is None or not set(data) <= known:
+        raise ConfigError(
+            f"a preset among {', '.join(PRESETS)} or a [model], and keys among {sorted(known)}",
+            f"preset {data.get('preset')!r}, keys {sorted(data)}",
+            "Correct the recipe.",
+        )
+    tables = {key: _table(kind, key, data.get(key, {})) for key, kind in _TABLES.items()}
+    return Recipe(
+        name=name,
+        title=data.get("title", name),
+        license=data.get("license", "unknown"),
+        model=model,
+        **tables,
+    )

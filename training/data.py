@@ -1,0 +1,113 @@
+"""Photographs for training, decoded once and kept in memory as bytes."""
+
+import io
+import logging
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..core.errors import InputError
+from .config import DataConfig
+from .seeding import generator_for
+
+_log = logging.getLogger(__name__)
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+
+
+def load_pictures(source: Path, resolution: int) -> tuple[list[str], Tensor]:
+    """Read all pictures of a folder or zip, sorted by name.
+
+    Larger pictures are cropped to the central square and reduced with Lanczos.
+
+    Args:
+        source: folder (searched through) or zip file.
+        resolution: side of the result in pixels.
+
+    Returns:
+        Names, and [N, 3, R, R] uint8.
+
+    Raises:
+        InputError: no such folder or zip, no pictures, or more than 1 % of them unreadable.
+    """
+    names: list[str] = []
+    pictures: list[np.ndarray] = []
+    broken: list[str] = []
+    for name, data in _files(source):
+        try:
+            pictures.append(_decode(data, resolution))
+            names.append(name)
+        except (OSError, ValueError) as error:
+            broken.append(name)
+            _log.warning("skipped %s: %s", name, error)
+    if not pictures or len(broken) > 0.01 * (len(broken) + len(pictures)):
+        raise InputError(
+            "a folder or zip of pictures, at most 1 % of them unreadable",
+            f"{len(pictures)} readable and {len(broken)} unreadable in {source}"
+            + (f", the first being {broken[0]}" if broken else ""),
+            "Check the path, or remove the damaged files.",
+        )
+    return names, torch.from_numpy(np.stack(pictures))
+
+
+def _files(source: Path) -> Iterator[tuple[str, bytes]]:
+    if source.is_dir():
+        for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in _SUFFIXES):
+            yield str(path.relative_to(source)), path.read_bytes()
+    elif zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as archive:
+            for name in sorted(archive.namelist()):
+                if Path(name).suffix.lower() in _SUFFIXES:
+                    yield name, archive.read(name)
+
+
+def _decode(data: bytes, resolution: int) -> np.ndarray:
+    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    picture = picture.crop((left, top, left + side, top + side))
+    if side != resolution:
+        picture = picture.resize((resolution, resolution), Image.Resampling.LANCZOS)
+    return np.asarray(picture).transpose(2, 0, 1).copy()
+
+
+class Photographs:
+    """Batches of photographs that depend on (seed, images seen) alone."""
+
+    def __init__(self, pictures: Tensor, config: DataConfig, seed: int) -> None:
+        every = config.holdout_every
+        held = torch.arange(len(pictures)) % every == 0 if every else torch.zeros(len(pictures)) > 0
+        self.training = pictures[~held]
+        self.held_out = pictures[held]
+        self._config = config
+        self._seed = seed
+
+    def to(self, device: torch.device) -> "Photographs":
+        """Move the training pictures to the device."""
+        self.training = self.training.to(device)
+        return self
+
+    def batch(self, nimg: int, size: int) -> Tensor:
+        """Return pictures nimg .. nimg + size - 1 of the endless shuffled sequence.
+
+        Returns:
+            [size, 3, R, R] float32 in [-1, 1], each mirrored with probability one half.
+        """
+        count = len(self.training)
+        positions = torch.arange(nimg, nimg + size)
+        order = {e: self._order(e) for e in range(nimg // count, (nimg + size - 1) // count + 1)}
+        index = torch.stack([order[int(p) // count][int(p) % count] for p in positions])
+        images = self.training[index.to(self.training.device)].float().div_(127.5).sub_(1)
+        if self._config.mirror:
+            coin = torch.rand(size, generator=generator_for(self._seed, "mirror", nimg)) < 0.5
+            coin = coin.to(images.device)
+            images = torch.where(coin[:, None, None, None], images.flip(3), images)
+        return images
+
+    def _order(self, epoch: int) -> Tensor:
+        generator = generator_for(self._seed, "order", epoch)
+        return torch.randperm(len(self.training), generator=generator)
