@@ -1,8 +1,10 @@
 """Checkpoints: our safetensors format, what foreign files are, where models come from."""
 
 from .blank import build_blank, collect_tensors
-from .format import Checkpoint, generator_id_of, read_checkpoint, write_checkpoint
+from .content import Checkpoint, generator_id_of
+from .format import inspect_checkpoint, read_checkpoint, write_checkpoint
 from .header import FORMAT, FORMAT_VERSION, PARTS
+from .hub import bundled_names, resolve_source
 
 __all__ = [
     "FORMAT",
@@ -10,8 +12,11 @@ __all__ = [
     "PARTS",
     "Checkpoint",
     "build_blank",
+    "bundled_names",
     "collect_tensors",
     "generator_id_of",
+    "inspect_checkpoint",
     "read_checkpoint",
+    "resolve_source",
     "write_checkpoint",
 ]

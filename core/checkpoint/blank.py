@@ -51,7 +51,7 @@ class _NoValues(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _pointwise_shape(first: Tensor, second: Tensor | float) -> Tensor:
+def _pointwise_shape(first: Tensor, second: object) -> Tensor:
     shape = first.shape
     if isinstance(second, Tensor):
         shape = torch.broadcast_shapes(shape, second.shape)

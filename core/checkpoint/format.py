@@ -6,22 +6,19 @@ networks that the configuration describes before any tensor is read.
 """
 
 import dataclasses
-import hashlib
 import json
-import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..checks import check_choice
 from ..errors import CheckpointError
 from ..networks import ModelConfig
-from .blank import build_blank
-from .container import DTYPES, Container, layout_of, open_container, raw_bytes, write_container
+from .container import DTYPES, Container, layout_of, open_container, write_container
+from .content import Checkpoint
 from .header import (
     DAMAGED,
     EXPECTED,
@@ -42,93 +39,6 @@ _FULL_PRECISION = ("running_mean", "running_var", "num_batches_tracked", "w_avg"
 range, and an error in w_avg would move every code."""
 
 _CORRECT = "Correct the call that makes the checkpoint."
-_MAX_TEXT = 300
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Checkpoint:
-    """Networks of one model, and what is known about them.
-
-    The parts in `tensors` are those of `config`; only the generator may be left out of `tensors`
-    (a discriminator stored by itself), because the configuration always describes it.
-    """
-
-    config: ModelConfig
-    """Describes the networks."""
-    tensors: dict[str, Tensor]
-    """By `<part>.<state_dict key>`."""
-    generator_id: str
-    """SHA-256 of the generator when it was trained or imported, see `generator_id_of`."""
-    training: dict[str, Any] = field(default_factory=dict)
-    """What is known about the training, plain data for JSON: stage, images seen, data, ..."""
-    license: str = ""
-    """Licence of the weights."""
-    title: str = ""
-    """What the model knows, in a few words ("cat faces")."""
-
-    def __post_init__(self) -> None:
-        require(
-            isinstance(self.generator_id, str)
-            and re.fullmatch("[0-9a-f]{64}", self.generator_id) is not None,
-            "a generator_id of 64 hexadecimal digits",
-            repr(self.generator_id)[:80],
-            "Take it from generator_id_of or from the checkpoint the generator came with.",
-        )
-        is_dict = isinstance(self.training, dict)
-        require(is_dict, "the training facts as a dict", repr(self.training)[:80], _CORRECT)
-        for name in ("license", "title"):
-            text = getattr(self, name)
-            require(
-                isinstance(text, str) and len(text) <= _MAX_TEXT and text.isprintable(),
-                f"a {name} in one line of at most {_MAX_TEXT} printable characters",
-                repr(text)[:80],
-                _CORRECT,
-            )
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Names of the parts that the tensors cover."""
-        return parts_of(self.config, self.tensors)
-
-    def state_dict_of(self, part: str) -> dict[str, Tensor]:
-        """Return the tensors of one part under the keys of its module; they share memory."""
-        prefix = f"{part}."
-        return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
-
-    def networks(self) -> dict[str, nn.Module]:
-        """Return the parts as modules in eval mode; their values share memory with `tensors`.
-
-        Much faster than building and loading: no initial values are drawn.
-        """
-        blank = build_blank(self.config)
-        networks = {part: blank[part] for part in self.parts}
-        for part, network in networks.items():
-            state = self.state_dict_of(part)
-            network.load_state_dict(state, assign=True)
-            devices = {tensor.device for tensor in state.values()}
-            network.to(next(iter(devices), torch.device("cpu"))).eval()
-        return networks
-
-
-def generator_id_of(tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of the generator's tensors in float32, as 64 hexadecimal digits.
-
-    Computed once, before the generator is first rounded to half precision, and carried along.
-
-    Args:
-        tensors: those of a checkpoint; only keys below `generator.` count.
-
-    Raises:
-        CheckpointError: no generator is among them.
-    """
-    names = sorted(name for name in tensors if name.startswith("generator."))
-    require(bool(names), "tensors of a generator", "none", "Give those of a whole checkpoint.")
-    digest = hashlib.sha256(b"diverse-inpainting/generator/1\n")
-    for name in names:
-        values = tensors[name].detach().float()
-        digest.update(f"{name} {list(values.shape)}\n".encode())
-        digest.update(raw_bytes(values))
-    return digest.hexdigest()
 
 
 def write_checkpoint(
@@ -212,6 +122,21 @@ def read_checkpoint(
             for key, tensor in tensors.items()
         },
     )
+
+
+def inspect_checkpoint(path: str | Path) -> Checkpoint:
+    """Return what the header of a checkpoint says; its tensors are on the meta device, as on disk.
+
+    Raises:
+        CheckpointError: the file is absent, foreign, damaged or too new.
+    """
+    with open_container(Path(path), EXPECTED) as container:
+        header = _read_header(container)
+        tensors = {
+            key: torch.empty(layout.shape, dtype=DTYPES[layout.dtype], device="meta")
+            for key, layout in container.layouts.items()
+        }
+        return dataclasses.replace(header, tensors=tensors)
 
 
 def _read_header(container: Container) -> Checkpoint:

@@ -12,7 +12,7 @@ import torch
 from ..errors import CheckpointError, ConfigError
 from ..networks import ModelConfig
 from .blank import expected_tensors
-from .container import DTYPES, Container, Layout
+from .container import DTYPES, Container, Layout, layout_of
 from .detection import describe_keys
 
 FORMAT = "diverse-inpainting"
@@ -138,7 +138,7 @@ def check_layouts(
         expected = {k: v for k, v in expected.items() if part_of(k) != "generator"}
     require(bool(layouts), "tensors of at least one network", f"{name} without any", remedy)
     misshapen = [
-        f"{key} {_describe(layouts[key])} instead of {list(wanted.shape)}"
+        f"{key} {_describe(layouts[key])} instead of {_describe(layout_of(wanted))}"
         for key, wanted in expected.items()
         if key in layouts and not _fits(layouts[key], wanted)
     ]
