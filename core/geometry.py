@@ -279,4 +279,4 @@ def _resize_completed(completed_rr: Tensor, side: int) -> Tensor:
     low, high = completed_rr.aminmax()
     size = (side, side)
     resized = F.interpolate(completed_rr[None, None], size=size, mode="bicubic", antialias=True)
-    return torch.clamp(resized[0, 0], low, high)
+    return resized[0, 0].clamp_(low, high)

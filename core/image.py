@@ -28,7 +28,7 @@ def image_to_unit_bchw(image: Tensor) -> Tensor:
             (0.01 beyond is cut off) or uint8 in 0..255. A fourth channel is dropped.
 
     Returns:
-        [B, 3, H, W] float32 in [0, 1], same device; not always contiguous.
+        [B, 3, H, W] float32 in [0, 1], same device; may be a view of the image.
 
     Raises:
         InputError: another layout, an empty picture, NaN, infinity, values outside [0, 1].
@@ -67,6 +67,24 @@ def image_to_bhwc(image_bchw: Tensor) -> Tensor:
     """
     unit = (image_bchw.to(torch.float32) * 0.5 + 0.5).clamp_(0.0, 1.0)
     return unit.movedim(1, -1).contiguous()
+
+
+def image_to_uint8(image: Tensor) -> Tensor:
+    """Return the nearest 8-bit levels, so that what was read from 8 bits comes back exactly.
+
+    Args:
+        image: any shape; floating point in [0, 1] (0.01 beyond is cut off), or uint8 in 0..255.
+
+    Returns:
+        The same shape, uint8, same device.
+
+    Raises:
+        InputError: an empty picture, NaN, infinity, values outside [0, 1].
+    """
+    _check_tensor(image, "a picture")
+    if image.dtype == torch.uint8:
+        return image
+    return _to_unit_range(image, "a picture").mul(255.0).round_().to(torch.uint8)
 
 
 def hole_mask_to_b1hw(hole_mask: Tensor, batch: int, height: int, width: int) -> Tensor:
