@@ -121,14 +121,15 @@ def read_mask(path: str | Path) -> Tensor:
     return torch.from_numpy(_unit_levels(grey))[None]
 
 
-def write_png(path: str | Path, image_hwc: Tensor) -> None:
+def write_png(path: str | Path, image_hwc: Tensor | Image.Image) -> None:
     """Write an 8-bit PNG; a reader sees the old file or the whole new one.
 
     1. Values are rounded to the nearest of 256 levels: what came from 8 bits returns exactly.
 
     Args:
         path: ends in .png; its folder exists. A file there is replaced.
-        image_hwc: [H, W] or [H, W, C] with C of 1, 3 or 4; floating point in [0, 1], or uint8.
+        image_hwc: [H, W] or [H, W, C] with C of 1, 3 or 4, floating point in [0, 1] or uint8; or
+            what Pillow holds, such as a contact sheet.
 
     Raises:
         InputError: another layout or range, another file ending, or a place that cannot be written.
@@ -136,7 +137,7 @@ def write_png(path: str | Path, image_hwc: Tensor) -> None:
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise InputError("a file name that ends in .png", str(path), "Change the ending.")
-    picture = to_pil(image_hwc)
+    picture = image_hwc if isinstance(image_hwc, Image.Image) else to_pil(image_hwc)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
