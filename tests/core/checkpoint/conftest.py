@@ -1,6 +1,7 @@
 """Every preset at a size that costs nothing, and checkpoints of it with lively values."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -68,7 +69,8 @@ CONFIGS = {
 }
 
 
-def _make_checkpoint(config: ModelConfig) -> Checkpoint:
+@functools.cache
+def _make_once(config: ModelConfig) -> Checkpoint:
     """Return a checkpoint without two equal tensors, so that a mix-up is seen."""
     tensors = collect_tensors(build(config))
     generator = torch.Generator("cpu").manual_seed(5)
@@ -85,6 +87,12 @@ def _make_checkpoint(config: ModelConfig) -> Checkpoint:
         license="CC BY-NC 4.0",
         title="cat faces, Katzengesichter \u732b",
     )
+
+
+def _make_checkpoint(config: ModelConfig) -> Checkpoint:
+    made = _make_once(config)
+    tensors = {name: tensor.clone() for name, tensor in made.tensors.items()}
+    return dataclasses.replace(made, tensors=tensors)
 
 
 @pytest.fixture(params=CONFIGS)
