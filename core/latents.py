@@ -107,7 +107,7 @@ def check_same_generator(own_id: str, wanted_id: str, name: str) -> None:
     Args:
         own_id: id that `name` carries.
         wanted_id: id of the generator it is to be used with.
-        name: plural noun for the message ("codes").
+        name: noun for the message ("codes").
 
     Raises:
         GeneratorMismatchError: the ids differ.
@@ -116,7 +116,7 @@ def check_same_generator(own_id: str, wanted_id: str, name: str) -> None:
         raise GeneratorMismatchError(
             f"{name} of the generator {wanted_id[:12]}",
             f"{name} of the generator {own_id[:12]}",
-            f"Make the {name} with the same model that uses them.",
+            "Use one and the same model for both.",
         )
 
 

@@ -1,6 +1,7 @@
 """What a checkpoint holds in memory: networks, the generator's id, and facts about both."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,8 +48,12 @@ class Checkpoint:
             repr(self.generator_id)[:80],
             "Take it from generator_id_of or from the checkpoint the generator came with.",
         )
-        is_dict = isinstance(self.training, dict)
-        require(is_dict, "the training facts as a dict", repr(self.training)[:80], _CORRECT)
+        require(
+            isinstance(self.training, dict) and _is_json(self.training),
+            "the training facts as a dict of plain data without NaN",
+            repr(self.training)[:80],
+            _CORRECT,
+        )
         for name in ("license", "title"):
             text = getattr(self, name)
             require(
@@ -81,6 +86,14 @@ class Checkpoint:
             devices = {tensor.device for tensor in state.values()}
             network.to(next(iter(devices), torch.device("cpu"))).eval()
         return networks
+
+
+def _is_json(data: dict[str, Any]) -> bool:
+    try:
+        json.dumps(data, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def generator_id_of(tensors: Mapping[str, Tensor]) -> str:

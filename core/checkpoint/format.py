@@ -176,7 +176,7 @@ def _metadata_of(checkpoint: Checkpoint) -> dict[str, str]:
         "format_version": str(FORMAT_VERSION),
         "config": json.dumps(checkpoint.config.to_dict(), sort_keys=True),
         "generator_id": checkpoint.generator_id,
-        "training": json.dumps(checkpoint.training, sort_keys=True, allow_nan=False),
+        "training": json.dumps(checkpoint.training, sort_keys=True),
         "license": checkpoint.license,
         "title": checkpoint.title,
     }

@@ -245,6 +245,8 @@ def test_generator_id_is_fixed_for_good() -> None:
         ({"generator_id": "A" * 64}, "64 hexadecimal digits"),
         ({"generator_id": ""}, "64 hexadecimal digits"),
         ({"training": []}, "training facts as a dict"),
+        ({"training": {"rho": float("nan")}}, "plain data without NaN"),
+        ({"training": {"when": object()}}, "plain data without NaN"),
         ({"title": "two\nlines"}, "title in one line"),
         ({"title": "\x1b[31mred"}, "title in one line"),
         ({"license": "x" * 301}, "license in one line"),

@@ -1,0 +1,214 @@
+"""Directions in style space: what a slider moves codes along, and its file."""
+
+import dataclasses
+import logging
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..checkpoint.container import SUFFIX, Container, open_container, write_container
+from ..checkpoint.detection import describe_keys
+from ..checks import check_finite, check_int
+from ..errors import CheckpointError, InputError
+from ..latents import WPlus, check_same_generator
+
+FORMAT = "diverse-inpainting-direction"
+FORMAT_VERSION = 1
+
+_EXPECTED = "a diverse-inpainting direction (.safetensors)"
+_DAMAGED = "The file is damaged or was edited: copy or download it again."
+_TEXT_LIMITS = {"name": 60, "unit": 100, "source": 300, "description": 1000}
+_TEXTS = ("generator_id", *_TEXT_LIMITS)
+_MAX_LAYERS = 64
+_MAX_W_DIM = 2**16
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Direction:
+    """A named way to move the codes of one generator: codes + strength * vector.
+
+    The scale is part of the vector, so that sliders of different directions feel alike.
+
+    Raises:
+        InputError: a field is malformed.
+    """
+
+    name: str
+    """What the slider is called: one line."""
+    vector: Tensor
+    """[D], or [L, D] with one row per style layer; float32 on the CPU, finite, not all zero."""
+    generator_id: str
+    """Id of the generator whose codes it moves."""
+    first_layer: int
+    """First style layer that is moved, from 0."""
+    last_layer: int
+    """Last style layer that is moved (inclusive)."""
+    unit: str = ""
+    """What strength 1 is ("one standard deviation of w")."""
+    source: str = ""
+    """How it was found: method, parameters, reference."""
+    description: str = ""
+    """What it changes in the picture."""
+
+    def __post_init__(self) -> None:
+        self._check_texts()
+        check_int(self.first_layer, "first_layer", 0, _MAX_LAYERS - 1)
+        check_int(self.last_layer, "last_layer", self.first_layer, _MAX_LAYERS - 1)
+        vector = self.vector
+        is_tensor = isinstance(vector, Tensor)
+        shape = list(vector.shape) if is_tensor else type(vector).__name__
+        if not is_tensor or vector.ndim not in (1, 2) or vector.numel() == 0:
+            raise InputError("a direction of shape [D] or [L, D]", f"{shape}", "Reshape it.")
+        if vector.dtype != torch.float32 or vector.device.type != "cpu":
+            got = f"{vector.dtype} on {vector.device}"
+            raise InputError("a direction in float32 on the CPU", got, "Convert it with .to().")
+        check_finite(vector, "direction")
+        if not bool(vector.any()):
+            raise InputError("a direction that moves something", "zeros", "Find another one.")
+        if vector.ndim == 2 and self.last_layer >= vector.shape[0]:
+            raise InputError(
+                f"a direction with a row for each layer up to {self.last_layer}",
+                f"{vector.shape[0]} rows",
+                "Narrow the range of layers.",
+            )
+
+    def _check_texts(self) -> None:
+        if not re.fullmatch("[0-9a-f]{64}", str(self.generator_id)):
+            raise InputError(
+                "a generator_id of 64 hexadecimal digits",
+                repr(self.generator_id)[:80],
+                "Take it from the model (generator_id).",
+            )
+        for field, limit in _TEXT_LIMITS.items():
+            text = getattr(self, field)
+            if not (isinstance(text, str) and len(text) <= limit and text.isprintable()):
+                raise InputError(
+                    f"a direction's {field} in one line of at most {limit} printable characters",
+                    repr(text)[:80],
+                    "Shorten it.",
+                )
+        if not self.name.strip():
+            raise InputError("a name for the direction", repr(self.name), "Give it one.")
+
+
+def apply_direction(
+    w: WPlus,
+    direction: Direction,
+    strength: float,
+    first_layer: int | None = None,
+    last_layer: int | None = None,
+) -> WPlus:
+    """Return codes + strength * vector on a range of layers; the codes given stay as they are.
+
+    Args:
+        w: codes of any number of pictures and variants.
+        direction: belongs to the generator of the codes.
+        strength: in the direction's unit; negative moves the other way, 0 returns equal codes.
+        first_layer: first style layer to move; the direction's own when None.
+        last_layer: last style layer to move (inclusive); the direction's own when None.
+
+    Raises:
+        GeneratorMismatchError: the direction belongs to another generator.
+        InputError: strength is not finite, the layers are outside [0, L - 1], or the direction
+            has another width or number of rows than the codes.
+    """
+    check_same_generator(direction.generator_id, w.generator_id, f"direction {direction.name!r}")
+    first = direction.first_layer if first_layer is None else first_layer
+    last = direction.last_layer if last_layer is None else last_layer
+    check_int(first, "first_layer", 0, w.num_layers - 1)
+    check_int(last, "last_layer", first, w.num_layers - 1)
+    if not isinstance(strength, int | float) or not math.isfinite(strength):
+        raise InputError("a finite strength", repr(strength), "Change the strength.")
+    wanted = (w.num_layers, w.w_dim)[2 - direction.vector.ndim :]
+    if tuple(direction.vector.shape) != wanted:
+        raise InputError(
+            f"a direction of shape {list(wanted)}",
+            f"{list(direction.vector.shape)} in {direction.name!r}",
+            "Find the direction again with this model.",
+        )
+    offset = strength * direction.vector.to(w.codes.device)
+    offset = offset if offset.ndim == 1 else offset[first : last + 1]
+    codes = w.codes.clone()
+    codes[:, :, first : last + 1] += offset.to(codes.dtype)
+    return dataclasses.replace(w, codes=codes)
+
+
+def write_direction(path: str | Path, direction: Direction) -> None:
+    """Write a direction file atomically.
+
+    Args:
+        path: ends with .safetensors; its folder exists.
+        direction: what to write.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    metadata = {"format": FORMAT, "format_version": str(FORMAT_VERSION)}
+    metadata |= {field: getattr(direction, field) for field in _TEXTS}
+    metadata |= {"layers": f"{direction.first_layer}-{direction.last_layer}"}
+    write_container(Path(path), {"vector": direction.vector}, metadata)
+
+
+def read_direction(path: str | Path) -> Direction:
+    """Read a direction file; its header is checked before the vector is read.
+
+    Raises:
+        CheckpointError: the file is absent, foreign, damaged or too new.
+    """
+    path = Path(path)
+    with open_container(path, _EXPECTED) as container:
+        first_layer, last_layer = _check_header(container)
+        vector = container.load("vector")
+        texts = {field: container.metadata[field] for field in _TEXTS}
+    try:
+        return Direction(vector=vector, first_layer=first_layer, last_layer=last_layer, **texts)
+    except InputError as error:
+        raise CheckpointError(error.expected, f"{error.got} in {path}", _DAMAGED) from error
+
+
+def _check_header(container: Container) -> tuple[int, int]:
+    """Return (first_layer, last_layer)."""
+    path, metadata, layouts = container.path, container.metadata, container.layouts
+    if metadata.get("format") != FORMAT:
+        found = f"{path}, {describe_keys(layouts, metadata)}"
+        raise CheckpointError(_EXPECTED, found, "Use a direction that this project saved.")
+    if metadata.get("format_version") != str(FORMAT_VERSION):
+        version = f"{metadata.get('format_version', '')[:60]!r} in {path}"
+        expected = f"a direction of format version {FORMAT_VERSION}"
+        raise CheckpointError(expected, version, "Update diverse-inpainting.")
+    layers = re.fullmatch(r"([0-9]{1,3})-([0-9]{1,3})", metadata.get("layers", ""))
+    absent = [field for field in _TEXTS if field not in metadata]
+    if layers is None or absent:
+        expected = "a direction with metadata for layers, " + ", ".join(_TEXTS)
+        raise CheckpointError(expected, f"{path} without", _DAMAGED)
+    shape = layouts["vector"].shape if list(layouts) == ["vector"] else ()
+    limits = (_MAX_LAYERS, _MAX_W_DIM)[2 - len(shape) :]
+    if not 1 <= len(shape) <= 2 or any(n > limit for n, limit in zip(shape, limits, strict=True)):
+        expected = "one vector of a direction"
+        found = ", ".join(f"{name[:60]} {list(layouts[name].shape)}" for name in list(layouts)[:3])
+        raise CheckpointError(expected, f"{found or 'none'} in {path}", _DAMAGED)
+    return int(layers[1]), int(layers[2])
+
+
+def read_directions(folder: str | Path, generator_id: str) -> dict[str, Direction]:
+    """Return the directions of one generator in a folder, by name; an absent folder has none.
+
+    Raises:
+        CheckpointError: a .safetensors file in the folder is no direction.
+    """
+    found: dict[str, Direction] = {}
+    for path in sorted(Path(folder).glob(f"*{SUFFIX}")):
+        direction = read_direction(path)
+        if direction.generator_id != generator_id:
+            _logger.debug("%s belongs to another generator", path)
+        elif direction.name in found:
+            _logger.warning("%s is ignored: a second direction %r", path, direction.name)
+        else:
+            found[direction.name] = direction
+    return found

@@ -1,0 +1,126 @@
+"""SeFa: directions from the generator's weights alone, in closed form.
+
+Source: Shen and Zhou 2021, "Closed-Form Factorization of Latent Semantics in GANs",
+arXiv:2007.06600, sections 2.2 and 2.3.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from ..checks import check_finite, check_int
+from ..errors import InputError
+from .direction import Direction
+
+
+def select_affines(
+    style_affines: Iterable[tuple[int, Tensor]], first_layer: int, last_layer: int
+) -> list[Tensor]:
+    """Return the affine weights of a range of style layers.
+
+    Args:
+        style_affines: (style layer, weight [C, D]); a layer may occur more than once.
+        first_layer: from 0.
+        last_layer: inclusive.
+
+    Raises:
+        InputError: the range reaches beyond the layers that there are.
+    """
+    affines = list(style_affines)
+    highest = max((layer for layer, _ in affines), default=-1)
+    check_int(first_layer, "first_layer", 0, highest)
+    check_int(last_layer, "last_layer", first_layer, highest)
+    return [weight for layer, weight in affines if first_layer <= layer <= last_layer]
+
+
+def factorise(affine_weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the eigenvalues and eigenvectors of A^T A, the largest first.
+
+    A stacks the weights that turn a code into the styles of the chosen layers, one row for each
+    channel. Each row is divided by its length, as in the authors' code, so that a direction is
+    found by how many channels it moves and not by how loud a few of them are; it also makes the
+    result independent of the learning-rate multiplier that scales a whole layer.
+
+    Args:
+        affine_weights: [C, D] each, any floating-point type and device, at least one.
+
+    Returns:
+        values [D] and vectors [D, D] float64 on the CPU; row k of vectors is component k, of
+        length 1, with its largest element positive (an eigenvector has no sign of its own).
+
+    Raises:
+        InputError: there are no weights, or they are not finite or of one width.
+    """
+    widths = {weight.shape[-1] for weight in affine_weights if weight.ndim == 2}
+    if len(widths) != 1 or any(weight.ndim != 2 for weight in affine_weights):
+        raise InputError(
+            "affine weights of shape [C, D] with one D",
+            f"{[list(weight.shape) for weight in affine_weights][:5]}",
+            "Take them from Synthesis.style_affines.",
+        )
+    rows = torch.cat([weight.detach().to("cpu", torch.float64) for weight in affine_weights])
+    check_finite(rows, "affine weights")
+    # A dead channel has no direction: it stays zero instead of becoming NaN.
+    rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
+    values, columns = torch.linalg.eigh(rows.T @ rows)
+    vectors = columns.T.flip(0)
+    largest = vectors.gather(1, vectors.abs().argmax(dim=1, keepdim=True))
+    return values.flip(0), vectors * largest.sign()
+
+
+def discover_sefa(
+    affine_weights: Sequence[Tensor],
+    component: int,
+    first_layer: int,
+    last_layer: int,
+    generator_id: str,
+    *,
+    w_samples: Tensor | None = None,
+) -> Direction:
+    """Return one SeFa component as a direction.
+
+    Args:
+        affine_weights: [C, D] each, those of the layers, see `select_affines`.
+        component: from 0, the one that changes the styles most, to D - 1.
+        first_layer: first style layer that the direction moves.
+        last_layer: last style layer that the direction moves (inclusive).
+        generator_id: id of the generator.
+        w_samples: [N, D] codes from the mapping network. Given them, strength 1 is one standard
+            deviation of w along the component; otherwise a step of length 1 in w.
+
+    Raises:
+        InputError: a number is outside its range, or the samples do not vary or fit.
+    """
+    _, vectors = factorise(affine_weights)
+    check_int(component, "component", 0, vectors.shape[0] - 1)
+    vector = vectors[component]
+    unit = "a step of length 1 in w"
+    if w_samples is not None:
+        vector = vector * _deviation(w_samples, vector)
+        unit = "one standard deviation of w"
+    return Direction(
+        name=f"sefa:{component}",
+        vector=vector.float(),
+        generator_id=generator_id,
+        first_layer=first_layer,
+        last_layer=last_layer,
+        unit=unit,
+        source=f"SeFa (arXiv:2007.06600), component {component}, layers {first_layer}-{last_layer}",
+    )
+
+
+def _deviation(w_samples: Tensor, vector: Tensor) -> float:
+    """Return the standard deviation of w along a vector of length 1."""
+    if w_samples.ndim != 2 or w_samples.shape[0] < 2 or w_samples.shape[1] != vector.shape[0]:
+        raise InputError(
+            f"at least two samples of w of shape [N, {vector.shape[0]}]",
+            f"{list(w_samples.shape)}",
+            "Map random latents with the model's mapping network.",
+        )
+    check_finite(w_samples, "w_samples")
+    samples = w_samples.detach().to("cpu", torch.float64)
+    deviation = float((samples @ vector).std())
+    if deviation <= 1e-9 * float(samples.abs().max()):  # rounding, far below float32's steps
+        raise InputError("samples of w that vary", "equal ones", "Draw them from random latents.")
+    return deviation
