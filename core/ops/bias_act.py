@@ -50,7 +50,7 @@ def bias_act(
         )
     slope, default_gain = ACTIVATIONS[activation]
     gain = default_gain if gain is None else float(gain)
-    if gain <= 0:
+    if not gain > 0:  # also refuses NaN
         raise InputError("a positive gain", str(gain), "Negate the result instead.")
     return _BiasAct.apply(x, bias, slope, gain)
 

@@ -27,6 +27,8 @@ def upfirdn2d(
     kernel = (kernel if flip else kernel.flip(0, 1)) * gain
     left, right, top, bottom = padding
     if min(padding) < 0 or left != right or top != bottom:
-        x, left, top = F.pad(x, list(padding)), 0, 0
+        x, left, top = F.pad(x, [max(amount, 0) for amount in padding]), 0, 0
+    if min(padding) < 0:  # separately: F.pad crops first, which may take more than there is
+        x = F.pad(x, [min(amount, 0) for amount in padding])
     weight = kernel.to(x.dtype).repeat(C, 1, 1, 1)
     return F.conv2d(x, weight, stride=down, padding=(top, left), groups=C)
