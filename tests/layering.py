@@ -24,11 +24,12 @@ ALLOWED_AREAS = {
 
 CORE_LEVELS = (
     {"errors"},
-    {"checks"},
-    {"image", "geometry", "masks", "rasterise", "pictures", "contact_sheet", "ops"},
+    {"checks", "device"},
+    {"image", "geometry", "compositing", "masks", "rasterise", "pictures", "contact_sheet", "ops"},
     {"networks"},
     {"latents", "checkpoint", "directions"},
     {"inpainter"},
+    {"result_files", "pairing", "settings", "batch", "demo", "model_card"},
 )
 
 COMFYUI = {

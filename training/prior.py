@@ -61,7 +61,9 @@ class PriorTrainer:
             module.parameters(), lr=self.config.learning_rate * share, betas=betas, eps=1e-8
         )
 
-    def _random(self, purpose: str, nimg: int, device: torch.device | str = "cpu") -> torch.Generator:
+    def _random(
+        self, purpose: str, nimg: int, device: torch.device | str = "cpu"
+    ) -> torch.Generator:
         return generator_for(self.config.seed, purpose, nimg, device)
 
     def step(self, nimg: int) -> dict[str, Tensor]:
@@ -106,9 +108,7 @@ class PriorTrainer:
         )
 
     def _judge(self, images: Tensor) -> Tensor:
-        return self.discriminator(
-            images.to(self._dtype, memory_format=torch.channels_last)
-        ).float()
+        return self.discriminator(images.to(self._dtype, memory_format=torch.channels_last)).float()
 
     def _discriminator_loss(
         self, real: Tensor, fake_logits: Tensor, drawn: torch.Generator, lazily: bool

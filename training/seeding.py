@@ -1,4 +1,4 @@
-"""Random generators that depend on (seed, purpose, position) alone, so that a run resumes exactly."""
+"""Random generators that depend on (seed, purpose, position) alone: a run resumes exactly."""
 
 import hashlib
 

@@ -309,7 +309,7 @@ def _demo(resolution: int, channel_base: int) -> ModelConfig:
             resolution=resolution,
             w_dim=256,
             width=32,
-            max_width=128,
+            max_width=80,
             depths=(1, 2, 2, 1),
         ),
         SkipEncoderConfig(resolution=resolution, stem_width=16, widths=(16, 24, 32)),

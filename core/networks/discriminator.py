@@ -105,6 +105,8 @@ class Discriminator(nn.Module):
         if not self.config.num_classes:
             return x
         if labels is None:
-            raise InputError("one-hot labels", "none", "This discriminator was trained with labels.")
+            raise InputError(
+                "one-hot labels", "none", "This discriminator was trained with labels."
+            )
         label = self.label_layers(normalize_second_moment(self.embed(labels)))
         return (x * label).sum(dim=1, keepdim=True) / math.sqrt(x.shape[1])

@@ -1,5 +1,6 @@
 """E: an erased picture and its mask to style codes, as offsets from w_avg."""
 
+import itertools
 import math
 
 import torch
@@ -11,6 +12,16 @@ from .layers import EqualizedConv2d, EqualizedLinear
 
 COARSE_LAYERS, MIDDLE_LAYERS = 3, 4
 """Style layers read from R/16 and R/8; the rest come from R/4 (pSp, arXiv:2008.00951, Fig. 2)."""
+
+
+def initialize_he(conv: nn.Conv2d, slope: float) -> None:
+    """Give a convolution before a rectifier of that slope weights that keep the variance.
+
+    Source: He et al. 2015, arXiv:1502.01852.
+    """
+    nn.init.kaiming_normal_(conv.weight, a=slope)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
 
 
 class SqueezeExcite(nn.Module):
@@ -48,8 +59,7 @@ class ImprovedResidualUnit(nn.Module):
         self.conv1 = nn.Conv2d(out_channels, out_channels, 3, stride, padding=1)
         self.scale = SqueezeExcite(out_channels)
         for conv in (self.conv0, self.conv1):
-            nn.init.kaiming_normal_(conv.weight, a=0.25)
-            nn.init.zeros_(conv.bias)
+            initialize_he(conv, 0.25)
         # 24 units without normalisation would otherwise multiply the variance by two each.
         with torch.no_grad():
             self.conv1.weight.mul_(0.5)
@@ -70,10 +80,9 @@ class StyleHead(nn.Module):
         super().__init__()
         widths = [channels] + [w_dim] * int(math.log2(side))
         layers: list[nn.Module] = []
-        for a, b in zip(widths, widths[1:], strict=False):
+        for a, b in itertools.pairwise(widths):
             conv = nn.Conv2d(a, b, 3, stride=2, padding=1)
-            nn.init.kaiming_normal_(conv.weight, a=0.01)
-            nn.init.zeros_(conv.bias)
+            initialize_he(conv, 0.01)
             layers += [conv, nn.LeakyReLU()]
         self.convs = nn.Sequential(*layers)
         self.linear = EqualizedLinear(w_dim, w_dim)
@@ -190,7 +199,10 @@ class SmallEncoder(nn.Module):
         )
         features = widths[3] * 16
         self.dense = nn.ModuleDict(
-            {key: EqualizedLinear(features, config.w_dim, activation="lrelu") for key in self.stacks}
+            {
+                key: EqualizedLinear(features, config.w_dim, activation="lrelu")
+                for key in self.stacks
+            }
         )
         self.linears = nn.ModuleList(
             EqualizedLinear(config.w_dim, config.w_dim) for _ in range(config.num_layers)
@@ -218,9 +230,7 @@ def _stack(in_channels: int, out_channels: int, side: int) -> nn.Sequential:
     widths = [in_channels] + [out_channels] * units
     if not units:
         return nn.Sequential(SmallUnit(in_channels, out_channels, down=1))
-    return nn.Sequential(
-        *(SmallUnit(a, b, down=2) for a, b in zip(widths, widths[1:], strict=False))
-    )
+    return nn.Sequential(*(SmallUnit(a, b, down=2) for a, b in itertools.pairwise(widths)))
 
 
 class Encoder(nn.Module):

@@ -1,5 +1,7 @@
 """The mapping network: random latent z to style code w."""
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -33,8 +35,10 @@ class MappingNetwork(nn.Module):
         widths = [width] + [config.w_dim] * config.mapping_depth
         self.layers = nn.Sequential(
             *(
-                EqualizedLinear(a, b, activation="lrelu", lr_multiplier=config.mapping_lr_multiplier)
-                for a, b in zip(widths, widths[1:], strict=False)
+                EqualizedLinear(
+                    a, b, activation="lrelu", lr_multiplier=config.mapping_lr_multiplier
+                )
+                for a, b in itertools.pairwise(widths)
             )
         )
         self.register_buffer("w_avg", torch.zeros(config.w_dim))

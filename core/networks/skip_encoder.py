@@ -1,5 +1,7 @@
 """S: features at R/2, R/4 and R/8 that correct the generator's own (Eq. 7)."""
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -51,6 +53,7 @@ class SkipHead(nn.Module):
     def _branch(in_channels: int, out_channels: int, bias: float) -> nn.Sequential:
         last = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         nn.init.zeros_(last.weight)
+        assert last.bias is not None
         nn.init.constant_(last.bias, bias)
         return nn.Sequential(
             nn.Conv2d(in_channels, in_channels, 3, padding=1), nn.PReLU(in_channels), last
@@ -75,9 +78,12 @@ class SkipEncoder(nn.Module):
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 ResidualLayer(narrow, wide, pool=True),
-                *(ResidualLayer(wide, wide, pool=False) for _ in range(config.layers_per_block - 1)),
+                *(
+                    ResidualLayer(wide, wide, pool=False)
+                    for _ in range(config.layers_per_block - 1)
+                ),
             )
-            for narrow, wide in zip(widths, widths[1:], strict=False)
+            for narrow, wide in itertools.pairwise(widths)
         )
         self.heads = nn.ModuleList(
             SkipHead(width, generator.channels(side))

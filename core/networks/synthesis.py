@@ -1,7 +1,7 @@
 """The synthesis network: style codes to a picture, with the places where Eq. 7 enters."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import torch
@@ -71,8 +71,7 @@ class SynthesisBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, side: int, w_dim: int) -> None:
         super().__init__()
         self.side = side
-        if side > 4:
-            self.conv0 = StyledConv(in_channels, out_channels, side, w_dim, up=2)
+        self.conv0 = None if side == 4 else StyledConv(in_channels, out_channels, side, w_dim, up=2)
         self.conv1 = StyledConv(out_channels, out_channels, side, w_dim, up=1)
         self.to_rgb = ToRGB(out_channels, w_dim)
 
@@ -89,7 +88,7 @@ class SynthesisBlock(nn.Module):
         skip: tuple[Tensor, Tensor] | None,
     ) -> Tensor:
         """Map features [N, in, H, W] and ws [N, num_convs + 1, D] to [N, out, side, side]."""
-        if self.side > 4:
+        if self.conv0 is not None:
             x = self.conv0(x, ws[:, 0], noise)
         if skip is not None:
             x = modulate_features(x, *skip)
@@ -117,8 +116,9 @@ class SynthesisNetwork(nn.Module):
         self.num_layers = config.num_layers
         sides = config.block_resolutions
         self.const = nn.Parameter(torch.randn(config.channels(4), 4, 4))
+        widths = {side: config.channels(side) for side in sides}
         self.blocks = nn.ModuleList(
-            SynthesisBlock(config.channels(max(side // 2, 4)), config.channels(side), side, config.w_dim)
+            SynthesisBlock(widths[max(side // 2, 4)], widths[side], side, config.w_dim)
             for side in sides
         )
         self.register_buffer("taps", setup_filter(), persistent=False)
@@ -146,7 +146,7 @@ class SynthesisNetwork(nn.Module):
         x = x.contiguous(memory_format=memory_format)
         image: Tensor | None = None
         layer = 0
-        for block in self.blocks:
+        for block in self._blocks():
             block_ws = ws[:, layer : layer + block.num_convs + 1]
             skip = None if skips is None else skips.get(block.side)
             x = block(x, block_ws, noise, skip)
@@ -156,6 +156,12 @@ class SynthesisNetwork(nn.Module):
         assert image is not None
         return image
 
+    def _blocks(self) -> Iterator[SynthesisBlock]:
+        """Yield the blocks with their type, which ModuleList forgets."""
+        for block in self.blocks:
+            assert isinstance(block, SynthesisBlock)
+            yield block
+
     def style_affines(self) -> list[tuple[int, Tensor]]:
         """Return (style layer, affine weight [C, D]) of every modulated convolution, in order.
 
@@ -163,8 +169,8 @@ class SynthesisNetwork(nn.Module):
         """
         affines: list[tuple[int, Tensor]] = []
         layer = 0
-        for block in self.blocks:
-            if block.side > 4:
+        for block in self._blocks():
+            if block.conv0 is not None:
                 affines.append((layer, block.conv0.affine.weight))
             affines.append((layer + block.num_convs - 1, block.conv1.affine.weight))
             affines.append((layer + block.num_convs, block.to_rgb.affine.weight))

@@ -108,9 +108,7 @@ class _Upfirdn2d(torch.autograd.Function):
         )
         dx = None
         if ctx.needs_input_grad[0]:
-            dx = upfirdn2d(
-                dy, taps, up=down, down=up, padding=adjoint, flip=not flip, gain=gain
-            )
+            dx = upfirdn2d(dy, taps, up=down, down=up, padding=adjoint, flip=not flip, gain=gain)
         return dx, None, None, None, None, None, None
 
 

@@ -6,10 +6,7 @@ from torch import Tensor
 
 def bias_act(x: Tensor, bias: Tensor | None, slope: float, gain: float) -> Tensor:
     """Return leaky_relu(x + bias) * gain; arguments as in the public op, all given."""
-    if bias is None:
-        y = x.clone()
-    else:
-        y = x + bias.to(x.dtype).view(1, -1, *([1] * (x.ndim - 2)))
+    y = x.clone() if bias is None else x + bias.to(x.dtype).view(1, -1, *([1] * (x.ndim - 2)))
     if slope != 1.0:
         F.leaky_relu_(y, slope)
     return y.mul_(gain) if gain != 1.0 else y

@@ -1,0 +1,84 @@
+"""From completions to pictures: Eq. 4 at the network's resolution and at the picture's own.
+
+Legend: B pictures, V variants, N = B*V, H x W pixels of a picture, R the network's resolution.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .checks import check_range
+from .geometry import Erased, paste_back
+
+_MAX_FEATHER_PX = 1024
+
+
+def composite_at_resolution(image: Tensor, erased: Tensor, valid: Tensor) -> Tensor:
+    """Return M*I + (1-M)*I_o, all [N, ., R, R] in [-1, 1]; erased is M*I already.
+
+    Source: the paper, Eq. 4.
+    """
+    return erased + (1 - valid) * image
+
+
+def blend_back(erased: Erased, completed: Tensor, weight: Tensor) -> Tensor:
+    """Put completions into the original pictures, at their own size.
+
+    Args:
+        erased: the pictures.
+        completed: [B*V, 3, R, R] in [0, 1], image-major.
+        weight: [B, 1, H, W] share of the completion; where it is 0 the original stays bit for bit.
+
+    Returns:
+        [B*V, H, W, 3] float32 in [0, 1].
+
+    Source: the paper, Eq. 4.
+    """
+    B, _, H, W = erased.original.shape
+    result = torch.empty(len(completed), H, W, 3, device=completed.device)
+    for i in range(len(completed)):  # one by one: a large picture's variants fill the memory
+        b = i * B // len(completed)
+        original, share = erased.original[b : b + 1], weight[b : b + 1]
+        pasted = paste_back(original, completed[i : i + 1], erased.crops[b : b + 1])
+        blended = torch.where(share > 0, torch.lerp(original, pasted, share), original)
+        result[i] = blended[0].movedim(0, -1)
+    return result
+
+
+def valid_l1(image: Tensor, erased: Tensor, valid: Tensor) -> Tensor:
+    """Return the mean absolute error over the valid pixels of each picture, [N].
+
+    Args:
+        image: [N, 3, R, R] in about [-1, 1].
+        erased: [N, 3, R, R] M * I.
+        valid: [N, 1, R, R] M.
+    """
+    error = ((image - erased) * valid).abs().mean(dim=1, keepdim=True).sum(dim=(1, 2, 3))
+    return error / valid.sum(dim=(1, 2, 3)).clamp(min=1)
+
+
+def feather(hole_mask: Tensor, width_px: int) -> Tensor:
+    """Let a hole mask fall linearly to zero over width_px pixels outside the hole.
+
+    Args:
+        hole_mask: [B, 1, H, W] in [0, 1].
+        width_px: 0 to 1024.
+
+    Returns:
+        [B, 1, H, W] in [0, 1], nowhere below hole_mask.
+
+    Raises:
+        InputError: a width out of range.
+    """
+    check_range(width_px, "feather_px", 0, _MAX_FEATHER_PX)
+    if width_px == 0:
+        return hole_mask
+    width = int(width_px)
+    # Widen by half the ramp, then average over the ramp: separable box filters.
+    half = (width + 1) // 2
+    size = 2 * half + 1
+    wide = F.max_pool2d(hole_mask, (size, 1), stride=1, padding=(half, 0))
+    wide = F.max_pool2d(wide, (1, size), stride=1, padding=(0, half))
+    padded = F.pad(wide, (half,) * 4, mode="replicate")
+    ramp = F.avg_pool2d(F.avg_pool2d(padded, (size, 1), stride=1), (1, size), stride=1)
+    return torch.maximum(hole_mask, ramp)

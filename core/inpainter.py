@@ -1,0 +1,455 @@
+"""The whole method behind one class.
+
+Legend: B pictures, V variants, H x W pixels of a picture, R the model's resolution, L style
+layers, D width of one code. Batches are image-major: row b*V + v.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from .checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint, resolve_source
+from .checks import check_choice, check_finite, check_range
+from .compositing import blend_back, composite_at_resolution, feather, valid_l1
+from .directions import Direction, apply_direction, bundled_directions, discover_sefa
+from .errors import CheckpointError, InputError
+from .geometry import CROP_MODES, Erased, erase
+from .image import hole_mask_to_b1hw, image_to_bchw, image_to_bhwc
+from .latents import WPlus, sample_z
+from .networks import ModelConfig
+from .networks.synthesis import Skips
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Types of the generator's feature maps; everything else is computed in float32."""
+
+SKIP_SOURCES = ("edited", "unedited", "none")
+"""Which stage-1 result the skip encoder sees when codes were edited; `none` leaves it out."""
+
+_CHUNK = 32
+_UNUSUAL = 1.5
+"""A valid-pixel error this many times the model's 99th percentile earns a warning."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A direction and how far to go along it."""
+
+    direction: str | Direction
+    """Name of a bundled direction, "sefa:0" and so on, or a direction itself."""
+    strength: float
+    """In the direction's units; 0 changes nothing."""
+    first_layer: int | None = None
+    """First style layer changed; None takes the direction's own."""
+    last_layer: int | None = None
+    """Last style layer changed, inclusive; None takes the direction's own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inpainting:
+    """Completed pictures and what they were made from."""
+
+    images: Tensor
+    """[B, V, H, W, 3] float32 in [0, 1]; where the mask is 0, the input bit for bit."""
+    codes: WPlus
+    """W_out with the edits, [B, V, L, D]."""
+    erased: Erased
+    """The pictures as the encoder saw them, and the way back."""
+    warnings: tuple[str, ...]
+    """Sentences for the user; empty when all is well."""
+
+
+class Inpainter:
+    """Completes erased pictures in many ways: E, Mi, G, S and Eq. 4.
+
+    Source: the paper, Fig. 9. Computes on `device`, without gradients, and changes no global
+    state.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, precision: str = "float32") -> None:
+        check_choice(precision, "precision", PRECISIONS)
+        missing = {"generator", "encoder", "mixer"} - set(checkpoint.parts)
+        if missing:
+            raise CheckpointError(
+                "a model with generator, encoder and mixer",
+                f"{checkpoint.title or 'one'} without {', '.join(sorted(missing))}",
+                "Train stage 1 on it, or choose another file.",
+            )
+        networks = checkpoint.networks()
+        for network in networks.values():
+            network.requires_grad_(False)
+        self._generator: Any = networks["generator"]
+        self._encoder: nn.Module = networks["encoder"]
+        self._mixer: nn.Module = networks["mixer"]
+        self._skip_encoder: nn.Module | None = networks.get("skip_encoder")
+        self._dtype = PRECISIONS[precision]
+        self.config: ModelConfig = checkpoint.config
+        self.generator_id = checkpoint.generator_id
+        self.training: dict[str, Any] = checkpoint.training
+        self.title, self.license = checkpoint.title, checkpoint.license
+        self.directions: dict[str, Direction] = {}
+
+    @classmethod
+    def load(
+        cls,
+        source: str | Path = "cats",
+        *,
+        device: torch.device | str | None = None,
+        precision: str = "float32",
+        download: bool = False,
+    ) -> Self:
+        """Load a model.
+
+        Args:
+            source: bundled name, file path, or hub id.
+            device: where to compute; None takes CUDA if there is one, else the CPU.
+            precision: a key of `PRECISIONS`.
+            download: whether a hub id may be downloaded.
+
+        Raises:
+            CheckpointError: no such model, or the file is damaged, foreign or incomplete.
+            InputError: unknown precision.
+        """
+        path = resolve_source(source, download)
+        parts = [part for part in inspect_checkpoint(path).parts if part != "discriminator"]
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        model = cls(read_checkpoint(path, parts, device), precision)
+        model.directions = bundled_directions(model.generator_id)
+        return model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self._generator.w_avg.device
+
+    @property
+    def resolution(self) -> int:
+        """R, side of the pictures that the networks see, in pixels."""
+        return self.config.generator.resolution
+
+    @property
+    def num_layers(self) -> int:
+        """L, style layers."""
+        return self.config.generator.num_layers
+
+    @property
+    def w_dim(self) -> int:
+        """D, width of one code."""
+        return self.config.generator.w_dim
+
+    @property
+    def num_parameters(self) -> dict[str, int]:
+        """Learned numbers by part."""
+        parts = {
+            "generator": self._generator,
+            "encoder": self._encoder,
+            "mixer": self._mixer,
+            "skip_encoder": self._skip_encoder,
+        }
+        return {k: sum(p.numel() for p in part.parameters()) for k, part in parts.items() if part}
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the networks; return self."""
+        for network in (self._generator, self._encoder, self._mixer, self._skip_encoder):
+            if network is not None:
+                network.to(device)
+        return self
+
+    def codes(self, codes: Tensor) -> WPlus:
+        """Mark a tensor [B, V, L, D] as codes of this model's generator."""
+        return WPlus(codes, self.generator_id)
+
+    @torch.no_grad()
+    def encode(
+        self, image: Tensor, hole_mask: Tensor, crop_mode: str = "picture", margin: float = 0.25
+    ) -> tuple[Erased, WPlus]:
+        """Erase the hole and encode what is left (E).
+
+        Args:
+            image: [B, H, W, C] in [0, 1], or another layout of `image_to_unit_bchw`.
+            hole_mask: [B, H, W] in [0, 1], 1 = fill, or another layout of `hole_mask_to_b1hw`.
+            crop_mode: one of `CROP_MODES`.
+            margin: see `fit_crop`.
+
+        Returns:
+            The erased pictures, and W_enc [B, 1, L, D].
+
+        Raises:
+            InputError: unusable picture, mask, mode or margin.
+        """
+        erased = erase(
+            image.to(self.device),
+            hole_mask.to(self.device),
+            self.resolution,
+            crop_mode=crop_mode,
+            margin=margin,
+        )
+        offsets = self._encoder(torch.cat([erased.erased, erased.valid], dim=1))
+        return erased, self.codes((offsets + self._generator.w_avg)[:, None])
+
+    @torch.no_grad()
+    def sample_w(self, seed: int, num_variants: int, truncation_psi: float = 1.0) -> WPlus:
+        """Draw W_rand: variant k depends on (seed, k) alone.
+
+        Args:
+            seed: 0 to 2^64 - 1.
+            num_variants: V.
+            truncation_psi: 0 (the mean code) to 2; 1 leaves the codes as drawn.
+
+        Returns:
+            [1, V, L, D], one code repeated over the layers.
+
+        Raises:
+            InputError: a number out of range.
+        """
+        check_range(truncation_psi, "truncation_psi", 0.0, 2.0)
+        z = sample_z(seed, num_variants, self.config.generator.z_dim).to(self.device)
+        w = self._generator.w_avg.lerp(self._generator.mapping(z), truncation_psi)
+        return self.codes(self._generator.broadcast(w)[None])
+
+    @torch.no_grad()
+    def mix(self, encoded: WPlus, random: WPlus, gate_bias: float = 0.0) -> tuple[WPlus, Tensor]:
+        """Join the picture's codes with random ones (Mi, Eq. 1).
+
+        Args:
+            encoded: [B, 1, L, D] or [B, V, L, D].
+            random: [1, V, L, D] or [B, V, L, D].
+            gate_bias: added to g; 0 as trained, above it trusts the picture more.
+
+        Returns:
+            W_out [B, V, L, D], and the gate of the same shape in [0, 1].
+
+        Raises:
+            GeneratorMismatchError: codes of another generator.
+            InputError: numbers of pictures or variants that do not fit.
+        """
+        check_range(gate_bias, "gate_bias", -1000.0, 1000.0)
+        enc, rand = self._accept(encoded), self._accept(random)
+        try:
+            B, V = torch.broadcast_shapes(enc.shape[:2], rand.shape[:2])
+        except RuntimeError as error:
+            raise InputError(
+                "encoded and random codes with equal numbers of pictures and variants, or one",
+                f"{tuple(enc.shape[:2])} and {tuple(rand.shape[:2])}",
+                "Sample as many variants as there are, or one.",
+            ) from error
+        pair = [codes.expand(B, V, -1, -1).flatten(0, 1) for codes in (enc, rand)]
+        w_out, gate = self._mixer(*pair, gate_bias)
+        return self.codes(w_out.unflatten(0, (B, V))), gate.unflatten(0, (B, V))
+
+    def direction(self, name: str) -> Direction:
+        """Return a bundled direction by name, or "sefa:K", the K-th discovered from the weights.
+
+        Raises:
+            InputError: unknown name.
+        """
+        if name in self.directions:
+            return self.directions[name]
+        kind, _, component = name.partition(":")
+        if kind == "sefa" and component.isdecimal():
+            return self.discover_sefa(int(component))
+        known = ", ".join(sorted(self.directions)) or "none bundled"
+        raise InputError(
+            f"a direction of this model ({known}) or sefa:K", repr(name), "Correct the name."
+        )
+
+    def discover_sefa(
+        self, component: int, first_layer: int = 0, last_layer: int | None = None
+    ) -> Direction:
+        """Return the component-th SeFa direction of a layer range, see `discover_sefa`."""
+        last = self.num_layers - 1 if last_layer is None else last_layer
+        return discover_sefa(
+            self._generator.synthesis.style_affines(),
+            component,
+            first_layer=first_layer,
+            last_layer=last,
+            generator_id=self.generator_id,
+        )
+
+    def edit(self, codes: WPlus, edits: Iterable[Edit]) -> WPlus:
+        """Move codes along directions, one after the other.
+
+        Raises:
+            GeneratorMismatchError: codes or a direction of another generator.
+            InputError: unknown direction, or layers or strength out of range.
+        """
+        for edit in edits:
+            named = isinstance(edit.direction, str)
+            direction = self.direction(edit.direction) if named else edit.direction
+            codes = apply_direction(
+                codes, direction, edit.strength, edit.first_layer, edit.last_layer
+            )
+        return codes
+
+    @torch.no_grad()
+    def synthesize(self, codes: WPlus) -> Tensor:
+        """Generate pictures from codes (G, stage 1): [B*V, R, R, 3] float32 in [0, 1].
+
+        Raises:
+            GeneratorMismatchError: codes of another generator.
+        """
+        flat = self._accept(codes).flatten(0, 1)
+        return image_to_bhwc(torch.cat([self._synthesize(part) for part in flat.split(_CHUNK)]))
+
+    @torch.no_grad()
+    def refine(self, erased: Erased, codes: WPlus, skip_codes: WPlus | None = None) -> Tensor:
+        """Generate pictures whose features S corrects (stage 2, Eq. 7).
+
+        1. Stage 1 from skip_codes (the codes themselves if None), pasted into the picture (Eq. 4).
+        2. S sees that, the erased picture and the mask.
+        3. Stage 2 from the codes, with S's maps.
+
+        Returns:
+            [B*V, R, R, 3] float32 in [0, 1], whole pictures: not yet composited.
+
+        Raises:
+            GeneratorMismatchError: codes of another generator.
+            InputError: codes for another number of pictures.
+            CheckpointError: the model has no skip encoder.
+        """
+        if self._skip_encoder is None:
+            raise CheckpointError(
+                "a model with a skip encoder",
+                self.title or "one that was trained in stage 1 only",
+                "Use the stage-1 picture, or train stage 2.",
+            )
+        flat = self._accept(codes)
+        if len(flat) != len(erased.erased):
+            raise InputError(
+                f"codes for {len(erased.erased)} pictures",
+                f"codes for {len(flat)}",
+                "Connect the codes that were encoded from these pictures.",
+            )
+        V = codes.num_variants
+        source = flat if skip_codes is None else self._accept(skip_codes).expand_as(flat)
+        pictures = zip(
+            flat.flatten(0, 1).split(_CHUNK),
+            source.flatten(0, 1).split(_CHUNK),
+            erased.erased.repeat_interleave(V, dim=0).split(_CHUNK),
+            erased.valid.repeat_interleave(V, dim=0).split(_CHUNK),
+            strict=True,
+        )
+        return image_to_bhwc(torch.cat([self._refine(*part) for part in pictures]))
+
+    def _refine(self, codes: Tensor, source: Tensor, erased: Tensor, valid: Tensor) -> Tensor:
+        assert self._skip_encoder is not None
+        composite = composite_at_resolution(self._synthesize(source), erased, valid)
+        return self._synthesize(codes, self._skip_encoder(composite, erased, valid))
+
+    @torch.no_grad()
+    def composite(
+        self,
+        erased: Erased,
+        images: Tensor,
+        feather_px: int = 0,
+        blend_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Put completions into the original pictures (Eq. 4), at their own size.
+
+        Where the mask is soft the two are blended; where it is 0 the original stays bit for bit.
+
+        Args:
+            erased: the pictures.
+            images: [B*V, R, R, 3] in [0, 1].
+            feather_px: the completion fades out over so many pixels outside the hole; 0 for none.
+            blend_mask: used for blending in place of the hole mask; any layout of
+                `hole_mask_to_b1hw`.
+
+        Returns:
+            Pictures [B*V, H, W, 3] float32 in [0, 1], and the share of the completion in each
+            pixel [B, H, W].
+
+        Raises:
+            InputError: shapes or numbers that do not fit.
+        """
+        B, _, H, W = erased.original.shape
+        weight = erased.hole_mask
+        if blend_mask is not None:
+            weight = hole_mask_to_b1hw(blend_mask.to(weight.device), B, H, W)
+        weight = feather(weight, feather_px)
+        completed = (image_to_bchw(images.to(self.device)) + 1) / 2
+        if len(completed) % B or not len(completed):
+            raise InputError(
+                f"completions of {B} pictures, V for each",
+                f"{len(completed)}",
+                "Connect the completions of these pictures.",
+            )
+        result = blend_back(erased, completed, weight)
+        return result, weight[:, 0]
+
+    def inpaint(
+        self,
+        image: Tensor,
+        hole_mask: Tensor,
+        num_variants: int = 8,
+        seed: int = 0,
+        *,
+        edits: Sequence[Edit] = (),
+        truncation_psi: float = 1.0,
+        gate_bias: float = 0.0,
+        crop_mode: str = CROP_MODES[0],
+        margin: float = 0.25,
+        feather_px: int = 0,
+        skip_source: str = SKIP_SOURCES[0],
+    ) -> Inpainting:
+        """Complete pictures in num_variants ways: encode, sample, mix, edit, refine, composite.
+
+        Args:
+            image: [B, H, W, C] in [0, 1].
+            hole_mask: [B, H, W] in [0, 1], 1 = fill.
+            num_variants: V.
+            seed: 0 to 2^64 - 1; variant k depends on (seed, k) alone.
+            edits: applied to W_out, in order.
+            truncation_psi: see `sample_w`.
+            gate_bias: see `mix`.
+            crop_mode: one of `CROP_MODES`.
+            margin: see `fit_crop`.
+            feather_px: see `composite`.
+            skip_source: one of `SKIP_SOURCES`; matters with edits only, except `none`.
+
+        Raises:
+            InputError: unusable input, see the single steps.
+        """
+        check_choice(skip_source, "skip_source", SKIP_SOURCES)
+        erased, encoded = self.encode(image, hole_mask, crop_mode, margin)
+        mixed, _ = self.mix(encoded, self.sample_w(seed, num_variants, truncation_psi), gate_bias)
+        codes = self.edit(mixed, edits)
+        if skip_source == "none" or self._skip_encoder is None:
+            completed = self.synthesize(codes)
+        else:
+            completed = self.refine(erased, codes, mixed if skip_source == "unedited" else None)
+        images, _ = self.composite(erased, completed, feather_px)
+        return Inpainting(
+            images=images.unflatten(0, (len(erased.original), num_variants)),
+            codes=codes,
+            erased=erased,
+            warnings=self._warnings(erased, mixed),
+        )
+
+    def _warnings(self, erased: Erased, mixed: WPlus) -> tuple[str, ...]:
+        """Name the pictures that stage 1 reproduces far worse than the model's usual ones."""
+        usual = self.training.get("alarms", {}).get("stage1", {}).get("valid_l1_p99")
+        if usual is None:
+            return ()
+        first = self.synthesize(mixed.pick(0)).movedim(-1, 1) * 2 - 1
+        errors = valid_l1(first, erased.erased, erased.valid)
+        return tuple(
+            f"Picture {b} does not look like what this model knows ({self.title}): the visible "
+            f"part is reproduced with an error of {float(error):.2f}, usual is up to {usual:.2f}. "
+            "Expect a completion that does not fit; crop to the subject or use another model."
+            for b, error in enumerate(errors)
+            if float(error) > _UNUSUAL * float(usual)
+        )
+
+    def _accept(self, codes: WPlus) -> Tensor:
+        codes.check_generator(self.generator_id)
+        check_finite(codes.codes, "codes")
+        return codes.codes.to(self.device, torch.float32)
+
+    def _synthesize(self, flat: Tensor, skips: Skips | None = None) -> Tensor:
+        return self._generator.synthesis(
+            flat, skips=skips, dtype=self._dtype, memory_format=torch.channels_last
+        )

@@ -1,0 +1,308 @@
+"""What stages 1 and 2 share: the two paths, their objective (Eqs. 2-6) and the alarms.
+
+Legend: N pictures per batch, R side, L style layers, D width of a code. Path (g) mixes with the
+code that made the picture, path (r) with another one.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from ..core.checkpoint import Checkpoint, collect_tensors, write_checkpoint
+from ..core.compositing import composite_at_resolution
+from ..core.errors import CheckpointError
+from ..core.masks import sample_hole_masks
+from ..core.networks import Discriminator, Generator
+from .alarms import measure
+from .batch import Batch
+from .config import CompletionConfig, Recipe
+from .ema import update_average
+from .grids import picture_grid
+from .hardware import feature_dtype
+from .losses import generator_loss, r1_penalty
+from .perceptual import DiscriminatorFeatures
+from .seeding import generator_for
+
+_GRID_SIZE = 8
+_GRID_VARIANTS = 4
+_ALARM_PICTURES = 64
+
+
+class CompletionTrainer(ABC):
+    """One stage of the method's own training; needs no photographs.
+
+    Source: the paper, section 3, Eqs. 2-6 and Appendix B.
+    """
+
+    stage: str
+
+    def __init__(
+        self, recipe: Recipe, checkpoint: Checkpoint, pictures: Tensor | None, device: torch.device
+    ) -> None:
+        """Prepare a stage.
+
+        Args:
+            recipe: configuration.
+            checkpoint: what the stage before wrote, discriminator included.
+            pictures: [n, 3, R, R] uint8 photographs for the alarm of a domain gap, or None.
+            device: where to train.
+        """
+        self.recipe, self.device, self.checkpoint = recipe, device, checkpoint
+        self.config: CompletionConfig = getattr(recipe, self.stage)
+        self.pictures = pictures
+        torch.manual_seed(self.config.seed)
+        self.networks = self._load(checkpoint)
+        self.generator: Generator = self.networks["generator"].requires_grad_(False)
+        self.discriminator: Discriminator = self.networks["discriminator"].requires_grad_(True)
+        self.features = DiscriminatorFeatures(self.discriminator).to(device)
+        self._dtype = feature_dtype(self.config.precision, device)
+        self.trained, self.averages = self._trained_parts()
+        self.modules: dict[str, nn.Module] = {
+            "discriminator": self.discriminator,
+            "features": self.features,
+            **self.trained,
+            **{f"{name}_ema": average for name, average in self.averages.items()},
+        }
+        self._rates = {
+            "completion": self.config.learning_rate,
+            "discriminator": self.config.discriminator_learning_rate,
+        }
+        self.optimizers = {
+            "completion": self._adam(self._parameters(), "completion"),
+            "discriminator": self._adam(list(self.discriminator.parameters()), "discriminator"),
+        }
+        self._calibrate()
+
+    def _calibrate(self) -> None:
+        """Take the perceptual weight of the stage before, so that both optimise one objective."""
+        known = self.checkpoint.training.get("perceptual_weight")
+        if known is None:
+            self.features.calibrate(self.generator, self.config.seed)
+        else:
+            self.features.weight.fill_(known)
+
+    def _load(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        missing = {"generator", "discriminator"} - set(checkpoint.parts)
+        if missing:
+            raise CheckpointError(
+                "a checkpoint with generator and discriminator",
+                f"one without {', '.join(sorted(missing))}",
+                "Give the file that the stage before wrote.",
+            )
+        return {
+            name: module.to(self.device, memory_format=torch.channels_last)
+            for name, module in checkpoint.networks().items()
+        }
+
+    def _adam(self, parameters: list[nn.Parameter], name: str) -> torch.optim.Optimizer:
+        return torch.optim.Adam(parameters, lr=self._rates[name], betas=self.config.betas)
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [p for module in self.trained.values() for p in module.parameters()]
+
+    @abstractmethod
+    def _trained_parts(self) -> tuple[dict[str, nn.Module], dict[str, nn.Module]]:
+        """Return the networks that learn, and their moving averages."""
+
+    @abstractmethod
+    def complete(
+        self, erased: Tensor, valid: Tensor, w_rand: Tensor, *, averaged: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Return raw outputs I_o [K*N, 3, R, R] and the gate [K*N, L, D].
+
+        Args:
+            erased: [N, 3, R, R].
+            valid: [N, 1, R, R].
+            w_rand: [K*N, L, D], K codes for each picture, path by path.
+            averaged: use the moving averages.
+        """
+
+    def _random(self, purpose: str, nimg: int) -> torch.Generator:
+        return generator_for(self.config.seed, f"{self.stage}/{purpose}", nimg)
+
+    @torch.no_grad()
+    def batch(self, nimg: int, size: int) -> Batch:
+        """Generate pictures, holes and codes; they depend on (seed, nimg) alone."""
+        z = torch.randn(
+            2 * size, self.generator.config.z_dim, generator=self._random("latents", nimg)
+        )
+        w_same, w_other = self.generator.mapping(z.to(self.device)).chunk(2)
+        w_same, w_other = self.generator.broadcast(w_same), self.generator.broadcast(w_other)
+        image = self.synthesize(w_same)
+        holes = sample_hole_masks(
+            self.config.masks,
+            size,
+            self.generator.config.resolution,
+            self.config.seed,
+            first=nimg,
+        )
+        valid = 1 - holes.to(self.device)
+        return Batch(image, image * valid, valid, w_same, w_other)
+
+    def synthesize(self, ws: Tensor, skips: Any = None) -> Tensor:  # noqa: ANN401 - core's Skips
+        """Run the frozen generator with stored noise, [N, L, D] to [N, 3, R, R]."""
+        return self.generator.synthesis(
+            ws, skips=skips, dtype=self._dtype, memory_format=torch.channels_last
+        )
+
+    def step(self, nimg: int) -> dict[str, Tensor]:
+        """Update the trained networks and D on one batch of generated pictures."""
+        batch = self.batch(nimg, self.config.batch_size)
+        codes = torch.cat([batch.w_same, batch.w_other])
+        outputs, gate = self.complete(batch.erased, batch.valid, codes, averaged=False)
+        same, other = outputs.chunk(2)
+        loss, scalars = self._reconstruction(batch, same, other)
+        fakes = [composite_at_resolution(x, batch.erased, batch.valid) for x in (same, other)]
+        # Separate calls: one batch of both would put near-duplicates into one deviation group.
+        fake_logits = [self._judge(fake) for fake in fakes]
+        adversarial = sum(generator_loss(logits) for logits in fake_logits)
+        weight = self.config.lambda_adversarial * self._ramp(nimg)
+        gradients = torch.autograd.grad(
+            loss + weight * adversarial, self._parameters(), retain_graph=True
+        )
+        d_loss, d_scalars = self._discriminator_loss(batch.image, fake_logits, nimg)
+        d_gradients = torch.autograd.grad(d_loss, list(self.discriminator.parameters()))
+        self._update("completion", self._parameters(), gradients, nimg)
+        self._update("discriminator", list(self.discriminator.parameters()), d_gradients, nimg)
+        for name, average in self.averages.items():
+            update_average(
+                average,
+                self.trained[name],
+                num_images=self.config.batch_size,
+                nimg=nimg,
+                half_life=self.config.ema_half_life,
+            )
+        extreme = ((gate < 0.05) | (gate > 0.95)).float().mean()
+        return {**scalars, "adversarial": adversarial, **d_scalars, "gate_extreme": extreme}
+
+    def _reconstruction(
+        self, batch: Batch, same: Tensor, other: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return lambda_r1 L_rg + lambda_r2 L_rr (Eqs. 2, 3), from raw outputs, before Eq. 4."""
+        other_valid = other * batch.valid
+        pixel_same = F.mse_loss(same, batch.image)
+        pixel_other = F.mse_loss(other_valid, batch.erased)
+        with torch.no_grad():
+            wanted = self.features.features(torch.cat([batch.image, batch.erased]))
+        maps = self.features.features(torch.cat([same, other_valid]))
+        halves = [[m.chunk(2)[i] for m in maps] for i in (0, 1)]
+        wanted_halves = [[m.chunk(2)[i] for m in wanted] for i in (0, 1)]
+        feature_same = self.features(halves[0], wanted_halves[0])
+        feature_other = self.features(halves[1], wanted_halves[1])
+        config = self.config
+        loss = config.lambda_same * (config.pixel_weight * pixel_same + feature_same)
+        loss = loss + config.lambda_other * (config.pixel_weight * pixel_other + feature_other)
+        return loss, {
+            "pixel_same": pixel_same,
+            "pixel_other": pixel_other,
+            "feature_same": feature_same,
+            "feature_other": feature_other,
+        }
+
+    def _judge(self, images: Tensor) -> Tensor:
+        return self.discriminator(images.to(self._dtype, memory_format=torch.channels_last)).float()
+
+    def _discriminator_loss(
+        self, real: Tensor, fake_logits: list[Tensor], nimg: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return 2 softplus(-D(I_g)) + softplus(D(f_g)) + softplus(D(f_r)) + R1 (Eq. 5)."""
+        config = self.config
+        lazily = (nimg // config.batch_size) % config.r1_every == 0
+        real = real.detach().requires_grad_(lazily)
+        real_logits = self._judge(real)
+        loss = 2 * F.softplus(-real_logits).mean()
+        loss = loss + sum(F.softplus(logits).mean() for logits in fake_logits)
+        gap = real_logits.mean() - torch.stack([x.mean() for x in fake_logits]).mean()
+        scalars = {"d_loss": loss, "d_gap": gap}
+        if lazily:
+            scalars["r1"] = r1_penalty(real_logits, real).mean()
+            loss = loss + scalars["r1"] * (config.r1_gamma / 2 * config.r1_every)
+        return loss, scalars
+
+    def _ramp(self, nimg: int) -> float:
+        """Return the share of lambda_a: zero while D unlearns that G's pictures are fake."""
+        done = (nimg - self.config.discriminator_warmup) / max(self.config.adversarial_ramp, 1)
+        return min(max(done, 0.0), 1.0)
+
+    def _update(
+        self,
+        name: str,
+        parameters: list[nn.Parameter],
+        gradients: tuple[Tensor, ...],
+        nimg: int,
+    ) -> None:
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        done = min(nimg / self.config.total_images, 1.0)
+        final = self.config.final_fraction
+        factor = final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done))
+        for group in self.optimizers[name].param_groups:
+            group["lr"] = self._rates[name] * factor
+        self.optimizers[name].step()
+
+    @torch.no_grad()
+    def grid(self) -> Image.Image:
+        """Return rows of: picture, erased, path (g), four variants raw and composited."""
+        batch = self._fixed(_GRID_SIZE)
+        columns = [batch.image, batch.erased]
+        columns += list(self._variants(batch, batch.w_same))
+        for k in range(_GRID_VARIANTS):
+            columns += list(self._variants(batch, batch.w_other.roll(k, dims=0)))
+        rows = torch.stack(columns, dim=1).flatten(0, 1)
+        return picture_grid(rows.clamp(-1, 1), len(columns))
+
+    def _variants(self, batch: Batch, w_rand: Tensor) -> tuple[Tensor, Tensor]:
+        raw = self._complete_averaged(batch.erased, batch.valid, w_rand)
+        return raw, composite_at_resolution(raw, batch.erased, batch.valid)
+
+    def alarms(self) -> dict[str, float]:
+        """Return the measures of alarms.py on fixed generated pictures, and on photographs."""
+        batch = self._fixed(_ALARM_PICTURES)
+        photographs = None
+        if self.pictures is not None:
+            photographs = self.pictures[:_ALARM_PICTURES].to(self.device) / 127.5 - 1
+        return measure(self._complete_averaged, batch, self.synthesize, photographs)
+
+    def _complete_averaged(self, erased: Tensor, valid: Tensor, w_rand: Tensor) -> Tensor:
+        return self.complete(erased, valid, w_rand, averaged=True)[0]
+
+    def _fixed(self, size: int) -> Batch:
+        """Return pictures that training, which begins at image 0, never sees."""
+        return self.batch(2**48, size)
+
+    def export(self, folder: Path, nimg: int) -> None:
+        """Write the stage's checkpoint with averaged networks and the present discriminator."""
+        networks = {**self.networks, "discriminator": self.discriminator, **self.averages}
+        training = {
+            **self.checkpoint.training,
+            "stage": self.stage,
+            "images": {**self.checkpoint.training.get("images", {}), self.stage: nimg},
+            "recipe": self.recipe.name,
+            "perceptual": "discriminator",
+            "perceptual_weight": float(self.features.weight),
+            "alarms": {**self.checkpoint.training.get("alarms", {}), self.stage: self.alarms()},
+        }
+        write_checkpoint(
+            folder / f"{self.stage}.safetensors",
+            Checkpoint(
+                config=self._export_config(),
+                tensors={
+                    key: value.cpu().contiguous()
+                    for key, value in collect_tensors(networks).items()
+                },
+                generator_id=self.checkpoint.generator_id,
+                training=training,
+                license=self.recipe.license,
+                title=self.recipe.title,
+            ),
+        )
+
+    @abstractmethod
+    def _export_config(self) -> Any:  # noqa: ANN401
+        """Return the configuration of what `export` writes."""

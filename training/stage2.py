@@ -1,0 +1,92 @@
+"""Stage 2: the skip encoder learns to remove what separates a completion from its picture."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from ..core.compositing import composite_at_resolution
+from ..core.errors import CheckpointError
+from ..core.networks import ModelConfig, SkipEncoder
+from .completion import CompletionTrainer
+from .ema import averaged_copy
+from .stage1 import mixed_codes
+
+_RECALIBRATION_BATCHES = 32
+
+
+class Stage2Trainer(CompletionTrainer):
+    """S against D; E, Mi and G stay as they are. D goes on from stage 1, its optimiser does not.
+
+    Source: the paper, section 3.2 and Appendix A.
+    """
+
+    stage = "stage2"
+
+    def _trained_parts(self) -> tuple[dict[str, nn.Module], dict[str, nn.Module]]:
+        if not {"encoder", "mixer"} <= set(self.networks):
+            raise CheckpointError(
+                "a checkpoint with encoder and mixer",
+                "one without",
+                "Train stage 1 first and give the file that it wrote.",
+            )
+        for name in ("encoder", "mixer"):
+            self.networks[name].requires_grad_(False)
+        config = self.recipe.model.skip_encoder
+        assert config is not None
+        skip_encoder = SkipEncoder(config, self.checkpoint.config.generator)
+        skip_encoder.to(self.device, memory_format=torch.channels_last).train()
+        return {"skip_encoder": skip_encoder}, {"skip_encoder": averaged_copy(skip_encoder)}
+
+    def complete(
+        self, erased: Tensor, valid: Tensor, w_rand: Tensor, *, averaged: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Return the output of the second pass, raw, and the gate.
+
+        Batch norm sees all paths in one batch. The first pass needs no gradient: nothing that it
+        runs through is trained.
+        """
+        part = (self.averages if averaged else self.trained)["skip_encoder"]
+        with torch.no_grad():
+            codes, gate = mixed_codes(self.networks, self.generator.w_avg, erased, valid, w_rand)
+            repeat = (len(w_rand) // len(erased), 1, 1, 1)
+            erased, valid = erased.repeat(repeat), valid.repeat(repeat)
+            composite = composite_at_resolution(self.synthesize(codes), erased, valid)
+        return self.synthesize(codes, part(composite, erased, valid)), gate
+
+    @torch.no_grad()
+    def _recalibrate(self) -> None:
+        """Give the averaged weights batch-norm statistics of their own, from fixed batches."""
+        average = self.averages["skip_encoder"]
+        norms = [m for m in average.modules() if isinstance(m, nn.BatchNorm2d)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the plain mean of all batches
+        average.train()
+        for i in range(_RECALIBRATION_BATCHES):
+            batch = self.batch(2**47 + i * self.config.batch_size, self.config.batch_size)
+            codes = torch.cat([batch.w_same, batch.w_other])
+            self.complete(batch.erased, batch.valid, codes, averaged=True)
+        average.eval()
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+    def export(self, folder: Path, nimg: int) -> None:
+        """Write stage2.safetensors, and model.safetensors: half precision without D."""
+        self._recalibrate()
+        super().export(folder, nimg)
+        parts = ("generator", "encoder", "mixer", "skip_encoder")
+        whole: Checkpoint = read_checkpoint(folder / "stage2.safetensors", parts)
+        write_checkpoint(folder / "model.safetensors", whole, dtype=torch.float16)
+
+    def _export_config(self) -> ModelConfig:
+        stage1 = self.checkpoint.config
+        return ModelConfig(
+            generator=stage1.generator,
+            discriminator=stage1.discriminator,
+            encoder=stage1.encoder,
+            mixer=stage1.mixer,
+            skip_encoder=self.recipe.model.skip_encoder,
+        )
