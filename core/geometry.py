@@ -255,7 +255,7 @@ def _extract_one(
     valid = weight > _ENOUGH
     planes = []
     for plane_hw in image_chw:
-        # torch.where, not a product: -1 * 0 is -0, and what was erased may be anything.
+        # torch.where, not a product: what was erased may be anything, and 0 * NaN is NaN.
         plane_rr = _resize_in_square(torch.where(valid_hw, plane_hw, 0.0), crop, resolution)
         planes.append(torch.where(valid, plane_rr / weight.clamp(min=_ENOUGH), 0.0))
     return torch.stack(planes), valid[None].to(image_chw.dtype)

@@ -70,9 +70,8 @@ def _quad_spans(quads: Floats, resolution: int) -> tuple[_Indices, Floats, Float
     rises = rise.take(quad, axis=1)  # [4, P], as all that follows
     offset = row + 0.5 - y.take(quad, axis=1)
     crossing = x.take(quad, axis=1) + offset * slope.take(quad, axis=1)
-    # A row meets an edge where the offset from its start lies between 0 and its rise; level
-    # edges add nothing that their neighbours do not.
-    misses = (offset * rises < 0.0) | (np.abs(offset) > np.abs(rises)) | (rises == 0.0)
+    # A row meets an edge where the offset from its start lies between 0 and its rise.
+    misses = (offset * rises < 0.0) | (np.abs(offset) > np.abs(rises))
     crossing[misses] = np.inf
     left = crossing.min(axis=0)
     crossing[misses] = -np.inf

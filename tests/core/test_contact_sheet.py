@@ -84,6 +84,14 @@ def test_a_long_label_stays_in_its_column():
     assert ink(sheet)[top + 128 :].any()
 
 
+def test_a_shortened_label_ends_in_dots():
+    sheet = contact_sheet([[RED]], [["W" * 100]])
+    label = pixels(sheet)[area_of(sheet, (255, 0, 0))[0] + 128 :, :, 0] < 200
+    last = np.flatnonzero(label.any(axis=0))[-1]
+    assert label[:, last - 5 : last + 1].any(axis=1).sum() <= 3
+    assert label.any(axis=1).sum() >= 8
+
+
 def test_rows_with_and_without_labels_do_not_overlap():
     sheet = contact_sheet([[RED], [BLUE]], [["label"], [""]])
     red, blue = area_of(sheet, (255, 0, 0)), area_of(sheet, (0, 0, 255))

@@ -102,6 +102,15 @@ def test_erased_pixels_never_bleed(hole_and_crop, resolution, seed):
     assert torch.equal(first[1], second[1])
 
 
+@pytest.mark.parametrize("resolution", [4, 10, 25])
+def test_erased_pixels_may_even_be_nan(resolution):
+    image, valid = random_picture(1, 10, 10), torch.ones(1, 1, 10, 10)
+    valid[..., 3:6, 2:7] = 0.0
+    broken = torch.where(valid > 0, image, math.nan)
+    expected, _ = extract(image, valid, (whole(10, 10),), resolution)
+    assert torch.equal(extract(broken, valid, (whole(10, 10),), resolution)[0], expected)
+
+
 @few
 @given(pictures_with_holes())
 def test_the_crop_holds_the_hole_and_stays_inside_where_it_fits(hole_and_crop):

@@ -6,6 +6,7 @@ from diverse_inpainting.core.image import (
     hole_mask_to_b1hw,
     image_to_bchw,
     image_to_bhwc,
+    image_to_uint8,
     image_to_unit_bchw,
     valid_mask,
 )
@@ -83,6 +84,15 @@ def test_image_to_bhwc_clamps_what_the_network_overshoots():
     bchw = torch.tensor([-3.0, -1.0, 0.0, 1.0, 3.0]).reshape(1, 1, 1, 5).expand(-1, 3, -1, -1)
     assert image_to_bhwc(bchw)[0, 0, :, 0].tolist() == [0.0, 0.0, 0.5, 1.0, 1.0]
     assert bchw[0, 0, 0, 0] == -3.0
+
+
+def test_image_to_uint8_takes_the_nearest_level():
+    values = torch.tensor([-0.004, 0.0, 0.49 / 255, 0.51 / 255, 254.6 / 255, 1.0, 1.005])
+    assert image_to_uint8(values).tolist() == [0, 0, 0, 1, 255, 255, 255]
+    levels = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(image_to_uint8(levels), levels)
+    assert torch.equal(image_to_uint8(levels / 255), levels)
+    assert torch.equal(image_to_uint8((levels / 255).double()), levels)
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,7 @@ def test_rasterise_matches_the_definition_of_the_shapes():
     assert np.array_equal(rasterise(Shapes(quads, discs), side), expected)
 
 
-def test_rasterise_draws_nothing_for_flat_shapes():
-    flat = np.array([[[0.2, 0.2], [0.8, 0.2], [0.8, 0.2], [0.2, 0.2]]])
-    assert not rasterise(Shapes(flat, np.empty((0, 3))), 16).any()
+def test_rasterise_of_flat_shapes_fills_only_pixel_centres_on_the_line():
+    for level, num_pixels in ((0.2, 0), (3.5 / 16, 10)):
+        flat = np.array([[[0.2, level], [0.8, level], [0.8, level], [0.2, level]]])
+        assert rasterise(Shapes(flat, np.empty((0, 3))), 16).sum() == num_pixels
