@@ -4,12 +4,13 @@ from .blank import build_blank, collect_tensors
 from .content import Checkpoint, generator_id_of
 from .format import inspect_checkpoint, read_checkpoint, write_checkpoint
 from .header import FORMAT, FORMAT_VERSION, PARTS
-from .hub import bundled_names, resolve_source
+from .hub import WEIGHTS_FOLDER, bundled_names, resolve_source
 
 __all__ = [
     "FORMAT",
     "FORMAT_VERSION",
     "PARTS",
+    "WEIGHTS_FOLDER",
     "Checkpoint",
     "build_blank",
     "bundled_names",

@@ -3,6 +3,7 @@
 from .direction import (
     Direction,
     apply_direction,
+    bundled_directions,
     read_direction,
     read_directions,
     write_direction,
@@ -12,6 +13,7 @@ from .sefa import discover_sefa, factorise, select_affines
 __all__ = [
     "Direction",
     "apply_direction",
+    "bundled_directions",
     "discover_sefa",
     "factorise",
     "read_direction",

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..checkpoint import WEIGHTS_FOLDER
 from ..checkpoint.container import SUFFIX, Container, open_container, write_container
 from ..checkpoint.detection import describe_keys
 from ..checks import check_finite, check_int
@@ -212,3 +213,12 @@ def read_directions(folder: str | Path, generator_id: str) -> dict[str, Directio
         else:
             found[direction.name] = direction
     return found
+
+
+def bundled_directions(generator_id: str) -> dict[str, Direction]:
+    """Return the directions that come with the pack for one generator, by name.
+
+    Raises:
+        CheckpointError: a bundled file is damaged.
+    """
+    return read_directions(WEIGHTS_FOLDER / "directions", generator_id)

@@ -70,7 +70,7 @@ def factorise(affine_weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def discover_sefa(
-    affine_weights: Sequence[Tensor],
+    style_affines: Iterable[tuple[int, Tensor]],
     component: int,
     first_layer: int,
     last_layer: int,
@@ -81,7 +81,8 @@ def discover_sefa(
     """Return one SeFa component as a direction.
 
     Args:
-        affine_weights: [C, D] each, those of the layers, see `select_affines`.
+        style_affines: (style layer, weight [C, D]) of the whole generator, as
+            Synthesis.style_affines returns them; those of the layers below are used.
         component: from 0, the one that changes the styles most, to D - 1.
         first_layer: first style layer that the direction moves.
         last_layer: last style layer that the direction moves (inclusive).
@@ -92,7 +93,7 @@ def discover_sefa(
     Raises:
         InputError: a number is outside its range, or the samples do not vary or fit.
     """
-    _, vectors = factorise(affine_weights)
+    _, vectors = factorise(select_affines(style_affines, first_layer, last_layer))
     check_int(component, "component", 0, vectors.shape[0] - 1)
     vector = vectors[component]
     unit = "a step of length 1 in w"

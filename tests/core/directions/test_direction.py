@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from diverse_inpainting.core.directions import (
     Direction,
     apply_direction,
+    bundled_directions,
     read_direction,
     read_directions,
     write_direction,
@@ -176,6 +177,15 @@ def test_all_directions_of_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert found["age"].source == "by hand"
     assert "c.safetensors is ignored" in caplog.text
     assert read_directions(tmp_path / "absent", ID) == {}
+
+
+def test_bundled_directions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = "diverse_inpainting.core.directions.direction"
+    monkeypatch.setattr(f"{module}.WEIGHTS_FOLDER", tmp_path)
+    (tmp_path / "directions").mkdir()
+    write_direction(tmp_path / "directions" / "a.safetensors", _direction())
+    assert list(bundled_directions(ID)) == ["colour"]
+    assert bundled_directions(OTHER_ID) == {}
 
 
 def _write(path: Path, tensors: dict | None = None, **metadata: str | None) -> None:

@@ -25,6 +25,11 @@ def _weights(*shapes: tuple[int, int]) -> list[Tensor]:
     return [torch.randn(shape, generator=generator) for shape in shapes]
 
 
+def _affines(weights: list[Tensor]) -> list[tuple[int, Tensor]]:
+    """Give layers 1, 2, ... one weight each."""
+    return list(enumerate(weights, 1))
+
+
 def test_factors_are_those_of_the_svd() -> None:
     weights = _weights((20, 7), (9, 7), (3, 7))
     rows = torch.cat(weights).double().numpy()
@@ -69,24 +74,24 @@ def test_neither_scale_nor_sign_nor_order_of_the_channels_counts(
 
 
 def test_a_direction_has_length_one_without_samples() -> None:
-    direction = discover_sefa(_weights((20, 7)), 2, 1, 3, ID)
+    weights = _weights((20, 7), (9, 7), (6, 7), (30, 7))
+    direction = discover_sefa(_affines(weights), 2, 1, 3, ID)
     assert direction.vector.dtype == torch.float32
     assert abs(float(direction.vector.norm()) - 1) < 1e-6
     assert (direction.name, direction.generator_id) == ("sefa:2", ID)
     assert (direction.first_layer, direction.last_layer) == (1, 3)
     assert direction.unit == "a step of length 1 in w"
     assert "component 2, layers 1-3" in direction.source
-    again = discover_sefa(_weights((20, 7)), 2, 1, 3, ID)
-    assert torch.equal(again.vector, direction.vector)
+    assert torch.equal(direction.vector, factorise(weights[:3])[1][2].float())
 
 
 def test_strength_1_is_one_standard_deviation_of_the_samples() -> None:
     weights = _weights((20, 3))
-    plain = discover_sefa(weights, 0, 0, 1, ID).vector
+    plain = discover_sefa(_affines(weights), 0, 1, 1, ID).vector
     scale = torch.tensor([0.5, 2.0, 3.0])
     # Correlated on purpose: deviations of the coordinates alone would give another number.
     samples = _weights((4000, 3))[0] * scale + _weights((4000, 1))[0] + 5
-    direction = discover_sefa(weights, 0, 0, 1, ID, w_samples=samples)
+    direction = discover_sefa(_affines(weights), 0, 1, 1, ID, w_samples=samples)
     covariance = np.cov(samples.double().numpy().T)
     wanted = float(np.sqrt(plain.double().numpy() @ covariance @ plain.double().numpy()))
     np.testing.assert_allclose(direction.vector, wanted * plain, rtol=1e-5)
@@ -96,7 +101,7 @@ def test_strength_1_is_one_standard_deviation_of_the_samples() -> None:
 @pytest.mark.parametrize("component", [-1, 7, 1.0])
 def test_components_outside_are_refused(component: int) -> None:
     with pytest.raises(InputError, match="component"):
-        discover_sefa(_weights((20, 7)), component, 0, 1, ID)
+        discover_sefa(_affines(_weights((20, 7))), component, 1, 1, ID)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +129,12 @@ def test_weights_must_be_finite() -> None:
 )
 def test_samples_are_checked(samples: Tensor, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        discover_sefa(_weights((20, 7)), 0, 0, 1, ID, w_samples=samples)
+        discover_sefa(_affines(_weights((20, 7))), 0, 1, 1, ID, w_samples=samples)
+
+
+def test_layers_outside_the_generator_are_refused() -> None:
+    with pytest.raises(InputError, match="last_layer"):
+        discover_sefa(_affines(_weights((20, 7))), 0, 1, 2, ID)
 
 
 def test_layers_are_selected_with_all_their_affines() -> None:
@@ -151,7 +161,7 @@ def test_the_first_component_moves_the_styles_of_a_generator_most() -> None:
     w = WPlus(torch.zeros(1, 1, config.num_layers, 8), ID)
 
     def style_change(component: int) -> float:
-        direction = discover_sefa(chosen, component, 2, 5, ID)
+        direction = discover_sefa(affines, component, 2, 5, ID)
         moved = apply_direction(w, direction, 1.0)
         assert not bool(moved.codes[:, :, :2].any()) and not bool(moved.codes[:, :, 6:].any())
         return float((rows @ moved.codes[0, 0, 3]).norm())
