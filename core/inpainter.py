@@ -30,6 +30,7 @@ SKIP_SOURCES = ("edited", "unedited", "none")
 """Which stage-1 result the skip encoder sees when codes were edited; `none` leaves it out."""
 
 _CHUNK = 32
+_SEFA_SAMPLES = 512
 _UNUSUAL = 1.5
 """A valid-pixel error this many times the model's 99th percentile earns a warning."""
 
@@ -259,14 +260,18 @@ class Inpainter:
     def discover_sefa(
         self, component: int, first_layer: int = 0, last_layer: int | None = None
     ) -> Direction:
-        """Return the component-th SeFa direction of a layer range, see `discover_sefa`."""
+        """Return the component-th SeFa direction of a layer range.
+
+        Its unit is one standard deviation of w along it. See `core.directions.discover_sefa`.
+        """
         last = self.num_layers - 1 if last_layer is None else last_layer
         return discover_sefa(
             self._generator.synthesis.style_affines(),
             component,
-            first_layer=first_layer,
-            last_layer=last,
-            generator_id=self.generator_id,
+            first_layer,
+            last,
+            self.generator_id,
+            w_samples=self.sample_w(0, _SEFA_SAMPLES).codes[0, :, 0],
         )
 
     def edit(self, codes: WPlus, edits: Iterable[Edit]) -> WPlus:
@@ -277,8 +282,9 @@ class Inpainter:
             InputError: unknown direction, or layers or strength out of range.
         """
         for edit in edits:
-            named = isinstance(edit.direction, str)
-            direction = self.direction(edit.direction) if named else edit.direction
+            direction = edit.direction
+            if isinstance(direction, str):
+                direction = self.direction(direction)
             codes = apply_direction(
                 codes, direction, edit.strength, edit.first_layer, edit.last_layer
             )

@@ -1,0 +1,271 @@
+import pytest
+import torch
+
+from diverse_inpainting.core.checkpoint import Checkpoint, collect_tensors, generator_id_of
+from diverse_inpainting.core.compositing import composite_at_resolution, feather, valid_l1
+from diverse_inpainting.core.directions import Direction
+from diverse_inpainting.core.errors import CheckpointError, GeneratorMismatchError, InputError
+from diverse_inpainting.core.inpainter import Edit, Inpainter
+from diverse_inpainting.core.latents import WPlus
+from diverse_inpainting.core.networks import (
+    EncoderConfig,
+    GeneratorConfig,
+    MixerConfig,
+    ModelConfig,
+    SkipEncoderConfig,
+    build,
+)
+
+R, L, D = 32, 8, 16
+
+
+def tiny_checkpoint(**training) -> Checkpoint:
+    config = ModelConfig(
+        generator=GeneratorConfig(
+            resolution=R, z_dim=D, w_dim=D, channel_base=256, channel_max=16, mapping_depth=2
+        ),
+        encoder=EncoderConfig(
+            kind="small", resolution=R, w_dim=D, width=4, max_width=8, depths=(1, 1, 1, 1)
+        ),
+        mixer=MixerConfig(num_layers=L, w_dim=D),
+        skip_encoder=SkipEncoderConfig(resolution=R, stem_width=4, widths=(4, 6, 8)),
+    )
+    torch.manual_seed(0)
+    networks = build(config)
+    for head in networks["skip_encoder"].heads:
+        torch.nn.init.normal_(head.add[-1].weight, std=0.05)  # or S would change nothing
+    tensors = collect_tensors(networks)
+    return Checkpoint(
+        config=config,
+        tensors=tensors,
+        generator_id=generator_id_of(tensors),
+        training=training,
+        title="noise",
+    )
+
+
+@pytest.fixture(scope="module")
+def model() -> Inpainter:
+    return Inpainter(tiny_checkpoint())
+
+
+@pytest.fixture
+def picture(generator) -> torch.Tensor:
+    return torch.rand(2, 40, 56, 3, generator=generator)
+
+
+@pytest.fixture
+def hole() -> torch.Tensor:
+    mask = torch.zeros(2, 40, 56)
+    mask[0, 10:30, 15:40] = 1
+    mask[1, :, :28] = 1
+    return mask
+
+
+def test_valid_pixels_come_back_bit_for_bit_and_the_hole_differs(model, picture, hole):
+    images = model.inpaint(picture, hole, 3, seed=1).images
+    assert images.shape == (2, 3, 40, 56, 3)
+    assert images.min() >= 0 and images.max() <= 1
+    for v in range(3):
+        assert torch.equal(images[:, v][hole == 0], picture[hole == 0])
+        assert not torch.equal(images[:, v][hole == 1], picture[hole == 1])
+    assert (images[:, 0] - images[:, 1])[hole == 1].abs().mean() > 1e-4
+
+
+def test_the_same_seed_repeats_bit_for_bit_and_another_one_does_not(model, picture, hole):
+    first = model.inpaint(picture, hole, 2, seed=9).images
+    assert torch.equal(first, model.inpaint(picture, hole, 2, seed=9).images)
+    assert not torch.equal(first, model.inpaint(picture, hole, 2, seed=10).images)
+
+
+def test_a_variant_does_not_depend_on_how_many_there_are_nor_on_its_batch(model, picture, hole):
+    eight = model.inpaint(picture, hole, 8, seed=3).images
+    four = model.inpaint(picture[1:], hole[1:], 4, seed=3).images
+    assert (eight[1, :4] - four[0]).abs().max() <= 1 / 255
+
+
+def test_variants_are_computed_as_one_batch(model, picture, hole, monkeypatch):
+    sizes = []
+    inner = model._generator.synthesis.forward
+
+    def spy(ws, *args, **kwargs):
+        sizes.append(len(ws))
+        return inner(ws, *args, **kwargs)
+
+    monkeypatch.setattr(model._generator.synthesis, "forward", spy)
+    model.inpaint(picture[:1], hole[:1], 8)
+    assert sizes == [8, 8]
+
+
+def test_inpaint_equals_its_steps(model, picture, hole):
+    whole = model.inpaint(picture, hole, 2, seed=4, edits=[Edit("sefa:1", 2.0)], feather_px=3)
+    erased, encoded = model.encode(picture, hole)
+    codes, gate = model.mix(encoded, model.sample_w(4, 2))
+    codes = model.edit(codes, [Edit("sefa:1", 2.0)])
+    images, _ = model.composite(erased, model.refine(erased, codes), feather_px=3)
+    assert torch.equal(whole.images.flatten(0, 1), images)
+    assert torch.equal(whole.codes.codes, codes.codes)
+    assert gate.shape == (2, 2, L, D) and gate.min() >= 0 and gate.max() <= 1
+
+
+def test_truncation_moves_random_codes_towards_the_mean(model):
+    w_avg = model._generator.w_avg
+    assert torch.equal(model.sample_w(0, 2, 0.0).codes, w_avg.expand(1, 2, L, D))
+    full, half = model.sample_w(0, 2).codes, model.sample_w(0, 2, 0.5).codes
+    torch.testing.assert_close(half - w_avg, (full - w_avg) / 2)
+
+
+def test_an_extreme_gate_bias_leaves_one_side_only(model, picture, hole):
+    _, encoded = model.encode(picture, hole)
+    random = model.sample_w(0, 3)
+    out, gate = model.mix(encoded, random, gate_bias=-1000)
+    assert gate.max() == 0
+    assert torch.equal(out.codes, random.codes.expand(2, -1, -1, -1))
+
+
+def test_edits_move_codes_and_strength_zero_does_not(model, picture, hole):
+    codes = model.sample_w(0, 2)
+    moved = model.edit(codes, [Edit("sefa:0", 1.0, first_layer=2, last_layer=3)]).codes
+    changed = (moved != codes.codes).any(dim=3)[0]
+    assert changed.sum(dim=0).tolist() == [0, 0, 2, 2, 0, 0, 0, 0]
+    assert torch.equal(model.edit(codes, [Edit("sefa:0", 0.0)]).codes, codes.codes)
+
+
+def test_skip_sources_differ_only_where_they_should(model, picture, hole):
+    edits = [Edit("sefa:0", 3.0)]
+    images = {
+        source: model.inpaint(picture, hole, 1, edits=edits, skip_source=source).images
+        for source in ("edited", "unedited", "none")
+    }
+    assert not torch.equal(images["edited"], images["unedited"])
+    assert not torch.equal(images["edited"], images["none"])
+    plain = [model.inpaint(picture, hole, 1, skip_source=s).images for s in ("edited", "unedited")]
+    assert torch.equal(*plain)
+
+
+def test_the_erased_content_never_shows(model, picture, hole):
+    other = torch.where(hole[..., None] == 1, 1 - picture, picture)
+    results = [model.inpaint(x, hole, 1).images for x in (picture, other)]
+    assert torch.equal(*results)
+
+
+def test_soft_masks_blend(model, picture):
+    soft = torch.zeros(1, 40, 56)
+    soft[:, :, :20], soft[:, :, 20:30] = 1.0, 0.25
+    hard = (soft >= 0.5).float()
+    blended = model.inpaint(picture[:1], soft, 1).images[0, 0]
+    erased, encoded = model.encode(picture[:1], soft)
+    codes, _ = model.mix(encoded, model.sample_w(0, 1))
+    full, _ = model.composite(erased, model.refine(erased, codes), blend_mask=torch.ones(1, 40, 56))
+    expected = picture[0] * 0.75 + full[0] * 0.25
+    torch.testing.assert_close(blended[:, 20:30], expected[:, 20:30])
+    assert torch.equal(model.encode(picture[:1], hard)[0].valid, erased.valid)
+
+
+def test_everything_erased_is_pure_generation(model):
+    images = model.inpaint(torch.zeros(1, R, R, 3), torch.ones(1, R, R), 2).images
+    assert images.std() > 0.01
+
+
+def test_a_picture_that_the_model_does_not_know_earns_a_warning(picture, hole):
+    strict = Inpainter(tiny_checkpoint(alarms={"stage1": {"valid_l1_p99": 1e-6}}))
+    warnings = strict.inpaint(picture, hole, 1).warnings
+    assert len(warnings) == 2 and "noise" in warnings[0]
+    lax = Inpainter(tiny_checkpoint(alarms={"stage1": {"valid_l1_p99": 100.0}}))
+    assert lax.inpaint(picture, hole, 1).warnings == ()
+
+
+def test_codes_and_directions_of_another_generator_are_refused(model, picture, hole):
+    erased, encoded = model.encode(picture, hole)
+    foreign = WPlus(encoded.codes, "f" * 64)
+    direction = Direction(
+        name="x",
+        vector=torch.ones(D),
+        generator_id="f" * 64,
+        first_layer=0,
+        last_layer=1,
+        unit="u",
+    )
+    for call in (
+        lambda: model.mix(foreign, model.sample_w(0, 1)),
+        lambda: model.synthesize(foreign),
+        lambda: model.refine(erased, foreign),
+        lambda: model.edit(encoded, [Edit(direction, 1.0)]),
+    ):
+        with pytest.raises(GeneratorMismatchError):
+            call()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"num_variants": 0},
+        {"seed": -1},
+        {"truncation_psi": float("nan")},
+        {"crop_mode": "face"},
+        {"skip_source": "all"},
+        {"feather_px": -1},
+        {"edits": [Edit("smile", 1.0)]},
+        {"edits": [Edit("sefa:0", float("inf"))]},
+        {"edits": [Edit("sefa:99", 1.0)]},
+    ],
+)
+def test_unusable_arguments_are_refused(model, picture, hole, arguments):
+    with pytest.raises(InputError, match="Expected .*; got "):
+        model.inpaint(picture, hole, **arguments)
+
+
+def test_codes_that_do_not_belong_to_the_pictures_are_refused(model, picture, hole):
+    erased, encoded = model.encode(picture, hole)
+    with pytest.raises(InputError):
+        model.refine(erased, encoded.to().__class__(encoded.codes[:1], encoded.generator_id))
+    with pytest.raises(InputError):
+        model.composite(erased, torch.rand(3, R, R, 3))
+    with pytest.raises(InputError):
+        model.mix(
+            WPlus(encoded.codes.expand(-1, 3, -1, -1), model.generator_id), model.sample_w(0, 2)
+        )
+
+
+def test_a_checkpoint_without_encoder_is_refused():
+    whole = tiny_checkpoint()
+    part = Checkpoint(
+        config=ModelConfig(generator=whole.config.generator),
+        tensors={k: v for k, v in whole.tensors.items() if k.startswith("generator.")},
+        generator_id=whole.generator_id,
+    )
+    with pytest.raises(CheckpointError, match="encoder, mixer"):
+        Inpainter(part)
+
+
+def test_inference_leaves_inputs_and_global_random_state_alone(model, picture, hole):
+    copies = picture.clone(), hole.clone()
+    state = torch.random.get_rng_state()
+    model.inpaint(picture, hole, 2)
+    assert torch.equal(picture, copies[0]) and torch.equal(hole, copies[1])
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_composite_is_equation_4(generator):
+    image = torch.randn(2, 3, 4, 4, generator=generator)
+    valid = (torch.rand(2, 1, 4, 4, generator=generator) > 0.5).float()
+    output = torch.randn(2, 3, 4, 4, generator=generator)
+    expected = torch.where(valid.bool(), image, output)
+    assert torch.equal(composite_at_resolution(output, image * valid, valid), expected)
+
+
+def test_valid_l1_counts_valid_pixels_only():
+    erased, valid = torch.zeros(1, 3, 2, 2), torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
+    image = torch.full((1, 3, 2, 2), 9.0)
+    image[0, :, 0, 0] = torch.tensor([0.1, 0.2, -0.3])
+    torch.testing.assert_close(valid_l1(image, erased, valid), torch.tensor([0.2]))
+
+
+def test_feather_falls_to_zero_outside_and_keeps_the_hole():
+    mask = torch.zeros(1, 1, 1, 41)
+    mask[..., :11] = 1
+    ramp = feather(mask, 8)[0, 0, 0]
+    assert torch.equal(ramp[:11], torch.ones(11))
+    assert (ramp[1:] <= ramp[:-1]).all() and 0 < ramp[14] < 1
+    assert ramp[11 + 8 :].max() == 0
+    assert feather(mask, 0) is mask
