@@ -211,14 +211,14 @@ def test_codes_and_directions_of_another_generator_are_refused(model, picture, h
     ],
 )
 def test_unusable_arguments_are_refused(model, picture, hole, arguments):
-    with pytest.raises(InputError, match="Expected .*; got "):
+    with pytest.raises(InputError, match=r"Expected .*; got "):
         model.inpaint(picture, hole, **arguments)
 
 
 def test_codes_that_do_not_belong_to_the_pictures_are_refused(model, picture, hole):
     erased, encoded = model.encode(picture, hole)
     with pytest.raises(InputError):
-        model.refine(erased, encoded.to().__class__(encoded.codes[:1], encoded.generator_id))
+        model.refine(erased, model.codes(encoded.codes[:1]))
     with pytest.raises(InputError):
         model.composite(erased, torch.rand(3, R, R, 3))
     with pytest.raises(InputError):
