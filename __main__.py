@@ -1,0 +1,366 @@
+"""The command line: demo, inpaint, info, train.
+
+Only typer is imported up front, so that --help answers at once; each command imports what it
+needs. Results and facts go to stdout, progress and errors to stderr. Exit codes: 0 all done, 1
+some pictures failed or a promise was not kept, 2 wrong use.
+"""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+from .core.errors import DiverseInpaintingError
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise SystemExit(code)
+
+
+try:
+    import typer
+except ModuleNotFoundError:
+    _fail("Expected the package typer; got none. Install diverse-inpainting[cli].", 2)
+
+if TYPE_CHECKING:
+    import torch
+
+    from .core.batch import Outcome
+    from .core.settings import Settings
+    from .training.commands import Finished, OnProgress
+    from .training.config import Recipe
+    from .training.loop import Progress
+
+app = typer.Typer(
+    help="Erase a part of a picture and get many different believable completions.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # typer would import rich for it, half of what --help takes
+    pretty_exceptions_enable=False,
+)
+train = typer.Typer(
+    help="Train a model of your own, stage by stage.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(train, name="train")
+
+_Model = Annotated[str, typer.Option("--model", help="Bundled name, file, or hub id.")]
+_Seed = Annotated[int, typer.Option(help="Variant k depends on (seed, k) alone.")]
+_Variants = Annotated[int, typer.Option(min=1, help="Completions of each picture.")]
+_Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... [default: the best]")]
+_Download = Annotated[bool, typer.Option("--download", help="Allow to download a hub id.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+_Recipe = Annotated[str, typer.Option("--config", help="Bundled recipe, or a .toml file.")]
+_Run = Annotated[Path, typer.Option("--out", help="Folder of the run; what it holds goes on.")]
+_Checks = Annotated[Path | None, typer.Option("--data", help="Photographs, to measure on only.")]
+_Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as prior.seed=1.")]
+_Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")]
+
+
+@app.command()
+def demo(
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-out"),
+    seed: _Seed = 0,
+    variants: _Variants = 8,
+    model: _Model = "cats",
+    device: _Device = None,
+) -> None:
+    """Complete a bundled photograph, and check what the results promise."""
+    from .core.batch import write_results
+    from .core.demo import PICTURE, demo_input, examine
+    from .core.device import resolve_device
+    from .core.inpainter import Inpainter
+    from .core.result_files import ResultFiles, prepare_folder
+    from .core.settings import Settings
+
+    prepare_folder(out)
+    started = time.perf_counter()
+    inpainter = Inpainter.load(model, device=resolve_device(device))
+    loaded = time.perf_counter()
+    image, hole_mask = demo_input()
+    files = ResultFiles(out, PICTURE.stem, variants)
+    write_results(inpainter, image, hole_mask, files, Settings(num_variants=variants, seed=seed))
+    written = time.perf_counter()
+    found = examine(PICTURE, hole_mask[0], files.results)
+    print(f"model:   {inpainter.title} ({inpainter.license})")
+    print(f"results: {files.results[0]} to {files.results[-1].name}")
+    print(f"sheet:   {files.sheet}")
+    print(f"time:    {loaded - started:.2f} s to load, {written - loaded:.2f} s to complete, write")
+    changed = ", ".join(map(str, found.num_changed))
+    print(f"outside: of {found.num_valid} pixels, this many differ from the photograph: {changed}")
+    if found.differences:
+        low, high = min(found.differences), max(found.differences)
+        print(f"inside:  any two results differ by {low:.1f} to {high:.1f} of 255 on average")
+    if not (found.keeps_valid_pixels and found.all_differ):
+        _fail("Expected results that differ inside the mask and nowhere else; got others.", 1)
+
+
+@app.command()
+def inpaint(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A picture or a folder.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="White is filled. A file, or a folder of masks named as the pictures."),
+    ] = None,
+    model: _Model = "cats",
+    variants: _Variants = 8,
+    seed: _Seed = 0,
+    edit: Annotated[list[str] | None, typer.Option(help="NAME=STRENGTH; may be repeated.")] = None,
+    truncation: Annotated[float, typer.Option(help="Below 1: more typical, more alike.")] = 1.0,
+    gate_bias: Annotated[float, typer.Option(help="Above 0: nearer to what is visible.")] = 0.0,
+    crop: Annotated[str, typer.Option(help="What the model sees: picture or hole.")] = "picture",
+    margin: Annotated[float, typer.Option(help="Around the hole, for --crop hole.")] = 0.25,
+    feather: Annotated[int, typer.Option(min=0, help="Fade out over so many pixels.")] = 0,
+    skip_source: Annotated[
+        str, typer.Option(help="With edits, the second pass sees: edited, unedited or none.")
+    ] = "edited",
+    device: _Device = None,
+    download: _Download = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Complete pictures: STEM-0.png, STEM-1.png ... and STEM-sheet.png for each.
+
+    Without --mask, what is transparent in a picture is filled. Results that exist are kept.
+    """
+    from .core.settings import Settings, parse_edit
+
+    settings = Settings(
+        num_variants=variants,
+        seed=seed,
+        edits=tuple(parse_edit(text) for text in edit or ()),
+        truncation_psi=truncation,
+        gate_bias=gate_bias,
+        crop_mode=crop,
+        margin=margin,
+        feather_px=feather,
+        skip_source=skip_source,
+    )
+    loading = {"source": model, "device": device, "download": download}
+    outcomes, unused = _inpaint(source, mask, out, settings, loading, overwrite, quiet=as_json)
+    _print_report(outcomes, unused, out, as_json)
+    if any(outcome.status == "failed" for outcome in outcomes):
+        raise SystemExit(1)
+
+
+def _inpaint(
+    source: Path,
+    masks: Path | None,
+    out: Path,
+    settings: "Settings",
+    loading: dict[str, Any],
+    overwrite: bool,
+    *,
+    quiet: bool,
+) -> tuple[list["Outcome"], Sequence[Path]]:
+    from .core.batch import run_jobs
+    from .core.device import resolve_device
+    from .core.inpainter import Inpainter
+    from .core.pairing import plan_jobs, unused_masks
+    from .core.result_files import prepare_folder
+    from .core.settings import rehearse
+
+    jobs = plan_jobs(source, masks, out)
+    prepare_folder(out)
+    loading["device"] = resolve_device(loading["device"])
+    model = Inpainter.load(**loading)
+    rehearse(model, settings)
+    outcomes: list[Outcome] = []
+    started = time.perf_counter()
+    with _display(len(jobs), "pictures") as (say, advance):
+        for outcome in run_jobs(model, jobs, out, settings, overwrite):
+            outcomes.append(outcome)
+            if not quiet:
+                say(str(outcome))
+            each_s = (time.perf_counter() - started) / len(outcomes)
+            advance(len(outcomes), f"{_duration(each_s * (len(jobs) - len(outcomes)))} left")
+    return outcomes, unused_masks(jobs, masks)
+
+
+def _print_report(
+    outcomes: Sequence["Outcome"], unused: Sequence[Path], out: Path, as_json: bool
+) -> None:
+    from .core.batch import report
+
+    facts = report(outcomes)
+    if as_json:
+        print(json.dumps({**facts, "unused_masks": [str(path) for path in unused]}, indent=2))
+        return
+    if unused:
+        print(f"masks without a picture: {', '.join(path.name for path in unused)}")
+    counts = ", ".join(f"{facts[status]} {status}" for status in ("done", "skipped", "failed"))
+    hint = "; --overwrite makes the skipped ones again" if facts["skipped"] else ""
+    print(f"{counts}; results in {out}{hint}")
+
+
+@app.command()
+def info(
+    model: Annotated[str, typer.Argument(help="Bundled name, file, or hub id.")] = "cats",
+    *,
+    download: _Download = False,
+    as_json: _Json = False,
+) -> None:
+    """Show what a model file says about itself, and which backends compute here."""
+    from .core.checkpoint import resolve_source
+    from .core.model_card import describe_card, model_card
+    from .core.ops import list_backends
+    from .training.alarms import LIMITS
+
+    card = model_card(resolve_source(model, download))
+    backends = {name: why or "available" for name, why in list_backends().items()}
+    if as_json:
+        print(json.dumps({**card, "backends": backends}, indent=2))
+        return
+    for line in describe_card(card, backends, LIMITS):
+        print(line)
+
+
+@train.command("prior")
+def train_prior(
+    *,
+    data: Annotated[Path, typer.Option(help="Photographs: a folder or a zip.")],
+    recipe: _Recipe,
+    out: _Run,
+    override: _Set = None,
+    device: _Device = None,
+    threads: _Threads = None,
+) -> None:
+    """Train generator and discriminator on photographs."""
+    from .training import commands
+
+    loaded, place = _prepare(recipe, override, device, threads)
+    _train(loaded.prior.total_images, lambda on: commands.train_prior(loaded, data, out, place, on))
+
+
+@train.command("stage1")
+def train_stage1(
+    *,
+    recipe: _Recipe,
+    out: _Run,
+    prior: Annotated[
+        str | None, typer.Option(help="Model to start from. [default: that in OUT/prior]")
+    ] = None,
+    data: _Checks = None,
+    override: _Set = None,
+    device: _Device = None,
+    threads: _Threads = None,
+) -> None:
+    """Train encoder and mixer on pictures that the generator makes."""
+    from .training import commands
+
+    loaded, place = _prepare(recipe, override, device, threads)
+    source = prior or str(out / "prior" / "prior.safetensors")
+    _train(
+        loaded.stage1.total_images,
+        lambda on: commands.train_stage1(loaded, source, data, out, place, on),
+    )
+
+
+@train.command("stage2")
+def train_stage2(
+    *,
+    recipe: _Recipe,
+    out: _Run,
+    stage1: Annotated[
+        str | None,
+        typer.Option(help="Model to go on with. [default: that in OUT/stage1]"),
+    ] = None,
+    data: _Checks = None,
+    override: _Set = None,
+    device: _Device = None,
+    threads: _Threads = None,
+) -> None:
+    """Train the skip encoder, and write the finished model."""
+    from .training import commands
+
+    loaded, place = _prepare(recipe, override, device, threads)
+    source = stage1 or str(out / "stage1" / "stage1.safetensors")
+    _train(
+        loaded.stage2.total_images,
+        lambda on: commands.train_stage2(loaded, source, data, out, place, on),
+    )
+
+
+def _prepare(
+    recipe: str, overrides: list[str] | None, device: str | None, threads: int | None
+) -> tuple["Recipe", "torch.device"]:
+    import torch
+
+    from .core.device import resolve_device
+    from .training.config import load_recipe
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load_recipe(recipe, tuple(overrides or ())), resolve_device(device)
+
+
+def _train(total_images: int, start: Callable[["OnProgress"], "Finished"]) -> None:
+    with _display(total_images, "images") as (say, advance):
+
+        def show(progress: "Progress") -> None:
+            speed = f"{progress.images_per_s:.1f} images/s, {_duration(progress.seconds_left)} left"
+            losses = " ".join(f"{name} {v:.4g}" for name, v in progress.scalars.items())
+            if not advance(progress.nimg, speed):
+                say(f"{progress.nimg}/{progress.total_images} images, {speed}, {losses}")
+
+        finished = start(show)
+    ended = "finished" if finished.is_complete else "stopped; the same command goes on"
+    print(f"{ended} at {finished.nimg} of {finished.total_images} images")
+    for path in finished.exports:
+        print(f"wrote {path}")
+
+
+@contextlib.contextmanager
+def _display(
+    total: int, unit: str
+) -> Iterator[tuple[Callable[[str], None], Callable[[int, str], bool]]]:
+    """Yield say(line) and advance(completed, text), which returns whether anybody can see it."""
+    if not sys.stderr.isatty():
+        yield lambda line: print(line, file=sys.stderr, flush=True), lambda completed, text: False
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(unit + "{task.fields[text]}"))
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as bar:
+        task = bar.add_task("", total=total, text="")
+
+        def say(line: str) -> None:
+            bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        def advance(completed: int, text: str) -> bool:
+            bar.update(task, completed=completed, text=f", {text}")
+            return True
+
+        yield say, advance
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def main() -> None:
+    """Run the command line; what a user can cause and mend is one sentence, never a traceback."""
+    try:
+        app(prog_name="diverse-inpainting")
+    except DiverseInpaintingError as error:
+        _fail(str(error), 2)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(__package__):
+            raise
+        _fail(f"Expected the package {error.name}; got none. Install diverse-inpainting[cli].", 2)
+    except OSError as error:
+        name = f" ({error.filename})" if error.filename else ""
+        reason = error.strerror or str(error)
+        _fail(f"Expected to read and write files; got {reason}{name}. Check the path.", 2)
+
+
+if __name__ == "__main__":
+    main()

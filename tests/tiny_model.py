@@ -1,0 +1,62 @@
+"""A model of a few thousand numbers with random values, on disk; test files load it by path."""
+
+import pytest
+import torch
+
+from diverse_inpainting.core import networks
+from diverse_inpainting.core.checkpoint import (
+    Checkpoint,
+    collect_tensors,
+    generator_id_of,
+    write_checkpoint,
+)
+
+RESOLUTION = 32
+TRAINING = {"stage": "stage2", "images": {"prior": 3000, "stage1": 200}, "rho": 0.25}
+
+
+def config():
+    generator = networks.GeneratorConfig(
+        resolution=RESOLUTION, z_dim=16, w_dim=16, channel_base=256, channel_max=16, mapping_depth=2
+    )
+    return networks.ModelConfig(
+        generator=generator,
+        discriminator=networks.DiscriminatorConfig(
+            resolution=RESOLUTION, channel_base=256, channel_max=16
+        ),
+        encoder=networks.EncoderConfig(
+            kind="small",
+            resolution=RESOLUTION,
+            w_dim=16,
+            width=8,
+            max_width=16,
+            depths=(1, 1, 1, 1),
+        ),
+        mixer=networks.MixerConfig(num_layers=generator.num_layers, w_dim=16),
+        skip_encoder=networks.SkipEncoderConfig(
+            resolution=RESOLUTION, stem_width=8, widths=(8, 8, 8), layers_per_block=1
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory):
+    """Path of a model with all parts, the discriminator included."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        modules = networks.build(config())
+    modules["generator"].set_w_avg()
+    tensors = collect_tensors(modules)
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    write_checkpoint(
+        path,
+        Checkpoint(
+            config=config(),
+            tensors=tensors,
+            generator_id=generator_id_of(tensors),
+            training=TRAINING,
+            license="CC0",
+            title="nothing, 32x32",
+        ),
+    )
+    return path
