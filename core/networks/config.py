@@ -27,6 +27,40 @@ def _require_positive(config: object, *names: str) -> None:
         )
 
 
+def _require_classes(config: "GeneratorConfig | DiscriminatorConfig") -> None:
+    value = config.num_classes
+    _require(
+        isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+        f"a whole number of at least 0 for {type(config).__name__}.num_classes",
+        value,
+        "Give the number of class labels, 0 for none.",
+    )
+
+
+def _require_channels(config: "GeneratorConfig | DiscriminatorConfig") -> None:
+    _require_positive(config, "channel_base", "channel_max")
+    _require(
+        config.channel_base >= config.resolution,
+        f"a {type(config).__name__}.channel_base of at least {config.resolution}, the resolution",
+        config.channel_base,
+        "A smaller one leaves no channel at the full resolution.",
+    )
+
+
+def _require_positive_tuple(
+    config: "EncoderConfig | SkipEncoderConfig", name: str, num: int
+) -> None:
+    value = getattr(config, name)
+    _require(
+        isinstance(value, tuple)
+        and len(value) == num
+        and all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in value),
+        f"{num} positive whole numbers for {type(config).__name__}.{name}",
+        value,
+        f"Correct {name} in the configuration.",
+    )
+
+
 def _require_resolution(resolution: int) -> None:
     known = isinstance(resolution, int) and resolution in (32, 64, 128, 256, 512, 1024)
     _require(
@@ -68,7 +102,16 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         _require_resolution(self.resolution)
-        _require_positive(self, "z_dim", "w_dim", "channel_base", "channel_max", "mapping_depth")
+        _require_positive(self, "z_dim", "w_dim", "mapping_depth")
+        _require_channels(self)
+        _require_classes(self)
+        multiplier = self.mapping_lr_multiplier
+        _require(
+            isinstance(multiplier, int | float) and 0 < multiplier < math.inf,
+            "a positive number for GeneratorConfig.mapping_lr_multiplier",
+            multiplier,
+            "StyleGAN2's is 0.01.",
+        )
 
     @property
     def num_layers(self) -> int:
@@ -106,7 +149,15 @@ class DiscriminatorConfig:
 
     def __post_init__(self) -> None:
         _require_resolution(self.resolution)
-        _require_positive(self, "channel_base", "channel_max", "stddev_group_size")
+        _require_positive(self, "stddev_group_size", "stddev_channels", "mapping_depth")
+        _require_channels(self)
+        _require_classes(self)
+        _require(
+            self.channels(4) % self.stddev_channels == 0,
+            f"stddev_channels that divide the {self.channels(4)} channels at 4x4",
+            self.stddev_channels,
+            "StyleGAN2's is 1.",
+        )
 
     def channels(self, side: int) -> int:
         """Return the number of channels of the feature maps with the given side."""
@@ -139,12 +190,7 @@ class EncoderConfig:
             self.kind,
             "Choose one of the two.",
         )
-        _require(
-            len(self.depths) == 4 and all(isinstance(d, int) and d > 0 for d in self.depths),
-            "four positive depths",
-            self.depths,
-            "Give the number of residual units of each of the four stages.",
-        )
+        _require_positive_tuple(self, "depths", 4)
 
     @property
     def num_layers(self) -> int:
@@ -189,12 +235,7 @@ class SkipEncoderConfig:
     def __post_init__(self) -> None:
         _require_resolution(self.resolution)
         _require_positive(self, "stem_width", "layers_per_block")
-        _require(
-            len(self.widths) == 3 and all(isinstance(w, int) and w > 0 for w in self.widths),
-            "three positive widths",
-            self.widths,
-            "Give the channels at R/2, R/4 and R/8.",
-        )
+        _require_positive_tuple(self, "widths", 3)
 
     @property
     def sides(self) -> tuple[int, int, int]:

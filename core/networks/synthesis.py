@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from ..ops import bias_act, modulated_conv2d, setup_filter, upsample2d
 from .config import GeneratorConfig
 from .layers import EqualizedLinear
@@ -140,7 +141,16 @@ class SynthesisNetwork(nn.Module):
             skips: side to (G_add, G_mult), applied between conv0 and conv1 of that block (Eq. 7).
             dtype: of the feature maps; None takes that of ws.
             memory_format: of the feature maps; channels_last is the faster one on most hardware.
+
+        Raises:
+            InputError: unknown noise.
         """
+        if not isinstance(noise, torch.Generator) and noise not in ("const", "none"):
+            raise InputError(
+                "noise that is 'const', 'none' or a torch.Generator",
+                repr(noise),
+                "For random noise pass a generator on the network's device.",
+            )
         dtype = dtype or ws.dtype
         x = self.const.to(dtype).expand(len(ws), -1, -1, -1)
         x = x.contiguous(memory_format=memory_format)

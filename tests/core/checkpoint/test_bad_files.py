@@ -268,7 +268,7 @@ def test_a_newer_version_asks_for_an_update(
         ("generator", {"w_dim": 16}, "style layers, w_dim"),
         ("generator", {"mapping_depth": 10**9}, "mapping_depth in the checkpoint's config"),
         ("generator", {"channel_max": 10**12}, "channel_max in the checkpoint's config"),
-        ("generator", {"num_classes": -1}, "num_classes in the checkpoint's config"),
+        ("generator", {"num_classes": -1}, "GeneratorConfig.num_classes"),
         ("generator", {"num_classes": "x"}, "num_classes"),
         ("generator", {"mapping_lr_multiplier": float("inf")}, "mapping_lr_multiplier"),
         ("generator", {"mapping_lr_multiplier": "fast"}, "mapping_lr_multiplier"),
