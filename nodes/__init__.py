@@ -1,0 +1,42 @@
+"""The nodes by id. Ids are permanent, because saved workflows hold them; display names are not."""
+
+from . import host
+from .codes import EncodeErased, GatedMix, SampleW
+from .declare import Node
+from .edits import ApplyEdit, DiscoverDirection
+from .inpaint import Inpaint
+from .model import LoadModel
+from .pictures import Composite, SkipRefine, Synthesize
+from .random_mask import RandomMask
+
+NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
+    "DI_LoadModel": LoadModel,
+    "DI_Inpaint": Inpaint,
+    "DI_EncodeErased": EncodeErased,
+    "DI_SampleW": SampleW,
+    "DI_GatedMix": GatedMix,
+    "DI_DiscoverDirection": DiscoverDirection,
+    "DI_ApplyEdit": ApplyEdit,
+    "DI_Synthesize": Synthesize,
+    "DI_SkipRefine": SkipRefine,
+    "DI_Composite": Composite,
+    "DI_RandomMask": RandomMask,
+}
+
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "DI_LoadModel": "DI Load Model",
+    "DI_Inpaint": "DI Inpaint",
+    "DI_EncodeErased": "DI Encode Erased",
+    "DI_SampleW": "DI Sample W",
+    "DI_GatedMix": "DI Gated Mix",
+    "DI_DiscoverDirection": "DI Discover Direction",
+    "DI_ApplyEdit": "DI Apply Edit",
+    "DI_Synthesize": "DI Synthesize",
+    "DI_SkipRefine": "DI Skip Refine",
+    "DI_Composite": "DI Composite",
+    "DI_RandomMask": "DI Random Mask",
+}
+
+__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]
+
+host.register_model_folder()

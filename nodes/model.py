@@ -1,0 +1,133 @@
+"""DI_LoadModel: choose a model, load it once."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakValueDictionary
+
+from ..core.errors import CheckpointError
+from . import host
+from .declare import MODEL, Inputs, Node, choice
+
+if TYPE_CHECKING:
+    from ..core.inpainter import Inpainter
+
+DEFAULT_MODEL = "cats (bundled)"
+"""A permanent name: saved workflows hold it."""
+
+_BUNDLED = " (bundled)"
+
+_loaded: "WeakValueDictionary[tuple[str, ...], Inpainter]" = WeakValueDictionary()
+"""Models that a node or ComfyUI's cache still holds; the memory of others is freed."""
+
+
+class LoadModel(Node):
+    """DI_LoadModel: the file chosen by name, as a model on ComfyUI's device."""
+
+    DESCRIPTION = (
+        "Loads a Diverse Inpainting model: the bundled one, which knows centred cat faces, or a "
+        ".safetensors file in models/diverse_inpainting. Nothing is ever downloaded."
+    )
+    SEARCH_ALIASES: ClassVar[list[str]] = ["inpainting model", "stylegan loader", "load gan"]
+    RETURN_TYPES = (MODEL,)
+    RETURN_NAMES = ("model",)
+    OUTPUT_TOOLTIPS = ("The model, for all other nodes of this pack.",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> Inputs:
+        """Declare the inputs."""
+        from ..core.inpainter import PRECISIONS
+
+        return {
+            "required": {
+                "model_name": choice(
+                    model_names(),
+                    "A model that comes with the pack, or a .safetensors file in ComfyUI's folder "
+                    "models/diverse_inpainting.",
+                ),
+                "precision": choice(
+                    PRECISIONS,
+                    "How the generator computes its feature maps. float32 is exact; bfloat16 is "
+                    "faster on recent GPUs and may differ by a few grey levels.",
+                ),
+            }
+        }
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, model_name: str | None) -> bool | str:
+        """Say what to do when the workflow names a model that is not here."""
+        if model_name is None or model_name in model_names():  # None: filled by a link
+            return True
+        return (
+            f"{model_name!r} is not in {' or '.join(host.model_folders())}. Put the file there "
+            f"and press R, or choose {DEFAULT_MODEL!r}."
+        )
+
+    @classmethod
+    def IS_CHANGED(cls, model_name: str, precision: str) -> str:
+        """Return another value when the file is another one."""
+        # A digest: ComfyUI writes this value into the metadata of saved pictures, where a path of
+        # the user's machine has no place.
+        return hashlib.sha256("\n".join(_fingerprint(_find(model_name))).encode()).hexdigest()
+
+    def execute(self, model_name: str, precision: str) -> tuple["Inpainter"]:
+        """Return the model, from memory if it is still there."""
+        return (load_model(_find(model_name), precision),)
+
+
+def model_names() -> list[str]:
+    """Return the choices of DI_LoadModel; the bundled default is always the first."""
+    from ..core.checkpoint import bundled_names
+
+    bundled = [name + _BUNDLED for name in bundled_names()]
+    return list(dict.fromkeys([DEFAULT_MODEL, *bundled, *host.model_files()]))
+
+
+def load_model(path: Path, precision: str) -> "Inpainter":
+    """Return the model of a file on ComfyUI's device; one that is in use is not read again.
+
+    Raises:
+        CheckpointError: the file is damaged, foreign or incomplete.
+    """
+    import torch
+
+    from ..core.inpainter import Inpainter
+
+    device = host.compute_device()
+    key = (*_fingerprint(path), precision, str(device))
+    model = _loaded.get(key)
+    if model is None:
+        if device is not None:
+            host.make_room(2 * path.stat().st_size, device)  # float16 on disk, float32 in memory
+        # ComfyUI runs nodes in inference mode; weights made there could never be trained.
+        with torch.inference_mode(False):
+            model = Inpainter.load(path, device=device, precision=precision)
+        _loaded[key] = model
+    return model
+
+
+def _find(model_name: str) -> Path:
+    """Return the file behind a choice.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    from ..core.checkpoint import bundled_names, resolve_source
+
+    bundled = model_name.removesuffix(_BUNDLED)
+    if bundled != model_name and bundled in bundled_names():
+        return resolve_source(bundled)
+    path = host.model_path(model_name)
+    if path is None:
+        raise CheckpointError(
+            f"a model among {', '.join(model_names())}",
+            f"{model_name!r}, which is not on this machine",
+            f"Put its file into {' or '.join(host.model_folders())}, or install the pack again if "
+            "it is a bundled one.",
+        )
+    return path
+
+
+def _fingerprint(path: Path) -> tuple[str, ...]:
+    status = path.stat()
+    return str(path), str(status.st_mtime_ns), str(status.st_size)

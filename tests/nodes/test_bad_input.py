@@ -1,0 +1,87 @@
+"""What users get wrong: the message says what was expected, what came and what to do."""
+
+import dataclasses
+
+import pytest
+import torch
+
+ENCODE = {"crop_mode": "picture", "margin": 0.25}
+
+
+@pytest.fixture
+def errors(part):
+    return part("core.errors")
+
+
+def encode(classes, model, image, mask, **chosen):
+    return classes["DI_EncodeErased"]().execute(model, image, mask, **{**ENCODE, **chosen})
+
+
+def test_the_empty_mask_of_load_image_is_explained(classes, model, errors, picture):
+    with pytest.raises(errors.InputError, match=r"no alpha channel.*64x64.*paint a mask"):
+        encode(classes, model, picture, torch.zeros(1, 64, 64))
+
+
+def test_a_mask_that_erases_nothing(classes, model, errors, picture):
+    with pytest.raises(errors.InputError, match=r"mask of zeros.*Paint the part to fill"):
+        encode(classes, model, picture, torch.zeros(1, 40, 48))
+
+
+def test_a_mask_of_another_shape(classes, model, errors, picture):
+    with pytest.raises(errors.InputError, match=r"48 x 40.*got 40 x 48"):
+        encode(classes, model, picture, torch.ones(1, 48, 40))
+
+
+def test_a_mask_for_another_number_of_pictures(classes, model, errors, picture):
+    with pytest.raises(errors.InputError, match="each of the 2 pictures; got 3 hole masks"):
+        encode(classes, model, picture, torch.ones(3, 40, 48))
+
+
+def test_a_picture_with_nan(classes, model, errors, picture, mask):
+    picture[0, 0, 0, 0] = float("nan")
+    with pytest.raises(errors.InputError, match=r"1 of .* NaN"):
+        encode(classes, model, picture, mask)
+
+
+def test_unknown_choices_from_an_old_or_edited_workflow(classes, model, errors, picture, mask):
+    with pytest.raises(errors.InputError, match="Did you mean 'picture'"):
+        encode(classes, model, picture, mask, crop_mode="pictures")
+    with pytest.raises(errors.InputError, match="'sefa'"):
+        classes["DI_DiscoverDirection"]().execute(model, "magic", 0, 0, -1)
+    with pytest.raises(errors.InputError, match="kind to be one of"):
+        classes["DI_RandomMask"]().execute("blob", 32, 32, 0, 1, 0.0, 1.0)
+
+
+def test_codes_of_another_generator(classes, model, errors):
+    codes = classes["DI_SampleW"]().execute(model, 0, 1, 1.0)[0]
+    foreign = dataclasses.replace(codes, generator_id="f" * 64)
+    with pytest.raises(errors.GeneratorMismatchError, match="same model"):
+        classes["DI_Synthesize"]().execute(model, foreign)
+    with pytest.raises(errors.GeneratorMismatchError, match="same model"):
+        classes["DI_GatedMix"]().execute(model, codes, foreign, 0.0)
+
+
+def test_a_direction_of_another_generator(classes, model, errors):
+    codes = classes["DI_SampleW"]().execute(model, 0, 1, 1.0)[0]
+    direction = classes["DI_DiscoverDirection"]().execute(model, "sefa", 0, 0, -1)[0]
+    foreign = dataclasses.replace(direction, generator_id="f" * 64)
+    with pytest.raises(errors.GeneratorMismatchError):
+        classes["DI_ApplyEdit"]().execute(codes, foreign, 1.0, -1, -1)
+
+
+def test_layers_that_the_model_does_not_have(classes, model, errors):
+    with pytest.raises(errors.InputError, match="last_layer"):
+        classes["DI_DiscoverDirection"]().execute(model, "sefa", 0, 0, 17)
+    with pytest.raises(errors.InputError, match="first_layer"):
+        classes["DI_DiscoverDirection"]().execute(model, "sefa", 0, 17, -1)
+
+
+def test_completions_for_another_number_of_pictures(classes, model, errors, picture, mask):
+    erased = encode(classes, model, picture, mask)[0]
+    with pytest.raises(errors.InputError, match="completions of 2 pictures"):
+        classes["DI_Composite"]().execute(erased, torch.rand(3, 32, 32, 3), 0)
+
+
+def test_a_range_of_ratios_that_is_empty(classes, errors):
+    with pytest.raises(errors.InputError, match="first number is below its second"):
+        classes["DI_RandomMask"]().execute("box", 32, 32, 0, 1, 0.5, 0.5)

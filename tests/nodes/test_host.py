@@ -1,0 +1,134 @@
+"""The file that touches ComfyUI, against stand-ins for ComfyUI's modules."""
+
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import torch
+
+
+@pytest.fixture
+def host(part):
+    return part("nodes.host")
+
+
+@pytest.fixture
+def folder_paths(tmp_path, monkeypatch):
+    """What of ComfyUI's folder_paths (v0.3.64) the host uses."""
+    module = ModuleType("folder_paths")
+    module.models_dir = str(tmp_path / "models")
+    module.folder_names_and_paths = {}
+
+    def get_filename_list(name):
+        folders, suffixes = module.folder_names_and_paths[name]
+        found = [
+            path.relative_to(folder)
+            for folder in map(type(tmp_path), folders)
+            for path in folder.rglob("*")
+            if not suffixes or path.suffix in suffixes
+        ]
+        return sorted({path.as_posix() for path in found})
+
+    def get_full_path(name, filename):
+        folders = map(type(tmp_path), module.folder_names_and_paths[name][0])
+        return next((str(f / filename) for f in folders if (f / filename).is_file()), None)
+
+    module.get_filename_list = get_filename_list
+    module.get_full_path = get_full_path
+    module.get_folder_paths = lambda name: module.folder_names_and_paths[name][0]
+    monkeypatch.setitem(sys.modules, "folder_paths", module)
+    return module
+
+
+@pytest.fixture
+def management(monkeypatch):
+    """What of comfy.model_management the host uses; `freed` records the calls."""
+    module = ModuleType("comfy.model_management")
+    module.freed = []
+    module.get_torch_device = lambda: torch.device("cpu")
+    module.intermediate_device = lambda: torch.device("meta")
+    module.free_memory = lambda num_bytes, device: module.freed.append((num_bytes, device))
+    monkeypatch.setitem(sys.modules, "comfy.model_management", module)
+    return module
+
+
+def test_the_model_folder_is_registered_once(host, folder_paths, tmp_path):
+    host.register_model_folder()
+    host.register_model_folder()
+    own = str(tmp_path / "models" / "diverse_inpainting")
+    expected = {"diverse_inpainting": ([own], {".safetensors"})}
+    assert folder_paths.folder_names_and_paths == expected
+
+
+def test_folders_of_extra_model_paths_stay(host, folder_paths, tmp_path):
+    """ComfyUI registers them first, with an empty set of suffixes that means "every file"."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("a.safetensors", "a.pkl", "a.txt"):
+        (other / name).write_bytes(b"")
+    folder_paths.folder_names_and_paths["diverse_inpainting"] = ([str(other)], set())
+    host.register_model_folder()
+    own = str(tmp_path / "models" / "diverse_inpainting")
+    assert host.model_folders() == [str(other), own]
+    assert host.model_files() == ["a.safetensors"]
+    assert host.model_path("a.safetensors") == other / "a.safetensors"
+
+
+def test_other_suffixes_of_the_folder_are_not_offered(host, folder_paths, tmp_path):
+    folder_paths.folder_names_and_paths["diverse_inpainting"] = ([str(tmp_path)], {".pt"})
+    host.register_model_folder()
+    for name in ("a.safetensors", "a.pt"):
+        (tmp_path / name).write_bytes(b"")
+    assert host.model_files() == ["a.safetensors"]
+    assert host.model_path("a.pt") is None
+
+
+def test_names_outside_the_folders_have_no_path(host, folder_paths, tmp_path):
+    host.register_model_folder()
+    (tmp_path / "models" / "diverse_inpainting").mkdir(parents=True)
+    (tmp_path / "secret.safetensors").write_bytes(b"")
+    for name in ("../../secret.safetensors", str(tmp_path / "secret.safetensors")):
+        assert host.model_path(name) is None
+
+
+def test_without_comfyui_nothing_is_registered_and_core_chooses(host, model_folder):
+    host.register_model_folder()
+    assert host.compute_device() is None
+    assert host.model_files() == []
+    assert host.to_output(torch.ones(2)).device.type == "cpu"
+
+
+def test_devices_are_those_of_comfyui(host, management):
+    assert host.compute_device() == torch.device("cpu")
+    assert host.to_output(torch.ones(2)).device.type == "meta"
+
+
+def test_codes_go_where_comfyui_keeps_results(host, management, part):
+    codes = part("core.latents").WPlus(torch.ones(1, 1, 8, 16), "0" * 64)
+    moved = host.codes_to_output(codes)
+    assert moved.codes.device.type == "meta"
+    assert moved.generator_id == codes.generator_id
+
+
+def test_room_is_made_on_accelerators_only(host, management):
+    host.make_room(1000, torch.device("cpu"))
+    assert management.freed == []
+    host.make_room(1000, torch.device("cuda", 0))
+    assert management.freed == [(1000, torch.device("cuda", 0))]
+
+
+def test_room_grows_with_pictures_up_to_what_core_computes_at_once(host, management):
+    generator = SimpleNamespace(resolution=256, channel_base=16384)
+    config = SimpleNamespace(generator=generator)
+    model = SimpleNamespace(config=config, device=torch.device("cuda"))
+    for num_pictures in (1, 2, 32, 64):
+        host.make_room_for(model, num_pictures)
+    one, two, chunk, more = (num_bytes for num_bytes, _ in management.freed)
+    assert one == 8 * 256 * 16384 * 4
+    assert (two, chunk, more) == (2 * one, 32 * one, 32 * one)
+
+
+def test_models_are_loaded_on_the_device_of_comfyui(classes, management, model_name):
+    management.get_torch_device = lambda: torch.device("meta")
+    model = classes["DI_LoadModel"]().execute(model_name, "float32")[0]
+    assert model.device.type == "meta"

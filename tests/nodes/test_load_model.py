@@ -1,0 +1,126 @@
+"""DI_LoadModel: names, the cache, what changes it, and files that are refused."""
+
+import gc
+import os
+
+import pytest
+import torch
+
+BUNDLED = "cats (bundled)"
+
+
+@pytest.fixture
+def loader(classes):
+    return classes["DI_LoadModel"]
+
+
+@pytest.fixture
+def errors(part):
+    return part("core.errors")
+
+
+def choices(loader):
+    return loader.INPUT_TYPES()["required"]["model_name"][0]
+
+
+def test_the_permanent_name_comes_first_whatever_is_installed(loader, model_folder):
+    assert choices(loader)[0] == BUNDLED
+    assert choices(loader).count(BUNDLED) == 1
+
+
+def test_files_are_listed_by_relative_name(loader, model_name, model_folder):
+    (model_folder / "faces").mkdir()
+    (model_folder / "faces" / "b.safetensors").write_bytes(b"")
+    (model_folder / "notes.txt").write_text("no model", encoding="utf-8")
+    (model_folder / "evil.pkl").write_bytes(b"")
+    assert choices(loader)[-2:] == ["faces/b.safetensors", model_name]
+    assert not any(name.endswith((".pkl", ".txt")) for name in choices(loader))
+
+
+def test_a_model_in_use_is_read_once(loader, model_name):
+    first = loader().execute(model_name, "float32")[0]
+    assert loader().execute(model_name, "float32")[0] is first
+    assert loader().execute(model_name, "bfloat16")[0] is not first
+
+
+def test_a_model_that_nobody_holds_is_freed(loader, model_name, part):
+    loaded = part("nodes.model")._loaded
+    gc.collect()
+    before = len(loaded)
+    model = loader().execute(model_name, "float32")[0]
+    assert len(loaded) == before + 1
+    del model
+    gc.collect()
+    assert len(loaded) == before
+
+
+def test_another_file_of_the_same_name_is_read_again(loader, model_name, model_folder):
+    path = model_folder / model_name
+    first = loader().execute(model_name, "float32")[0]
+    before = loader.IS_CHANGED(model_name, "float32")
+    assert loader.IS_CHANGED(model_name, "float32") == before
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000_000))
+    assert loader.IS_CHANGED(model_name, "float32") != before
+    assert loader().execute(model_name, "float32")[0] is not first
+
+
+def test_what_is_saved_with_pictures_shows_no_path(loader, model_name, model_folder):
+    value = loader.IS_CHANGED(model_name, "float32")
+    assert isinstance(value, str)
+    assert str(model_folder) not in value
+    assert model_name not in value
+
+
+def test_weights_loaded_in_inference_mode_can_still_be_trained(loader, model_name):
+    with torch.inference_mode():
+        model = loader().execute(model_name, "float32")[0]
+    assert not model._generator.w_avg.is_inference()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "absent.safetensors",
+        "../secret.safetensors",
+        "..\\secret.safetensors",
+        "faces/../../secret.safetensors",
+        "secret (bundled)",
+        "owner/name",
+        "",
+    ],
+)
+def test_names_lead_nowhere_but_into_the_folder(loader, errors, model_folder, name):
+    (model_folder.parent / "secret.safetensors").write_bytes(b"")
+    assert loader.VALIDATE_INPUTS(name) is not True
+    with pytest.raises(errors.CheckpointError, match="not on this machine"):
+        loader().execute(name, "float32")
+
+
+def test_an_absolute_path_is_no_name(loader, errors, model_folder):
+    secret = model_folder.parent / "secret.safetensors"
+    secret.write_bytes(b"")
+    assert loader.VALIDATE_INPUTS(str(secret)) is not True
+    with pytest.raises(errors.CheckpointError, match="not on this machine"):
+        loader().execute(str(secret), "float32")
+
+
+def test_validation_says_where_to_put_the_file(loader, model_name):
+    assert loader.VALIDATE_INPUTS(model_name) is True
+    assert loader.VALIDATE_INPUTS(None) is True, "filled by a link: unknown yet"
+    message = loader.VALIDATE_INPUTS("cars.safetensors")
+    assert "'cars.safetensors' is not in" in message
+    assert "diverse_inpainting" in message
+    assert BUNDLED in message
+
+
+def test_a_damaged_file_is_refused(loader, errors, model_folder, model_name):
+    content = (model_folder / model_name).read_bytes()
+    (model_folder / "short.safetensors").write_bytes(content[: len(content) // 2])
+    with pytest.raises(errors.CheckpointError):
+        loader().execute("short.safetensors", "float32")
+
+
+def test_an_unknown_precision_is_refused(loader, errors, model_name):
+    with pytest.raises(errors.InputError, match="precision to be one of"):
+        loader().execute(model_name, "float8")

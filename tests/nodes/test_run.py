@@ -1,0 +1,209 @@
+"""Every node on small pictures, in inference mode as in ComfyUI."""
+
+import dataclasses
+
+import pytest
+import torch
+
+V = 3
+INPAINT = {
+    "num_variants": V,
+    "seed": 2**64 - 1,
+    "truncation_psi": 0.8,
+    "gate_bias": 0.5,
+    "crop_mode": "hole",
+    "margin": 0.4,
+    "feather_px": 3,
+    "strength": 1.5,
+    "skip_source": "edited",
+}
+
+
+@pytest.fixture(autouse=True)
+def _inference_mode():
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture
+def call(classes):
+    """Run a node by id: call("DI_SampleW", model=..., ...)."""
+    return lambda node_id, **inputs: classes[node_id]().execute(**inputs)
+
+
+@pytest.fixture
+def direction(call, model):
+    chosen = {"method": "sefa", "component": 1, "first_layer": 1, "last_layer": -1}
+    return call("DI_DiscoverDirection", model=model, **chosen)[0]
+
+
+@pytest.fixture
+def encoded(call, model, picture, mask):
+    chosen = {"crop_mode": "hole", "margin": 0.4}
+    return call("DI_EncodeErased", model=model, image=picture, mask=mask, **chosen)
+
+
+@pytest.fixture
+def mixed(call, model, encoded):
+    seeds = {"seed": INPAINT["seed"], "num_variants": V, "truncation_psi": 0.8}
+    (random,) = call("DI_SampleW", model=model, **seeds)
+    return call("DI_GatedMix", model=model, encoded=encoded[1], random=random, gate_bias=0.5)
+
+
+def edit(call, codes, direction, strength=1.5):
+    layers = {"first_layer": -1, "last_layer": -1}
+    return call("DI_ApplyEdit", codes=codes, direction=direction, strength=strength, **layers)[0]
+
+
+def test_encode_shows_what_the_encoder_saw(encoded):
+    erased, codes, seen = encoded
+    assert codes.codes.shape == (2, 1, 8, 16)
+    assert seen.shape == (2, 32, 32, 3)
+    hole = erased.valid.movedim(1, -1).expand_as(seen) == 0
+    assert bool(hole.any())
+    assert bool((seen[hole] == 0.5).all()), "erased pixels are grey"
+    assert float(seen[~hole].std()) > 0.05
+
+
+def test_sample_depends_on_seed_and_index_alone(call, model):
+    few = call("DI_SampleW", model=model, seed=4, num_variants=2, truncation_psi=1.0)[0]
+    many = call("DI_SampleW", model=model, seed=4, num_variants=5, truncation_psi=1.0)[0]
+    other = call("DI_SampleW", model=model, seed=5, num_variants=5, truncation_psi=1.0)[0]
+    torch.testing.assert_close(many.codes[:, :2], few.codes)
+    assert not torch.isclose(many.codes, other.codes).all(dim=-1).any()
+    mean = call("DI_SampleW", model=model, seed=4, num_variants=2, truncation_psi=0.0)[0]
+    torch.testing.assert_close(mean.codes[:, 0], mean.codes[:, 1])
+
+
+def test_mix_gives_codes_and_a_chart_of_each_completion(mixed):
+    codes, chart = mixed
+    assert codes.codes.shape == (2, V, 8, 16)
+    assert chart.shape[0] == 2 * V
+    assert chart.shape[3] == 3
+    assert 0.0 <= float(chart.min()) < float(chart.max()) <= 1.0
+    assert not torch.equal(chart[0], chart[-1])
+
+
+def test_discover_takes_the_last_layer_for_minus_one(direction, model):
+    assert (direction.first_layer, direction.last_layer) == (1, model.num_layers - 1)
+    assert direction.generator_id == model.generator_id
+
+
+def test_edit_moves_its_layers_only(call, mixed, direction):
+    codes = mixed[0]
+    before = codes.codes.clone()
+    moved = call(
+        "DI_ApplyEdit",
+        codes=codes,
+        direction=direction,
+        strength=2.0,
+        first_layer=2,
+        last_layer=4,
+    )[0]
+    changed = (moved.codes != codes.codes).any(dim=-1).any(dim=0).any(dim=0)
+    assert changed.tolist() == [False, False, True, True, True, False, False, False]
+    assert torch.equal(codes.codes, before), "inputs are shared: they stay as they are"
+    own = edit(call, codes, direction, strength=2.0)
+    changed = (own.codes != codes.codes).any(dim=-1).any(dim=0).any(dim=0)
+    assert changed.tolist() == [False] + [True] * 7
+    assert torch.equal(edit(call, codes, direction, strength=0.0).codes, before)
+
+
+def test_refine_differs_from_stage_1_and_heeds_the_skip_codes(
+    call, model, encoded, mixed, direction
+):
+    edited = edit(call, mixed[0], direction)
+    stage_1 = call("DI_Synthesize", model=model, codes=edited)[0]
+    inputs = {"model": model, "erased": encoded[0], "codes": edited}
+    refined = call("DI_SkipRefine", **inputs)[0]
+    held = call("DI_SkipRefine", **inputs, skip_codes=mixed[0])[0]
+    assert stage_1.shape == refined.shape == held.shape == (2 * V, 32, 32, 3)
+    assert not torch.equal(stage_1, refined)
+    assert not torch.equal(refined, held)
+
+
+def test_composite_keeps_valid_pixels_bit_for_bit(call, model, encoded, mixed, picture, mask):
+    images = call("DI_Synthesize", model=model, codes=mixed[0])[0]
+    done, weight = call("DI_Composite", erased=encoded[0], images=images, feather_px=0)
+    assert done.shape == (2 * V, 40, 48, 3)
+    assert torch.equal(weight, mask.expand(2, -1, -1))
+    valid = (mask == 0)[0]
+    for index, one in enumerate(done):
+        assert torch.equal(one[valid], picture[index // V][valid])
+        assert not torch.equal(one[~valid], picture[index // V][~valid])
+
+
+def test_composite_blends_where_the_blend_mask_says(call, model, encoded, mixed, picture):
+    images = call("DI_Synthesize", model=model, codes=mixed[0])[0]
+    blend = torch.zeros(1, 40, 48)
+    blend[:, 18:20, 20:22] = 1.0
+    chosen = {"erased": encoded[0], "images": images, "blend_mask": blend}
+    done, weight = call("DI_Composite", feather_px=0, **chosen)
+    changed = (done[0] != picture[0]).any(dim=-1)
+    assert torch.equal(changed, blend[0] > 0)
+    wide, feathered = call("DI_Composite", feather_px=4, **chosen)
+    assert float(feathered.sum()) > float(weight.sum())
+    assert int((wide[0] != picture[0]).any(dim=-1).sum()) > int(changed.sum())
+
+
+@pytest.mark.parametrize("skip_source", ["edited", "unedited", "none"])
+def test_the_chain_equals_inpaint_bit_for_bit(
+    call, model, encoded, mixed, direction, picture, mask, skip_source
+):
+    inputs = {**INPAINT, "skip_source": skip_source}
+    pictures, codes = call(
+        "DI_Inpaint", model=model, image=picture, mask=mask, direction=direction, **inputs
+    )
+    edited = edit(call, mixed[0], direction)
+    if skip_source == "none":
+        images = call("DI_Synthesize", model=model, codes=edited)[0]
+    else:
+        source = mixed[0] if skip_source == "unedited" else None
+        images = call(
+            "DI_SkipRefine", model=model, erased=encoded[0], codes=edited, skip_codes=source
+        )[0]
+    chain = call("DI_Composite", erased=encoded[0], images=images, feather_px=3)[0]
+    assert torch.equal(codes.codes, edited.codes)
+    assert pictures.shape == (2 * V, 40, 48, 3)
+    assert torch.equal(pictures, chain)
+
+
+def test_inpaint_without_direction_ignores_the_strength(call, model, picture, mask, mixed):
+    codes = call("DI_Inpaint", model=model, image=picture, mask=mask, **INPAINT)[1]
+    assert torch.equal(codes.codes, mixed[0].codes)
+
+
+def test_inpaint_logs_the_warnings(call, model, picture, mask, caplog, monkeypatch):
+    inpaint = model.inpaint
+
+    def inpaint_with_warnings(*args, **kwargs):
+        return dataclasses.replace(inpaint(*args, **kwargs), warnings=("no cat", "no face"))
+
+    monkeypatch.setattr(model, "inpaint", inpaint_with_warnings)
+    call("DI_Inpaint", model=model, image=picture, mask=mask, **INPAINT)
+    assert caplog.messages == ["no cat", "no face"]
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+
+
+def test_random_masks_fit_pictures_that_are_not_square(call):
+    chosen = {"width": 40, "height": 24, "count": 3, "min_ratio": 0.2, "max_ratio": 0.6}
+    (masks,) = call("DI_RandomMask", kind="box", seed=9, **chosen)
+    assert masks.shape == (3, 24, 40)
+    assert set(masks.unique().tolist()) == {0.0, 1.0}
+    again = call("DI_RandomMask", kind="box", seed=9, **{**chosen, "count": 1})[0]
+    assert torch.equal(again[0], masks[0])
+    assert not torch.equal(call("DI_RandomMask", kind="box", seed=8, **chosen)[0], masks)
+
+
+def test_random_masks_are_usable_as_they_come(call, model, picture):
+    chosen = {"width": 48, "height": 40, "count": 2, "min_ratio": 0.1, "max_ratio": 0.9}
+    (masks,) = call("DI_RandomMask", kind="paper", seed=1, **chosen)
+    pictures = call("DI_Inpaint", model=model, image=picture, mask=masks, **INPAINT)[0]
+    assert bool(pictures.isfinite().all())
+
+
+def test_results_come_back_on_the_cpu_without_gradients(encoded, mixed):
+    for tensor in (encoded[1].codes, encoded[2], mixed[0].codes, mixed[1]):
+        assert tensor.device.type == "cpu"
+        assert tensor.dtype == torch.float32
+        assert not tensor.requires_grad
