@@ -34,6 +34,9 @@ class StageConfig:
     """Images that the stage trains for, real or generated."""
     batch_size: int
     """Images per iteration."""
+    micro_batch: int = 0
+    """Images per forward pass, a divisor of batch_size; 0 for the whole batch. The gradient is the
+    mean over the micro-batches, which a CPU computes side by side."""
     seed: int = 0
     """Seed of the initialisation and of everything random."""
     betas: tuple[float, float]
@@ -60,6 +63,12 @@ class StageConfig:
                 raise ConfigError(
                     f"a positive whole number for {name}", repr(value), "Correct the recipe."
                 )
+        if self.micro_batch < 0 or self.batch_size % (self.micro_batch or 1):
+            raise ConfigError(
+                f"a micro_batch that divides the batch_size of {self.batch_size}",
+                repr(self.micro_batch),
+                "Correct the recipe.",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from .grids import picture_grid
 from .hardware import feature_dtype
 from .losses import discriminator_loss, generator_loss, r1_penalty
 from .seeding import generator_for
+from .shards import Gradients, ShardRunner
 
 
 class PriorTrainer:
@@ -47,6 +48,8 @@ class PriorTrainer:
             "generator": self._adam(self.generator, 1),
             "discriminator": self._adam(self.discriminator, self.config.r1_every),
         }
+        micro_batch = self.config.micro_batch or self.config.batch_size
+        self._shards = ShardRunner(device, self.config.batch_size, micro_batch)
         self._dtype = feature_dtype(self.config.precision, device)
         self._grid_z = torch.randn(48, model.generator.z_dim, generator=self._random("grid", 0))
 
@@ -68,31 +71,44 @@ class PriorTrainer:
 
     def step(self, nimg: int) -> dict[str, Tensor]:
         """Update G and D on one batch; the R1 term joins every r1_every-th step."""
-        N = self.config.batch_size
-        real = self.photographs.batch(nimg, N)
-        fakes = self._fakes(nimg, N)
-        drawn = self._random("augment", nimg, self.device)
-        fake_logits = self._judge(augment(fakes, self.config.augment, drawn))
-        g_loss = generator_loss(fake_logits)
-        parameters = list(self.generator.parameters())
-        gradients = torch.autograd.grad(g_loss, parameters, retain_graph=True)
-        # D's graph of the fakes is used a second time; it ends at D's own weights.
-        lazily = (nimg // N) % self.config.r1_every == 0
-        d_loss, scalars = self._discriminator_loss(real, fake_logits, drawn, lazily)
-        self._update("discriminator", self._gradients(d_loss, self.discriminator))
-        self._update("generator", gradients)
+        gradients = self._shards.run(lambda start: self._gradients(start, nimg), nimg)
+        for name, optimizer in self.optimizers.items():
+            parameters = self.modules[name].parameters()
+            for parameter, gradient in zip(parameters, gradients.by_network[name], strict=True):
+                parameter.grad = gradient
+            optimizer.step()
         update_average(
             self.generator_ema,
             self.generator,
-            num_images=N,
+            num_images=self.config.batch_size,
             nimg=nimg,
             half_life=self.config.ema_half_life,
         )
-        return {"g_loss": g_loss, **scalars, "fake_logit": fake_logits.mean()}
+        return gradients.scalars
 
-    def _fakes(self, nimg: int, N: int) -> Tensor:
+    def _gradients(self, start: int, nimg: int) -> Gradients:
+        """Return the gradients of images start to start + micro_batch - 1 of the batch at nimg."""
+        size = self.config.micro_batch or self.config.batch_size
+        drawn = self._random("augment", start, self.device)
+        fakes = augment(self._fakes(start, size), self.config.augment, drawn)
+        fake_logits = self._judge(fakes)
+        g_loss = generator_loss(fake_logits)
+        # D's graph of the fakes is walked twice: to G here, and to D's own weights below.
+        for_generator = torch.autograd.grad(
+            g_loss, list(self.generator.parameters()), retain_graph=True
+        )
+        lazily = (nimg // self.config.batch_size) % self.config.r1_every == 0
+        real = self.photographs.batch(start, size)
+        d_loss, scalars = self._discriminator_loss(real, fake_logits, drawn, lazily)
+        for_discriminator = torch.autograd.grad(d_loss, list(self.discriminator.parameters()))
+        return Gradients(
+            {"generator": for_generator, "discriminator": for_discriminator},
+            {"g_loss": g_loss, **scalars, "fake_logit": fake_logits.mean()},
+        )
+
+    def _fakes(self, start: int, N: int) -> Tensor:
         """Return pictures of fresh latents, two of them crossed in a share of the samples."""
-        drawn = self._random("latents", nimg)
+        drawn = self._random("latents", start)
         z = torch.randn(2 * N, self.generator.config.z_dim, generator=drawn).to(self.device)
         w, other = self.generator.mapping(z).chunk(2)
         L = self.generator.config.num_layers
@@ -102,7 +118,7 @@ class PriorTrainer:
         ws = torch.where(keep.to(self.device)[:, :, None], w[:, None], other[:, None])
         return self.generator.synthesis(
             ws,
-            self._random("noise", nimg, self.device),
+            self._random("noise", start, self.device),
             dtype=self._dtype,
             memory_format=torch.channels_last,
         )
@@ -122,15 +138,6 @@ class PriorTrainer:
             scalars["r1"] = penalty
             loss = loss + penalty * (self.config.r1_gamma / 2 * self.config.r1_every)
         return loss, scalars
-
-    @staticmethod
-    def _gradients(loss: Tensor, module: nn.Module) -> tuple[Tensor, ...]:
-        return torch.autograd.grad(loss, list(module.parameters()))
-
-    def _update(self, name: str, gradients: tuple[Tensor, ...]) -> None:
-        for parameter, gradient in zip(self.modules[name].parameters(), gradients, strict=True):
-            parameter.grad = gradient
-        self.optimizers[name].step()
 
     @torch.no_grad()
     def grid(self) -> Image.Image:
