@@ -6,6 +6,7 @@ code that made the picture, path (r) with another one.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from .config import CompletionConfig, Recipe
 from .ema import update_average
 from .grids import picture_grid
 from .hardware import feature_dtype
-from .losses import generator_loss, r1_penalty
+from .losses import discriminator_loss, generator_loss, r1_penalty
 from .perceptual import DiscriminatorFeatures
 from .seeding import generator_for
+from .shards import Gradients, ShardRunner
 
 _GRID_SIZE = 8
 _GRID_VARIANTS = 4
@@ -73,10 +75,16 @@ class CompletionTrainer(ABC):
             "completion": self.config.learning_rate,
             "discriminator": self.config.discriminator_learning_rate,
         }
-        self.optimizers = {
-            "completion": self._adam(self._parameters(), "completion"),
-            "discriminator": self._adam(list(self.discriminator.parameters()), "discriminator"),
+        self._parameters = {
+            "completion": [p for part in self.trained.values() for p in part.parameters()],
+            "discriminator": list(self.discriminator.parameters()),
         }
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            name: torch.optim.Adam(parameters, lr=self._rates[name], betas=self.config.betas)
+            for name, parameters in self._parameters.items()
+        }
+        micro_batch = self.config.micro_batch or self.config.batch_size
+        self._shards = ShardRunner(device, self.config.batch_size, micro_batch)
         self._calibrate()
 
     def _calibrate(self) -> None:
@@ -99,12 +107,6 @@ class CompletionTrainer(ABC):
             name: module.to(self.device, memory_format=torch.channels_last)
             for name, module in checkpoint.networks().items()
         }
-
-    def _adam(self, parameters: list[nn.Parameter], name: str) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=self._rates[name], betas=self.config.betas)
-
-    def _parameters(self) -> list[nn.Parameter]:
-        return [p for module in self.trained.values() for p in module.parameters()]
 
     @abstractmethod
     def _trained_parts(self) -> tuple[dict[str, nn.Module], dict[str, nn.Module]]:
@@ -153,23 +155,9 @@ class CompletionTrainer(ABC):
 
     def step(self, nimg: int) -> dict[str, Tensor]:
         """Update the trained networks and D on one batch of generated pictures."""
-        batch = self.batch(nimg, self.config.batch_size)
-        codes = torch.cat([batch.w_same, batch.w_other])
-        outputs, gate = self.complete(batch.erased, batch.valid, codes, averaged=False)
-        same, other = outputs.chunk(2)
-        loss, scalars = self._reconstruction(batch, same, other)
-        fakes = [composite_at_resolution(x, batch.erased, batch.valid) for x in (same, other)]
-        # Separate calls: one batch of both would put near-duplicates into one deviation group.
-        fake_logits = [self._judge(fake) for fake in fakes]
-        adversarial = sum(generator_loss(logits) for logits in fake_logits)
-        weight = self.config.lambda_adversarial * self._ramp(nimg)
-        gradients = torch.autograd.grad(
-            loss + weight * adversarial, self._parameters(), retain_graph=True
-        )
-        d_loss, d_scalars = self._discriminator_loss(batch.image, fake_logits, nimg)
-        d_gradients = torch.autograd.grad(d_loss, list(self.discriminator.parameters()))
-        self._update("completion", self._parameters(), gradients, nimg)
-        self._update("discriminator", list(self.discriminator.parameters()), d_gradients, nimg)
+        gradients = self._shards.run(lambda start: self._gradients(start, nimg), nimg)
+        for name, parameters in self._parameters.items():
+            self._update(name, parameters, gradients.by_network[name], nimg)
         for name, average in self.averages.items():
             update_average(
                 average,
@@ -178,8 +166,30 @@ class CompletionTrainer(ABC):
                 nimg=nimg,
                 half_life=self.config.ema_half_life,
             )
+        return gradients.scalars
+
+    def _gradients(self, start: int, nimg: int) -> Gradients:
+        """Return the gradients of images start to start + micro_batch - 1 of the batch at nimg."""
+        batch = self.batch(start, self.config.micro_batch or self.config.batch_size)
+        codes = torch.cat([batch.w_same, batch.w_other])
+        outputs, gate = self.complete(batch.erased, batch.valid, codes, averaged=False)
+        same, other = outputs.chunk(2)
+        loss, scalars = self._reconstruction(batch, same, other)
+        fakes = [composite_at_resolution(x, batch.erased, batch.valid) for x in (same, other)]
+        # Separate calls: one batch of both would put near-duplicates into one deviation group.
+        fake_logits = [self._judge(fake) for fake in fakes]
+        adversarial = torch.stack([generator_loss(logits) for logits in fake_logits]).sum()
+        loss = loss + self.config.lambda_adversarial * self._ramp(nimg) * adversarial
+        # D's graph of the fakes is walked twice: to E, Mi or S here, and to D's weights below.
+        completion = torch.autograd.grad(loss, self._parameters["completion"], retain_graph=True)
+        lazily = (nimg // self.config.batch_size) % self.config.r1_every == 0
+        d_loss, d_scalars = self._discriminator_loss(batch.image, fake_logits, lazily)
+        discriminator = torch.autograd.grad(d_loss, self._parameters["discriminator"])
         extreme = ((gate < 0.05) | (gate > 0.95)).float().mean()
-        return {**scalars, "adversarial": adversarial, **d_scalars, "gate_extreme": extreme}
+        return Gradients(
+            {"completion": completion, "discriminator": discriminator},
+            {**scalars, "adversarial": adversarial, **d_scalars, "gate_extreme": extreme},
+        )
 
     def _reconstruction(
         self, batch: Batch, same: Tensor, other: Tensor
@@ -209,15 +219,13 @@ class CompletionTrainer(ABC):
         return self.discriminator(images.to(self._dtype, memory_format=torch.channels_last)).float()
 
     def _discriminator_loss(
-        self, real: Tensor, fake_logits: list[Tensor], nimg: int
+        self, real: Tensor, fake_logits: list[Tensor], lazily: bool
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return 2 softplus(-D(I_g)) + softplus(D(f_g)) + softplus(D(f_r)) + R1 (Eq. 5)."""
         config = self.config
-        lazily = (nimg // config.batch_size) % config.r1_every == 0
         real = real.detach().requires_grad_(lazily)
         real_logits = self._judge(real)
-        loss = 2 * F.softplus(-real_logits).mean()
-        loss = loss + sum(F.softplus(logits).mean() for logits in fake_logits)
+        loss = discriminator_loss(real_logits, *fake_logits)
         gap = real_logits.mean() - torch.stack([x.mean() for x in fake_logits]).mean()
         scalars = {"d_loss": loss, "d_gap": gap}
         if lazily:
@@ -234,7 +242,7 @@ class CompletionTrainer(ABC):
         self,
         name: str,
         parameters: list[nn.Parameter],
-        gradients: tuple[Tensor, ...],
+        gradients: Sequence[Tensor],
         nimg: int,
     ) -> None:
         for parameter, gradient in zip(parameters, gradients, strict=True):

@@ -1,14 +1,17 @@
 """Photographs for training, decoded once and kept in memory as bytes."""
 
+import functools
 import io
 import logging
+import struct
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePath
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from ..core.errors import InputError
@@ -18,11 +21,19 @@ from .seeding import generator_for
 _log = logging.getLogger(__name__)
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 
+# What Pillow and zipfile raise on damaged files.
+_DAMAGES = (
+    *(OSError, ValueError, SyntaxError, EOFError, RuntimeError, IndexError, KeyError),
+    *(struct.error, zlib.error, zipfile.BadZipFile, Image.DecompressionBombError),
+)
+
 
 def load_pictures(source: Path, resolution: int) -> tuple[list[str], Tensor]:
     """Read all pictures of a folder or zip, sorted by name.
 
-    Larger pictures are cropped to the central square and reduced with Lanczos.
+    Pictures are turned upright as their EXIF data says, cropped to the central square and, where
+    their size differs, resized with Lanczos. Hidden files are left out (macOS puts a `._` file
+    beside every picture that it packs).
 
     Args:
         source: folder (searched through) or zip file.
@@ -37,11 +48,11 @@ def load_pictures(source: Path, resolution: int) -> tuple[list[str], Tensor]:
     names: list[str] = []
     pictures: list[np.ndarray] = []
     broken: list[str] = []
-    for name, data in _files(source):
+    for name, read in _files(source):
         try:
-            pictures.append(_decode(data, resolution))
+            pictures.append(_decode(read(), resolution))
             names.append(name)
-        except (OSError, ValueError) as error:
+        except _DAMAGES as error:
             broken.append(name)
             _log.warning("skipped %s: %s", name, error)
     if not pictures or len(broken) > 0.01 * (len(broken) + len(pictures)):
@@ -54,19 +65,28 @@ def load_pictures(source: Path, resolution: int) -> tuple[list[str], Tensor]:
     return names, torch.from_numpy(np.stack(pictures))
 
 
-def _files(source: Path) -> Iterator[tuple[str, bytes]]:
+def _files(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield the pictures by name, each with the function that reads it."""
     if source.is_dir():
-        for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in _SUFFIXES):
-            yield str(path.relative_to(source)), path.read_bytes()
+        for path in sorted(source.rglob("*")):
+            if _is_picture(path.name) and path.is_file():
+                yield str(path.relative_to(source)), path.read_bytes
     elif zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
-            for name in sorted(archive.namelist()):
-                if Path(name).suffix.lower() in _SUFFIXES:
-                    yield name, archive.read(name)
+            for name in sorted(filter(_is_picture, archive.namelist())):
+                yield name, functools.partial(archive.read, name)
+
+
+def _is_picture(name: str) -> bool:
+    path = PurePath(name)
+    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
 
 
 def _decode(data: bytes, resolution: int) -> np.ndarray:
-    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    if picture.mode.startswith(("I", "F")):
+        raise ValueError("16-bit greyscale, which converting would turn white")
+    picture = picture.convert("RGB")
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     picture = picture.crop((left, top, left + side, top + side))

@@ -96,7 +96,9 @@ def run(
             if _passed(before, nimg, config.grid_every):
                 log.show(nimg)
             if _passed(before, nimg, config.save_every):
+                log.write(nimg)
                 _save(trainer, folder, fingerprint, nimg)
+        log.write(nimg)
         _save(trainer, folder, fingerprint, nimg)
         log.show(nimg)
     return nimg
@@ -107,6 +109,10 @@ def _passed(before: int, now: int, every: int) -> bool:
 
 
 def _save(trainer: Trainer, folder: Path, fingerprint: dict[str, Any], nimg: int) -> None:
+    """Write state and export, unless a weight is not finite: the last good state stays."""
+    for name, module in trainer.modules.items():
+        for key, value in module.state_dict().items():
+            _require_finite(value.sum(), f"{name}.{key}", folder, nimg)
     state = {
         "nimg": nimg,
         "fingerprint": json.dumps(fingerprint, sort_keys=True),
@@ -115,6 +121,16 @@ def _save(trainer: Trainer, folder: Path, fingerprint: dict[str, Any], nimg: int
     }
     save_state(folder / "state.pt", state)
     trainer.export(folder, nimg)
+
+
+def _require_finite(value: float | Tensor, name: str, folder: Path, nimg: int) -> None:
+    if not math.isfinite(value):
+        raise TrainingError(
+            "finite losses and weights",
+            f"{name} = {float(value)} within the images before {nimg}",
+            f"The last good state is {folder / 'state.pt'}; lower the learning rate and start "
+            "again from it.",
+        )
 
 
 def _resume(trainer: Trainer, path: Path, fingerprint: dict[str, Any]) -> int:
@@ -171,20 +187,20 @@ class _Log:
             self._sums[name] = (total + value.detach(), count + 1)
 
     def write(self, nimg: int) -> None:
-        """Write one line and start new means."""
+        """Write one line, if anything happened since the last, and start new means.
+
+        Raises:
+            TrainingError: a mean is not finite.
+        """
+        if not self._sums:
+            return
         now = time.perf_counter()
         rate = (nimg - self._mark[1]) / max(now - self._mark[0], 1e-9)
         scalars = {name: float(total) / count for name, (total, count) in self._sums.items()}
         self._sums, self._mark = {}, (now, nimg)
         self._append({"nimg": nimg, "images_per_s": round(rate, 2), **scalars})
         for name, value in scalars.items():
-            if not math.isfinite(value):
-                raise TrainingError(
-                    "finite losses",
-                    f"{name} = {value} within the images before {nimg}",
-                    f"The last good state is {self._folder / 'state.pt'}; lower the learning rate "
-                    "and start again from it.",
-                )
+            _require_finite(value, name, self._folder, nimg)
         self._on_progress(Progress(nimg, self._trainer.config.total_images, rate, scalars))
 
     def show(self, nimg: int) -> None:

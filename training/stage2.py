@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from ..core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -13,7 +14,7 @@ from .completion import CompletionTrainer
 from .ema import averaged_copy
 from .stage1 import mixed_codes
 
-_RECALIBRATION_BATCHES = 32
+_RECALIBRATION_BATCHES = 16
 
 
 class Stage2Trainer(CompletionTrainer):
@@ -37,7 +38,11 @@ class Stage2Trainer(CompletionTrainer):
         assert config is not None
         skip_encoder = SkipEncoder(config, self.checkpoint.config.generator)
         skip_encoder.to(self.device, memory_format=torch.channels_last).train()
-        return {"skip_encoder": skip_encoder}, {"skip_encoder": averaged_copy(skip_encoder)}
+        average = averaged_copy(skip_encoder)
+        for norm in _norms(skip_encoder):
+            # Batches teach; the averaged weights get statistics of their own, see _recalibrate.
+            norm.track_running_stats = False
+        return {"skip_encoder": skip_encoder}, {"skip_encoder": average}
 
     def complete(
         self, erased: Tensor, valid: Tensor, w_rand: Tensor, *, averaged: bool
@@ -59,9 +64,7 @@ class Stage2Trainer(CompletionTrainer):
     def _recalibrate(self) -> None:
         """Give the averaged weights batch-norm statistics of their own, from fixed batches."""
         average = self.averages["skip_encoder"]
-        norms = [m for m in average.modules() if isinstance(m, nn.BatchNorm2d)]
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
+        for norm in _norms(average):
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean of all batches
         average.train()
@@ -70,8 +73,11 @@ class Stage2Trainer(CompletionTrainer):
             codes = torch.cat([batch.w_same, batch.w_other])
             self.complete(batch.erased, batch.valid, codes, averaged=True)
         average.eval()
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+
+    def grid(self) -> Image.Image:
+        """Return the rows of `CompletionTrainer.grid`, with fresh batch-norm statistics."""
+        self._recalibrate()
+        return super().grid()
 
     def export(self, folder: Path, nimg: int) -> None:
         """Write stage2.safetensors, and model.safetensors: half precision without D."""
@@ -90,3 +96,7 @@ class Stage2Trainer(CompletionTrainer):
             mixer=stage1.mixer,
             skip_encoder=self.recipe.model.skip_encoder,
         )
+
+
+def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:
+    return [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
