@@ -1,5 +1,6 @@
 """The pack as ComfyUI loads it, a tiny model on disk, a picture with a hole."""
 
+import dataclasses
 import importlib
 import importlib.util
 import sys
@@ -10,7 +11,6 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL_NAME = "tiny.safetensors"
-RESOLUTION = 32
 
 
 def load_by_path(name, path):
@@ -41,51 +41,24 @@ def classes(pack):
     return pack.NODE_CLASS_MAPPINGS
 
 
-def tiny_config(networks):
-    generator = networks.GeneratorConfig(
-        resolution=RESOLUTION, z_dim=16, w_dim=16, channel_base=256, channel_max=16, mapping_depth=2
-    )
-    return networks.ModelConfig(
-        generator=generator,
-        encoder=networks.EncoderConfig(
-            kind="small",
-            resolution=RESOLUTION,
-            w_dim=16,
-            width=8,
-            max_width=16,
-            depths=(1, 1, 1, 1),
-        ),
-        mixer=networks.MixerConfig(num_layers=generator.num_layers, w_dim=16),
-        skip_encoder=networks.SkipEncoderConfig(
-            resolution=RESOLUTION, stem_width=8, widths=(8, 8, 8), layers_per_block=1
-        ),
-    )
-
-
-def randomise(tensors):
+def moved(tensors):
     """Move every value, or the parts that start as the identity would have no effect."""
     generator = torch.Generator("cpu").manual_seed(5)
+    result = dict(tensors)
     for name, tensor in sorted(tensors.items()):
         if tensor.is_floating_point() and "running_var" not in name:
-            tensor.add_(torch.randn(tensor.shape, generator=generator), alpha=0.1)
+            noise = torch.randn(tensor.shape, generator=generator)
+            result[name] = tensor + 0.1 * noise
+    return result
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint(part, tmp_path_factory):
-    """A model file with every part, of random values."""
-    checkpoint, networks = part("core.checkpoint"), part("core.networks")
-    torch.manual_seed(5)
-    config = tiny_config(networks)
-    tensors = checkpoint.collect_tensors(networks.build(config))
-    randomise(tensors)
+def active_checkpoint(tiny_checkpoint, part, tmp_path_factory):
+    """A model file with every part, each of which changes the picture."""
+    checkpoint = part("core.checkpoint")
+    content = checkpoint.read_checkpoint(tiny_checkpoint)
     path = tmp_path_factory.mktemp("models") / MODEL_NAME
-    content = checkpoint.Checkpoint(
-        config=config,
-        tensors=tensors,
-        generator_id=checkpoint.generator_id_of(tensors),
-        license="none: random values",
-        title="random values",
-    )
+    content = dataclasses.replace(content, tensors=moved(content.tensors))
     checkpoint.write_checkpoint(path, content)
     return path
 
@@ -100,8 +73,8 @@ def model_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def model_name(tiny_checkpoint, model_folder):
-    (model_folder / MODEL_NAME).write_bytes(tiny_checkpoint.read_bytes())
+def model_name(active_checkpoint, model_folder):
+    (model_folder / MODEL_NAME).write_bytes(active_checkpoint.read_bytes())
     return MODEL_NAME
 
 

@@ -1,0 +1,222 @@
+"""The pack in the real ComfyUI server.
+
+Runs where COMFYUI_DIR names a checkout of ComfyUI; COMFYUI_PYTHON is the interpreter that has its
+requirements (default: this one). Everything happens in a temporary base directory.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tolerances import PIXEL
+
+pytestmark = pytest.mark.comfyui
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOW = ROOT / "example_workflows" / "api" / "diverse-inpainting.json"
+PACK_FOLDER = "diverse-inpainting"
+START_S = 180
+RUN_S = 120
+
+
+class Server:
+    """A running ComfyUI."""
+
+    def __init__(self, base, port, process, log):
+        self.base, self.url, self.process, self.log = base, f"http://127.0.0.1:{port}", process, log
+
+    def get(self, path):
+        with urllib.request.urlopen(self.url + path, timeout=30) as response:
+            return response.read()
+
+    def get_json(self, path):
+        return json.loads(self.get(path))
+
+    def queue(self, prompt):
+        """Post a workflow; return (status, answer)."""
+        body = json.dumps({"prompt": prompt}).encode()
+        request = urllib.request.Request(self.url + "/prompt", body, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return response.status, json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def run(self, prompt):
+        """Run a workflow to its end; return its entry of the history."""
+        status, answer = self.queue(prompt)
+        assert status == 200, answer
+        for _ in range(RUN_S * 5):
+            history = self.get_json(f"/history/{answer['prompt_id']}")
+            if history:
+                return history[answer["prompt_id"]]
+            time.sleep(0.2)
+        raise AssertionError(f"no result after {RUN_S} s:\n{self.log.read_text()}")
+
+    def wait(self):
+        for _ in range(START_S * 5):
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                return self.get("/system_stats")
+            except OSError:
+                time.sleep(0.2)
+        raise AssertionError(f"not up after {START_S} s:\n{self.log.read_text()}")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def with_hole():
+    """A picture as the mask editor saves it: transparent where it is to be filled."""
+    colours = np.random.default_rng(4).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+    alpha = np.full((40, 48, 1), 255, np.uint8)
+    alpha[12:28, 14:33] = 0
+    alpha[28, 14:33] = 200
+    return np.concatenate([colours, alpha], axis=2)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, active_checkpoint):
+    base = tmp_path_factory.mktemp("comfyui")
+    for folder in ("custom_nodes", "input", "models/diverse_inpainting"):
+        (base / folder).mkdir(parents=True)
+    (base / "custom_nodes" / PACK_FOLDER).symlink_to(ROOT, target_is_directory=True)
+    (base / "models/diverse_inpainting" / active_checkpoint.name).write_bytes(
+        active_checkpoint.read_bytes()
+    )
+    Image.fromarray(with_hole()).save(base / "input" / "hole.png")
+    Image.fromarray(with_hole()[..., :3]).save(base / "input" / "whole.png")
+    port, log = free_port(), base / "server.log"
+    python = os.environ.get("COMFYUI_PYTHON", sys.executable)
+    command = [python, "main.py", "--cpu", "--disable-api-nodes", "--port", str(port)]
+    command += ["--base-directory", str(base), "--database-url", "sqlite:///:memory:"]
+    with log.open("w", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            command, cwd=os.environ["COMFYUI_DIR"], stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            running = Server(base, port, process, log)
+            running.wait()
+            yield running
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@pytest.fixture
+def prompt():
+    """The example with the tiny model and an edit."""
+    content = json.loads(WORKFLOW.read_text(encoding="utf-8"))
+    chosen = {
+        "LoadImage": {"image": "hole.png"},
+        "DI_LoadModel": {"model_name": "tiny.safetensors"},
+        "DI_ApplyEdit": {"strength": 1.25},
+        "DI_Composite": {"feather_px": 2},
+    }
+    for node in content.values():
+        node["inputs"] |= chosen.get(node["class_type"], {})
+    return content
+
+
+def saved_pictures(server, entry):
+    """The pictures in the output folder, [N, H, W, 3] in [0, 1], and their paths."""
+    files = [image for output in entry["outputs"].values() for image in output["images"]]
+    paths = [server.base / "output" / f["filename"] for f in files if f["type"] == "output"]
+    arrays = [np.asarray(Image.open(path).convert("RGB"), np.float32) for path in paths]
+    return torch.from_numpy(np.stack(arrays)) / 255, paths
+
+
+def test_the_pack_loads_without_complaint(server):
+    log = server.log.read_text(encoding="utf-8")
+    assert "IMPORT FAILED" not in log
+    assert PACK_FOLDER in log, "listed among the import times"
+
+
+def test_the_server_knows_every_node(server, pack):
+    info = server.get_json("/object_info")
+    for node_id, node in pack.NODE_CLASS_MAPPINGS.items():
+        told = info[node_id]
+        assert told["display_name"] == pack.NODE_DISPLAY_NAME_MAPPINGS[node_id]
+        assert told["category"] == "diverse inpainting"
+        assert tuple(told["output"]) == node.RETURN_TYPES
+        assert tuple(told["output_tooltips"]) == node.OUTPUT_TOOLTIPS
+    choices = info["DI_LoadModel"]["input"]["required"]["model_name"][0]
+    assert choices[0] == "cats (bundled)"
+    assert "tiny.safetensors" in choices
+
+
+def test_the_example_is_a_template(server):
+    templates = server.get_json("/api/workflow_templates")
+    assert templates[PACK_FOLDER] == ["diverse-inpainting"]
+    path = f"/api/workflow_templates/{PACK_FOLDER}/diverse-inpainting.json"
+    workflow = (ROOT / "example_workflows" / "diverse-inpainting.json").read_bytes()
+    assert server.get(path) == workflow
+
+
+def test_help_pages_and_translations_are_served(server, classes):
+    for node_id in classes:
+        page = server.get(f"/extensions/{PACK_FOLDER}/docs/{node_id}.md")
+        assert page == (ROOT / "web" / "docs" / f"{node_id}.md").read_bytes()
+    english = server.get_json("/i18n")["en"]
+    assert set(classes) <= set(english["nodeDefs"])
+    assert english["dataTypes"]["DI_W"] == "style codes"
+
+
+def test_the_saved_pictures_are_those_of_the_library(server, prompt, part, active_checkpoint):
+    entry = server.run(prompt)
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    saved, paths = saved_pictures(server, entry)
+    rgba = torch.from_numpy(with_hole()).float() / 255
+    image, mask = rgba[None, ..., :3], 1 - rgba[None, ..., 3]
+    core = part("core.inpainter")
+    model = core.Inpainter.load(active_checkpoint, device="cpu")
+    edits = [core.Edit("sefa:0", 1.25)]
+    result = model.inpaint(image, mask, 8, 7, edits=edits, feather_px=2)
+    assert saved.shape == (8, 40, 48, 3)
+    assert float((saved - result.images[0]).abs().max()) <= PIXEL * 1.001
+    assert float((saved[0] - saved[7]).abs().max()) > 0.1, "variants differ"
+    for path in paths:
+        assert str(server.base) not in str(Image.open(path).info), "no path in the metadata"
+
+
+def test_a_picture_without_a_mask_is_explained(server, prompt):
+    for node in prompt.values():
+        if node["class_type"] == "LoadImage":
+            node["inputs"]["image"] = "whole.png"
+    entry = server.run(prompt)
+    assert entry["status"]["status_str"] == "error"
+    events = dict(entry["status"]["messages"])
+    error = events["execution_error"]
+    assert error["node_type"] == "DI_EncodeErased"
+    assert "no alpha channel" in error["exception_message"]
+    assert "paint a mask" in error["exception_message"]
+
+
+def test_an_absent_model_is_explained_before_anything_runs(server, prompt):
+    for node in prompt.values():
+        if node["class_type"] == "DI_LoadModel":
+            node["inputs"]["model_name"] = "dogs.safetensors"
+    status, answer = server.queue(prompt)
+    assert status == 400
+    text = json.dumps(answer)
+    assert "'dogs.safetensors' is not in" in text
+    assert "choose 'cats (bundled)'" in text
+
+
+def test_the_server_still_answers(server):
+    assert server.process.poll() is None
+    assert server.get_json("/queue") == {"queue_running": [], "queue_pending": []}
