@@ -29,6 +29,13 @@ OnProgress = Callable[[Progress], None]
 # What can change between two parts of a run without changing its result.
 _INTERVALS = ("log_every", "grid_every", "save_every")
 
+# The parts that a stage takes from the recipe; the others come from its checkpoint, if at all.
+_TRAINED = {
+    "prior": ("generator", "discriminator"),
+    "stage1": ("encoder", "mixer"),
+    "stage2": ("skip_encoder",),
+}
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -140,9 +147,10 @@ def _fingerprint(recipe: Recipe, stage: str, inputs: dict[str, Any]) -> dict[str
     """Return what must be equal for a resume to continue the same run."""
     config = dataclasses.asdict(getattr(recipe, stage))
     kept = {name: value for name, value in config.items() if name not in _INTERVALS}
+    model = recipe.model.to_dict()
     return {
         "stage": stage,
-        "model": recipe.model.to_dict(),
+        "model": {part: model.get(part) for part in _TRAINED[stage]},
         "data": dataclasses.asdict(recipe.data),
         **kept,
         **inputs,
