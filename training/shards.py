@@ -5,7 +5,6 @@ size scale far better over pictures than within one picture. On a GPU they run o
 which is gradient accumulation. The result depends on the micro-batch alone, not on the machine.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +28,8 @@ class ShardRunner:
 
     def __init__(self, device: torch.device, batch_size: int, micro_batch: int) -> None:
         self._offsets = range(0, batch_size, micro_batch)
-        workers = min(len(self._offsets), os.cpu_count() or 1) if device.type == "cpu" else 1
+        cores = torch.get_num_threads() if device.type == "cpu" else 1
+        workers = min(len(self._offsets), cores)
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
         if self._pool is not None:
             torch.set_num_threads(1)
