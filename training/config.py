@@ -5,15 +5,48 @@ A recipe is a TOML file with the tables [data], [prior], [stage1] and [stage2] b
 """
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from ..core.errors import ConfigError
 from ..core.networks import PRESETS, ModelConfig
 
+_POSITIVE = (
+    *("total_images", "batch_size", "r1_every", "ema_half_life"),
+    *("log_every", "grid_every", "save_every"),
+)
+
 RECIPES_DIR = Path(__file__).parent / "recipes"
+
+
+def _is_a(value: object, kind: Any) -> bool:  # noqa: ANN401 - a field's type has no common base
+    """Tell whether a value is what its field declares; all numbers are zero or more."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_origin(kind) is tuple:
+        first, last = get_args(kind)
+        fits = isinstance(value, tuple) and (last is ... or len(value) == 2)
+        return fits and all(_is_a(item, first) for item in value)
+    if kind in (int, float):
+        numbers = int if kind is int else int | float
+        return isinstance(value, numbers) and not isinstance(value, bool) and 0 <= value < math.inf
+    return isinstance(value, kind)
+
+
+def _check_fields(config: Any) -> None:  # noqa: ANN401 - any of the dataclasses below
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if not _is_a(value, field.type):
+            is_number = field.type in (int, float)
+            kind = field.type.__name__ if isinstance(field.type, type) else str(field.type)
+            raise ConfigError(
+                f"{field.name} of type {kind}" + (", zero or more" if is_number else ""),
+                repr(value),
+                "Correct the recipe.",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +57,13 @@ class DataConfig:
     """Every n-th picture by name is kept for choosing checkpoints; 0 keeps none."""
     mirror: bool = True
     """Also show pictures mirrored left to right."""
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
+        if self.holdout_every == 1:
+            raise ConfigError(
+                "holdout_every of 0 or at least 2", "1", "Leave some pictures to train on."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +97,13 @@ class StageConfig:
     """Images between two saved states."""
 
     def __post_init__(self) -> None:
-        for name in ("total_images", "batch_size", "r1_every", "log_every", "ema_half_life"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(
-                    f"a positive whole number for {name}", repr(value), "Correct the recipe."
-                )
-        if self.micro_batch < 0 or self.batch_size % (self.micro_batch or 1):
+        _check_fields(self)
+        for name in _POSITIVE:
+            if getattr(self, name) == 0:
+                raise ConfigError(f"a positive {name}", "0", "Correct the recipe.")
+        if max(self.betas) >= 1:
+            raise ConfigError("betas below 1", repr(self.betas), "Correct the recipe.")
+        if self.batch_size % (self.micro_batch or 1):
             raise ConfigError(
                 f"a micro_batch that divides the batch_size of {self.batch_size}",
                 repr(self.micro_batch),
@@ -124,6 +164,9 @@ class Recipe:
     stage1: CompletionConfig
     stage2: CompletionConfig
 
+    def __post_init__(self) -> None:
+        _check_fields(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return dataclasses.asdict(self) | {"model": self.model.to_dict()}
@@ -138,6 +181,8 @@ _TABLES: dict[str, type] = {
 
 
 def _table(kind: type, name: str, values: dict[str, Any]) -> Any:  # noqa: ANN401 - one of four
+    if not isinstance(values, dict):
+        raise ConfigError(f"a table [{name}]", repr(values), "Correct the recipe.")
     known = {f.name for f in dataclasses.fields(kind)}
     if not set(values) <= known:
         raise ConfigError(
@@ -183,15 +228,18 @@ def _override(data: dict[str, Any], override: str) -> None:
     key, _, value = override.partition("=")
     table, _, field_name = key.strip().rpartition(".")
     parsed = tomllib.loads(f"value = {value}")["value"]
-    (data.setdefault(table, {}) if table else data)[field_name] = parsed
+    values = data.setdefault(table, {}) if table else data
+    if not isinstance(values, dict):
+        raise ConfigError("table.key=value", repr(override), "Name a table of the recipe.")
+    values[field_name] = parsed
 
 
 def _recipe(name: str, data: dict[str, Any]) -> Recipe:
     known = {"title", "license", "preset", "model", *_TABLES}
-    model = PRESETS.get(data.get("preset", "")) or (
-        ModelConfig.from_dict(data["model"]) if "model" in data else None
-    )
-    if model is None or not set(data) <= known:
+    preset = str(data.get("preset"))
+    model = ModelConfig.from_dict(data["model"]) if "model" in data else PRESETS.get(preset)
+    is_ambiguous = {"model", "preset"} <= set(data)
+    if model is None or is_ambiguous or not set(data) <= known:
         raise ConfigError(
             f"a preset among {', '.join(PRESETS)} or a [model], and keys among {sorted(known)}",
             f"preset {data.get('preset')!r}, keys {sorted(data)}",
