@@ -360,6 +360,6 @@ def _demo(resolution: int, channel_base: int) -> ModelConfig:
 PRESETS: dict[str, ModelConfig] = {
     "paper256": _preset(GeneratorConfig(), EncoderConfig(), SkipEncoderConfig()),
     "demo128": _demo(128, 8192),
-    "demo64": _demo(64, 2048),
+    "demo64": _demo(64, 1024),
 }
 """Named configurations: the paper's FFHQ-256 setting and the two demo sizes."""
