@@ -255,7 +255,7 @@ def train_stage1(
     from .training import commands
 
     loaded, place = _prepare(recipe, override, device, threads)
-    source = prior or str(out / "prior" / "prior.safetensors")
+    source = prior or out / "prior" / "prior.safetensors"
     _train(
         loaded.stage1.total_images,
         lambda on: commands.train_stage1(loaded, source, data, out, place, on),
@@ -280,7 +280,7 @@ def train_stage2(
     from .training import commands
 
     loaded, place = _prepare(recipe, override, device, threads)
-    source = stage1 or str(out / "stage1" / "stage1.safetensors")
+    source = stage1 or out / "stage1" / "stage1.safetensors"
     _train(
         loaded.stage2.total_images,
         lambda on: commands.train_stage2(loaded, source, data, out, place, on),

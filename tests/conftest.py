@@ -38,6 +38,7 @@ def _provide_pack() -> None:
 _provide_pack()
 _load("tolerances", ROOT / "tests" / "tolerances.py")
 _load("layering", ROOT / "tests" / "layering.py")
+tiny_checkpoint = _load("tiny_model", ROOT / "tests" / "tiny_model.py").tiny_checkpoint
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

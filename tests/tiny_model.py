@@ -1,4 +1,4 @@
-"""A model of a few thousand numbers with random values, on disk; test files load it by path."""
+"""A model of a few thousand numbers with random values, on disk."""
 
 import pytest
 import torch
@@ -39,14 +39,23 @@ def config():
     )
 
 
-@pytest.fixture(scope="session")
-def tiny_checkpoint(tmp_path_factory):
-    """Path of a model with all parts, the discriminator included."""
+def build_lively():
+    """Networks moved away from their start, where S and parts of Mi have no effect."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
         modules = networks.build(config())
+        with torch.no_grad():
+            for module in modules.values():
+                for parameter in module.parameters():
+                    parameter.add_(torch.randn_like(parameter), alpha=0.1)
     modules["generator"].set_w_avg()
-    tensors = collect_tensors(modules)
+    return modules
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory):
+    """Path of a model with all parts, the discriminator included."""
+    tensors = collect_tensors(build_lively())
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     write_checkpoint(
         path,

@@ -79,7 +79,7 @@ def train_prior(
 
 def train_stage1(
     recipe: Recipe,
-    prior: str,
+    prior: str | Path,
     data: Path | None,
     out: Path,
     device: torch.device,
@@ -89,7 +89,8 @@ def train_stage1(
 
     Args:
         recipe: configuration.
-        prior: bundled name, file or hub id of a model with generator and discriminator.
+        prior: bundled name, file or hub id of a model with generator and discriminator; a Path
+            is always a file.
         data: photographs for the alarm of a domain gap only, or None.
         out: folder of the run; the stage's own folder is made in it.
         device: where to train.
@@ -107,7 +108,7 @@ def train_stage1(
 
 def train_stage2(
     recipe: Recipe,
-    stage1: str,
+    stage1: str | Path,
     data: Path | None,
     out: Path,
     device: torch.device,
