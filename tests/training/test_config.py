@@ -1,0 +1,167 @@
+"""Recipes: the bundled ones, overrides, and what is refused."""
+
+import json
+
+import pytest
+
+from diverse_inpainting.core.errors import ConfigError
+from diverse_inpainting.core.masks import KINDS
+from diverse_inpainting.core.networks import PRESETS
+from diverse_inpainting.training.augment import AUGMENTATIONS
+from diverse_inpainting.training.config import RECIPES_DIR, load_recipe
+
+BUNDLED = sorted(path.stem for path in RECIPES_DIR.glob("*.toml"))
+
+STAGE = """
+total_images = 100
+batch_size = 4
+r1_gamma = 1
+r1_every = 8
+ema_half_life = 500
+"""
+RECIPE = f'preset = "demo64"\n[prior]{STAGE}[stage1]{STAGE}[stage2]{STAGE}'
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "mine.toml"
+        path.write_text(text, "utf-8")
+        return str(path)
+
+    return write
+
+
+def test_there_is_a_recipe_for_each_machine():
+    assert {"demo64-cpu", "demo128-cuda"} <= set(BUNDLED)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_bundled_recipes_load(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.model in PRESETS.values()
+    assert recipe.license != "unknown"
+    for stage in (recipe.prior, recipe.stage1, recipe.stage2):
+        group = recipe.model.discriminator.stddev_group_size
+        micro_batch = stage.micro_batch or stage.batch_size
+        assert micro_batch % min(group, micro_batch) == 0
+        assert stage.total_images % stage.batch_size == 0
+    assert set(recipe.prior.augment) <= set(AUGMENTATIONS)
+    assert {recipe.stage1.masks, recipe.stage2.masks} <= set(KINDS)
+
+
+def test_a_file_of_the_users_own(write):
+    recipe = load_recipe(write(RECIPE))
+    assert (recipe.name, recipe.title, recipe.license) == ("mine", "mine", "unknown")
+    assert recipe.prior.total_images == 100
+    assert recipe.stage1.lambda_adversarial == 0.08
+    assert recipe.data.mirror
+
+
+def test_a_model_of_the_users_own(write):
+    model = json.loads(json.dumps(PRESETS["demo64"].to_dict()))
+    model["generator"]["mapping_depth"] = 3
+    tables = "".join(
+        f"[model.{part}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items())
+        for part, values in model.items()
+    )
+    recipe = load_recipe(write(RECIPE.replace('preset = "demo64"', "") + tables))
+    assert recipe.model.generator.mapping_depth == 3
+
+
+def test_overrides(write):
+    overrides = (
+        *("prior.total_images=1_000", "stage1.masks = 'box'", "prior.augment=['cutout']"),
+        *("data.mirror=false", "title='My cats'", "stage2.learning_rate=1e-3"),
+    )
+    recipe = load_recipe(write(RECIPE), overrides)
+    assert recipe.prior.total_images == 1000
+    assert recipe.stage1.masks == "box"
+    assert recipe.prior.augment == ("cutout",)
+    assert not recipe.data.mirror
+    assert recipe.title == "My cats"
+    assert recipe.stage2.learning_rate == 1e-3
+    assert recipe.stage1.total_images == 100, "the other stages stay"
+
+
+def test_a_later_override_wins(write):
+    overrides = ("prior.seed=1", "prior.seed=2")
+    assert load_recipe(write(RECIPE), overrides).prior.seed == 2
+
+
+def test_survives_json(write):
+    recipe = load_recipe(write(RECIPE))
+    assert json.loads(json.dumps(recipe.to_dict()))["stage1"]["total_images"] == 100
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("prior.total_image=1", "total_image"),
+        ("priors.total_images=1", "priors"),
+        ("colour='red'", "colour"),
+        ("stage1.style_mixing=0.5", "style_mixing"),
+        ("data.path='x'", "path"),
+        ("preset='demo65'", "demo65"),
+        ("preset=[1]", "preset"),
+        ("prior.total_images", "TOML"),
+        ("prior.total_images=many", "TOML"),
+        ("prior.total_images=0", "total_images"),
+        ("prior.total_images=-5", "total_images"),
+        ("prior.total_images=1.5", "total_images"),
+        ("prior.total_images=true", "total_images"),
+        ("prior.batch_size='4'", "batch_size"),
+        ("prior.micro_batch=3", "micro_batch"),
+        ("prior.micro_batch=-4", "micro_batch"),
+        ("prior.r1_every=0", "r1_every"),
+        ("prior.log_every=0", "log_every"),
+        ("prior.grid_every=0", "grid_every"),
+        ("prior.save_every=0", "save_every"),
+        ("prior.ema_half_life=0", "ema_half_life"),
+        ("prior.learning_rate='fast'", "learning_rate"),
+        ("prior.learning_rate=nan", "learning_rate"),
+        ("prior.betas=[0.9]", "betas"),
+        ("prior.betas=[0.9, 1.0]", "betas"),
+        ("prior.precision='bf16'", "precision"),
+        ("prior.augment='colour'", "augment"),
+        ("data.holdout_every=1", "holdout_every"),
+        ("data.holdout_every=-2", "holdout_every"),
+        ("data.mirror='no'", "mirror"),
+        ("prior=1", "prior"),
+        ("title.short='x'", "title"),
+    ],
+)
+def test_rejects(write, override, named):
+    text = 'title = "T"\n' + RECIPE
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(write(text), (override,))
+    assert named in str(caught.value)
+
+
+def test_an_incomplete_table_names_the_key(write):
+    with pytest.raises(ConfigError, match="batch_size"):
+        load_recipe(write(RECIPE.replace("batch_size = 4", "", 1)))
+
+
+def test_a_title_must_be_text(write):
+    with pytest.raises(ConfigError, match="title"):
+        load_recipe(write("title = 7\n" + RECIPE))
+
+
+def test_preset_and_model_exclude_each_other(write):
+    with pytest.raises(ConfigError, match="preset"):
+        load_recipe(write(RECIPE + "[model.generator]\nresolution = 64\n"))
+
+
+def test_an_unknown_recipe_lists_the_bundled_ones(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load_recipe("demo32-cpu")
+    assert all(name in str(caught.value) for name in BUNDLED)
+    with pytest.raises(ConfigError):
+        load_recipe(str(tmp_path / "absent.toml"))
+
+
+def test_broken_toml_names_the_file(write):
+    with pytest.raises(ConfigError, match=r"mine\.toml"):
+        load_recipe(write("preset = "))
