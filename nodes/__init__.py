@@ -24,17 +24,17 @@ NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
-    "DI_LoadModel": "DI Load Model",
-    "DI_Inpaint": "DI Inpaint",
-    "DI_EncodeErased": "DI Encode Erased",
-    "DI_SampleW": "DI Sample W",
-    "DI_GatedMix": "DI Gated Mix",
-    "DI_DiscoverDirection": "DI Discover Direction",
-    "DI_ApplyEdit": "DI Apply Edit",
-    "DI_Synthesize": "DI Synthesize",
-    "DI_SkipRefine": "DI Skip Refine",
-    "DI_Composite": "DI Composite",
-    "DI_RandomMask": "DI Random Mask",
+    "DI_LoadModel": "Load Model",
+    "DI_Inpaint": "Diverse Inpaint",
+    "DI_EncodeErased": "Encode Erased",
+    "DI_SampleW": "Sample W",
+    "DI_GatedMix": "Gated Mix",
+    "DI_DiscoverDirection": "Discover Direction",
+    "DI_ApplyEdit": "Apply Edit",
+    "DI_Synthesize": "Synthesize",
+    "DI_SkipRefine": "Skip Refine",
+    "DI_Composite": "Composite",
+    "DI_RandomMask": "Random Mask",
 }
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]

@@ -33,7 +33,7 @@ class EncodeErased(Node):
 
     DESCRIPTION = (
         "Erases the masked part of a picture and lets the encoder describe what is left as style "
-        "codes. The first of the single steps; DI Inpaint does all of them in one."
+        "codes. The first of the single steps; Diverse Inpaint does all of them in one."
     )
     SEARCH_ALIASES: ClassVar[list[str]] = ["gan inversion", "encode inpaint", "invert image"]
     RETURN_TYPES = (ERASED, CODES, IMAGE)
@@ -51,7 +51,7 @@ class EncodeErased(Node):
 
         return {
             "required": {
-                "model": socket(MODEL, "The model, from DI Load Model."),
+                "model": socket(MODEL, "The model, from Load Model."),
                 "image": socket(IMAGE, "The picture to complete, of any size; or several."),
                 "mask": socket(
                     MASK, "White (1) where the picture is to be filled, as the mask editor paints."
@@ -89,7 +89,7 @@ class SampleW(Node):
         """Declare the inputs."""
         return {
             "required": {
-                "model": socket(MODEL, "The model, from DI Load Model."),
+                "model": socket(MODEL, "The model, from Load Model."),
                 "seed": seed(),
                 "num_variants": num_variants(),
                 "truncation_psi": truncation(),
@@ -124,9 +124,9 @@ class GatedMix(Node):
         """Declare the inputs."""
         return {
             "required": {
-                "model": socket(MODEL, "The model, from DI Load Model."),
-                "encoded": socket(CODES, "Codes of the visible part, from DI Encode Erased."),
-                "random": socket(CODES, "Random codes, from DI Sample W."),
+                "model": socket(MODEL, "The model, from Load Model."),
+                "encoded": socket(CODES, "Codes of the visible part, from Encode Erased."),
+                "random": socket(CODES, "Random codes, from Sample W."),
                 "gate_bias": gate_bias(),
             }
         }

@@ -34,14 +34,14 @@ class DiscoverDirection(Node):
     SEARCH_ALIASES: ClassVar[list[str]] = ["sefa", "edit direction", "latent direction"]
     RETURN_TYPES = (DIRECTION,)
     RETURN_NAMES = ("direction",)
-    OUTPUT_TOOLTIPS = ("The direction, for DI Apply Edit; it fits this model only.",)
+    OUTPUT_TOOLTIPS = ("The direction, for Apply Edit; it fits this model only.",)
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         """Declare the inputs."""
         return {
             "required": {
-                "model": socket(MODEL, "The model, from DI Load Model."),
+                "model": socket(MODEL, "The model, from Load Model."),
                 "method": choice(
                     ["sefa"],
                     "sefa: from the generator's weights (closed-form factorisation, instant).",
@@ -79,13 +79,13 @@ class ApplyEdit(Node):
     """DI_ApplyEdit: move codes along a direction."""
 
     DESCRIPTION = (
-        "Moves style codes along a direction. Edit after DI Gated Mix, so that hole and "
+        "Moves style codes along a direction. Edit after Gated Mix, so that hole and "
         "surroundings change together; several edits can follow each other."
     )
     SEARCH_ALIASES: ClassVar[list[str]] = ["edit slider", "latent edit", "attribute"]
     RETURN_TYPES = (CODES,)
     RETURN_NAMES = ("codes",)
-    OUTPUT_TOOLTIPS = ("The edited codes, for DI Skip Refine or DI Synthesize.",)
+    OUTPUT_TOOLTIPS = ("The edited codes, for Skip Refine or Synthesize.",)
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
@@ -93,7 +93,7 @@ class ApplyEdit(Node):
         own = "-1 is the direction's own."
         return {
             "required": {
-                "codes": socket(CODES, "The codes to edit, from DI Gated Mix."),
+                "codes": socket(CODES, "The codes to edit, from Gated Mix."),
                 "direction": socket(DIRECTION, "What to change; it must be of the same model."),
                 "strength": strength(),
                 "first_layer": integer(

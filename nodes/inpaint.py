@@ -39,7 +39,7 @@ class Inpaint(Node):
 
     DESCRIPTION = (
         "Fills the masked part of a picture in many different ways at once, and edits the result "
-        "along a direction. The same as the single DI nodes one after the other."
+        "along a direction. The same as the single nodes one after the other."
     )
     SEARCH_ALIASES: ClassVar[list[str]] = ["inpaint", "fill hole", "object removal", "variations"]
     RETURN_TYPES = (IMAGE, CODES)
@@ -58,7 +58,7 @@ class Inpaint(Node):
 
         return {
             "required": {
-                "model": socket(MODEL, "The model, from DI Load Model."),
+                "model": socket(MODEL, "The model, from Load Model."),
                 "image": socket(IMAGE, "The picture to complete, of any size; or several."),
                 "mask": socket(
                     MASK, "White (1) where the picture is to be filled, as the mask editor paints."

@@ -19,7 +19,7 @@ class Synthesize(Node):
 
     DESCRIPTION = (
         "Generates whole pictures from style codes (stage 1): fast, but the visible part is only "
-        "approximately that of the original. DI Skip Refine is faithful to it."
+        "approximately that of the original. Skip Refine is faithful to it."
     )
     SEARCH_ALIASES: ClassVar[list[str]] = ["stylegan generate", "decode codes", "stage 1"]
     RETURN_TYPES = (IMAGE,)
@@ -31,8 +31,8 @@ class Synthesize(Node):
         """Declare the inputs."""
         return {
             "required": {
-                "model": socket(MODEL, "The model, from DI Load Model."),
-                "codes": socket(CODES, "Codes from DI Gated Mix, DI Apply Edit or DI Sample W."),
+                "model": socket(MODEL, "The model, from Load Model."),
+                "codes": socket(CODES, "Codes from Gated Mix, Apply Edit or Sample W."),
             }
         }
 
@@ -52,16 +52,16 @@ class SkipRefine(Node):
     SEARCH_ALIASES: ClassVar[list[str]] = ["refine inpaint", "stage 2", "skip connections"]
     RETURN_TYPES = (IMAGE,)
     RETURN_NAMES = ("images",)
-    OUTPUT_TOOLTIPS = ("Refined squares at the model's resolution, for DI Composite.",)
+    OUTPUT_TOOLTIPS = ("Refined squares at the model's resolution, for Composite.",)
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         """Declare the inputs."""
         return {
             "required": {
-                "model": socket(MODEL, "The model, from DI Load Model."),
-                "erased": socket(ERASED, "The erased picture, from DI Encode Erased."),
-                "codes": socket(CODES, "Codes from DI Gated Mix or DI Apply Edit."),
+                "model": socket(MODEL, "The model, from Load Model."),
+                "erased": socket(ERASED, "The erased picture, from Encode Erased."),
+                "codes": socket(CODES, "Codes from Gated Mix or Apply Edit."),
             },
             "optional": {
                 "skip_codes": socket(
@@ -106,9 +106,9 @@ class Composite(Node):
         """Declare the inputs."""
         return {
             "required": {
-                "erased": socket(ERASED, "The erased picture, from DI Encode Erased."),
+                "erased": socket(ERASED, "The erased picture, from Encode Erased."),
                 "images": socket(
-                    IMAGE, "Completed squares, from DI Skip Refine, DI Synthesize or your own."
+                    IMAGE, "Completed squares, from Skip Refine, Synthesize or your own."
                 ),
                 "feather_px": feather(),
             },

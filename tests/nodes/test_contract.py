@@ -175,6 +175,11 @@ def test_the_help_page_names_every_input_and_output(node, node_id, root, pack):
                 assert f"`{option}`" in page, option
 
 
+def test_the_readme_lists_the_node_by_its_name(node_id, root, pack):
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert f"| {pack.NODE_DISPLAY_NAME_MAPPINGS[node_id]} (`{node_id}`) |" in readme
+
+
 def test_no_help_page_is_left_over(root):
     assert sorted(path.stem for path in (root / "web" / "docs").glob("*.md")) == IDS
 
