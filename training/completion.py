@@ -4,6 +4,7 @@ Legend: N pictures per batch, R side, L style layers, D width of a code. Path (g
 code that made the picture, path (r) with another one.
 """
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -104,7 +105,8 @@ class CompletionTrainer(ABC):
                 "Give the file that the stage before wrote.",
             )
         return {
-            name: module.to(self.device, memory_format=torch.channels_last)
+            # A copy: D learns in place, and the checkpoint's tensors are the caller's.
+            name: copy.deepcopy(module).to(self.device, memory_format=torch.channels_last)
             for name, module in checkpoint.networks().items()
         }
 

@@ -1,0 +1,211 @@
+"""Stages 1 and 2 on a tiny model: what learns, what stays, what is written, how they resume."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+import tiny_model
+from diverse_inpainting.core.checkpoint import Checkpoint, read_checkpoint
+from diverse_inpainting.core.errors import CheckpointError
+from diverse_inpainting.core.inpainter import Inpainter
+from diverse_inpainting.training.alarms import measure_model
+from diverse_inpainting.training.completion import CompletionTrainer
+from diverse_inpainting.training.config import load_recipe
+from diverse_inpainting.training.loop import run
+from diverse_inpainting.training.stage1 import Stage1Trainer
+from diverse_inpainting.training.stage2 import Stage2Trainer
+
+CPU = torch.device("cpu")
+TRAINERS = {"stage1": Stage1Trainer, "stage2": Stage2Trainer}
+
+
+def recipe(**changes):
+    base = load_recipe("demo64-cpu")
+    settings = {
+        "batch_size": 4,
+        "micro_batch": 2,
+        "total_images": 16,
+        "discriminator_warmup": 4,
+        "adversarial_ramp": 4,
+        "r1_every": 2,
+        "log_every": 4,
+        "grid_every": 1000,
+        "save_every": 1000,
+    } | changes
+    return dataclasses.replace(
+        base,
+        model=tiny_model.config(),
+        stage1=dataclasses.replace(base.stage1, **settings),
+        stage2=dataclasses.replace(base.stage2, **settings),
+    )
+
+
+def trainer_of(stage: str, checkpoint: Checkpoint, **changes) -> CompletionTrainer:
+    pictures = torch.randint(0, 256, (3, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    return TRAINERS[stage](recipe(**changes), checkpoint, pictures.to(torch.uint8), CPU)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_measurements():
+    """Fewer pictures in what is only measured; the real numbers take most of a tiny run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("diverse_inpainting.training.completion._ALARM_PICTURES", 8)
+        patch.setattr("diverse_inpainting.training.completion._GRID_SIZE", 2)
+        patch.setattr("diverse_inpainting.training.perceptual._CALIBRATION_PAIRS", 16)
+        patch.setattr("diverse_inpainting.training.stage2._RECALIBRATION_BATCHES", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def prior(tiny_checkpoint) -> Checkpoint:
+    return read_checkpoint(tiny_checkpoint, ("generator", "discriminator"))
+
+
+@pytest.fixture(scope="module")
+def stage1_folder(prior, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("stage1")
+    run(trainer_of("stage1", prior), folder, {}, lambda progress: None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def inputs(prior, stage1_folder) -> dict[str, Checkpoint]:
+    return {"stage1": prior, "stage2": read_checkpoint(stage1_folder / "stage1.safetensors")}
+
+
+def snapshot(trainer: CompletionTrainer) -> dict[str, torch.Tensor]:
+    modules = trainer.modules | {f"frozen {k}": m for k, m in trainer.networks.items()}
+    return {
+        f"{name}/{key}": value.clone()
+        for name, module in modules.items()
+        for key, value in module.state_dict().items()
+    }
+
+
+def changed_modules(before, after) -> set[str]:
+    return {key.split("/")[0] for key in before if not torch.equal(before[key], after[key])}
+
+
+def test_stage1_trains_encoder_mixer_and_discriminator_only(inputs):
+    trainer = trainer_of("stage1", inputs["stage1"])
+    before = snapshot(trainer)
+    trainer.step(8)
+    # The frozen networks hold the discriminator that learns, not the generator's copy of it.
+    assert changed_modules(before, snapshot(trainer)) == {
+        *("encoder", "mixer", "encoder_ema", "mixer_ema", "discriminator"),
+        "frozen discriminator",
+    }
+
+
+def test_stage2_trains_skip_encoder_and_discriminator_only(inputs):
+    trainer = trainer_of("stage2", inputs["stage2"])
+    before = snapshot(trainer)
+    trainer.step(8)
+    assert changed_modules(before, snapshot(trainer)) == {
+        *("skip_encoder", "skip_encoder_ema", "discriminator"),
+        "frozen discriminator",
+    }
+
+
+def test_the_discriminator_learns_while_its_verdict_does_not_count_yet(inputs):
+    def step(**changes):
+        trainer = trainer_of("stage1", inputs["stage1"], **changes)
+        before = snapshot(trainer)
+        trainer.step(4)
+        return before, snapshot(trainer)
+
+    before, ignored = step(discriminator_warmup=4)
+    _, without = step(lambda_adversarial=0.0)
+    _, counted = step(discriminator_warmup=0)
+    assert "discriminator" in changed_modules(before, ignored)
+    encoder = [key for key in before if key.startswith("encoder/")]
+    assert all(torch.equal(ignored[key], without[key]) for key in encoder)
+    assert any(not torch.equal(ignored[key], counted[key]) for key in encoder)
+
+
+def test_stage2_starts_from_stage1(inputs):
+    first = trainer_of("stage1", inputs["stage2"])
+    for name in ("encoder", "mixer"):
+        first.averages[name].load_state_dict(inputs["stage2"].state_dict_of(name))
+    second = trainer_of("stage2", inputs["stage2"])
+    batch = second.batch(0, 4)
+    stage1, _ = first.complete(batch.erased, batch.valid, batch.w_other, averaged=True)
+    stage2, _ = second.complete(batch.erased, batch.valid, batch.w_other, averaged=True)
+    assert (stage1 - stage2).std() < 0.1 * stage1.std()
+
+
+def test_a_batch_depends_on_its_position_alone(inputs):
+    trainer = trainer_of("stage1", inputs["stage1"])
+    whole = trainer.batch(8, 2)
+    assert all(torch.equal(a, b) for a, b in zip(whole, trainer.batch(8, 2), strict=True))
+    assert not torch.equal(whole.image, trainer.batch(10, 2).image)
+    assert torch.equal(whole.erased, whole.image * whole.valid)
+    assert set(whole.valid.unique().tolist()) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2"])
+def test_resumed_training_equals_uninterrupted_training_bit_for_bit(stage, inputs, tmp_path):
+    straight = trainer_of(stage, inputs[stage])
+    run(straight, tmp_path / "straight", {}, lambda progress: None)
+
+    class StopError(Exception):
+        pass
+
+    def interrupt(progress):
+        if progress.nimg == 8:
+            raise StopError
+
+    interrupted = trainer_of(stage, inputs[stage], save_every=4)
+    with pytest.raises(StopError):
+        run(interrupted, tmp_path / "resumed", {}, interrupt)
+    resumed = trainer_of(stage, inputs[stage])
+    assert run(resumed, tmp_path / "resumed", {}, lambda progress: None) == 16
+    assert changed_modules(snapshot(straight), snapshot(resumed)) == set()
+    for name, optimizer in straight.optimizers.items():
+        states = (optimizer.state_dict()["state"], resumed.optimizers[name].state_dict()["state"])
+        for key, values in states[0].items():
+            assert all(torch.equal(v, states[1][key][n]) for n, v in values.items())
+
+
+def test_the_finished_model_opens_completes_and_says_how_it_was_made(inputs, prior, tmp_path):
+    run(trainer_of("stage2", inputs["stage2"]), tmp_path, {}, lambda progress: None)
+    model = Inpainter.load(tmp_path / "model.safetensors", device="cpu")
+    assert model.generator_id == prior.generator_id
+    assert model.training["images"] == tiny_model.TRAINING["images"] | {"stage1": 16, "stage2": 16}
+    assert model.training["perceptual"] == "discriminator"
+    for stage in ("stage1", "stage2"):
+        alarms = model.training["alarms"][stage]
+        assert set(alarms) == {"rho", "swap_ratio", "domain_gap_db", "valid_l1_p99"}
+    hole = torch.zeros(1, 32, 32)
+    hole[:, 8:24, 8:24] = 1
+    images = model.inpaint(torch.rand(1, 32, 32, 3), hole, 2).images
+    assert images.isfinite().all()
+    assert list((tmp_path / "grids").glob("*.png"))
+
+
+def test_rho_and_swap_ratio_of_models_that_ignore_an_input(inputs, monkeypatch, tmp_path):
+    run(trainer_of("stage2", inputs["stage2"], total_images=4), tmp_path, {}, lambda progress: None)
+    model = Inpainter.load(tmp_path / "model.safetensors", device="cpu")
+    mix = model.mix
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "mix", lambda enc, rand, gate_bias=0.0: mix(enc, rand, -1000.0))
+        ignores_the_picture = measure_model(model, 16)
+    assert ignores_the_picture["rho"] == pytest.approx(1, abs=1e-3)
+    assert ignores_the_picture["swap_ratio"] == pytest.approx(1, abs=0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "mix", lambda enc, rand, gate_bias=0.0: (enc, None))
+        assert measure_model(model, 16)["rho"] == 0
+
+
+@pytest.mark.parametrize(("stage", "part"), [("stage1", "discriminator"), ("stage2", "encoder")])
+def test_a_checkpoint_that_lacks_a_part_is_refused(stage, part, inputs):
+    whole = inputs["stage2"]
+    lacking = dataclasses.replace(
+        whole,
+        config=dataclasses.replace(whole.config, **{part: None}),
+        tensors={k: v for k, v in whole.tensors.items() if not k.startswith(f"{part}.")},
+    )
+    with pytest.raises(CheckpointError, match=part):
+        trainer_of(stage, lacking)
