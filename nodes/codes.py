@@ -69,7 +69,7 @@ class EncodeErased(Node):
 
         erased, encoded = model.encode(image, mask, crop_mode, margin)
         seen = host.to_output(image_to_bhwc(erased.erased))
-        return erased, host.codes_to_output(encoded), seen
+        return host.erased_to_output(erased), host.codes_to_output(encoded), seen
 
 
 class SampleW(Node):

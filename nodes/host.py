@@ -5,6 +5,7 @@ imported: in any other process importing them would start ComfyUI's argument par
 ComfyUI the nodes work all the same, with the folders and devices of plain PyTorch.
 """
 
+import dataclasses
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, device
 
 if TYPE_CHECKING:
+    from ..core.geometry import Erased
     from ..core.inpainter import Inpainter
     from ..core.latents import WPlus
 
@@ -108,6 +110,18 @@ def to_output(tensor: Tensor) -> Tensor:
 def codes_to_output(codes: "WPlus") -> "WPlus":
     """Return codes where ComfyUI keeps results between nodes."""
     return codes.to(_output_device())
+
+
+def erased_to_output(erased: "Erased") -> "Erased":
+    """Return erased pictures where ComfyUI keeps results: the originals can be large."""
+    return erased_to(erased, _output_device())
+
+
+def erased_to(erased: "Erased", target: device) -> "Erased":
+    """Return the same erased pictures on another device."""
+    tensors = {f.name: getattr(erased, f.name) for f in dataclasses.fields(erased)}
+    moved = {name: t.to(target) for name, t in tensors.items() if isinstance(t, Tensor)}
+    return dataclasses.replace(erased, **moved)
 
 
 def _output_device() -> device:

@@ -82,7 +82,8 @@ class SkipRefine(Node):
     ) -> tuple[Tensor]:
         """Return the refined pictures, image-major."""
         host.make_room_for(model, len(codes.flat()))
-        return (host.to_output(model.refine(erased, codes, skip_codes)),)
+        near = host.erased_to(erased, model.device)
+        return (host.to_output(model.refine(near, codes, skip_codes)),)
 
 
 class Composite(Node):
@@ -129,7 +130,9 @@ class Composite(Node):
         """Return the finished pictures, image-major, and the blend masks."""
         from ..core.inpainter import Inpainter
 
-        # composite() asks its model for the device alone, and the erased picture knows that.
-        place = SimpleNamespace(device=erased.original.device)
-        pictures, weight = Inpainter.composite(place, erased, images, feather_px, blend_mask)
+        device = host.compute_device() or erased.original.device
+        near = host.erased_to(erased, device)
+        # composite() asks its model for the device alone.
+        place = SimpleNamespace(device=device)
+        pictures, weight = Inpainter.composite(place, near, images, feather_px, blend_mask)
         return host.to_output(pictures), host.to_output(weight)

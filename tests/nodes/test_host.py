@@ -110,6 +110,29 @@ def test_codes_go_where_comfyui_keeps_results(host, management, part):
     assert moved.generator_id == codes.generator_id
 
 
+def test_erased_pictures_go_there_whole(host, management, classes, model_name, part, picture, mask):
+    model = classes["DI_LoadModel"]().execute(model_name, "float32")[0]
+    erased = classes["DI_EncodeErased"]().execute(model, picture, mask, "picture", 0.25)[0]
+    tensors = (erased.original, erased.hole_mask, erased.erased, erased.valid)
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert len(erased.crops) == 2
+
+
+def test_steps_bring_erased_pictures_to_the_compute_device(
+    host, management, monkeypatch, classes, model_name, picture, mask
+):
+    management.intermediate_device = lambda: torch.device("cpu")
+    management.get_torch_device = lambda: torch.device("cpu", 0)
+    model = classes["DI_LoadModel"]().execute(model_name, "float32")[0]
+    erased, codes, _ = classes["DI_EncodeErased"]().execute(model, picture, mask, "picture", 0.25)
+    targets, move = [], host.erased_to
+    monkeypatch.setattr(host, "erased_to", lambda *args: targets.append(args[1]) or move(*args))
+    images = classes["DI_SkipRefine"]().execute(model, erased, codes)[0]
+    assert targets == [model.device]
+    classes["DI_Composite"]().execute(erased, images, 0)
+    assert targets == [model.device, torch.device("cpu", 0)]
+
+
 def test_room_is_made_on_accelerators_only(host, management):
     host.make_room(1000, torch.device("cpu"))
     assert management.freed == []
