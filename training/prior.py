@@ -1,12 +1,18 @@
 """The prior: StyleGAN2 trained on photographs, which both stages then keep frozen."""
 
+import dataclasses
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..core.checkpoint import Checkpoint, generator_id_of, write_checkpoint
+from ..core.checkpoint import (
+    Checkpoint,
+    collect_tensors,
+    generator_id_of,
+    write_checkpoint,
+)
 from ..core.networks import Discriminator, Generator, ModelConfig
 from .augment import augment
 from .config import PriorConfig, Recipe
@@ -154,25 +160,26 @@ class PriorTrainer:
         return {}
 
     def export(self, folder: Path, nimg: int) -> None:
-        """Write prior.safetensors: averaged generator and discriminator."""
+        """Write prior.safetensors (averaged generator and D), and D alone in half precision.
+
+        The bundled model leaves D out; the small file beside it lets anybody train on.
+        """
         self.generator_ema.set_w_avg()
-        parts = {"generator": self.generator_ema, "discriminator": self.discriminator}
-        tensors = {
-            f"{part}.{key}": value.detach().cpu().contiguous()
-            for part, module in parts.items()
-            for key, value in module.state_dict().items()
-        }
+        networks = {"generator": self.generator_ema, "discriminator": self.discriminator}
+        tensors = {k: v.cpu().contiguous() for k, v in collect_tensors(networks).items()}
+        model = self.recipe.model
+        whole = Checkpoint(
+            config=ModelConfig(generator=model.generator, discriminator=model.discriminator),
+            tensors=tensors,
+            generator_id=generator_id_of(tensors),
+            training={"stage": "prior", "images": {"prior": nimg}, "recipe": self.recipe.name},
+            license=self.recipe.license,
+            title=self.recipe.title,
+        )
+        write_checkpoint(folder / "prior.safetensors", whole)
+        alone = {k: v for k, v in tensors.items() if k.startswith("discriminator.")}
         write_checkpoint(
-            folder / "prior.safetensors",
-            Checkpoint(
-                config=ModelConfig(
-                    generator=self.recipe.model.generator,
-                    discriminator=self.recipe.model.discriminator,
-                ),
-                tensors=tensors,
-                generator_id=generator_id_of(tensors),
-                training={"stage": "prior", "images": {"prior": nimg}, "recipe": self.recipe.name},
-                license=self.recipe.license,
-                title=self.recipe.title,
-            ),
+            folder / "discriminator.safetensors",
+            dataclasses.replace(whole, tensors=alone),
+            dtype=torch.float16,
         )
