@@ -1,0 +1,119 @@
+"""How fast a model loads and completes, what memory that takes, and what importing the nodes costs.
+
+    python benchmarks/inpaint.py --model cats --variants 8 --runs 5
+
+Completes the demo's photograph (256x256) through the public class. Times are in seconds, as the
+median and the range of the runs; the first completion, which also warms up, stands by itself.
+"""
+
+import argparse
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+from diverse_inpainting import Inpainter
+from diverse_inpainting.core.demo import demo_input
+from diverse_inpainting.core.device import resolve_device
+
+# What ComfyUI has imported before it loads a node pack.
+IMPORT_NODES = """
+import time, torch, numpy, safetensors.torch
+from PIL import Image
+started = time.perf_counter()
+import diverse_inpainting.nodes
+print(time.perf_counter() - started)
+"""
+
+
+def main() -> None:
+    options = parse()
+    device = resolve_device(options.device)
+    rows: list[tuple[str, str]] = []
+    base_mib = peak_mib()
+    load = timed(lambda: Inpainter.load(options.model, device=device), options.runs)
+    model = Inpainter.load(options.model, device=device)
+    image, hole_mask = demo_input()
+
+    def complete() -> None:
+        model.inpaint(image, hole_mask, num_variants=options.variants).images.cpu()
+
+    first = timed(complete, 1)
+    runs = timed(complete, options.runs)
+    rows += [
+        ("machine", f"{device_name(device)}, torch {torch.__version__}"),
+        ("threads", f"{torch.get_num_threads()}"),
+        ("model", f"{model.title}, {sum(model.num_parameters.values()):,} parameters"),
+        ("picture", f"{image.shape[2]}x{image.shape[1]}, {options.variants} variants"),
+        ("load, s", spread(load)),
+        ("first picture, s", spread(first)),
+        ("picture, s", spread(runs)),
+        ("variant, s", spread([seconds / options.variants for seconds in runs])),
+        ("peak memory, MiB", f"{peak_mib():.0f} (before loading {base_mib:.0f})"),
+    ]
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(device) / 2**20
+        rows.append(("peak GPU memory, MiB", f"{peak:.0f}"))
+    rows.append(("import nodes, s", spread([import_nodes() for _ in range(options.runs)])))
+    for name, value in rows:
+        print(f"{name:<22}{value}")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--model", default="cats", help="bundled name, file or hub id")
+    parser.add_argument("--variants", type=int, default=8)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--device", default=None, help="the best by default")
+    return parser.parse_args()
+
+
+def timed(work: Callable[[], object], runs: int) -> list[float]:
+    """Return how long each run took, in seconds."""
+    seconds = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def import_nodes() -> float:
+    """Return how long a new process that has torch takes to import the nodes, in seconds."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_NODES], capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
+
+
+def spread(seconds: list[float]) -> str:
+    """Return "median (lowest to highest)"."""
+    return f"{statistics.median(seconds):.3f} ({min(seconds):.3f} to {max(seconds):.3f})"
+
+
+def peak_mib() -> float:
+    """Return the most memory that this process has held, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # bytes there, KiB elsewhere
+
+
+def device_name(device: torch.device) -> str:
+    """Return what computes, as its maker names it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(
+                line.split(": ")[1].strip() for line in file if line.startswith("model name")
+            )
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()
