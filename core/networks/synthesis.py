@@ -143,8 +143,12 @@ class SynthesisNetwork(nn.Module):
             memory_format: of the feature maps; channels_last is the faster one on most hardware.
 
         Raises:
-            InputError: unknown noise.
+            InputError: a wrong number of layers, or unknown noise.
         """
+        if ws.ndim != 3 or ws.shape[1] != self.num_layers:
+            raise InputError(
+                f"codes [N, {self.num_layers}, D]", str(tuple(ws.shape)), "Give one per layer."
+            )
         if not isinstance(noise, torch.Generator) and noise not in ("const", "none"):
             raise InputError(
                 "noise that is 'const', 'none' or a torch.Generator",

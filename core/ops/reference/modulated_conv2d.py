@@ -1,10 +1,14 @@
 """Modulated convolution in plain PyTorch, by scaling the feature maps."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..upfirdn2d import upfirdn2d
+
+_TINY = torch.finfo(torch.float16).tiny
 
 
 def modulated_conv2d(
@@ -15,12 +19,26 @@ def modulated_conv2d(
     Scaling the input by the style and the output by the demodulation coefficient equals
     convolving every sample with weights of its own, and lets the batch share one convolution.
     """
+    if demodulate and x.dtype == torch.float16:
+        weight, styles = _normalized(weight, styles)
     y = _convolve(x * styles.to(x.dtype)[:, :, None, None], weight.to(x.dtype), up, taps)
     if not demodulate:
         return y
-    power = weight.square().sum(dim=(2, 3))
-    coefficients = torch.rsqrt(styles.square() @ power.t() + 1e-8)
+    precise = torch.promote_types(weight.dtype, torch.float32)  # 1e-8 is zero in float16
+    power = weight.to(precise).square().sum(dim=(2, 3))
+    coefficients = torch.rsqrt(styles.to(precise).square() @ power.t() + 1e-8)
     return y * coefficients.to(y.dtype)[:, :, None, None]
+
+
+def _normalized(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale both so that no sum exceeds float16's 65504; demodulation undoes any scale.
+
+    The scales are constants to the gradient: what does not change the result has none.
+    """
+    largest = weight.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
+    weight = weight / (largest * math.sqrt(weight[0].numel())).clamp_min(_TINY)
+    largest = styles.detach().abs().amax(dim=1, keepdim=True)
+    return weight, styles / largest.clamp_min(_TINY)
 
 
 def _convolve(x: Tensor, weight: Tensor, up: int, taps: Tensor | None) -> Tensor:

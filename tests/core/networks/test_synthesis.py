@@ -154,6 +154,12 @@ def test_unknown_noise_is_refused(network, ws, noise):
         network(ws, noise)
 
 
+@pytest.mark.parametrize("shape", [(3, L - 1, D), (3, L + 1, D), (3, D)], ids=str)
+def test_a_wrong_number_of_codes_is_refused(network, ws, shape):
+    with pytest.raises(InputError, match="codes"):
+        network(ws.new_zeros(shape))
+
+
 def test_eq_7_by_hand():
     features = torch.tensor([1.0, -2.0, 3.0, 0.0]).reshape(1, 1, 2, 2)
     add = torch.tensor([0.5, 0.0, -1.0, 2.0]).reshape(1, 1, 2, 2)

@@ -159,9 +159,11 @@ def test_demodulation_cancels_the_scale_of_weight_and_styles(generator, device):
     assert_close(scaled, modulated_conv2d(x, weight, styles), 1e-6)  # 1e-8 in the root
 
 
-def test_zero_styles_give_zero_not_nan(generator, device):
-    x, weight = draw(generator, 1, 2, 3, 3).to(device), draw(generator, 2, 2, 3, 3).to(device)
-    styles = torch.zeros(1, 2, dtype=torch.float64, device=device, requires_grad=True)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_zero_styles_give_zero_not_nan(generator, device, dtype):
+    x = draw(generator, 1, 2, 3, 3).to(device, dtype)
+    weight = draw(generator, 2, 2, 3, 3).to(device, dtype)
+    styles = torch.zeros(1, 2, dtype=dtype, device=device, requires_grad=True)
     y = modulated_conv2d(x, weight, styles)
     (gradient,) = torch.autograd.grad(y.sum(), styles)
     assert not y.any()
@@ -199,6 +201,34 @@ def test_half_precision_is_as_good_as_plain_code(generator, device, half, up):
             x.double(), weight.double(), styles.double(), up=up, taps=taps.double()
         )
     assert_half_rule(fast, plain, exact)
+
+
+@pytest.mark.parametrize("up", [1, 2])
+def test_float16_does_not_overflow(generator, device, up):
+    """Wide layers with large maps and styles: the sums before demodulation exceed 65504."""
+    x = 200 * draw(generator, 2, 512, 4, 4).to(device)
+    weight, styles = draw(generator, 2, 512, 3, 3).to(device), 20 * draw(generator, 2, 512).abs()
+    styles, taps = styles.to(device), setup_filter().to(device)
+    raw = modulated_conv2d(x, weight, styles, demodulate=False)
+    assert raw.abs().max() > 65504
+    exact = modulated_conv2d(x, weight, styles, up=up, taps=taps.double())
+    half = modulated_conv2d(x.half(), weight.float(), styles.float(), up=up, taps=taps)
+    assert half.dtype == torch.float16
+    assert (half.double() - exact).abs().max() < 0.01 * exact.std()
+
+
+def test_float16_gradients_are_those_of_float32(generator, device):
+    """The scales that avoid the overflow do not show in the gradients."""
+    x, probe = draw(generator, 2, 8, 4, 4).to(device), draw(generator, 2, 4, 4, 4).to(device)
+    results = []
+    for dtype in (torch.float16, torch.float32):
+        weight = draw(torch.Generator().manual_seed(1), 4, 8, 3, 3).float().to(device)
+        styles = draw(torch.Generator().manual_seed(2), 2, 8).float().to(device)
+        inputs = (weight.requires_grad_(), styles.requires_grad_())
+        y = modulated_conv2d(x.to(dtype), *inputs)
+        results.append(torch.autograd.grad((y.float() * probe.float()).sum(), inputs))
+    for half, exact in zip(*results, strict=True):
+        assert (half - exact).abs().max() < 0.01 * exact.std()
 
 
 X, WEIGHT, STYLES = torch.zeros(2, 3, 4, 4), torch.zeros(5, 3, 3, 3), torch.zeros(2, 3)
