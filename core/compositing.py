@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import check_range
+from .errors import InputError
 from .geometry import Erased, paste_back
+from .image import hole_mask_to_b1hw, image_to_unit_bchw
 
 _MAX_FEATHER_PX = 1024
 
@@ -19,6 +21,43 @@ def composite_at_resolution(image: Tensor, erased: Tensor, valid: Tensor) -> Ten
     Source: the paper, Eq. 4.
     """
     return erased + (1 - valid) * image
+
+
+@torch.no_grad()
+def composite(
+    erased: Erased, images: Tensor, feather_px: int = 0, blend_mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Put completions into the original pictures (Eq. 4), at their own size.
+
+    Where the mask is soft the two are blended; where it is 0 the original stays bit for bit.
+
+    Args:
+        erased: the pictures.
+        images: [B*V, R, R, 3] in [0, 1], image-major.
+        feather_px: the completion fades out over so many pixels outside the hole; 0 for none.
+        blend_mask: used for blending in place of the hole mask; any layout of
+            `hole_mask_to_b1hw`.
+
+    Returns:
+        Pictures [B*V, H, W, 3] float32 in [0, 1], and the share of the completion in each pixel
+        [B, H, W], both where `erased` is.
+
+    Raises:
+        InputError: shapes or numbers that do not fit.
+    """
+    B, _, H, W = erased.original.shape
+    weight = erased.hole_mask
+    if blend_mask is not None:
+        weight = hole_mask_to_b1hw(blend_mask.to(weight.device), B, H, W)
+    weight = feather(weight, feather_px)
+    completed = image_to_unit_bchw(images.to(weight.device))
+    if len(completed) % B:
+        raise InputError(
+            f"completions of {B} pictures, equally many of each",
+            f"{len(completed)}",
+            "Connect the completions of these pictures.",
+        )
+    return blend_back(erased, completed, weight), weight[:, 0]
 
 
 def blend_back(erased: Erased, completed: Tensor, weight: Tensor) -> Tensor:

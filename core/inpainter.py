@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from .checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint, resolve_source
 from .checks import check_choice, check_finite, check_range
-from .compositing import blend_back, composite_at_resolution, feather, valid_l1
+from .compositing import composite, composite_at_resolution, valid_l1
 from .directions import Direction, apply_direction, bundled_directions, discover_sefa
 from .errors import CheckpointError, InputError
 from .geometry import CROP_MODES, Erased, erase
-from .image import hole_mask_to_b1hw, image_to_bchw, image_to_bhwc
+from .image import image_to_bhwc
 from .latents import WPlus, sample_z
 from .networks import ModelConfig
 from .networks.synthesis import Skips
@@ -345,47 +345,6 @@ class Inpainter:
         composite = composite_at_resolution(self._synthesize(source), erased, valid)
         return self._synthesize(codes, self._skip_encoder(composite, erased, valid))
 
-    @torch.no_grad()
-    def composite(
-        self,
-        erased: Erased,
-        images: Tensor,
-        feather_px: int = 0,
-        blend_mask: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Put completions into the original pictures (Eq. 4), at their own size.
-
-        Where the mask is soft the two are blended; where it is 0 the original stays bit for bit.
-
-        Args:
-            erased: the pictures.
-            images: [B*V, R, R, 3] in [0, 1].
-            feather_px: the completion fades out over so many pixels outside the hole; 0 for none.
-            blend_mask: used for blending in place of the hole mask; any layout of
-                `hole_mask_to_b1hw`.
-
-        Returns:
-            Pictures [B*V, H, W, 3] float32 in [0, 1], and the share of the completion in each
-            pixel [B, H, W].
-
-        Raises:
-            InputError: shapes or numbers that do not fit.
-        """
-        B, _, H, W = erased.original.shape
-        weight = erased.hole_mask
-        if blend_mask is not None:
-            weight = hole_mask_to_b1hw(blend_mask.to(weight.device), B, H, W)
-        weight = feather(weight, feather_px)
-        completed = (image_to_bchw(images.to(self.device)) + 1) / 2
-        if len(completed) % B or not len(completed):
-            raise InputError(
-                f"completions of {B} pictures, V for each",
-                f"{len(completed)}",
-                "Connect the completions of these pictures.",
-            )
-        result = blend_back(erased, completed, weight)
-        return result, weight[:, 0]
-
     def inpaint(
         self,
         image: Tensor,
@@ -427,7 +386,7 @@ class Inpainter:
             completed = self.synthesize(codes)
         else:
             completed = self.refine(erased, codes, mixed if skip_source == "unedited" else None)
-        images, _ = self.composite(erased, completed, feather_px)
+        images, _ = composite(erased, completed, feather_px)
         return Inpainting(
             images=images.unflatten(0, (len(erased.original), num_variants)),
             codes=codes,

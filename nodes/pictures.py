@@ -1,6 +1,5 @@
 """Nodes that turn style codes into pictures, and pictures into results."""
 
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
@@ -128,11 +127,8 @@ class Composite(Node):
         blend_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the finished pictures, image-major, and the blend masks."""
-        from ..core.inpainter import Inpainter
+        from ..core.compositing import composite
 
-        device = host.compute_device() or erased.original.device
-        near = host.erased_to(erased, device)
-        # composite() asks its model for the device alone.
-        place = SimpleNamespace(device=device)
-        pictures, weight = Inpainter.composite(place, near, images, feather_px, blend_mask)
+        near = host.erased_to(erased, host.compute_device() or erased.original.device)
+        pictures, weight = composite(near, images, feather_px, blend_mask)
         return host.to_output(pictures), host.to_output(weight)

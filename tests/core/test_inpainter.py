@@ -2,7 +2,12 @@ import pytest
 import torch
 
 from diverse_inpainting.core.checkpoint import Checkpoint, collect_tensors, generator_id_of
-from diverse_inpainting.core.compositing import composite_at_resolution, feather, valid_l1
+from diverse_inpainting.core.compositing import (
+    composite,
+    composite_at_resolution,
+    feather,
+    valid_l1,
+)
 from diverse_inpainting.core.directions import Direction
 from diverse_inpainting.core.errors import CheckpointError, GeneratorMismatchError, InputError
 from diverse_inpainting.core.inpainter import Edit, Inpainter
@@ -102,7 +107,7 @@ def test_inpaint_equals_its_steps(model, picture, hole):
     erased, encoded = model.encode(picture, hole)
     codes, gate = model.mix(encoded, model.sample_w(4, 2))
     codes = model.edit(codes, [Edit("sefa:1", 2.0)])
-    images, _ = model.composite(erased, model.refine(erased, codes), feather_px=3)
+    images, _ = composite(erased, model.refine(erased, codes), feather_px=3)
     assert torch.equal(whole.images.flatten(0, 1), images)
     assert torch.equal(whole.codes.codes, codes.codes)
     assert gate.shape == (2, 2, L, D) and gate.min() >= 0 and gate.max() <= 1
@@ -156,7 +161,7 @@ def test_soft_masks_blend(model, picture):
     blended = model.inpaint(picture[:1], soft, 1).images[0, 0]
     erased, encoded = model.encode(picture[:1], soft)
     codes, _ = model.mix(encoded, model.sample_w(0, 1))
-    full, _ = model.composite(erased, model.refine(erased, codes), blend_mask=torch.ones(1, 40, 56))
+    full, _ = composite(erased, model.refine(erased, codes), blend_mask=torch.ones(1, 40, 56))
     expected = picture[0] * 0.75 + full[0] * 0.25
     torch.testing.assert_close(blended[:, 20:30], expected[:, 20:30])
     assert torch.equal(model.encode(picture[:1], hard)[0].valid, erased.valid)
@@ -220,7 +225,7 @@ def test_codes_that_do_not_belong_to_the_pictures_are_refused(model, picture, ho
     with pytest.raises(InputError):
         model.refine(erased, model.codes(encoded.codes[:1]))
     with pytest.raises(InputError):
-        model.composite(erased, torch.rand(3, R, R, 3))
+        composite(erased, torch.rand(3, R, R, 3))
     with pytest.raises(InputError):
         model.mix(
             WPlus(encoded.codes.expand(-1, 3, -1, -1), model.generator_id), model.sample_w(0, 2)
