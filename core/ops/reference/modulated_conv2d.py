@@ -8,8 +8,6 @@ from torch import Tensor
 
 from ..upfirdn2d import upfirdn2d
 
-_TINY = torch.finfo(torch.float16).tiny
-
 
 def modulated_conv2d(
     x: Tensor, weight: Tensor, styles: Tensor, demodulate: bool, up: int, taps: Tensor | None
@@ -35,10 +33,15 @@ def _normalized(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
 
     The scales are constants to the gradient: what does not change the result has none.
     """
-    largest = weight.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
-    weight = weight / (largest * math.sqrt(weight[0].numel())).clamp_min(_TINY)
-    largest = styles.detach().abs().amax(dim=1, keepdim=True)
-    return weight, styles / largest.clamp_min(_TINY)
+    largest_weight = weight.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
+    largest_style = styles.detach().abs().amax(dim=1, keepdim=True)
+    weight = weight / (_or_one(largest_weight) * math.sqrt(weight[0].numel()))
+    return weight, styles / _or_one(largest_style)
+
+
+def _or_one(scale: Tensor) -> Tensor:
+    """Replace zeros, which scale nothing, by one."""
+    return scale.masked_fill(scale == 0, 1.0)
 
 
 def _convolve(x: Tensor, weight: Tensor, up: int, taps: Tensor | None) -> Tensor:
