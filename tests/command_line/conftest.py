@@ -1,0 +1,42 @@
+"""The command line in this process, in an empty folder, with a tiny model."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from diverse_inpainting import __main__ as command_line
+
+spec = importlib.util.spec_from_file_location("answers", Path(__file__).with_name("answers.py"))
+answers = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(answers)
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Run a command line in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def answer(*arguments):
+        monkeypatch.setattr(sys, "argv", ["diverse-inpainting", *map(str, arguments)])
+        code = 0
+        try:
+            command_line.main()
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return answers.Answer(code, out, err)
+
+    return answer
+
+
+@pytest.fixture
+def inpaint(run, tiny_checkpoint):
+    """Run `inpaint` with the tiny model, two variants by default."""
+
+    def answer(*arguments):
+        return run("inpaint", "--model", tiny_checkpoint, "--variants", 2, *arguments)
+
+    return answer

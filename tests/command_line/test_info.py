@@ -1,0 +1,22 @@
+"""`info`: what a model says about itself."""
+
+import json
+
+import pytest
+
+from answers import refused
+
+
+def test_info_for_people_and_for_programs(run, tiny_checkpoint):
+    text = run("info", tiny_checkpoint).out
+    for fact in ("nothing, 32x32", "CC0", "skip_encoder", "3,000", "reference", "0.25 (under 0.15"):
+        assert fact in text
+    card = json.loads(run("info", tiny_checkpoint, "--json").out)
+    assert card["backends"]["reference"] == "available"
+    assert card["training"]["rho"] == 0.25 and card["generator_id"] in text
+
+
+@pytest.mark.parametrize("name", ["dogs", "absent.safetensors", "foreign.safetensors"])
+def test_info_on_no_model_is_one_sentence(run, tmp_path, name):
+    (tmp_path / "foreign.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
+    assert refused(run("info", name))

@@ -1,0 +1,125 @@
+"""`inpaint` on good input: pictures, masks, every option, what exists already."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from answers import box, levels, noise, save
+
+
+def test_a_picture_and_its_mask(inpaint, tmp_path):
+    photo, mask = save(tmp_path / "a.png", noise(40, 56)), save(tmp_path / "m.png", box(40, 56))
+    answer = inpaint(photo, "--mask", mask, "--out", "new/out")
+    assert (answer.code, answer.out) == (0, "1 done, 0 skipped, 0 failed; results in new/out\n")
+    for k in range(2):
+        result = levels(tmp_path / "new" / "out" / f"a-{k}.png")
+        assert np.array_equal(result[box(40, 56) == 0], levels(photo)[box(40, 56) == 0])
+    assert (tmp_path / "new" / "out" / "a-sheet.png").exists()
+
+
+def test_variant_k_depends_on_seed_and_k_alone(inpaint, tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / "photos" / f"{name}.png", noise(32, 32))
+    mask = save(tmp_path / "m.png", box(32, 32))
+    assert inpaint("photos", "--mask", mask, "--out", "four", "--variants", 4).code == 0
+    assert inpaint("photos", "--mask", mask, "--out", "eight", "--variants", 8).code == 0
+    of_four, of_eight = (levels(tmp_path / out / "a-3.png") for out in ("four", "eight"))
+    assert abs(of_four - of_eight).max() <= 1
+    assert np.array_equal(of_four, levels(tmp_path / "four" / "b-3.png"))
+    assert not np.array_equal(of_four, levels(tmp_path / "four" / "a-2.png"))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--seed", 2**64 - 1),
+        ("--edit", "sefa:0=3", "--edit", "sefa:1=-2.5"),
+        ("--truncation", 0.3),
+        ("--gate-bias", 4),
+        ("--crop", "hole", "--margin", 0.5),
+        ("--skip-source", "none"),
+        ("--edit", "sefa:0=3", "--skip-source", "unedited"),
+        ("--feather", 4),
+    ],
+)
+def test_every_option_has_an_effect(inpaint, tmp_path, option):
+    photo, mask = save(tmp_path / "a.png", noise(90, 90)), save(tmp_path / "m.png", box(90, 90))
+    plain = option[:2] if option[2:] == ("--skip-source", "unedited") else ()
+    assert inpaint(photo, "--mask", mask, "--out", "plain", *plain).code == 0
+    assert inpaint(photo, "--mask", mask, "--out", "other", *option).code == 0
+    plain, other = (levels(tmp_path / out / "a-0.png") for out in ("plain", "other"))
+    assert not np.array_equal(plain, other)
+
+
+def test_masks_by_stem_and_a_mask_too_many(inpaint, tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / "photos" / f"{name}.jpg", noise(32, 32))
+        save(tmp_path / "masks" / f"{name}.png", box(32, 32))
+    save(tmp_path / "masks" / "c.png", box(32, 32))
+    answer = inpaint("photos", "--mask", "masks", "--out", "out")
+    assert answer.code == 0
+    assert "masks without a picture: c.png" in answer.out
+    assert answer.err.count("done: ") == 2
+
+
+def test_orientation_is_respected(inpaint, tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # the camera lay on its side: rows are shown as columns
+    save(tmp_path / "a.jpg", noise(32, 48), exif=turned, quality=95)
+    mask = save(tmp_path / "m.png", box(48, 32))
+    assert inpaint("a.jpg", "--mask", mask, "--out", "out").code == 0
+    shown = np.rot90(levels(tmp_path / "a.jpg"), -1)
+    keep = box(48, 32) == 0
+    assert np.array_equal(levels(tmp_path / "out" / "a-0.png")[keep], shown[keep])
+
+
+def test_existing_results_are_skipped_unless_overwriting(inpaint, tmp_path):
+    save(tmp_path / "a.png", noise(32, 32)), save(tmp_path / "m.png", box(32, 32))
+    common = ("a.png", "--mask", "m.png", "--out", "out")
+    assert inpaint(*common).out.startswith("1 done")
+    again = inpaint(*common)
+    assert again.code == 0
+    assert again.out.startswith("0 done, 1 skipped, 0 failed") and "--overwrite" in again.out
+    other = inpaint(*common, "--seed", 1)
+    assert other.out.startswith("0 done, 1 skipped") and "seed 0 instead of 1" in other.err
+    before = (tmp_path / "out" / "a-0.png").read_bytes()
+    assert inpaint(*common, "--seed", 1, "--overwrite").out.startswith("1 done")
+    assert (tmp_path / "out" / "a-0.png").read_bytes() != before
+
+
+def test_json_is_all_that_is_on_stdout(inpaint, tmp_path):
+    save(tmp_path / "photos" / "a.png", noise(32, 32, 4))
+    save(tmp_path / "photos" / "b.png", noise(32, 32))
+    answer = inpaint("photos", "--out", "out", "--json")
+    report = json.loads(answer.out)
+    assert answer.code == 1 and report["done"] == report["failed"] == 1
+    assert [os.path.exists(path) for path in report["pictures"][0]["results"]] == [True, True]
+    assert "transparent" in report["pictures"][1]["error"]
+    assert report["unused_masks"] == []
+
+
+def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(
+    inpaint, tiny_checkpoint, tmp_path
+):
+    save(tmp_path / "a.png", noise(300, 300)), save(tmp_path / "m.png", box(300, 300))
+    common = ("a.png", "--mask", "m.png", "--out", "out", "--variants", "24")
+    command = (sys.executable, "-m", "diverse_inpainting", "inpaint", *common)
+    process = subprocess.Popen([*command, "--model", str(tiny_checkpoint)], cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("out/a-*.png")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    written = list(tmp_path.glob("out/a-*.png"))
+    assert 1 <= len(written) < 25
+    assert {levels(path).shape for path in written} == {(300, 300, 3)}
+    assert inpaint(*common).out.startswith("1 done")
+    assert len(list(tmp_path.glob("out/a-*.png"))) == 25
+    assert inpaint(*common).out.startswith("0 done, 1 skipped")
