@@ -27,9 +27,10 @@ def _is_a(value: object, kind: Any) -> bool:  # noqa: ANN401 - a field's type ha
     if get_origin(kind) is Literal:
         return value in get_args(kind)
     if get_origin(kind) is tuple:
+        if not isinstance(value, tuple):
+            return False
         first, last = get_args(kind)
-        fits = isinstance(value, tuple) and (last is ... or len(value) == 2)
-        return fits and all(_is_a(item, first) for item in value)
+        return (last is ... or len(value) == 2) and all(_is_a(item, first) for item in value)
     if kind in (int, float):
         numbers = int if kind is int else int | float
         return isinstance(value, numbers) and not isinstance(value, bool) and 0 <= value < math.inf

@@ -100,7 +100,6 @@ def test_groups_of_one_are_independent(images, device):
 
 def test_residual_block_keeps_the_variance():
     """Both paths are scaled by sqrt(1/2)."""
-    torch.manual_seed(0)
     block = ResidualBlock(8, 16).double()
     x = torch.randn(2, 8, 8, 8, dtype=torch.float64)
     y = block(x)
@@ -131,4 +130,4 @@ def test_bfloat16_pictures(images, device):
     network = make(device).float()
     exact, half = network(images.float()), network(images.bfloat16())
     assert half.dtype == torch.float32
-    assert (half - exact).abs().max() < 0.1 * exact.abs().max()
+    assert (half - exact).square().mean().sqrt() < 0.1 * exact.square().mean().sqrt()

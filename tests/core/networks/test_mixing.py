@@ -10,7 +10,6 @@ L, D, N = 3, 16, 5
 
 
 def make(kind="gated", device="cpu"):
-    torch.manual_seed(11)
     return Mixer(MixerConfig(kind=kind, num_layers=L, w_dim=D)).double().to(device)
 
 

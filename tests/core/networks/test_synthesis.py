@@ -209,7 +209,8 @@ def test_half_precision_features_give_a_picture_in_the_codes_dtype(network, ws):
     image = network(ws, dtype=torch.bfloat16)
     assert image.dtype == torch.float32
     assert not torch.equal(image, exact)
-    assert (image - exact).abs().max() < 0.1 * exact.std()
+    # 8 bits of mantissa, rounded some 25 times on the way.
+    assert (image - exact).square().mean().sqrt() < 0.05 * exact.std()
 
 
 def test_gradients_reach_every_parameter_and_code(network, ws):
