@@ -43,7 +43,8 @@ def test_variant_k_depends_on_seed_and_k_alone(inpaint, tmp_path):
         ("--edit", "sefa:0=3", "--edit", "sefa:1=-2.5"),
         ("--truncation", 0.3),
         ("--gate-bias", 4),
-        ("--crop", "hole", "--margin", 0.5),
+        ("--crop", "hole"),
+        ("--crop", "hole", "--margin", 1.5),
         ("--skip-source", "none"),
         ("--edit", "sefa:0=3", "--skip-source", "unedited"),
         ("--feather", 4),
@@ -51,7 +52,7 @@ def test_variant_k_depends_on_seed_and_k_alone(inpaint, tmp_path):
 )
 def test_every_option_has_an_effect(inpaint, tmp_path, option):
     photo, mask = save(tmp_path / "a.png", noise(90, 90)), save(tmp_path / "m.png", box(90, 90))
-    plain = option[:2] if option[2:] == ("--skip-source", "unedited") else ()
+    plain = option[:2] if len(option) == 4 and option[0] != option[2] else ()
     assert inpaint(photo, "--mask", mask, "--out", "plain", *plain).code == 0
     assert inpaint(photo, "--mask", mask, "--out", "other", *option).code == 0
     plain, other = (levels(tmp_path / out / "a-0.png") for out in ("plain", "other"))
