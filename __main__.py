@@ -353,7 +353,7 @@ def main() -> None:
     except DiverseInpaintingError as error:
         _fail(str(error), 2)
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith(__package__):
+        if (error.name or "").startswith(__package__ or __name__):
             raise
         _fail(f"Expected the package {error.name}; got none. Install diverse-inpainting[cli].", 2)
     except OSError as error:

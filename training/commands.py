@@ -139,8 +139,7 @@ def _train(
     if not settings.exists():
         settings.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", encoding="utf-8")
     nimg = run(trainer, folder, _fingerprint(recipe, stage, inputs), on_progress)
-    names = (f"{stage}.safetensors", "model.safetensors")
-    exports = tuple(folder / name for name in names if (folder / name).is_file())
+    exports = tuple(sorted(folder.glob("*.safetensors")))
     return Finished(nimg, trainer.config.total_images, exports)
 
 

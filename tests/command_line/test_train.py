@@ -1,5 +1,6 @@
 """`train`: from photographs to a model, stopping, going on, and wrong use."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -11,6 +12,8 @@ import pytest
 import torch
 
 from answers import noise, refused, save
+from diverse_inpainting.core.checkpoint import read_checkpoint, write_checkpoint
+from diverse_inpainting.training import commands
 
 RECIPE = """
 title = "noise, 32x32"
@@ -73,7 +76,9 @@ def test_three_commands_from_photographs_to_a_model(run, recipe, tmp_path):
     common = ("--config", recipe, "--out", "run", "--device", "cpu")
     prior = run("train", "prior", *common, "--data", "pictures")
     assert prior.code == 0, prior.err
-    assert prior.out == "finished at 16 of 16 images\nwrote run/prior/prior.safetensors\n"
+    names = ("discriminator", "prior")
+    wrote = "".join(f"wrote run/prior/{name}.safetensors\n" for name in names)
+    assert prior.out == f"finished at 16 of 16 images\n{wrote}"
     lines = prior.err.splitlines()
     assert [line.split(" images")[0] for line in lines] == ["8/16", "16/16"]
     assert "images/s" in lines[0] and " left" in lines[0] and "d_loss" in lines[0]
@@ -88,6 +93,25 @@ def test_three_commands_from_photographs_to_a_model(run, recipe, tmp_path):
     save(tmp_path / "a.png", noise(32, 32, 4))
     model = ("--model", "run/stage2/model.safetensors")
     assert run("inpaint", "a.png", "--out", "out", "--variants", 2, *model).code == 0
+
+
+def test_stage1_takes_a_model_whose_discriminator_lies_beside_it(
+    run, recipe, tmp_path, monkeypatch
+):
+    common = ("--config", recipe, "--out", "run", "--set", "stage1.total_images=8")
+    assert run("train", "prior", *common, "--data", "pictures").code == 0
+    generator = read_checkpoint("run/prior/prior.safetensors", ("generator",))
+    write_checkpoint("alone.safetensors", generator)
+    answer = run("train", "stage1", *common, "--prior", "alone.safetensors")
+    assert refused(answer) and "which holds generator" in answer.err
+    beside = tmp_path / "run" / "prior" / "discriminator.safetensors"
+    monkeypatch.setattr(commands, "BUNDLED_DISCRIMINATOR", beside)
+    answer = run("train", "stage1", *common, "--prior", "alone.safetensors")
+    assert answer.code == 0, answer.err
+    whole, half = (read_checkpoint(path) for path in ("run/prior/prior.safetensors", beside))
+    write_checkpoint(beside, dataclasses.replace(half, generator_id="0" * 64))
+    assert refused(run("train", "stage1", *common, "--prior", "alone.safetensors"))
+    assert half.generator_id == whole.generator_id
 
 
 def test_a_run_goes_on_and_other_inputs_are_refused(run, recipe):
