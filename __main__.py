@@ -203,6 +203,9 @@ def _print_report(
 def info(
     model: Annotated[str, typer.Argument(help="Bundled name, file, or hub id.")] = "cats",
     *,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Also measure whether both inputs are used.")
+    ] = False,
     download: _Download = False,
     as_json: _Json = False,
 ) -> None:
@@ -212,7 +215,13 @@ def info(
     from .core.ops import list_backends
     from .training.alarms import LIMITS
 
-    card = model_card(resolve_source(model, download))
+    path = resolve_source(model, download)
+    card = model_card(path)
+    if measure:
+        from .core.inpainter import Inpainter
+        from .training.alarms import measure_model
+
+        card["measured"] = measure_model(Inpainter.load(path))
     backends = {name: why or "available" for name, why in list_backends().items()}
     if as_json:
         print(json.dumps({**card, "backends": backends}, indent=2))

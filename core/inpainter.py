@@ -229,14 +229,15 @@ class Inpainter:
         """
         check_range(gate_bias, "gate_bias", -1000.0, 1000.0)
         enc, rand = self._accept(encoded), self._accept(random)
-        try:
-            B, V = torch.broadcast_shapes(enc.shape[:2], rand.shape[:2])
-        except RuntimeError as error:
+        # torch.broadcast_shapes would import sympy, most of a second.
+        sizes = [(1, 1), enc.shape[:2], rand.shape[:2]]
+        B, V = (max(size[axis] for size in sizes) for axis in (0, 1))
+        if any(size[0] not in (1, B) or size[1] not in (1, V) for size in sizes):
             raise InputError(
                 "encoded and random codes with equal numbers of pictures and variants, or one",
                 f"{tuple(enc.shape[:2])} and {tuple(rand.shape[:2])}",
                 "Sample as many variants as there are, or one.",
-            ) from error
+            )
         pair = [codes.expand(B, V, -1, -1).flatten(0, 1) for codes in (enc, rand)]
         w_out, gate = self._mixer(*pair, gate_bias)
         return self.codes(w_out.unflatten(0, (B, V))), gate.unflatten(0, (B, V))

@@ -53,22 +53,28 @@ def describe_card(
     """Yield a model card line by line, for people.
 
     Args:
-        card: as `model_card` returns it.
+        card: as `model_card` returns it; may also hold `measured`, by name.
         backends: what can be said of each ops backend.
-        notes: explanations of training facts, by name.
+        notes: explanations of measures, by name.
     """
-    grouped = ("parts", "training", "directions", "stored_as", "bytes", "parameters")
+    grouped = ("parts", "training", "directions", "stored_as", "bytes", "parameters", "measured")
     facts = {name: value for name, value in card.items() if name not in grouped}
     facts["size"] = f"{card['bytes']:,} bytes, {', '.join(card['stored_as'])}"
     counts = {**card["parts"], "together": card["parameters"]}
     training = dict(card["training"])
     images = training.pop("images", {})
-    told = {name: _shorten(value, notes.get(name)) for name, value in training.items()}
+    alarms = {f"measured after {k}": v for k, v in training.pop("alarms", {}).items()}
+    if "measured" in card:
+        alarms["measured now"] = card["measured"]
     directions = card["directions"] or {"none bundled": "sefa:0 and so on come from the weights"}
     yield from _table("model", facts)
     yield from _table("parameters", {part: f"{count:,}" for part, count in counts.items()})
     yield from _table("images trained on", {stage: f"{count:,}" for stage, count in images.items()})
-    yield from _table("training", told)
+    yield from _table("training", {name: _shorten(v, None) for name, v in training.items()})
+    for title, measures in alarms.items():
+        yield from _table(
+            title, {name: _shorten(v, notes.get(name)) for name, v in measures.items()}
+        )
     yield from _table("directions", directions)
     yield from _table("ops backends, best first", backends)
 

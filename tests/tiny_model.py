@@ -12,7 +12,11 @@ from diverse_inpainting.core.checkpoint import (
 )
 
 RESOLUTION = 32
-TRAINING = {"stage": "stage2", "images": {"prior": 3000, "stage1": 200}, "rho": 0.25}
+TRAINING = {
+    "stage": "stage2",
+    "images": {"prior": 3000, "stage1": 200},
+    "alarms": {"stage1": {"rho": 0.25}},
+}
 
 
 def config():

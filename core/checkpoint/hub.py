@@ -82,5 +82,5 @@ def _absent(repository: str, filename: str, download: bool) -> CheckpointError:
     return CheckpointError(
         f"a file or a bundled model, or {wanted} in the local cache",
         "no file of that name, and no permission to download",
-        "Check the path, or allow the download with download=True.",
+        "Check the path, or allow the download (--download, or download=True).",
     )
