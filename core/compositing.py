@@ -113,11 +113,11 @@ def feather(hole_mask: Tensor, width_px: int) -> Tensor:
     if width_px == 0:
         return hole_mask
     width = int(width_px)
-    # Widen by half the ramp, then average over the ramp: separable box filters.
-    half = (width + 1) // 2
-    size = 2 * half + 1
-    wide = F.max_pool2d(hole_mask, (size, 1), stride=1, padding=(half, 0))
-    wide = F.max_pool2d(wide, (1, size), stride=1, padding=(0, half))
-    padded = F.pad(wide, (half,) * 4, mode="replicate")
+    # Widen by half the ramp, then average over the other half: separable box filters.
+    wider, reach = width // 2, (width + 1) // 2
+    grown, size = 2 * wider + 1, 2 * reach + 1
+    wide = F.max_pool2d(hole_mask, (grown, 1), stride=1, padding=(wider, 0))
+    wide = F.max_pool2d(wide, (1, grown), stride=1, padding=(0, wider))
+    padded = F.pad(wide, (reach,) * 4, mode="replicate")
     ramp = F.avg_pool2d(F.avg_pool2d(padded, (size, 1), stride=1), (1, size), stride=1)
     return torch.maximum(hole_mask, ramp)
