@@ -37,7 +37,14 @@ class ShardRunner:
     def run(self, function: Callable[[int], Gradients], nimg: int) -> Gradients:
         """Return the mean of function(nimg + offset) over the micro-batches."""
         starts = [nimg + offset for offset in self._offsets]
-        mapped = map(function, starts) if self._pool is None else self._pool.map(function, starts)
+
+        def detached(start: int) -> Gradients:
+            """Let the graph go, which a logged loss would hold until the whole batch is done."""
+            part = function(start)
+            scalars = {name: value.detach() for name, value in part.scalars.items()}
+            return Gradients(part.by_network, scalars)
+
+        mapped = map(detached, starts) if self._pool is None else self._pool.map(detached, starts)
         total, *others = mapped
         if not others:
             return total
@@ -55,7 +62,7 @@ def _mean(parts: list[Gradients]) -> Gradients:
         for name in parts[0].by_network
     }
     scalars = {
-        name: torch.stack([part.scalars[name].detach() for part in parts]).mean()
+        name: torch.stack([part.scalars[name] for part in parts]).mean()
         for name in parts[0].scalars
     }
     return Gradients(by_network, scalars)
