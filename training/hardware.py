@@ -3,20 +3,16 @@
 import torch
 
 
-def pick_device() -> torch.device:
-    """Return the CUDA device if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def feature_dtype(precision: str, device: torch.device) -> torch.dtype:
     """Return the dtype of feature maps for a recipe's `precision`.
 
-    A CPU without bfloat16 units emulates it at a third of float32's speed, so auto avoids it.
+    Hardware without bfloat16 units emulates it, a CPU at a third of float32's speed: auto avoids it.
     """
     if precision != "auto":
         return torch.bfloat16 if precision == "bfloat16" else torch.float32
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if able else torch.float32
     native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if native else torch.float32
 
