@@ -6,7 +6,7 @@ import torch
 def feature_dtype(precision: str, device: torch.device) -> torch.dtype:
     """Return the dtype of feature maps for a recipe's `precision`.
 
-    Hardware without bfloat16 units emulates it, a CPU at a third of float32's speed: auto avoids it.
+    Without bfloat16 units it is emulated, on a CPU at a third of float32's speed: auto avoids that.
     """
     if precision != "auto":
         return torch.bfloat16 if precision == "bfloat16" else torch.float32
