@@ -99,7 +99,8 @@ class Photographs:
     """Batches of photographs that depend on (seed, images seen) alone."""
 
     def __init__(self, pictures: Tensor, config: DataConfig, seed: int) -> None:
-        every = config.holdout_every
+        # A single picture is kept for training: there would be nothing left to draw from.
+        every = config.holdout_every if len(pictures) > 1 else 0
         held = torch.arange(len(pictures)) % every == 0 if every else torch.zeros(len(pictures)) > 0
         self.training = pictures[~held]
         self.held_out = pictures[held]

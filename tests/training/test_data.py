@@ -212,6 +212,11 @@ def test_nothing_held_out_by_default():
     assert len(data.training) == 10
 
 
+def test_a_single_picture_is_trained_on():
+    data = photographs(1, holdout_every=11, mirror=False)
+    assert shown(data.batch(0, 3)) == [(0, False)] * 3
+
+
 def test_each_picture_once_per_epoch():
     data = photographs(10)
     batches = [shown(data.batch(nimg, 4)) for nimg in range(0, 40, 4)]
