@@ -331,7 +331,14 @@ class Inpainter:
                 "Connect the codes that were encoded from these pictures.",
             )
         V = codes.num_variants
-        source = flat if skip_codes is None else self._accept(skip_codes).expand_as(flat)
+        source = flat if skip_codes is None else self._accept(skip_codes)
+        if source.shape[0] not in (1, len(flat)) or source.shape[1] not in (1, V):
+            raise InputError(
+                f"skip codes for {len(flat)} pictures and {V} variants, or one",
+                f"{tuple(source.shape[:2])}",
+                "Connect the codes from before the edit.",
+            )
+        source = source.expand_as(flat)
         pictures = zip(
             flat.flatten(0, 1).split(_CHUNK),
             source.flatten(0, 1).split(_CHUNK),

@@ -224,6 +224,8 @@ def test_codes_that_do_not_belong_to_the_pictures_are_refused(model, picture, ho
     erased, encoded = model.encode(picture, hole)
     with pytest.raises(InputError):
         model.refine(erased, model.codes(encoded.codes[:1]))
+    with pytest.raises(InputError, match="skip codes for 2 pictures and 1 variants"):
+        model.refine(erased, encoded, model.codes(encoded.codes.expand(-1, 3, -1, -1)))
     with pytest.raises(InputError):
         composite(erased, torch.rand(3, R, R, 3))
     with pytest.raises(InputError):
