@@ -308,8 +308,9 @@ class CompletionTrainer(ABC):
                 },
                 generator_id=self.checkpoint.generator_id,
                 training=training,
-                license=self.recipe.license,
-                title=self.recipe.title,
+                # Those of the generator's data, whatever recipe the stage was trained with.
+                license=self.checkpoint.license or self.recipe.license,
+                title=self.checkpoint.title or self.recipe.title,
             ),
         )
 

@@ -173,6 +173,7 @@ def test_the_finished_model_opens_completes_and_says_how_it_was_made(inputs, pri
     run(trainer_of("stage2", inputs["stage2"]), tmp_path, {}, lambda progress: None)
     model = Inpainter.load(tmp_path / "model.safetensors", device="cpu")
     assert model.generator_id == prior.generator_id
+    assert (model.license, model.title) == (prior.license, prior.title)
     assert model.training["images"] == tiny_model.TRAINING["images"] | {"stage1": 16, "stage2": 16}
     assert model.training["perceptual"] == "discriminator"
     for stage in ("stage1", "stage2"):
