@@ -86,15 +86,8 @@ class CompletionTrainer(ABC):
         }
         micro_batch = self.config.micro_batch or self.config.batch_size
         self._shards = ShardRunner(device, self.config.batch_size, micro_batch)
-        self._calibrate()
-
-    def _calibrate(self) -> None:
-        """Take the perceptual weight of the stage before, so that both optimise one objective."""
-        known = self.checkpoint.training.get("perceptual_weight")
-        if known is None:
-            self.features.calibrate(self.generator, self.config.seed)
-        else:
-            self.features.weight.fill_(known)
+        # Anew in each stage: D has learned since, and a weight belongs to its network.
+        self.features.calibrate(self.generator, self.config.seed)
 
     def _load(self, checkpoint: Checkpoint) -> dict[str, Any]:
         missing = {"generator", "discriminator"} - set(checkpoint.parts)

@@ -1,6 +1,7 @@
 """The perceptual term of Eqs. 2 and 3 without a downloaded network.
 
-Features come from the pretrained discriminator, frozen: it knows the domain and is always there.
+Features come from the discriminator that a stage begins with, frozen: it knows the domain and is
+always there.
 """
 
 import torch

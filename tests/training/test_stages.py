@@ -125,6 +125,16 @@ def test_the_discriminator_learns_while_its_verdict_does_not_count_yet(inputs):
     assert any(not torch.equal(ignored[key], counted[key]) for key in encoder)
 
 
+def test_each_stage_weighs_the_perceptual_term_like_the_pixel_term(inputs):
+    """Stage 2 begins with another discriminator, to which the weight of stage 1 does not belong."""
+    for stage, checkpoint in inputs.items():
+        trainer = trainer_of(stage, checkpoint)
+        weight = trainer.features.weight.clone()
+        trainer.features.weight.fill_(1)
+        trainer.features.calibrate(trainer.generator, trainer.config.seed)
+        torch.testing.assert_close(trainer.features.weight, weight)
+
+
 def test_stage2_starts_from_stage1(inputs):
     first = trainer_of("stage1", inputs["stage2"])
     for name in ("encoder", "mixer"):
