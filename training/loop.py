@@ -128,8 +128,8 @@ def _require_finite(value: float | Tensor, name: str, folder: Path, nimg: int) -
         raise TrainingError(
             "finite losses and weights",
             f"{name} = {float(value)} within the images before {nimg}",
-            f"The last good state is {folder / 'state.pt'}; lower the learning rate and start "
-            "again from it.",
+            "A resumed run would repeat itself: begin in another folder with a lower learning rate. "
+            f"{folder / 'state.pt'} keeps the last good state.",
         )
 
 
