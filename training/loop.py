@@ -128,7 +128,7 @@ def _require_finite(value: float | Tensor, name: str, folder: Path, nimg: int) -
         raise TrainingError(
             "finite losses and weights",
             f"{name} = {float(value)} within the images before {nimg}",
-            "A resumed run would repeat itself: begin in another folder with a lower learning rate. "
+            "A resumed run would repeat it: begin in another folder with a lower learning rate. "
             f"{folder / 'state.pt'} keeps the last good state.",
         )
 
