@@ -51,8 +51,8 @@ class PriorTrainer:
             "generator_ema": self.generator_ema,
         }
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "generator": self._adam(self.generator, 1),
-            "discriminator": self._adam(self.discriminator, self.config.r1_every),
+            "generator": self._adam(self.generator),
+            "discriminator": self._adam(self.discriminator),
         }
         micro_batch = self.config.micro_batch or self.config.batch_size
         self._shards = ShardRunner(device, self.config.batch_size, micro_batch)
@@ -62,12 +62,9 @@ class PriorTrainer:
     def _place(self, module: nn.Module) -> nn.Module:
         return module.to(self.device, memory_format=torch.channels_last)
 
-    def _adam(self, module: nn.Module, lazy_every: int) -> torch.optim.Optimizer:
-        """Lazy regularisation takes an extra share of the steps: scale rate and betas by it."""
-        share = lazy_every / (lazy_every + 1) if lazy_every > 1 else 1.0
-        betas = tuple(beta**share for beta in self.config.betas)
+    def _adam(self, module: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.Adam(
-            module.parameters(), lr=self.config.learning_rate * share, betas=betas, eps=1e-8
+            module.parameters(), lr=self.config.learning_rate, betas=self.config.betas
         )
 
     def _random(
