@@ -226,7 +226,8 @@ def info(
     if as_json:
         print(json.dumps({**card, "backends": backends}, indent=2))
         return
-    for line in describe_card(card, backends, LIMITS):
+    notes = {name: limit.meaning for name, limit in LIMITS.items()}
+    for line in describe_card(card, backends, notes):
         print(line)
 
 

@@ -23,6 +23,39 @@ def composite_at_resolution(image: Tensor, erased: Tensor, valid: Tensor) -> Ten
     return erased + (1 - valid) * image
 
 
+def within_crops(weight: Tensor, erased: Erased, ramp_px: int) -> Tensor:
+    """Let a weight end where the completion does: at the sides of its square.
+
+    Args:
+        weight: [B, 1, H, W] in [0, 1].
+        erased: the pictures with their squares.
+        ramp_px: beside the hole, the weight falls to zero over so many pixels towards a side that
+            lies inside the picture; the hole itself keeps its weight.
+
+    Returns:
+        [B, 1, H, W] in [0, 1], 0 outside the squares.
+    """
+    result = torch.zeros_like(weight)
+    for index, crop in enumerate(erased.crops):
+        rows, columns = crop.picture_area
+        area = (index, 0, rows, columns)
+        vertical = _distance_to_sides(rows, crop.height, weight.device)
+        horizontal = _distance_to_sides(columns, crop.width, weight.device)
+        ramp = torch.minimum(vertical[:, None], horizontal) / max(ramp_px, 1)
+        floor = torch.minimum(weight[area], erased.hole_mask[area])
+        result[area] = torch.maximum(torch.minimum(weight[area], ramp.clamp(max=1)), floor)
+    return result
+
+
+def _distance_to_sides(part: slice, length: int, device: torch.device) -> Tensor:
+    """Pixels from each index to the nearest end of the part that is not an end of the picture."""
+    index = torch.arange(part.start, part.stop, device=device, dtype=torch.float32)
+    far = torch.full_like(index, float("inf"))
+    before = index - part.start + 1 if part.start > 0 else far
+    after = part.stop - index if part.stop < length else far
+    return torch.minimum(before, after)
+
+
 @torch.no_grad()
 def composite(
     erased: Erased, images: Tensor, feather_px: int = 0, blend_mask: Tensor | None = None
@@ -49,7 +82,7 @@ def composite(
     weight = erased.hole_mask
     if blend_mask is not None:
         weight = hole_mask_to_b1hw(blend_mask.to(weight.device), B, H, W)
-    weight = feather(weight, feather_px)
+    weight = within_crops(feather(weight, feather_px), erased, feather_px)
     completed = image_to_unit_bchw(images.to(weight.device))
     if len(completed) % B:
         raise InputError(

@@ -5,8 +5,10 @@ M = 1 where a pixel is valid, I the picture. Nothing here depends on the range o
 that `erase` makes [-1, 1] for the networks.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -82,6 +84,12 @@ class Erased:
     """[B, 3, R, R] float32 in [-1, 1]: M * I, 0 where erased."""
     valid: Tensor
     """[B, 1, R, R] float32, M: 1 where known, 0 where erased or outside the picture."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """Return the same pictures on another device."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        moved = {name: x.to(device) for name, x in fields.items() if isinstance(x, Tensor)}
+        return dataclasses.replace(self, **moved)
 
 
 def erase(

@@ -181,13 +181,8 @@ class Inpainter:
         Raises:
             InputError: unusable picture, mask, mode or margin.
         """
-        erased = erase(
-            image.to(self.device),
-            hole_mask.to(self.device),
-            self.resolution,
-            crop_mode=crop_mode,
-            margin=margin,
-        )
+        erased = erase(image, hole_mask, self.resolution, crop_mode=crop_mode, margin=margin)
+        erased = erased.to(self.device)
         offsets = self._encoder(torch.cat([erased.erased, erased.valid], dim=1))
         return erased, self.codes((offsets + self._generator.w_avg)[:, None])
 

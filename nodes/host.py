@@ -5,7 +5,6 @@ imported: in any other process importing them would start ComfyUI's argument par
 ComfyUI the nodes work all the same, with the folders and devices of plain PyTorch.
 """
 
-import dataclasses
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -114,14 +113,7 @@ def codes_to_output(codes: "WPlus") -> "WPlus":
 
 def erased_to_output(erased: "Erased") -> "Erased":
     """Return erased pictures where ComfyUI keeps results: the originals can be large."""
-    return erased_to(erased, _output_device())
-
-
-def erased_to(erased: "Erased", target: device) -> "Erased":
-    """Return the same erased pictures on another device."""
-    tensors = {f.name: getattr(erased, f.name) for f in dataclasses.fields(erased)}
-    moved = {name: t.to(target) for name, t in tensors.items() if isinstance(t, Tensor)}
-    return dataclasses.replace(erased, **moved)
+    return erased.to(_output_device())
 
 
 def _output_device() -> device:

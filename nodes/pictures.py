@@ -81,7 +81,7 @@ class SkipRefine(Node):
     ) -> tuple[Tensor]:
         """Return the refined pictures, image-major."""
         host.make_room_for(model, len(codes.flat()))
-        near = host.erased_to(erased, model.device)
+        near = erased.to(model.device)
         return (host.to_output(model.refine(near, codes, skip_codes)),)
 
 
@@ -129,6 +129,6 @@ class Composite(Node):
         """Return the finished pictures, image-major, and the blend masks."""
         from ..core.compositing import composite
 
-        near = host.erased_to(erased, host.compute_device() or erased.original.device)
+        near = erased.to(host.compute_device() or erased.original.device)
         pictures, weight = composite(near, images, feather_px, blend_mask)
         return host.to_output(pictures), host.to_output(weight)

@@ -1,7 +1,8 @@
 """Fixed-seed measures that tell a failing completion model (see `LIMITS`)."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,12 +12,36 @@ from ..core.inpainter import Inpainter
 from ..core.masks import sample_hole_masks
 from .batch import Batch
 
+
+@dataclass(frozen=True)
+class Limit:
+    """The range in which a measure gives no alarm."""
+
+    low: float
+    high: float
+    meaning: str
+    """What a value outside says."""
+
+
 LIMITS = {
-    "rho": "under 0.15 the random code is ignored",
-    "swap_ratio": "over 0.6 the encoder is ignored",
-    "domain_gap_db": "under -4 photographs are reproduced far worse than generated pictures",
+    "rho": Limit(0.15, math.inf, "under 0.15 the random code is ignored"),
+    "swap_ratio": Limit(0.0, 0.6, "over 0.6 the encoder is ignored"),
+    "domain_gap_db": Limit(-4.0, math.inf, "under -4 photographs are reproduced far worse"),
+    "skip_ratio": Limit(0.0, 1.0, "over 1 the skip encoder replaces features, not corrects them"),
+    "gate_extreme": Limit(0.0, 0.5, "over 0.5 most of the gate is stuck open or shut"),
+    "d_gap": Limit(0.1, 4.0, "under 0.1 D sees no difference, over 4 it sees nothing else"),
 }
-"""What a bad value of each measure means."""
+"""By the names of measures and of logged scalars."""
+
+
+def alarms_of(measures: Mapping[str, float]) -> list[str]:
+    """Return a sentence for each measure that is outside its limits."""
+    return [
+        f"{name} = {measures[name]:.3g}: {limit.meaning}"
+        for name, limit in LIMITS.items()
+        if name in measures and not limit.low <= measures[name] <= limit.high
+    ]
+
 
 Complete = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(erased [N, 3, R, R], valid [N, 1, R, R], w_rand [N, L, D]) to raw outputs [N, 3, R, R]."""

@@ -174,7 +174,9 @@ class CompletionTrainer(ABC):
         # Separate calls: one batch of both would put near-duplicates into one deviation group.
         fake_logits = [self._judge(fake) for fake in fakes]
         adversarial = torch.stack([generator_loss(logits) for logits in fake_logits]).sum()
-        loss = loss + self.config.lambda_adversarial * self._ramp(nimg) * adversarial
+        weight = self.config.lambda_adversarial * self._ramp(nimg)
+        if weight:  # else D's gradient would be walked back only to be multiplied by zero
+            loss = loss + weight * adversarial
         # D's graph of the fakes is walked twice: to E, Mi or S here, and to D's weights below.
         completion = torch.autograd.grad(loss, self._parameters["completion"], retain_graph=True)
         lazily = (nimg // self.config.batch_size) % self.config.r1_every == 0

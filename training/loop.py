@@ -1,6 +1,7 @@
 """The loop that all stages share: step, log, picture grid, save, resume, stop."""
 
 import json
+import logging
 import math
 import signal
 import time
@@ -15,8 +16,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..core.errors import ConfigError, DiverseInpaintingError
+from .alarms import alarms_of
 from .config import StageConfig
-from .state import load_state, save_state
+from .saving import load_state, save_state
+
+_log = logging.getLogger(__name__)
 
 
 class TrainingError(DiverseInpaintingError, RuntimeError):
@@ -178,6 +182,7 @@ class _Log:
     ) -> None:
         self._folder, self._trainer, self._on_progress = folder, trainer, on_progress
         self._sums: dict[str, tuple[Tensor, int]] = {}
+        self._scalars: dict[str, float] = {}
         self._mark = (time.perf_counter(), nimg)
 
     def add(self, scalars: dict[str, Tensor]) -> None:
@@ -197,7 +202,7 @@ class _Log:
         now = time.perf_counter()
         rate = (nimg - self._mark[1]) / max(now - self._mark[0], 1e-9)
         scalars = {name: float(total) / count for name, (total, count) in self._sums.items()}
-        self._sums, self._mark = {}, (now, nimg)
+        self._sums, self._mark, self._scalars = {}, (now, nimg), scalars
         self._append({"nimg": nimg, "images_per_s": round(rate, 2), **scalars})
         for name, value in scalars.items():
             _require_finite(value, name, self._folder, nimg)
@@ -209,6 +214,8 @@ class _Log:
         alarms = self._trainer.alarms()
         if alarms:
             self._append({"nimg": nimg, "alarms": alarms})
+        for sentence in alarms_of({**self._scalars, **alarms}):
+            _log.warning("after %d images: %s", nimg, sentence)
 
     def _append(self, line: dict[str, Any]) -> None:
         with open(self._folder / "log.jsonl", "a", encoding="utf-8") as file:

@@ -34,7 +34,8 @@ class DiscriminatorFeatures(nn.Module):
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return normalised maps of pictures [N, 3, R, R], the largest first."""
-        maps = self.network.features(images)[:_NUM_SCALES]
+        images = images.contiguous(memory_format=torch.channels_last)
+        maps = self.network.features(images, _NUM_SCALES)
         return [m * torch.rsqrt(m.square().sum(dim=1, keepdim=True) + 1e-8) for m in maps]
 
     def forward(self, first: list[Tensor], second: list[Tensor]) -> Tensor:

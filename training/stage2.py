@@ -79,6 +79,34 @@ class Stage2Trainer(CompletionTrainer):
         self._recalibrate()
         return super().grid()
 
+    def alarms(self) -> dict[str, float]:
+        """Add skip_ratio: mean |G_add| over mean |feature| at the side where it is largest."""
+        return {**super().alarms(), "skip_ratio": self._skip_ratio()}
+
+    @torch.no_grad()
+    def _skip_ratio(self) -> float:
+        batch = self._fixed(self.config.batch_size)
+        features: dict[int, Tensor] = {}
+        hooks = [
+            block.conv1.register_forward_pre_hook(
+                lambda module, args, side=block.side: features.update({side: args[0]})
+            )
+            for block in self.generator.synthesis.blocks
+        ]
+        try:
+            codes, _ = mixed_codes(
+                self.networks, self.generator.w_avg, batch.erased, batch.valid, batch.w_other
+            )
+            composite = composite_at_resolution(self.synthesize(codes), batch.erased, batch.valid)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        skips = self.averages["skip_encoder"](composite, batch.erased, batch.valid)
+        return max(
+            float(add.abs().mean() / features[side].abs().mean())
+            for side, (add, _) in skips.items()
+        )
+
     def export(self, folder: Path, nimg: int) -> None:
         """Write stage2.safetensors, and model.safetensors: half precision without D."""
         self._recalibrate()

@@ -88,11 +88,11 @@ class Discriminator(nn.Module):
                 )
             )
 
-    def features(self, image: Tensor) -> list[Tensor]:
-        """Return the feature maps after each block, the largest first."""
+    def features(self, image: Tensor, num_blocks: int | None = None) -> list[Tensor]:
+        """Return the feature maps after the first num_blocks blocks, or all, the largest first."""
         x = self.from_rgb(image)
         maps: list[Tensor] = []
-        for block in self.blocks:
+        for block in self.blocks[:num_blocks]:
             x = block(x)
             maps.append(x)
         return maps

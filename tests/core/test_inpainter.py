@@ -10,6 +10,7 @@ from diverse_inpainting.core.compositing import (
 )
 from diverse_inpainting.core.directions import Direction
 from diverse_inpainting.core.errors import CheckpointError, GeneratorMismatchError, InputError
+from diverse_inpainting.core.geometry import erase
 from diverse_inpainting.core.inpainter import Edit, Inpainter
 from diverse_inpainting.core.latents import WPlus
 from diverse_inpainting.core.networks import (
@@ -281,3 +282,26 @@ def test_feather_falls_to_zero_outside_and_keeps_the_hole(width_px):
 def test_a_feather_of_no_width_changes_nothing():
     mask = torch.rand(1, 1, 4, 4)
     assert feather(mask, 0) is mask
+
+
+def test_the_completion_fades_out_before_its_square_ends():
+    mask = torch.zeros(1, 200, 200)
+    mask[:, 90:110, 90:110] = 1
+    erased = erase(torch.zeros(1, 200, 200, 3), mask, R, crop_mode="hole", margin=1.0)
+    rows, columns = erased.crops[0].picture_area
+    pictures, share = composite(erased, torch.ones(1, R, R, 3), feather_px=60)
+    assert torch.equal(share[0][mask[0] == 1], torch.ones(400))
+    assert share[0, 100, columns.start] <= 1 / 60 and share[0, rows.stop - 1, 100] <= 1 / 60
+    torch.testing.assert_close(pictures[0, ..., 0], share[0])
+    steps = share[0].diff(dim=1).abs()[:, [columns.start - 1, columns.stop - 1]]
+    assert steps.max() <= 1 / 60
+
+
+def test_a_blend_mask_reaches_no_further_than_the_square():
+    mask = torch.zeros(1, 200, 200)
+    mask[:, 90:110, 90:110] = 1
+    erased = erase(torch.zeros(1, 200, 200, 3), mask, R, crop_mode="hole", margin=1.0)
+    pictures, share = composite(erased, torch.ones(1, R, R, 3), blend_mask=torch.ones(1, 200, 200))
+    inside = torch.zeros(200, 200)
+    inside[erased.crops[0].picture_area] = 1
+    assert torch.equal(share[0], inside) and torch.equal(pictures[0, ..., 0], inside)

@@ -119,14 +119,15 @@ def test_erased_pictures_go_there_whole(host, management, classes, model_name, p
 
 
 def test_steps_bring_erased_pictures_to_the_compute_device(
-    host, management, monkeypatch, classes, model_name, picture, mask
+    part, management, monkeypatch, classes, model_name, picture, mask
 ):
     management.intermediate_device = lambda: torch.device("cpu")
     management.get_torch_device = lambda: torch.device("cpu", 0)
     model = classes["DI_LoadModel"]().execute(model_name, "float32")[0]
     erased, codes, _ = classes["DI_EncodeErased"]().execute(model, picture, mask, "picture", 0.25)
-    targets, move = [], host.erased_to
-    monkeypatch.setattr(host, "erased_to", lambda *args: targets.append(args[1]) or move(*args))
+    targets, kind = [], part("core.geometry").Erased
+    move = kind.to
+    monkeypatch.setattr(kind, "to", lambda *args: targets.append(args[1]) or move(*args))
     images = classes["DI_SkipRefine"]().execute(model, erased, codes)[0]
     assert targets == [model.device]
     classes["DI_Composite"]().execute(erased, images, 0)

@@ -19,7 +19,7 @@ from diverse_inpainting.training.config import DataConfig, PriorConfig, Recipe, 
 from diverse_inpainting.training.data import Photographs
 from diverse_inpainting.training.loop import TrainingError, run
 from diverse_inpainting.training.prior import PriorTrainer
-from diverse_inpainting.training.state import load_state, save_state
+from diverse_inpainting.training.saving import load_state, save_state
 
 FINGERPRINT = {"recipe": "tiny", "seed": 3}
 BATCH = 4

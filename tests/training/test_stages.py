@@ -10,7 +10,7 @@ import tiny_model
 from diverse_inpainting.core.checkpoint import Checkpoint, read_checkpoint
 from diverse_inpainting.core.errors import CheckpointError
 from diverse_inpainting.core.inpainter import Inpainter
-from diverse_inpainting.training.alarms import measure_model
+from diverse_inpainting.training.alarms import LIMITS, alarms_of, measure_model
 from diverse_inpainting.training.completion import CompletionTrainer
 from diverse_inpainting.training.config import load_recipe
 from diverse_inpainting.training.loop import run
@@ -187,8 +187,9 @@ def test_the_finished_model_opens_completes_and_says_how_it_was_made(inputs, pri
     assert model.training["images"] == tiny_model.TRAINING["images"] | {"stage1": 16, "stage2": 16}
     assert model.training["perceptual"] == "discriminator"
     for stage in ("stage1", "stage2"):
-        alarms = model.training["alarms"][stage]
-        assert set(alarms) == {"rho", "swap_ratio", "domain_gap_db", "valid_l1_p99"}
+        alarms = set(model.training["alarms"][stage])
+        assert alarms - {"skip_ratio"} == {"rho", "swap_ratio", "domain_gap_db", "valid_l1_p99"}
+        assert ("skip_ratio" in alarms) == (stage == "stage2")
     hole = torch.zeros(1, 32, 32)
     hole[:, 8:24, 8:24] = 1
     images = model.inpaint(torch.rand(1, 32, 32, 3), hole, 2).images
@@ -208,6 +209,23 @@ def test_rho_and_swap_ratio_of_models_that_ignore_an_input(inputs, monkeypatch, 
     with monkeypatch.context() as patch:
         patch.setattr(model, "mix", lambda enc, rand, gate_bias=0.0: (enc, None))
         assert measure_model(model, 16)["rho"] == 0
+
+
+def test_skip_ratio_compares_with_the_features_and_a_bad_measure_is_told(inputs, tmp_path, caplog):
+    trainer = trainer_of("stage2", inputs["stage2"], total_images=4, grid_every=4)
+    assert trainer.alarms()["skip_ratio"] == 0
+    for head in trainer.averages["skip_encoder"].heads:
+        torch.nn.init.constant_(head.add[-1].bias, 1.0)
+    small = trainer.alarms()["skip_ratio"]
+    for head in trainer.averages["skip_encoder"].heads:
+        torch.nn.init.constant_(head.add[-1].bias, 100.0)
+    assert trainer.alarms()["skip_ratio"] == pytest.approx(100 * small, rel=1e-3)
+    assert alarms_of({"skip_ratio": 100 * small, "rho": 0.5, "images": 7}) == [
+        f"skip_ratio = {100 * small:.3g}: {LIMITS['skip_ratio'].meaning}"
+    ]
+    trainer.alarms = lambda: {"rho": 0.01}
+    run(trainer, tmp_path, {}, lambda progress: None)
+    assert "after 4 images: rho = 0.01: under 0.15 the random code is ignored" in caplog.text
 
 
 @pytest.mark.parametrize(("stage", "part"), [("stage1", "discriminator"), ("stage2", "encoder")])
