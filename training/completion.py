@@ -27,10 +27,10 @@ from .config import CompletionConfig, Recipe
 from .ema import update_average
 from .grids import picture_grid
 from .hardware import feature_dtype
-from .losses import discriminator_loss, generator_loss, r1_penalty
+from .losses import discriminator_objective, generator_loss, judge
 from .perceptual import DiscriminatorFeatures
 from .seeding import generator_for
-from .shards import Gradients, ShardRunner
+from .shards import Gradients, ShardRunner, apply_gradients
 
 _GRID_SIZE = 8
 _GRID_VARIANTS = 4
@@ -179,8 +179,9 @@ class CompletionTrainer(ABC):
             loss = loss + weight * adversarial
         # D's graph of the fakes is walked twice: to E, Mi or S here, and to D's weights below.
         completion = torch.autograd.grad(loss, self._parameters["completion"], retain_graph=True)
-        lazily = (nimg // self.config.batch_size) % self.config.r1_every == 0
-        d_loss, d_scalars = self._discriminator_loss(batch.image, fake_logits, lazily)
+        d_loss, d_scalars = discriminator_objective(
+            self._judge, batch.image, fake_logits, self.config.r1_weight(nimg)
+        )
         discriminator = torch.autograd.grad(d_loss, self._parameters["discriminator"])
         extreme = ((gate < 0.05) | (gate > 0.95)).float().mean()
         return Gradients(
@@ -213,22 +214,7 @@ class CompletionTrainer(ABC):
         }
 
     def _judge(self, images: Tensor) -> Tensor:
-        return self.discriminator(images.to(self._dtype, memory_format=torch.channels_last)).float()
-
-    def _discriminator_loss(
-        self, real: Tensor, fake_logits: list[Tensor], lazily: bool
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return 2 softplus(-D(I_g)) + softplus(D(f_g)) + softplus(D(f_r)) + R1 (Eq. 5)."""
-        config = self.config
-        real = real.detach().requires_grad_(lazily)
-        real_logits = self._judge(real)
-        loss = discriminator_loss(real_logits, *fake_logits)
-        gap = real_logits.mean() - torch.stack([x.mean() for x in fake_logits]).mean()
-        scalars = {"d_loss": loss, "d_gap": gap}
-        if lazily:
-            scalars["r1"] = r1_penalty(real_logits, real).mean()
-            loss = loss + scalars["r1"] * (config.r1_gamma / 2 * config.r1_every)
-        return loss, scalars
+        return judge(self.discriminator, images, self._dtype)
 
     def _ramp(self, nimg: int) -> float:
         """Return the share of lambda_a: zero while D unlearns that G's pictures are fake."""
@@ -242,14 +228,12 @@ class CompletionTrainer(ABC):
         gradients: Sequence[Tensor],
         nimg: int,
     ) -> None:
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
         done = min(nimg / self.config.total_images, 1.0)
         final = self.config.final_fraction
         factor = final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done))
         for group in self.optimizers[name].param_groups:
             group["lr"] = self._rates[name] * factor
-        self.optimizers[name].step()
+        apply_gradients(self.optimizers[name], parameters, gradients)
 
     @torch.no_grad()
     def grid(self) -> Image.Image:

@@ -97,6 +97,14 @@ class StageConfig:
     save_every: int = 10_000
     """Images between two saved states."""
 
+    def r1_weight(self, nimg: int) -> float:
+        """Return the weight of |grad D|^2 in the step that begins at image nimg: mostly 0.
+
+        Lazy: every r1_every-th step, so many times larger (arXiv:1912.04958, appendix B).
+        """
+        lazily = (nimg // self.batch_size) % self.r1_every == 0
+        return self.r1_gamma / 2 * self.r1_every if lazily else 0.0
+
     def __post_init__(self) -> None:
         _check_fields(self)
         for name in _POSITIVE:

@@ -1,8 +1,10 @@
 """Loss terms, each the mean over a batch."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:
@@ -33,3 +35,33 @@ def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
     """
     (gradient,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
     return gradient.float().square().sum(dim=(1, 2, 3))
+
+
+def judge(discriminator: nn.Module, images: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return float32 logits [N, 1] of pictures [N, 3, R, R], with feature maps of the dtype."""
+    return discriminator(images.to(dtype, memory_format=torch.channels_last)).float()
+
+
+def discriminator_objective(
+    judge_real: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake_logits: Sequence[Tensor],
+    r1_weight: float,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return what D minimises, and scalars to log.
+
+    Args:
+        judge_real: pictures to logits.
+        real: [N, 3, R, R].
+        fake_logits: [N, 1] for each path.
+        r1_weight: of the R1 term; 0 leaves it out.
+    """
+    real = real.detach().requires_grad_(r1_weight > 0)
+    real_logits = judge_real(real)
+    loss = discriminator_loss(real_logits, *fake_logits)
+    gap = real_logits.mean() - torch.stack([logits.mean() for logits in fake_logits]).mean()
+    scalars = {"d_loss": loss, "d_gap": gap}
+    if r1_weight:
+        scalars["r1"] = r1_penalty(real_logits, real).mean()
+        loss = loss + scalars["r1"] * r1_weight
+    return loss, scalars

@@ -20,9 +20,9 @@ from .data import Photographs
 from .ema import averaged_copy, update_average
 from .grids import picture_grid
 from .hardware import feature_dtype
-from .losses import discriminator_loss, generator_loss, r1_penalty
+from .losses import discriminator_objective, generator_loss, judge
 from .seeding import generator_for
-from .shards import Gradients, ShardRunner
+from .shards import Gradients, ShardRunner, apply_gradients
 
 
 class PriorTrainer:
@@ -77,9 +77,7 @@ class PriorTrainer:
         gradients = self._shards.run(lambda start: self._gradients(start, nimg), nimg)
         for name, optimizer in self.optimizers.items():
             parameters = self.modules[name].parameters()
-            for parameter, gradient in zip(parameters, gradients.by_network[name], strict=True):
-                parameter.grad = gradient
-            optimizer.step()
+            apply_gradients(optimizer, parameters, gradients.by_network[name])
         update_average(
             self.generator_ema,
             self.generator,
@@ -100,13 +98,16 @@ class PriorTrainer:
         for_generator = torch.autograd.grad(
             g_loss, list(self.generator.parameters()), retain_graph=True
         )
-        lazily = (nimg // self.config.batch_size) % self.config.r1_every == 0
-        real = self.photographs.batch(start, size)
-        d_loss, scalars = self._discriminator_loss(real, fake_logits, drawn, lazily)
+        d_loss, scalars = discriminator_objective(
+            lambda real: self._judge(augment(real, self.config.augment, drawn)),
+            self.photographs.batch(start, size),
+            [fake_logits],
+            self.config.r1_weight(nimg),
+        )
         for_discriminator = torch.autograd.grad(d_loss, list(self.discriminator.parameters()))
         return Gradients(
             {"generator": for_generator, "discriminator": for_discriminator},
-            {"g_loss": g_loss, **scalars, "fake_logit": fake_logits.mean()},
+            {"g_loss": g_loss, **scalars},
         )
 
     def _fakes(self, start: int, N: int) -> Tensor:
@@ -127,20 +128,7 @@ class PriorTrainer:
         )
 
     def _judge(self, images: Tensor) -> Tensor:
-        return self.discriminator(images.to(self._dtype, memory_format=torch.channels_last)).float()
-
-    def _discriminator_loss(
-        self, real: Tensor, fake_logits: Tensor, drawn: torch.Generator, lazily: bool
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        real.requires_grad_(lazily)
-        real_logits = self._judge(augment(real, self.config.augment, drawn))
-        loss = discriminator_loss(real_logits, fake_logits)
-        scalars = {"d_loss": loss, "real_logit": real_logits.mean()}
-        if lazily:
-            penalty = r1_penalty(real_logits, real).mean()
-            scalars["r1"] = penalty
-            loss = loss + penalty * (self.config.r1_gamma / 2 * self.config.r1_every)
-        return loss, scalars
+        return judge(self.discriminator, images, self._dtype)
 
     @torch.no_grad()
     def grid(self) -> Image.Image:

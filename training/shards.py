@@ -5,12 +5,12 @@ size scale far better over pictures than within one picture. On a GPU they run o
 which is gradient accumulation. The result depends on the micro-batch alone, not on the machine.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -66,3 +66,14 @@ def _mean(parts: list[Gradients]) -> Gradients:
         for name in parts[0].scalars
     }
     return Gradients(by_network, scalars)
+
+
+def apply_gradients(
+    optimizer: torch.optim.Optimizer,
+    parameters: Iterable[nn.Parameter],
+    gradients: Sequence[Tensor],
+) -> None:
+    """Take one optimiser step with gradients computed elsewhere."""
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+    optimizer.step()

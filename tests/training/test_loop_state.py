@@ -367,5 +367,5 @@ def test_a_prior_learns_and_exports_its_average(recipe, tmp_path):
     for name, parameter in average.named_parameters():
         assert torch.equal(exported.get_parameter(name), parameter)
     assert exported.w_avg.any()
-    keys = {"g_loss", "d_loss", "r1", "real_logit", "fake_logit", "images_per_s", "nimg"}
+    keys = {"g_loss", "d_loss", "r1", "d_gap", "images_per_s", "nimg"}
     assert keys <= set(log_of(tmp_path)[0])
