@@ -129,6 +129,8 @@ class PriorConfig(StageConfig):
     """Of G and D."""
     style_mixing: float = 0.9
     """Share of samples with two latents, crossed at a random layer."""
+    noise: bool = True
+    """Add random noise to the feature maps, as StyleGAN2 does; without, its strengths stay zero."""
     augment: tuple[str, ...] = ("colour", "translation", "cutout")
     """Differentiable augmentations of what D sees (Zhao et al. 2020, arXiv:2006.10738)."""
 

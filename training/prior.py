@@ -96,7 +96,10 @@ class PriorTrainer:
         g_loss = generator_loss(fake_logits)
         # D's graph of the fakes is walked twice: to G here, and to D's own weights below.
         for_generator = torch.autograd.grad(
-            g_loss, list(self.generator.parameters()), retain_graph=True
+            g_loss,
+            list(self.generator.parameters()),
+            retain_graph=True,
+            materialize_grads=True,  # without noise, nothing depends on its strengths
         )
         d_loss, scalars = discriminator_objective(
             lambda real: self._judge(augment(real, self.config.augment, drawn)),
@@ -122,7 +125,7 @@ class PriorTrainer:
         ws = torch.where(keep.to(self.device)[:, :, None], w[:, None], other[:, None])
         return self.generator.synthesis(
             ws,
-            self._random("noise", start, self.device),
+            self._random("noise", start, self.device) if self.config.noise else "none",
             dtype=self._dtype,
             memory_format=torch.channels_last,
         )

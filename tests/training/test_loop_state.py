@@ -1,5 +1,6 @@
 """The loop: exact resume, stopping by signal, by a bad loss, and what a folder holds."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -350,6 +351,17 @@ def test_an_interrupted_prior_equals_an_uninterrupted_one(recipe, tmp_path, monk
     assert set(state["modules"]) == {"generator", "discriminator", "generator_ema"}
     exports = [(tmp_path / part / "prior.safetensors").read_bytes() for part in ("whole", "parts")]
     assert exports[0] == exports[1]
+
+
+def test_a_prior_without_noise_leaves_its_strengths_at_zero(recipe, tmp_path):
+    quiet = dataclasses.replace(recipe, prior=dataclasses.replace(recipe.prior, noise=False))
+    strengths = {}
+    for name, chosen in (("quiet", quiet), ("noisy", recipe)):
+        trainer = prior_trainer(chosen)
+        go(trainer, tmp_path / name)
+        values = trainer.generator.state_dict().items()
+        strengths[name] = [float(v) for k, v in values if k.endswith("noise_strength")]
+    assert not any(strengths["quiet"]) and all(strengths["noisy"])
 
 
 def test_a_prior_learns_and_exports_its_average(recipe, tmp_path):
