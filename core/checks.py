@@ -11,6 +11,9 @@ from .errors import InputError
 if TYPE_CHECKING:  # the command line checks its options before it pays for importing torch
     from torch import Tensor
 
+MAX_SEED = 2**64 - 1
+"""Largest seed; the range is that of ComfyUI's seed widgets."""
+
 
 def check_finite(tensor: "Tensor", name: str) -> None:
     """Pass a tensor without NaN and infinity.

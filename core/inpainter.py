@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from .checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint, resolve_source
 from .checks import check_choice, check_finite, check_range
 from .compositing import composite, composite_at_resolution, valid_l1
+from .device import resolve_device
 from .directions import Direction, apply_direction, bundled_directions, discover_sefa
 from .errors import CheckpointError, InputError
 from .geometry import CROP_MODES, Erased, erase
@@ -116,7 +117,7 @@ class Inpainter:
         """
         path = resolve_source(source, download)
         parts = [part for part in inspect_checkpoint(path).parts if part != "discriminator"]
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = resolve_device() if device is None else device
         model = cls(read_checkpoint(path, parts, device), precision)
         model.directions = bundled_directions(model.generator_id)
         return model

@@ -11,11 +11,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from .checks import check_int
+from .checks import MAX_SEED, check_int
 from .errors import GeneratorMismatchError, InputError
-
-MAX_SEED = 2**64 - 1
-"""Largest seed; the range is that of ComfyUI's seed widgets."""
 
 _VARIANT_DOMAIN = b"diverse-inpainting/variant/1\0"
 

@@ -19,14 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .checks import check_choice, check_int, check_range
+from .checks import MAX_SEED, check_choice, check_int, check_range
 from .errors import InputError
 from .rasterise import Floats, Shapes, rasterise
 
 KINDS = ("paper", "comodgan", "mat-large", "mat-small", "box", "half", "outpaint")
 """Names of the samplers, the paper's own first."""
 
-MAX_SEED = 2**64 - 1
 
 _MAX_ATTEMPTS = 2000  # ranges that hold one mask in 200 fail less than once in 20,000 masks
 _MIN_RESOLUTION = 8  # below this a brush of 12 px at 256 is thinner than half a pixel

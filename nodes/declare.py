@@ -7,6 +7,8 @@ Saved workflows hold widget values by position, so inputs are only ever appended
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from ..core.checks import MAX_SEED
+
 MODEL = "DI_MODEL"
 """Socket of an `Inpainter`."""
 ERASED = "DI_ERASED"
@@ -22,7 +24,6 @@ MASK = "MASK"
 
 CATEGORY = "diverse inpainting"
 
-MAX_SEED = 2**64 - 1
 MAX_VARIANTS = 64
 OWN_LAYERS = -1
 """Value of a layer widget that leaves the choice to the direction or the model."""
