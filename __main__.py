@@ -303,7 +303,7 @@ def _prepare(
     import torch
 
     from .core.device import resolve_device
-    from .training.config import load_recipe
+    from .training.recipe_file import load_recipe
 
     if threads is not None:
         torch.set_num_threads(threads)

@@ -5,14 +5,13 @@ code that made the picture, path (r) with another one.
 """
 
 import copy
-import math
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -27,8 +26,10 @@ from .config import CompletionConfig, Recipe
 from .ema import update_average
 from .grids import picture_grid
 from .hardware import feature_dtype
-from .losses import discriminator_objective, generator_loss, judge
+from .losses import discriminator_objective, judge
+from .objective import adversarial, comparisons, reconstruction
 from .perceptual import DiscriminatorFeatures
+from .schedules import adversarial_share, rate_factor
 from .seeding import generator_for
 from .shards import Gradients, ShardRunner, apply_gradients
 
@@ -169,14 +170,15 @@ class CompletionTrainer(ABC):
         codes = torch.cat([batch.w_same, batch.w_other])
         outputs, gate = self.complete(batch.erased, batch.valid, codes, averaged=False)
         same, other = outputs.chunk(2)
-        loss, scalars = self._reconstruction(batch, same, other)
+        compared = comparisons(batch, same, other, self.config)
+        loss, scalars = reconstruction(compared, self.features, self.config.pixel_weight)
         fakes = [composite_at_resolution(x, batch.erased, batch.valid) for x in (same, other)]
         # Separate calls: one batch of both would put near-duplicates into one deviation group.
         fake_logits = [self._judge(fake) for fake in fakes]
-        adversarial = torch.stack([generator_loss(logits) for logits in fake_logits]).sum()
-        weight = self.config.lambda_adversarial * self._ramp(nimg)
+        fooling = adversarial(fake_logits)
+        weight = self.config.lambda_adversarial * adversarial_share(self.config, nimg)
         if weight:  # else D's gradient would be walked back only to be multiplied by zero
-            loss = loss + weight * adversarial
+            loss = loss + weight * fooling
         # D's graph of the fakes is walked twice: to E, Mi or S here, and to D's weights below.
         completion = torch.autograd.grad(loss, self._parameters["completion"], retain_graph=True)
         d_loss, d_scalars = discriminator_objective(
@@ -186,40 +188,11 @@ class CompletionTrainer(ABC):
         extreme = ((gate < 0.05) | (gate > 0.95)).float().mean()
         return Gradients(
             {"completion": completion, "discriminator": discriminator},
-            {**scalars, "adversarial": adversarial, **d_scalars, "gate_extreme": extreme},
+            {**scalars, "adversarial": fooling, **d_scalars, "gate_extreme": extreme},
         )
-
-    def _reconstruction(
-        self, batch: Batch, same: Tensor, other: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return lambda_r1 L_rg + lambda_r2 L_rr (Eqs. 2, 3), from raw outputs, before Eq. 4."""
-        other_valid = other * batch.valid
-        pixel_same = F.mse_loss(same, batch.image)
-        pixel_other = F.mse_loss(other_valid, batch.erased)
-        with torch.no_grad():
-            wanted = self.features.features(torch.cat([batch.image, batch.erased]))
-        maps = self.features.features(torch.cat([same, other_valid]))
-        halves = [[m.chunk(2)[i] for m in maps] for i in (0, 1)]
-        wanted_halves = [[m.chunk(2)[i] for m in wanted] for i in (0, 1)]
-        feature_same = self.features(halves[0], wanted_halves[0])
-        feature_other = self.features(halves[1], wanted_halves[1])
-        config = self.config
-        loss = config.lambda_same * (config.pixel_weight * pixel_same + feature_same)
-        loss = loss + config.lambda_other * (config.pixel_weight * pixel_other + feature_other)
-        return loss, {
-            "pixel_same": pixel_same,
-            "pixel_other": pixel_other,
-            "feature_same": feature_same,
-            "feature_other": feature_other,
-        }
 
     def _judge(self, images: Tensor) -> Tensor:
         return judge(self.discriminator, images, self._dtype)
-
-    def _ramp(self, nimg: int) -> float:
-        """Return the share of lambda_a: zero while D unlearns that G's pictures are fake."""
-        done = (nimg - self.config.discriminator_warmup) / max(self.config.adversarial_ramp, 1)
-        return min(max(done, 0.0), 1.0)
 
     def _update(
         self,
@@ -228,11 +201,8 @@ class CompletionTrainer(ABC):
         gradients: Sequence[Tensor],
         nimg: int,
     ) -> None:
-        done = min(nimg / self.config.total_images, 1.0)
-        final = self.config.final_fraction
-        factor = final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done))
         for group in self.optimizers[name].param_groups:
-            group["lr"] = self._rates[name] * factor
+            group["lr"] = self._rates[name] * rate_factor(self.config, nimg)
         apply_gradients(self.optimizers[name], parameters, gradients)
 
     @torch.no_grad()
@@ -268,6 +238,7 @@ class CompletionTrainer(ABC):
     def export(self, folder: Path, nimg: int) -> None:
         """Write the stage's checkpoint with averaged networks and the present discriminator."""
         networks = {**self.networks, "discriminator": self.discriminator, **self.averages}
+        learned = {name: getattr(self.recipe.model, name) for name in self.averages}
         training = {
             **self.checkpoint.training,
             "stage": self.stage,
@@ -280,7 +251,7 @@ class CompletionTrainer(ABC):
         write_checkpoint(
             folder / f"{self.stage}.safetensors",
             Checkpoint(
-                config=self._export_config(),
+                config=dataclasses.replace(self.checkpoint.config, **learned),
                 tensors={
                     key: value.cpu().contiguous()
                     for key, value in collect_tensors(networks).items()
@@ -292,7 +263,3 @@ class CompletionTrainer(ABC):
                 title=self.checkpoint.title or self.recipe.title,
             ),
         )
-
-    @abstractmethod
-    def _export_config(self) -> Any:  # noqa: ANN401
-        """Return the configuration of what `export` writes."""

@@ -1,25 +1,12 @@
-"""Recipes: what a run trains, on what and for how long.
-
-A recipe is a TOML file with the tables [data], [prior], [stage1] and [stage2] beside `title`,
-`license` and `preset`. Bundled ones lie in recipes/ and are named without the suffix.
-"""
+"""What a run trains, on what and for how long. `recipe_file.py` reads it from a file."""
 
 import dataclasses
 import math
-import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from ..core.errors import ConfigError
-from ..core.networks import PRESETS, ModelConfig
-
-_POSITIVE = (
-    *("total_images", "batch_size", "r1_every", "ema_half_life"),
-    *("log_every", "grid_every", "save_every"),
-)
-
-RECIPES_DIR = Path(__file__).parent / "recipes"
+from ..core.networks import ModelConfig
 
 
 def _is_a(value: object, kind: Any) -> bool:  # noqa: ANN401 - a field's type has no common base
@@ -48,6 +35,12 @@ def _check_fields(config: Any) -> None:  # noqa: ANN401 - any of the dataclasses
                 repr(value),
                 "Correct the recipe.",
             )
+
+
+def _check_positive(config: object, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) == 0:
+            raise ConfigError(f"a positive {name}", "0", "Correct the recipe.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +100,8 @@ class StageConfig:
 
     def __post_init__(self) -> None:
         _check_fields(self)
-        for name in _POSITIVE:
-            if getattr(self, name) == 0:
-                raise ConfigError(f"a positive {name}", "0", "Correct the recipe.")
+        _check_positive(self, "total_images", "batch_size", "r1_every", "ema_half_life")
+        _check_positive(self, "log_every", "grid_every", "save_every")
         if max(self.betas) >= 1:
             raise ConfigError("betas below 1", repr(self.betas), "Correct the recipe.")
         if self.batch_size % (self.micro_batch or 1):
@@ -144,8 +136,12 @@ class CompletionConfig(StageConfig):
     """Of the trained networks at the start."""
     discriminator_learning_rate: float = 1e-4
     """Of D at the start."""
+    schedule: Literal["cosine", "halved"] = "cosine"
+    """Of the learning rates: down to final_fraction at the end, or 1/2 every halve_every images."""
     final_fraction: float = 0.1
     """Cosine schedule: the last learning rate over the first."""
+    halve_every: int = 400_000
+    """Halved schedule: images between two halvings; the paper's 50,000 batches of 8."""
     masks: str = "paper"
     """Sampler of the holes, see core/masks.py."""
     lambda_adversarial: float = 0.08
@@ -160,6 +156,10 @@ class CompletionConfig(StageConfig):
     """Images for which D alone learns: it has to unlearn that G's pictures are fake."""
     adversarial_ramp: int = 5000
     """Images over which lambda_a then grows from zero."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_positive(self, "halve_every")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,86 +181,3 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return dataclasses.asdict(self) | {"model": self.model.to_dict()}
-
-
-_TABLES: dict[str, type] = {
-    "data": DataConfig,
-    "prior": PriorConfig,
-    "stage1": CompletionConfig,
-    "stage2": CompletionConfig,
-}
-
-
-def _table(kind: type, name: str, values: dict[str, Any]) -> Any:  # noqa: ANN401 - one of four
-    if not isinstance(values, dict):
-        raise ConfigError(f"a table [{name}]", repr(values), "Correct the recipe.")
-    known = {f.name for f in dataclasses.fields(kind)}
-    if not set(values) <= known:
-        raise ConfigError(
-            f"keys of [{name}] among {', '.join(sorted(known))}",
-            ", ".join(sorted(set(values) - known)),
-            "Correct the recipe.",
-        )
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise ConfigError(f"a complete table [{name}]", str(error), "Add the key.") from error
-
-
-def load_recipe(name_or_path: str, overrides: tuple[str, ...] = ()) -> Recipe:
-    """Return the recipe of a bundled name or of a TOML file.
-
-    Args:
-        name_or_path: "demo64-cpu", or a path that ends in .toml.
-        overrides: "prior.total_images=1000" and the like; values are TOML.
-
-    Raises:
-        ConfigError: the file or a key is unknown, missing or wrong.
-    """
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = RECIPES_DIR / f"{name_or_path}.toml"
-    if not path.is_file():
-        names = ", ".join(sorted(p.stem for p in RECIPES_DIR.glob("*.toml")))
-        raise ConfigError(
-            f"a bundled recipe ({names}) or a .toml file", str(name_or_path), "Correct the name."
-        )
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-        for override in overrides:
-            _override(data, override)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError("valid TOML", f"{error} in {path.name}", "Correct it.") from error
-    return _recipe(path.stem, data)
-
-
-def _override(data: dict[str, Any], override: str) -> None:
-    key, _, value = override.partition("=")
-    table, _, field_name = key.strip().rpartition(".")
-    parsed = tomllib.loads(f"value = {value}")["value"]
-    values = data.setdefault(table, {}) if table else data
-    if not isinstance(values, dict):
-        raise ConfigError("table.key=value", repr(override), "Name a table of the recipe.")
-    values[field_name] = parsed
-
-
-def _recipe(name: str, data: dict[str, Any]) -> Recipe:
-    known = {"title", "license", "preset", "model", *_TABLES}
-    preset = str(data.get("preset"))
-    model = ModelConfig.from_dict(data["model"]) if "model" in data else PRESETS.get(preset)
-    is_ambiguous = {"model", "preset"} <= set(data)
-    if model is None or is_ambiguous or not set(data) <= known:
-        raise ConfigError(
-            f"a preset among {', '.join(PRESETS)} or a [model], and keys among {sorted(known)}",
-            f"preset {data.get('preset')!r}, keys {sorted(data)}",
-            "Correct the recipe.",
-        )
-    tables = {key: _table(kind, key, data.get(key, {})) for key, kind in _TABLES.items()}
-    return Recipe(
-        name=name,
-        title=data.get("title", name),
-        license=data.get("license", "unknown"),
-        model=model,
-        **tables,
-    )

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.networks import Encoder, Mixer, ModelConfig
+from ..core.networks import Encoder, Mixer
 from .completion import CompletionTrainer
 from .ema import averaged_copy
 
@@ -36,15 +36,6 @@ class Stage1Trainer(CompletionTrainer):
         parts = self.averages if averaged else self.trained
         w_out, gate = mixed_codes(parts, self.generator.w_avg, erased, valid, w_rand)
         return self.synthesize(w_out), gate
-
-    def _export_config(self) -> ModelConfig:
-        model = self.recipe.model
-        return ModelConfig(
-            generator=self.checkpoint.config.generator,
-            discriminator=self.checkpoint.config.discriminator,
-            encoder=model.encoder,
-            mixer=model.mixer,
-        )
 
 
 def mixed_codes(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ..core.compositing import composite_at_resolution
 from ..core.errors import CheckpointError
-from ..core.networks import ModelConfig, SkipEncoder
+from ..core.networks import SkipEncoder
 from .completion import CompletionTrainer
 from .ema import averaged_copy
 from .stage1 import mixed_codes
@@ -114,16 +114,6 @@ class Stage2Trainer(CompletionTrainer):
         parts = ("generator", "encoder", "mixer", "skip_encoder")
         whole: Checkpoint = read_checkpoint(folder / "stage2.safetensors", parts)
         write_checkpoint(folder / "model.safetensors", whole, dtype=torch.float16)
-
-    def _export_config(self) -> ModelConfig:
-        stage1 = self.checkpoint.config
-        return ModelConfig(
-            generator=stage1.generator,
-            discriminator=stage1.discriminator,
-            encoder=stage1.encoder,
-            mixer=stage1.mixer,
-            skip_encoder=self.recipe.model.skip_encoder,
-        )
 
 
 def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:

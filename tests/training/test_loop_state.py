@@ -16,10 +16,11 @@ from torch import nn
 
 from diverse_inpainting.core.checkpoint import read_checkpoint
 from diverse_inpainting.core.errors import CheckpointError, ConfigError
-from diverse_inpainting.training.config import DataConfig, PriorConfig, Recipe, load_recipe
+from diverse_inpainting.training.config import DataConfig, PriorConfig, Recipe
 from diverse_inpainting.training.data import Photographs
 from diverse_inpainting.training.loop import TrainingError, run
 from diverse_inpainting.training.prior import PriorTrainer
+from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.saving import load_state, save_state
 
 FINGERPRINT = {"recipe": "tiny", "seed": 3}

@@ -12,8 +12,8 @@ from diverse_inpainting.core.errors import CheckpointError
 from diverse_inpainting.core.inpainter import Inpainter
 from diverse_inpainting.training.alarms import LIMITS, alarms_of, measure_model
 from diverse_inpainting.training.completion import CompletionTrainer
-from diverse_inpainting.training.config import load_recipe
 from diverse_inpainting.training.loop import run
+from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.stage1 import Stage1Trainer
 from diverse_inpainting.training.stage2 import Stage2Trainer
 

@@ -8,7 +8,7 @@ from diverse_inpainting.core.errors import ConfigError
 from diverse_inpainting.core.masks import KINDS
 from diverse_inpainting.core.networks import PRESETS
 from diverse_inpainting.training.augment import AUGMENTATIONS
-from diverse_inpainting.training.config import RECIPES_DIR, load_recipe
+from diverse_inpainting.training.recipe_file import RECIPES_DIR, load_recipe
 
 BUNDLED = sorted(path.stem for path in RECIPES_DIR.glob("*.toml"))
 
@@ -102,10 +102,12 @@ def test_survives_json(write):
         ("priors.total_images=1", "priors"),
         ("colour='red'", "colour"),
         ("stage1.style_mixing=0.5", "style_mixing"),
+        ("stage1.schedule='linear'", "schedule"),
+        ("stage1.halve_every=0", "halve_every"),
         ("data.path='x'", "path"),
         ("preset='demo65'", "demo65"),
         ("preset=[1]", "preset"),
-        ("prior.total_images", "TOML"),
+        ("prior.total_images", "'prior.total_images'"),
         ("prior.total_images=many", "TOML"),
         ("prior.total_images=0", "total_images"),
         ("prior.total_images=-5", "total_images"),
@@ -149,9 +151,58 @@ def test_a_title_must_be_text(write):
         load_recipe(write("title = 7\n" + RECIPE))
 
 
-def test_preset_and_model_exclude_each_other(write):
-    with pytest.raises(ConfigError, match="preset"):
-        load_recipe(write(RECIPE + "[model.generator]\nresolution = 64\n"))
+def test_model_says_what_differs_from_the_preset(write):
+    recipe = load_recipe(write(RECIPE + '[model.mixer]\nkind = "fc"\n'))
+    assert recipe.model.mixer.kind == "fc"
+    assert recipe.model.generator == PRESETS["demo64"].generator
+    assert load_recipe(write(RECIPE), ("model.mixer.kind='none'",)).model.mixer.kind == "none"
+
+
+def test_a_model_that_does_not_fit_its_preset_is_refused(write):
+    with pytest.raises(ConfigError, match="resolution"):
+        load_recipe(write(RECIPE + "[model.generator]\nresolution = 128\n"))
+    with pytest.raises(ConfigError, match="model configuration"):
+        load_recipe(write(RECIPE), ("model=3",))
+
+
+@pytest.fixture
+def family(tmp_path):
+    """A root, a recipe on it and one on that; the root has a twin that could take its place."""
+    (tmp_path / "root.toml").write_text('title = "Root"\n' + RECIPE, "utf-8")
+    twin = 'title = "Twin"\n' + RECIPE.replace("= 100", "= 300")
+    (tmp_path / "twin.toml").write_text(twin, "utf-8")
+    (tmp_path / "child.toml").write_text('base = "root.toml"\n[stage1]\nr1_gamma = 2\n', "utf-8")
+    leaf = 'base = "child.toml"\n[stage1]\nbatch_size = 5\n[stage2]\nr1_gamma = 3\n'
+    (tmp_path / "leaf.toml").write_text(leaf, "utf-8")
+    return tmp_path
+
+
+def test_a_recipe_says_only_what_differs_from_its_base(family):
+    recipe = load_recipe(str(family / "leaf.toml"), ("stage1.r1_every=7",))
+    assert (recipe.name, recipe.title) == ("leaf", "Root")
+    stage1, stage2 = recipe.stage1, recipe.stage2
+    assert (stage1.batch_size, stage1.r1_gamma, stage1.r1_every) == (5, 2, 7)
+    assert (stage2.batch_size, stage2.r1_gamma, stage2.r1_every) == (4, 3, 8)
+
+
+def test_another_base_takes_the_place_of_the_last(family):
+    recipe = load_recipe(str(family / "leaf.toml"), base=str(family / "twin.toml"))
+    assert (recipe.title, recipe.stage1.total_images) == ("Twin", 300)
+    assert (recipe.stage1.batch_size, recipe.stage1.r1_gamma) == (5, 2)
+    with pytest.raises(ConfigError, match="root, which has none"):
+        load_recipe(str(family / "root.toml"), base=str(family / "twin.toml"))
+
+
+def test_bases_that_go_in_a_circle_are_refused(family):
+    (family / "root.toml").write_text('base = "child.toml"\n', "utf-8")
+    with pytest.raises(ConfigError, match="leaf -> child -> root -> child"):
+        load_recipe(str(family / "leaf.toml"))
+
+
+def test_a_base_that_is_not_there_is_named(family):
+    (family / "child.toml").write_text('base = "cousin.toml"\n', "utf-8")
+    with pytest.raises(ConfigError, match="cousin"):
+        load_recipe(str(family / "leaf.toml"))
 
 
 def test_an_unknown_recipe_lists_the_bundled_ones(tmp_path):
