@@ -10,53 +10,53 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.errors import ConfigError
+from .seeding import Draws
 
 
-def _uniform(x: Tensor, generator: torch.Generator, low: float, high: float) -> Tensor:
+def _uniform(x: Tensor, draws: Draws, low: float, high: float) -> Tensor:
     """Return one number per sample, [N, 1, 1, 1]."""
-    u = torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device, dtype=x.dtype)
-    return low + (high - low) * u
+    return low + (high - low) * draws.uniform(len(x), 1, 1, 1, dtype=x.dtype)
 
 
-def colour(x: Tensor, generator: torch.Generator) -> Tensor:
+def colour(x: Tensor, draws: Draws) -> Tensor:
     """Shift brightness by up to 0.5, scale saturation by 0-2 and contrast by 0.5-1.5."""
-    x = x + _uniform(x, generator, -0.5, 0.5)
+    x = x + _uniform(x, draws, -0.5, 0.5)
     grey = x.mean(dim=1, keepdim=True)
-    x = grey + (x - grey) * _uniform(x, generator, 0, 2)
+    x = grey + (x - grey) * _uniform(x, draws, 0, 2)
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
-    return mean + (x - mean) * _uniform(x, generator, 0.5, 1.5)
+    return mean + (x - mean) * _uniform(x, draws, 0.5, 1.5)
 
 
-def translation(x: Tensor, generator: torch.Generator) -> Tensor:
+def translation(x: Tensor, draws: Draws) -> Tensor:
     """Shift by up to an eighth of the side, whole pixels, zeros coming in."""
     N, _, H, W = x.shape
     reach = H // 8
-    shift = torch.randint(-reach, reach + 1, (2, N), generator=generator, device=x.device)
-    rows = torch.arange(H, device=x.device)[None] + shift[0][:, None] + reach
-    columns = torch.arange(W, device=x.device)[None] + shift[1][:, None] + reach
+    down, across = draws.integers(0, 2 * reach + 1, N, 2).split(1, dim=1)
+    rows = torch.arange(H, device=x.device) + down
+    columns = torch.arange(W, device=x.device) + across
     padded = F.pad(x, (reach,) * 4).permute(0, 2, 3, 1)
     sample = torch.arange(N, device=x.device)[:, None, None]
     return padded[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def cutout(x: Tensor, generator: torch.Generator) -> Tensor:
+def cutout(x: Tensor, draws: Draws) -> Tensor:
     """Blank a square of half the side at a random place."""
     N, _, H, W = x.shape
-    centre = torch.rand(2, N, 1, generator=generator, device=x.device)
-    rows = (torch.arange(H, device=x.device)[None] - centre[0] * H).abs() < H / 4
-    columns = (torch.arange(W, device=x.device)[None] - centre[1] * W).abs() < W / 4
+    down, across = draws.uniform(N, 2).split(1, dim=1)
+    rows = (torch.arange(H, device=x.device) - down * H).abs() < H / 4
+    columns = (torch.arange(W, device=x.device) - across * W).abs() < W / 4
     hidden = rows[:, None, :, None] & columns[:, None, None, :]
     return x.masked_fill(hidden, 0.0)
 
 
-AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+AUGMENTATIONS: dict[str, Callable[[Tensor, Draws], Tensor]] = {
     "colour": colour,
     "translation": translation,
     "cutout": cutout,
 }
 
 
-def augment(x: Tensor, kinds: Iterable[str], generator: torch.Generator) -> Tensor:
+def augment(x: Tensor, kinds: Iterable[str], draws: Draws) -> Tensor:
     """Return [N, 3, H, W] pictures changed by each kind in turn.
 
     Raises:
@@ -67,5 +67,5 @@ def augment(x: Tensor, kinds: Iterable[str], generator: torch.Generator) -> Tens
             raise ConfigError(
                 f"augmentations among {', '.join(AUGMENTATIONS)}", repr(kind), "Correct the recipe."
             )
-        x = AUGMENTATIONS[kind](x, generator)
+        x = AUGMENTATIONS[kind](x, draws)
     return x

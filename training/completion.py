@@ -25,13 +25,14 @@ from .batch import Batch
 from .config import CompletionConfig, Recipe
 from .ema import update_average
 from .grids import picture_grid
-from .hardware import feature_dtype
+from .hardware import feature_dtype, send
 from .losses import discriminator_objective, judge
 from .objective import adversarial, comparisons, reconstruction
 from .perceptual import DiscriminatorFeatures
+from .processes import ALONE, Processes
 from .schedules import adversarial_share, rate_factor
-from .seeding import generator_for
-from .shards import Gradients, ShardRunner, apply_gradients
+from .seeding import WHOLE, Draws, Share, generator_for
+from .shards import Gradients, ShardRunner, adam, apply_gradients
 
 _GRID_SIZE = 8
 _GRID_VARIANTS = 4
@@ -47,7 +48,12 @@ class CompletionTrainer(ABC):
     stage: str
 
     def __init__(
-        self, recipe: Recipe, checkpoint: Checkpoint, pictures: Tensor | None, device: torch.device
+        self,
+        recipe: Recipe,
+        checkpoint: Checkpoint,
+        pictures: Tensor | None,
+        device: torch.device,
+        processes: Processes = ALONE,
     ) -> None:
         """Prepare a stage.
 
@@ -56,8 +62,10 @@ class CompletionTrainer(ABC):
             checkpoint: what the stage before wrote, discriminator included.
             pictures: [n, 3, R, R] uint8 photographs for the alarm of a domain gap, or None.
             device: where to train.
+            processes: which train together.
         """
         self.recipe, self.device, self.checkpoint = recipe, device, checkpoint
+        self.processes = processes
         self.config: CompletionConfig = getattr(recipe, self.stage)
         self.pictures = pictures
         torch.manual_seed(self.config.seed)
@@ -82,11 +90,13 @@ class CompletionTrainer(ABC):
             "discriminator": list(self.discriminator.parameters()),
         }
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            name: torch.optim.Adam(parameters, lr=self._rates[name], betas=self.config.betas)
+            name: adam(parameters, self._rates[name], self.config.betas)
             for name, parameters in self._parameters.items()
         }
-        micro_batch = self.config.micro_batch or self.config.batch_size
-        self._shards = ShardRunner(device, self.config.batch_size, micro_batch)
+        self._micro_batch = self.config.micro_batch or self.config.batch_size
+        group_size = self.discriminator.config.stddev_group_size
+        self._share = processes.share(self._micro_batch, group_size)
+        self._shards = ShardRunner(device, self.config.batch_size, self._micro_batch, processes)
         # Anew in each stage: D has learned since, and a weight belongs to its network.
         self.features.calibrate(self.generator, self.config.seed)
 
@@ -121,27 +131,25 @@ class CompletionTrainer(ABC):
             averaged: use the moving averages.
         """
 
-    def _random(self, purpose: str, nimg: int) -> torch.Generator:
-        return generator_for(self.config.seed, f"{self.stage}/{purpose}", nimg)
+    def _draws(self, purpose: str, nimg: int, share: Share) -> Draws:
+        return Draws(generator_for(self.config.seed, f"{self.stage}/{purpose}", nimg), share)
 
     @torch.no_grad()
-    def batch(self, nimg: int, size: int) -> Batch:
-        """Generate pictures, holes and codes; they depend on (seed, nimg) alone."""
-        z = torch.randn(
-            2 * size, self.generator.config.z_dim, generator=self._random("latents", nimg)
-        )
-        w_same, w_other = self.generator.mapping(z.to(self.device)).chunk(2)
-        w_same, w_other = self.generator.broadcast(w_same), self.generator.broadcast(w_other)
+    def batch(self, nimg: int, size: int, share: Share = WHOLE) -> Batch:
+        """Generate the share of `size` pictures, holes and codes: (seed, nimg) alone counts."""
+        draws = self._draws("latents", nimg, share)
+        z = draws.normal(size // share.count, 2, self.generator.config.z_dim)
+        w = self.generator.mapping(send(z, self.device).flatten(0, 1))
+        w_same, w_other = (self.generator.broadcast(code) for code in (w[::2], w[1::2]))
         image = self.synthesize(w_same)
-        holes = sample_hole_masks(
-            self.config.masks,
-            size,
-            self.generator.config.resolution,
-            self.config.seed,
-            first=nimg,
-        )
-        valid = 1 - holes.to(self.device)
+        valid = 1 - send(self._holes(share.of(torch.arange(nimg, nimg + size))), self.device)
         return Batch(image, image * valid, valid, w_same, w_other)
+
+    def _holes(self, indices: Tensor) -> Tensor:
+        """Return the masks of images, [n, 1, R, R]; the host makes them while the device works."""
+        kind, R, seed = self.config.masks, self.generator.config.resolution, self.config.seed
+        masks = [sample_hole_masks(kind, 1, R, seed, first=i) for i in indices.tolist()]
+        return torch.cat(masks)
 
     def synthesize(self, ws: Tensor, skips: Any = None) -> Tensor:  # noqa: ANN401 - core's Skips
         """Run the frozen generator with stored noise, [N, L, D] to [N, 3, R, R]."""
@@ -165,8 +173,8 @@ class CompletionTrainer(ABC):
         return gradients.scalars
 
     def _gradients(self, start: int, nimg: int) -> Gradients:
-        """Return the gradients of images start to start + micro_batch - 1 of the batch at nimg."""
-        batch = self.batch(start, self.config.micro_batch or self.config.batch_size)
+        """Return the gradients of the own share of the micro-batch from image `start` on."""
+        batch = self.batch(start, self._micro_batch, self._share)
         codes = torch.cat([batch.w_same, batch.w_other])
         outputs, gate = self.complete(batch.erased, batch.valid, codes, averaged=False)
         same, other = outputs.chunk(2)

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ..core.errors import InputError
 from .config import DataConfig
-from .seeding import generator_for
+from .hardware import send
+from .seeding import WHOLE, Draws, Share, generator_for
 
 _log = logging.getLogger(__name__)
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
@@ -112,20 +113,21 @@ class Photographs:
         self.training = self.training.to(device)
         return self
 
-    def batch(self, nimg: int, size: int) -> Tensor:
-        """Return pictures nimg .. nimg + size - 1 of the endless shuffled sequence.
+    def batch(self, nimg: int, size: int, share: Share = WHOLE) -> Tensor:
+        """Return the share of pictures nimg .. nimg + size - 1 of the endless shuffled sequence.
 
         Returns:
-            [size, 3, R, R] float32 in [-1, 1], each mirrored with probability one half.
+            [n, 3, R, R] float32 in [-1, 1], each mirrored with probability one half.
         """
         count = len(self.training)
         positions = torch.arange(nimg, nimg + size)
         order = {e: self._order(e) for e in range(nimg // count, (nimg + size - 1) // count + 1)}
-        index = torch.stack([order[int(p) // count][int(p) % count] for p in positions])
-        images = self.training[index.to(self.training.device)].float().div_(127.5).sub_(1)
+        index = torch.stack([order[int(p) // count][int(p) % count] for p in share.of(positions)])
+        device = self.training.device
+        images = self.training[send(index, device)].float().div_(127.5).sub_(1)
         if self._config.mirror:
-            coin = torch.rand(size, generator=generator_for(self._seed, "mirror", nimg)) < 0.5
-            coin = coin.to(images.device)
+            draws = Draws(generator_for(self._seed, "mirror", nimg), share)
+            coin = send(draws.uniform(len(images)) < 0.5, device)
             images = torch.where(coin[:, None, None, None], images.flip(3), images)
         return images
 

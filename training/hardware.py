@@ -1,6 +1,7 @@
 """What the machine at hand computes well."""
 
 import torch
+from torch import Tensor
 
 
 def feature_dtype(precision: str, device: torch.device) -> torch.dtype:
@@ -15,6 +16,13 @@ def feature_dtype(precision: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if able else torch.float32
     native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if native else torch.float32
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a CPU tensor on the device, without waiting for what that has still to compute."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def set_fast_arithmetic() -> None:

@@ -34,12 +34,12 @@ def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
     Source: Mescheder et al. 2018, arXiv:1801.04406.
     """
     (gradient,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
-    return gradient.float().square().sum(dim=(1, 2, 3))
+    return gradient.square().sum(dim=(1, 2, 3))
 
 
 def judge(discriminator: nn.Module, images: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return float32 logits [N, 1] of pictures [N, 3, R, R], with feature maps of the dtype."""
-    return discriminator(images.to(dtype, memory_format=torch.channels_last)).float()
+    """Return logits [N, 1] in D's own dtype of [N, 3, R, R], with feature maps of another."""
+    return discriminator(images.to(dtype, memory_format=torch.channels_last))
 
 
 def discriminator_objective(

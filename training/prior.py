@@ -1,6 +1,7 @@
 """The prior: StyleGAN2 trained on photographs, which both stages then keep frozen."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -19,10 +20,11 @@ from .config import PriorConfig, Recipe
 from .data import Photographs
 from .ema import averaged_copy, update_average
 from .grids import picture_grid
-from .hardware import feature_dtype
+from .hardware import feature_dtype, send
 from .losses import discriminator_objective, generator_loss, judge
-from .seeding import generator_for
-from .shards import Gradients, ShardRunner, apply_gradients
+from .processes import ALONE, Processes
+from .seeding import Draws, generator_for
+from .shards import Gradients, ShardRunner, adam, apply_gradients
 
 
 class PriorTrainer:
@@ -36,7 +38,13 @@ class PriorTrainer:
 
     config: PriorConfig
 
-    def __init__(self, recipe: Recipe, photographs: Photographs, device: torch.device) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        photographs: Photographs,
+        device: torch.device,
+        processes: Processes = ALONE,
+    ) -> None:
         model = recipe.model
         assert model.discriminator is not None
         self.recipe, self.config, self.device = recipe, recipe.prior, device
@@ -51,26 +59,22 @@ class PriorTrainer:
             "generator_ema": self.generator_ema,
         }
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "generator": self._adam(self.generator),
-            "discriminator": self._adam(self.discriminator),
+            name: adam(list(module.parameters()), self.config.learning_rate, self.config.betas)
+            for name, module in self.modules.items()
+            if name != "generator_ema"
         }
-        micro_batch = self.config.micro_batch or self.config.batch_size
-        self._shards = ShardRunner(device, self.config.batch_size, micro_batch)
+        self._micro_batch = self.config.micro_batch or self.config.batch_size
+        self._share = processes.share(self._micro_batch, model.discriminator.stddev_group_size)
+        self._shards = ShardRunner(device, self.config.batch_size, self._micro_batch, processes)
         self._dtype = feature_dtype(self.config.precision, device)
-        self._grid_z = torch.randn(48, model.generator.z_dim, generator=self._random("grid", 0))
+        grid = generator_for(self.config.seed, "grid", 0)
+        self._grid_z = torch.randn(48, model.generator.z_dim, generator=grid)
 
     def _place(self, module: nn.Module) -> nn.Module:
         return module.to(self.device, memory_format=torch.channels_last)
 
-    def _adam(self, module: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.Adam(
-            module.parameters(), lr=self.config.learning_rate, betas=self.config.betas
-        )
-
-    def _random(
-        self, purpose: str, nimg: int, device: torch.device | str = "cpu"
-    ) -> torch.Generator:
-        return generator_for(self.config.seed, purpose, nimg, device)
+    def _draws(self, purpose: str, nimg: int, device: torch.device | str = "cpu") -> Draws:
+        return Draws(generator_for(self.config.seed, purpose, nimg, device), self._share)
 
     def step(self, nimg: int) -> dict[str, Tensor]:
         """Update G and D on one batch; the R1 term joins every r1_every-th step."""
@@ -88,10 +92,9 @@ class PriorTrainer:
         return gradients.scalars
 
     def _gradients(self, start: int, nimg: int) -> Gradients:
-        """Return the gradients of images start to start + micro_batch - 1 of the batch at nimg."""
-        size = self.config.micro_batch or self.config.batch_size
-        drawn = self._random("augment", start, self.device)
-        fakes = augment(self._fakes(start, size), self.config.augment, drawn)
+        """Return the gradients of the own share of the micro-batch from image `start` on."""
+        draws = self._draws("augment", start, self.device)
+        fakes = augment(self._fakes(start), self.config.augment, draws)
         fake_logits = self._judge(fakes)
         g_loss = generator_loss(fake_logits)
         # D's graph of the fakes is walked twice: to G here, and to D's own weights below.
@@ -102,8 +105,8 @@ class PriorTrainer:
             materialize_grads=True,  # without noise, nothing depends on its strengths
         )
         d_loss, scalars = discriminator_objective(
-            lambda real: self._judge(augment(real, self.config.augment, drawn)),
-            self.photographs.batch(start, size),
+            lambda real: self._judge(augment(real, self.config.augment, draws)),
+            self.photographs.batch(start, self._micro_batch, self._share),
             [fake_logits],
             self.config.r1_weight(nimg),
         )
@@ -113,22 +116,27 @@ class PriorTrainer:
             {"g_loss": g_loss, **scalars},
         )
 
-    def _fakes(self, start: int, N: int) -> Tensor:
+    def _fakes(self, start: int) -> Tensor:
         """Return pictures of fresh latents, two of them crossed in a share of the samples."""
-        drawn = self._random("latents", start)
-        z = torch.randn(2 * N, self.generator.config.z_dim, generator=drawn).to(self.device)
-        w, other = self.generator.mapping(z).chunk(2)
+        draws, N = self._draws("latents", start), self._micro_batch // self._share.count
+        z = draws.normal(N, 2, self.generator.config.z_dim)
+        codes = self.generator.mapping(send(z, self.device).flatten(0, 1))
+        w, other = codes[::2], codes[1::2]
         L = self.generator.config.num_layers
-        crossing = torch.randint(1, L, (N, 1), generator=drawn)
-        mixed = torch.rand(N, 1, generator=drawn) < self.config.style_mixing
+        crossing = draws.integers(1, L, N, 1)
+        mixed = draws.uniform(N, 1) < self.config.style_mixing
         keep = (torch.arange(L)[None] < crossing) | ~mixed
-        ws = torch.where(keep.to(self.device)[:, :, None], w[:, None], other[:, None])
+        ws = torch.where(send(keep, self.device)[:, :, None], w[:, None], other[:, None])
         return self.generator.synthesis(
             ws,
-            self._random("noise", start, self.device) if self.config.noise else "none",
+            self._noise(start) if self.config.noise else "none",
             dtype=self._dtype,
             memory_format=torch.channels_last,
         )
+
+    def _noise(self, start: int) -> Callable[[Tensor], Tensor]:
+        draws = self._draws("noise", start, self.device)
+        return lambda x: draws.normal(len(x), 1, *x.shape[2:], dtype=x.dtype)
 
     def _judge(self, images: Tensor) -> Tensor:
         return judge(self.discriminator, images, self._dtype)

@@ -1,16 +1,19 @@
-"""Gradients of a batch as the mean over its micro-batches.
+"""Gradients of a batch as the mean over its micro-batches, and over the processes.
 
 On a CPU the micro-batches run side by side, one thread each with one core: convolutions of this
 size scale far better over pictures than within one picture. On a GPU they run one after the other,
 which is gradient accumulation. The result depends on the micro-batch alone, not on the machine.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from .processes import ALONE, Processes
 
 
 @dataclass(frozen=True)
@@ -26,16 +29,22 @@ class Gradients:
 class ShardRunner:
     """Runs a gradient function over micro-batches and averages."""
 
-    def __init__(self, device: torch.device, batch_size: int, micro_batch: int) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        batch_size: int,
+        micro_batch: int,
+        processes: Processes = ALONE,
+    ) -> None:
         self._offsets = range(0, batch_size, micro_batch)
-        cores = torch.get_num_threads() if device.type == "cpu" else 1
-        workers = min(len(self._offsets), cores)
+        self._processes = processes
+        # Among several processes one by one: threads would mix up what the processes exchange.
+        is_parallel = device.type == "cpu" and processes.count == 1
+        workers = min(len(self._offsets), torch.get_num_threads()) if is_parallel else 1
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
-        if self._pool is not None:
-            torch.set_num_threads(1)
 
     def run(self, function: Callable[[int], Gradients], nimg: int) -> Gradients:
-        """Return the mean of function(nimg + offset) over the micro-batches."""
+        """Return the mean of function(nimg + offset) over the micro-batches and processes."""
         starts = [nimg + offset for offset in self._offsets]
 
         def detached(start: int) -> Gradients:
@@ -44,30 +53,56 @@ class ShardRunner:
             scalars = {name: value.detach() for name, value in part.scalars.items()}
             return Gradients(part.by_network, scalars)
 
-        mapped = map(detached, starts) if self._pool is None else self._pool.map(detached, starts)
-        total, *others = mapped
-        if not others:
-            return total
-        return _mean([total, *others])
+        if self._pool is None:
+            return self._mean(map(detached, starts))
+        with _one_core_each():
+            return self._mean(self._pool.map(detached, starts))
+
+    def _mean(self, parts: Iterator[Gradients]) -> Gradients:
+        """Add up in the order of the batch, as parts come in: only the sum stays in memory."""
+        total = next(parts)
+        for part in parts:
+            total = _sum(total, part)
+        share = 1 / len(self._offsets)
+        mean = self._processes.mean
+        scalars = mean([value * share for value in total.scalars.values()])
+        return Gradients(
+            {
+                name: mean(torch._foreach_mul(tensors, share) if share < 1 else tensors)
+                for name, tensors in total.by_network.items()
+            },
+            dict(zip(total.scalars, scalars, strict=True)),
+        )
 
 
-@torch.no_grad()
-def _mean(parts: list[Gradients]) -> Gradients:
-    share = 1 / len(parts)
+def _sum(first: Gradients, second: Gradients) -> Gradients:
     by_network = {
-        name: [
-            sum(tensors[1:], tensors[0]).mul(share)
-            for tensors in zip(*(part.by_network[name] for part in parts), strict=True)
-        ]
-        for name in parts[0].by_network
+        name: torch._foreach_add(tensors, second.by_network[name])
+        for name, tensors in first.by_network.items()
     }
-    scalars = {
-        name: torch.stack([part.scalars[name] for part in parts]).mean()
-        for name in parts[0].scalars
-    }
+    scalars = {name: value + second.scalars[name] for name, value in first.scalars.items()}
     return Gradients(by_network, scalars)
 
 
+@contextlib.contextmanager
+def _one_core_each() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def adam(
+    parameters: Sequence[nn.Parameter], learning_rate: float, betas: tuple[float, float]
+) -> torch.optim.Optimizer:
+    """Return Adam for parameters of one device, on CUDA as one kernel."""
+    fused = True if parameters[0].is_cuda else None
+    return torch.optim.Adam(parameters, lr=learning_rate, betas=betas, fused=fused)
+
+
+@torch.no_grad()
 def apply_gradients(
     optimizer: torch.optim.Optimizer,
     parameters: Iterable[nn.Parameter],
@@ -75,5 +110,7 @@ def apply_gradients(
 ) -> None:
     """Take one optimiser step with gradients computed elsewhere."""
     for parameter, gradient in zip(parameters, gradients, strict=True):
+        if gradient.stride() != parameter.stride():  # fused kernels walk both alike
+            gradient = torch.empty_like(parameter).copy_(gradient)
         parameter.grad = gradient
     optimizer.step()

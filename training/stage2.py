@@ -10,6 +10,7 @@ from ..core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ..core.compositing import composite_at_resolution
 from ..core.errors import CheckpointError
 from ..core.networks import SkipEncoder
+from .batch_norm import share_batches
 from .completion import CompletionTrainer
 from .ema import averaged_copy
 from .stage1 import mixed_codes
@@ -39,6 +40,7 @@ class Stage2Trainer(CompletionTrainer):
         skip_encoder = SkipEncoder(config, self.checkpoint.config.generator)
         skip_encoder.to(self.device, memory_format=torch.channels_last).train()
         average = averaged_copy(skip_encoder)
+        share_batches(skip_encoder, self.processes)
         for norm in _norms(skip_encoder):
             # Batches teach; the averaged weights get statistics of their own, see _recalibrate.
             norm.track_running_stats = False

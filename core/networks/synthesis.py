@@ -1,7 +1,7 @@
 """The synthesis network: style codes to a picture, with the places where Eq. 7 enters."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 import torch
@@ -12,8 +12,8 @@ from ..ops import bias_act, modulated_conv2d, setup_filter, upsample2d
 from .config import GeneratorConfig
 from .layers import EqualizedLinear
 
-Noise = Literal["const", "none"] | torch.Generator
-"""Stored noise, no noise, or noise drawn from a generator on the network's device."""
+Noise = Literal["const", "none"] | Callable[[Tensor], Tensor]
+"""Stored noise, no noise, or a function from features [N, C, H, W] to their noise [N, 1, H, W]."""
 Skips = Mapping[int, tuple[Tensor, Tensor]]
 """Side of a block to (G_add, G_mult), each [N, C, side, side]: Eq. 7."""
 
@@ -43,10 +43,8 @@ class StyledConv(nn.Module):
         y = modulated_conv2d(x, self.weight, self.affine(w), up=self.up, taps=self.taps)
         if noise == "const":
             y = y + self.noise.to(y.dtype) * self.noise_strength.to(y.dtype)
-        elif isinstance(noise, torch.Generator):
-            shape = (len(y), 1, *y.shape[2:])
-            drawn = torch.randn(shape, generator=noise, device=y.device, dtype=y.dtype)
-            y = y + drawn * self.noise_strength.to(y.dtype)
+        elif callable(noise):
+            y = y + noise(y) * self.noise_strength.to(y.dtype)
         return bias_act(y, self.bias, "lrelu")
 
 
@@ -137,7 +135,7 @@ class SynthesisNetwork(nn.Module):
 
         Args:
             ws: [N, L, D].
-            noise: `const` takes the stored noise, `none` leaves it out, a generator draws it.
+            noise: `const` takes the stored noise, `none` leaves it out, a function draws it.
             skips: side to (G_add, G_mult), applied between conv0 and conv1 of that block (Eq. 7).
             dtype: of the feature maps; None takes that of ws.
             memory_format: of the feature maps; channels_last is the faster one on most hardware.
@@ -149,11 +147,11 @@ class SynthesisNetwork(nn.Module):
             raise InputError(
                 f"codes [N, {self.num_layers}, D]", str(tuple(ws.shape)), "Give one per layer."
             )
-        if not isinstance(noise, torch.Generator) and noise not in ("const", "none"):
+        if not callable(noise) and noise not in ("const", "none"):
             raise InputError(
-                "noise that is 'const', 'none' or a torch.Generator",
+                "noise that is 'const', 'none' or a function of the features",
                 repr(noise),
-                "For random noise pass a generator on the network's device.",
+                "For random noise pass a function that draws it.",
             )
         dtype = dtype or ws.dtype
         x = self.const.to(dtype).expand(len(ws), -1, -1, -1)

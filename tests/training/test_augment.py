@@ -6,14 +6,15 @@ import torch.nn.functional as F
 
 from diverse_inpainting.core.errors import ConfigError
 from diverse_inpainting.training.augment import AUGMENTATIONS, augment, colour, cutout, translation
+from diverse_inpainting.training.seeding import Draws
 from tolerances import assert_close
 
 N, R = 24, 16
 REACH = R // 8
 
 
-def generator_of(seed, device):
-    return torch.Generator(device).manual_seed(seed)
+def draws_of(seed, device):
+    return Draws(torch.Generator(device).manual_seed(seed))
 
 
 @pytest.fixture
@@ -26,39 +27,39 @@ def pictures(generator, device):
 @pytest.mark.parametrize("kind", AUGMENTATIONS)
 def test_shape_dtype_and_repeatability(pictures, device, kind):
     state = torch.get_rng_state()
-    first = augment(pictures, [kind], generator_of(1, device))
+    first = augment(pictures, [kind], draws_of(1, device))
     assert first.shape == pictures.shape
     assert first.dtype == pictures.dtype
-    assert torch.equal(augment(pictures, [kind], generator_of(1, device)), first)
-    assert not torch.equal(augment(pictures, [kind], generator_of(2, device)), first)
+    assert torch.equal(augment(pictures, [kind], draws_of(1, device)), first)
+    assert not torch.equal(augment(pictures, [kind], draws_of(2, device)), first)
     assert torch.equal(torch.get_rng_state(), state), "the global generator was used"
 
 
 @pytest.mark.parametrize("kind", AUGMENTATIONS)
 def test_each_sample_is_changed_in_its_own_way(pictures, device, kind):
     same = pictures[:1].expand(N, -1, -1, -1)
-    changed = augment(same, [kind], generator_of(1, device))
+    changed = augment(same, [kind], draws_of(1, device))
     assert len({tuple(x.flatten().tolist()) for x in changed}) > N // 3
 
 
 @pytest.mark.parametrize("kind", AUGMENTATIONS)
 def test_the_input_is_left_alone(pictures, device, kind):
     before = pictures.clone()
-    augment(pictures, [kind], generator_of(1, device))
+    augment(pictures, [kind], draws_of(1, device))
     assert torch.equal(pictures, before)
 
 
 def test_kinds_apply_in_turn(pictures, device):
-    drawn = generator_of(1, device)
+    drawn = draws_of(1, device)
     expected = cutout(translation(colour(pictures, drawn), drawn), drawn)
     kinds = ("colour", "translation", "cutout")
-    assert torch.equal(augment(pictures, kinds, generator_of(1, device)), expected)
-    assert torch.equal(augment(pictures, (), generator_of(1, device)), pictures)
+    assert torch.equal(augment(pictures, kinds, draws_of(1, device)), expected)
+    assert torch.equal(augment(pictures, (), draws_of(1, device)), pictures)
 
 
 def test_unknown_kind(pictures, device):
     with pytest.raises(ConfigError, match="'rotation'"):
-        augment(pictures, ["rotation"], generator_of(1, device))
+        augment(pictures, ["rotation"], draws_of(1, device))
 
 
 def test_gradients_pass_through_all(pictures, device):
@@ -66,7 +67,7 @@ def test_gradients_pass_through_all(pictures, device):
     small = pictures[:2, :, :8, :8].clone().requires_grad_()
 
     def function(x):
-        return augment(x, AUGMENTATIONS, generator_of(3, device)).square()
+        return augment(x, AUGMENTATIONS, draws_of(3, device)).square()
 
     assert torch.autograd.gradcheck(function, small, fast_mode=True)
     assert torch.autograd.gradgradcheck(function, small, fast_mode=True)
@@ -74,7 +75,7 @@ def test_gradients_pass_through_all(pictures, device):
 
 def test_translation_shifts_and_never_wraps(pictures, device):
     """Every output is the input shifted by up to R/8, with zeros where nothing came from."""
-    shifted = translation(pictures, generator_of(1, device))
+    shifted = translation(pictures, draws_of(1, device))
     padded = F.pad(pictures, (REACH,) * 4)
     seen = set()
     for before, after in zip(padded, shifted, strict=True):
@@ -91,7 +92,7 @@ def test_translation_shifts_and_never_wraps(pictures, device):
 
 
 def test_cutout_blanks_a_square_of_half_the_side(pictures, device):
-    cut = cutout(pictures, generator_of(1, device))
+    cut = cutout(pictures, draws_of(1, device))
     whole = 0
     for before, after in zip(pictures, cut, strict=True):
         hidden = (after == 0).all(dim=0)
@@ -110,7 +111,7 @@ def test_cutout_blanks_a_square_of_half_the_side(pictures, device):
 def test_colour_shifts_the_mean_by_up_to_a_half(pictures, device):
     """Saturation and contrast keep a picture's mean; brightness alone moves it."""
     x = pictures.repeat(10, 1, 1, 1)
-    moved = (colour(x, generator_of(1, device)) - x).mean(dim=(1, 2, 3))
+    moved = (colour(x, draws_of(1, device)) - x).mean(dim=(1, 2, 3))
     assert moved.abs().max() <= 0.5
     assert moved.min() < -0.4
     assert moved.max() > 0.4
@@ -118,7 +119,7 @@ def test_colour_shifts_the_mean_by_up_to_a_half(pictures, device):
 
 def test_colour_keeps_grey_pictures_grey(pictures, device):
     grey = pictures[:, :1].expand(-1, 3, -1, -1)
-    changed = colour(grey, generator_of(1, device))
+    changed = colour(grey, draws_of(1, device))
     assert_close(changed[:, 0], changed[:, 1])
     assert_close(changed[:, 0], changed[:, 2])
     contrast = changed.std(dim=(1, 2, 3)) / grey.std(dim=(1, 2, 3))
@@ -129,7 +130,7 @@ def test_colour_keeps_grey_pictures_grey(pictures, device):
 def test_colour_scales_saturation_and_contrast(pictures, device):
     """Chroma (the channels' distance from grey) is scaled by both, up to 2 times 1.5."""
     x = pictures.repeat(10, 1, 1, 1)
-    changed = colour(x, generator_of(1, device))
+    changed = colour(x, draws_of(1, device))
 
     def chroma(images):
         return images - images.mean(dim=1, keepdim=True)

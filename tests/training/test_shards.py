@@ -3,19 +3,11 @@
 import pytest
 import torch
 
-from diverse_inpainting.training.shards import Gradients, ShardRunner
+from diverse_inpainting.training.shards import Gradients, ShardRunner, apply_gradients
 from tolerances import assert_close
 
 BATCH = 8
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def restore_threads():
-    """The runner gives each worker one core, in the whole process."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 def gradients_of(weight, micro_batch, seen=None):
@@ -63,6 +55,31 @@ def test_what_is_logged_keeps_no_graph_alive(micro_batch):
     weight = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
     result = ShardRunner(CPU, BATCH, micro_batch).run(gradients_of(weight, micro_batch), 0)
     assert not result.scalars["loss"].requires_grad
+
+
+def test_each_worker_has_one_core_and_the_threads_come_back():
+    seen = []
+
+    def function(start):
+        seen.append(torch.get_num_threads())
+        return Gradients({}, {})
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        ShardRunner(CPU, BATCH, 4).run(function, 0)
+        assert (seen, torch.get_num_threads()) == ([1, 1], 2)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_gradients_of_any_layout_are_applied():
+    """Autograd gives what layout it likes; fused optimisers want the parameter's."""
+    weight = torch.nn.Parameter(torch.zeros(2, 3, 2, 2).to(memory_format=torch.channels_last))
+    gradient = torch.rand(2, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    apply_gradients(torch.optim.SGD([weight], lr=1.0), [weight], [gradient])
+    assert torch.equal(weight, -gradient)
+    assert weight.grad.stride() == weight.stride() != gradient.stride()
 
 
 def test_an_error_in_a_micro_batch_comes_out():

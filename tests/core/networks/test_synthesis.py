@@ -136,16 +136,20 @@ def test_no_noise_equals_zero_strength(network, ws):
     assert_close(network(ws), plain)
 
 
-def test_drawn_noise_repeats_by_generator(network, ws):
-    def draw(seed, codes=ws):
-        return network(codes, torch.Generator(ws.device).manual_seed(seed))
+def test_given_noise_takes_the_place_of_the_stored(network, ws):
+    """Whatever the function returns for features [N, C, H, W]; here the stored noise itself."""
+    convs = [conv for block in network.blocks for conv in (block.conv0, block.conv1) if conv]
+    stored = iter(convs)
+    seen = []
 
-    state = torch.get_rng_state()
-    assert torch.equal(draw(1), draw(1))
-    assert not torch.equal(draw(1), draw(2))
-    assert torch.equal(torch.get_rng_state(), state), "the global generator was used"
-    same = draw(1, ws[:1].expand(2, -1, -1))
-    assert not torch.equal(same[0], same[1]), "each sample has noise of its own"
+    def noise(features):
+        seen.append(tuple(features.shape))
+        return next(stored).noise.expand(len(features), 1, -1, -1)
+
+    assert_close(network(ws, noise), network(ws, "const"))
+    assert seen == [(len(ws), conv.weight.shape[0], *conv.noise.shape) for conv in convs]
+    assert not torch.equal(network(ws, torch.zeros_like), network(ws, "const"))
+    assert torch.equal(network(ws, torch.zeros_like), network(ws, "none"))
 
 
 @pytest.mark.parametrize("noise", ["random", "Const", None, 3])

@@ -1,0 +1,42 @@
+"""Batch norm over the samples of all processes."""
+
+import torch
+from torch import Tensor, nn
+
+from .processes import Processes
+
+
+class SharedBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm whose batch is that of all processes, of which each holds as many samples.
+
+    It normalises by the present batch and leaves the running statistics alone. nn.SyncBatchNorm
+    does the same, but refuses CPU tensors.
+    """
+
+    def __init__(self, norm: nn.BatchNorm2d, processes: Processes) -> None:
+        """Take over the weights of a batch norm."""
+        super().__init__(norm.num_features, norm.eps, norm.momentum)
+        self.load_state_dict(norm.state_dict())
+        self.to(norm.weight)
+        self._processes = processes
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [N, C, H, W] to the same shape."""
+        own = torch.stack([x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), correction=0)])
+        means, variances = self._processes.gather(own).unbind(1)  # [P, C]
+        mean = means.mean(dim=0)
+        # Chan et al. 1983: exact, and no difference of large squares.
+        variance = variances.mean(dim=0) + (means - mean).square().mean(dim=0)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        centred = x - mean[:, None, None]
+        return centred * scale[:, None, None] + self.bias[:, None, None]
+
+
+def share_batches(module: nn.Module, processes: Processes) -> None:
+    """Let every batch norm within the module see the samples of all processes."""
+    if processes.count == 1:
+        return
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, SharedBatchNorm2d(child, processes))
