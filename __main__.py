@@ -5,15 +5,15 @@ needs. Results and facts go to stdout, progress and errors to stderr. Exit codes
 some pictures failed or a promise was not kept, 2 wrong use.
 """
 
-import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from .core.errors import DiverseInpaintingError
+from .core.terminal import display, duration
 
 
 def _fail(message: str, code: int) -> NoReturn:
@@ -23,17 +23,16 @@ def _fail(message: str, code: int) -> NoReturn:
 
 try:
     import typer
-except ModuleNotFoundError:
+
+    from .training.command_line import Device, train
+except ModuleNotFoundError as error:
+    if error.name != "typer":
+        raise
     _fail("Expected the package typer; got none. Install diverse-inpainting[cli].", 2)
 
 if TYPE_CHECKING:
-    import torch
-
     from .core.batch import Outcome
     from .core.settings import Settings
-    from .training.commands import Finished, OnProgress
-    from .training.config import Recipe
-    from .training.loop import Progress
 
 app = typer.Typer(
     help="Erase a part of a picture and get many different believable completions.",
@@ -42,22 +41,11 @@ app = typer.Typer(
     rich_markup_mode=None,  # typer would import rich for it, half of what --help takes
     pretty_exceptions_enable=False,
 )
-train = typer.Typer(
-    help="Train a model of your own, stage by stage.", no_args_is_help=True, rich_markup_mode=None
-)
-app.add_typer(train, name="train")
-
 _Model = Annotated[str, typer.Option("--model", help="Bundled name, file, or hub id.")]
 _Seed = Annotated[int, typer.Option(help="Variant k depends on (seed, k) alone.")]
 _Variants = Annotated[int, typer.Option(min=1, help="Completions of each picture.")]
-_Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... [default: the best]")]
 _Download = Annotated[bool, typer.Option("--download", help="Allow to download a hub id.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-_Recipe = Annotated[str, typer.Option("--config", help="Bundled recipe, or a .toml file.")]
-_Run = Annotated[Path, typer.Option("--out", help="Folder of the run; what it holds goes on.")]
-_Checks = Annotated[Path | None, typer.Option("--data", help="Photographs, to measure on only.")]
-_Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as prior.seed=1.")]
-_Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")]
 
 
 @app.command()
@@ -67,7 +55,7 @@ def demo(
     seed: _Seed = 0,
     variants: _Variants = 8,
     model: _Model = "cats",
-    device: _Device = None,
+    device: Device = None,
 ) -> None:
     """Complete a bundled photograph, and check what the results promise."""
     from .core.batch import write_results
@@ -120,7 +108,7 @@ def inpaint(
     skip_source: Annotated[
         str, typer.Option(help="With edits, the second pass sees: edited, unedited or none.")
     ] = "edited",
-    device: _Device = None,
+    device: Device = None,
     download: _Download = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results.")] = False,
     as_json: _Json = False,
@@ -173,13 +161,13 @@ def _inpaint(
     rehearse(model, settings)
     outcomes: list[Outcome] = []
     started = time.perf_counter()
-    with _display(len(jobs), "pictures") as (say, advance):
+    with display(len(jobs), "pictures") as (say, advance):
         for outcome in run_jobs(model, jobs, out, settings, overwrite):
             outcomes.append(outcome)
             if not quiet:
                 say(str(outcome))
             each_s = (time.perf_counter() - started) / len(outcomes)
-            advance(len(outcomes), f"{_duration(each_s * (len(jobs) - len(outcomes)))} left")
+            advance(len(outcomes), f"{duration(each_s * (len(jobs) - len(outcomes)))} left")
     return outcomes, unused_masks(jobs, masks)
 
 
@@ -231,129 +219,7 @@ def info(
         print(line)
 
 
-@train.command("prior")
-def train_prior(
-    *,
-    data: Annotated[Path, typer.Option(help="Photographs: a folder or a zip.")],
-    recipe: _Recipe,
-    out: _Run,
-    override: _Set = None,
-    device: _Device = None,
-    threads: _Threads = None,
-) -> None:
-    """Train generator and discriminator on photographs."""
-    from .training import commands
-
-    loaded, place = _prepare(recipe, override, device, threads)
-    _train(loaded.prior.total_images, lambda on: commands.train_prior(loaded, data, out, place, on))
-
-
-@train.command("stage1")
-def train_stage1(
-    *,
-    recipe: _Recipe,
-    out: _Run,
-    prior: Annotated[
-        str | None, typer.Option(help="Model to start from. [default: that in OUT/prior]")
-    ] = None,
-    data: _Checks = None,
-    override: _Set = None,
-    device: _Device = None,
-    threads: _Threads = None,
-) -> None:
-    """Train encoder and mixer on pictures that the generator makes."""
-    from .training import commands
-
-    loaded, place = _prepare(recipe, override, device, threads)
-    source = prior or out / "prior" / "prior.safetensors"
-    _train(
-        loaded.stage1.total_images,
-        lambda on: commands.train_stage1(loaded, source, data, out, place, on),
-    )
-
-
-@train.command("stage2")
-def train_stage2(
-    *,
-    recipe: _Recipe,
-    out: _Run,
-    stage1: Annotated[
-        str | None,
-        typer.Option(help="Model to go on with. [default: that in OUT/stage1]"),
-    ] = None,
-    data: _Checks = None,
-    override: _Set = None,
-    device: _Device = None,
-    threads: _Threads = None,
-) -> None:
-    """Train the skip encoder, and write the finished model."""
-    from .training import commands
-
-    loaded, place = _prepare(recipe, override, device, threads)
-    source = stage1 or out / "stage1" / "stage1.safetensors"
-    _train(
-        loaded.stage2.total_images,
-        lambda on: commands.train_stage2(loaded, source, data, out, place, on),
-    )
-
-
-def _prepare(
-    recipe: str, overrides: list[str] | None, device: str | None, threads: int | None
-) -> tuple["Recipe", "torch.device"]:
-    import torch
-
-    from .core.device import resolve_device
-    from .training.recipe_file import load_recipe
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return load_recipe(recipe, tuple(overrides or ())), resolve_device(device)
-
-
-def _train(total_images: int, start: Callable[["OnProgress"], "Finished"]) -> None:
-    with _display(total_images, "images") as (say, advance):
-
-        def show(progress: "Progress") -> None:
-            speed = f"{progress.images_per_s:.1f} images/s, {_duration(progress.seconds_left)} left"
-            losses = " ".join(f"{name} {v:.4g}" for name, v in progress.scalars.items())
-            if not advance(progress.nimg, speed):
-                say(f"{progress.nimg}/{progress.total_images} images, {speed}, {losses}")
-
-        finished = start(show)
-    ended = "finished" if finished.is_complete else "stopped; the same command goes on"
-    print(f"{ended} at {finished.nimg} of {finished.total_images} images")
-    for path in finished.exports:
-        print(f"wrote {path}")
-
-
-@contextlib.contextmanager
-def _display(
-    total: int, unit: str
-) -> Iterator[tuple[Callable[[str], None], Callable[[int, str], bool]]]:
-    """Yield say(line) and advance(completed, text), which returns whether anybody can see it."""
-    if not sys.stderr.isatty():
-        yield lambda line: print(line, file=sys.stderr, flush=True), lambda completed, text: False
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(unit + "{task.fields[text]}"))
-    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as bar:
-        task = bar.add_task("", total=total, text="")
-
-        def say(line: str) -> None:
-            bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-        def advance(completed: int, text: str) -> bool:
-            bar.update(task, completed=completed, text=f", {text}")
-            return True
-
-        yield say, advance
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+app.command()(train)
 
 
 def main() -> None:
@@ -365,7 +231,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith(__package__ or __name__):
             raise
-        _fail(f"Expected the package {error.name}; got none. Install diverse-inpainting[cli].", 2)
+        install = "Install diverse-inpainting[cli], or [training] to train."
+        _fail(f"Expected the package {error.name}; got none. {install}", 2)
     except OSError as error:
         name = f" ({error.filename})" if error.filename else ""
         reason = error.strerror or str(error)

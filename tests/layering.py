@@ -29,7 +29,7 @@ CORE_LEVELS = (
     {"networks"},
     {"latents", "checkpoint", "directions"},
     {"inpainter"},
-    {"result_files", "pairing", "settings", "batch", "demo", "model_card"},
+    {"result_files", "pairing", "settings", "batch", "demo", "model_card", "terminal"},
 )
 
 COMFYUI = {

@@ -89,6 +89,10 @@ class StageConfig:
     """Images between two picture grids."""
     save_every: int = 10_000
     """Images between two saved states."""
+    keep_last: int = 2
+    """Saved states that stay; older ones are removed."""
+    keep_every: int = 0
+    """Images between two states that are kept for good, with their exports; 0 keeps none."""
 
     def r1_weight(self, nimg: int) -> float:
         """Return the weight of |grad D|^2 in the step that begins at image nimg: mostly 0.
@@ -101,7 +105,7 @@ class StageConfig:
     def __post_init__(self) -> None:
         _check_fields(self)
         _check_positive(self, "total_images", "batch_size", "r1_every", "ema_half_life")
-        _check_positive(self, "log_every", "grid_every", "save_every")
+        _check_positive(self, "log_every", "grid_every", "save_every", "keep_last")
         if max(self.betas) >= 1:
             raise ConfigError("betas below 1", repr(self.betas), "Correct the recipe.")
         if self.batch_size % (self.micro_batch or 1):

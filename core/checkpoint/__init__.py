@@ -1,6 +1,7 @@
 """Checkpoints: our safetensors format, what foreign files are, where models come from."""
 
 from .blank import build_blank, collect_tensors
+from .container import publish, remove_drafts
 from .content import Checkpoint, generator_id_of
 from .format import inspect_checkpoint, read_checkpoint, write_checkpoint
 from .header import FORMAT, FORMAT_VERSION, PARTS
@@ -17,7 +18,9 @@ __all__ = [
     "collect_tensors",
     "generator_id_of",
     "inspect_checkpoint",
+    "publish",
     "read_checkpoint",
+    "remove_drafts",
     "resolve_source",
     "write_checkpoint",
 ]

@@ -116,7 +116,7 @@ def write_container(path: Path, tensors: Mapping[str, Tensor], metadata: dict[st
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         _write(draft, tensors, metadata)
-        os.replace(draft, path)
+        publish(draft, path)
     except OSError as error:
         raise CheckpointError(
             "a folder that can be written to",
@@ -124,6 +124,23 @@ def write_container(path: Path, tensors: Mapping[str, Tensor], metadata: dict[st
             "Choose another folder or make room on the disk.",
         ) from error
     finally:
+        draft.unlink(missing_ok=True)
+
+
+def publish(draft: Path, path: Path) -> None:
+    """Give a finished file its name; after a power cut the folder holds the old one or this."""
+    os.replace(draft, path)
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what killed writers left in a folder that nobody writes to now."""
+    for draft in folder.glob(f".*{SUFFIX}.*.tmp"):
         draft.unlink(missing_ok=True)
 
 

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from subprocess import PIPE
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import torch
 
 from answers import noise, refused, save
 from diverse_inpainting.core.checkpoint import read_checkpoint, write_checkpoint
-from diverse_inpainting.training import commands
+from diverse_inpainting.training import sources
 
 RECIPE = """
 title = "noise, 32x32"
@@ -60,6 +62,8 @@ ema_half_life = 100
 log_every = 8
 """
 
+PRIOR = ("train", "prior", "--config", "tiny.toml", "--data", "pictures", "--out", "run")
+
 
 @pytest.fixture
 def recipe(tmp_path):
@@ -102,15 +106,15 @@ def test_stage1_takes_a_model_whose_discriminator_lies_beside_it(
     assert run("train", "prior", *common, "--data", "pictures").code == 0
     generator = read_checkpoint("run/prior/prior.safetensors", ("generator",))
     write_checkpoint("alone.safetensors", generator)
-    answer = run("train", "stage1", *common, "--prior", "alone.safetensors")
+    answer = run("train", "stage1", *common, "--from", "alone.safetensors")
     assert refused(answer) and "which holds generator" in answer.err
     beside = tmp_path / "run" / "prior" / "discriminator.safetensors"
-    monkeypatch.setattr(commands, "BUNDLED_DISCRIMINATOR", beside)
-    answer = run("train", "stage1", *common, "--prior", "alone.safetensors")
+    monkeypatch.setattr(sources, "BUNDLED_DISCRIMINATOR", beside)
+    answer = run("train", "stage1", *common, "--from", "alone.safetensors")
     assert answer.code == 0, answer.err
     whole, half = (read_checkpoint(path) for path in ("run/prior/prior.safetensors", beside))
     write_checkpoint(beside, dataclasses.replace(half, generator_id="0" * 64))
-    assert refused(run("train", "stage1", *common, "--prior", "alone.safetensors"))
+    assert refused(run("train", "stage1", *common, "--from", "alone.safetensors"))
     assert half.generator_id == whole.generator_id
 
 
@@ -133,8 +137,8 @@ def test_a_run_goes_on_and_other_inputs_are_refused(run, recipe):
         ),
         (("prior", "--config", "tiny.toml", "--data", "pictures", "--set", "prior.seed"), "TOML"),
         (("stage1", "--config", "tiny.toml"), "run/prior/prior.safetensors"),
-        (("stage1", "--config", "demo64-cpu", "--prior", "TINY"), "64 pixels"),
-        (("stage1", "--config", "tiny.toml", "--prior", "tiny.toml"), "tiny.toml"),
+        (("stage1", "--config", "demo64-cpu", "--from", "TINY"), "64 pixels"),
+        (("stage1", "--config", "tiny.toml", "--from", "tiny.toml"), "tiny.toml"),
         (("stage2", "--config", "tiny.toml"), "run/stage1/stage1.safetensors"),
     ],
 )
@@ -144,27 +148,57 @@ def test_wrong_training_is_one_sentence(run, recipe, tiny_checkpoint, arguments,
     assert refused(answer) and words in answer.err, answer
 
 
-def test_sigterm_saves_and_the_same_command_goes_on(recipe, tmp_path, run):
-    common = ("train", "prior", "--config", recipe, "--data", "pictures", "--out", "run")
-    command = [sys.executable, "-m", "diverse_inpainting", *common, "--threads", "1"]
-    process = subprocess.Popen(
-        [*command, "--set", "prior.total_images=10_000_000"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert "images/s" in process.stderr.readline()
-        process.send_signal(signal.SIGTERM)
-        started = time.monotonic()
-        out, err = process.communicate(timeout=60)
-    finally:
+@pytest.fixture
+def start(recipe, tmp_path):
+    """Start an endless training in a process of its own: a signal here would be another test's."""
+    command = (sys.executable, "-m", "diverse_inpainting", *PRIOR, "--threads", "1")
+    endless = ("--set", "prior.total_images=10_000_000")
+    options = {"cwd": tmp_path, "stdout": PIPE, "stderr": PIPE, "text": True}
+    started = []
+
+    def begin(*arguments):
+        started.append(subprocess.Popen([*command, *endless, *arguments], **options))
+        return started[-1]
+
+    yield begin
+    for process in started:
         process.kill()
+        process.communicate()
+
+
+def freeze_in_a_save(process, states):
+    """Stop a process while a half-written state lies beside a whole one."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if any(states.glob("*.partial")):
+            process.send_signal(signal.SIGSTOP)
+            os.waitpid(process.pid, os.WUNTRACED)
+            if any(states.glob("*.partial")) and any(states.glob("*.pt")):
+                return
+            process.send_signal(signal.SIGCONT)
+    pytest.fail(f"no save was seen: {process.poll()}")
+
+
+def test_kill_in_a_save_then_sigterm_then_the_end(start, tmp_path, run):
+    """Each time the same command goes on from the newest whole state."""
+    states = tmp_path / "run" / "prior" / "states"
+    process = start("--set", "prior.save_every=8")
+    freeze_in_a_save(process, states)
+    process.kill()
+    process.communicate()
+    killed_at = max(int(path.stem) for path in states.glob("*.pt"))
+
+    process = start()
+    first = process.stderr.readline()
+    assert f"{killed_at + 8}/10000000 images" in first
+    assert not any(states.glob("*.partial"))
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert time.monotonic() - started < 30
     assert out.startswith("stopped; the same command goes on at ")
-    assert (tmp_path / "run" / "prior" / "state.pt").is_file()
-    seen = json.loads((tmp_path / "run" / "prior" / "log.jsonl").read_text().splitlines()[-1])
-    total = seen["nimg"] + 32
-    assert run(*common, "--set", f"prior.total_images={total}").out.startswith("finished at ")
+    stopped_at = max(int(path.stem) for path in states.glob("*.pt"))
+    assert stopped_at > killed_at
+    ended = run(*PRIOR, "--set", f"prior.total_images={stopped_at + 8}")
+    assert ended.out.startswith(f"finished at {stopped_at + 8} of {stopped_at + 8}")
+    written = json.loads((tmp_path / "run" / "prior" / "recipe.json").read_text())
+    assert written["prior"]["total_images"] == stopped_at + 8

@@ -2,81 +2,20 @@
 
 import dataclasses
 import json
-import os
-import pickle
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
-from PIL import Image
-from torch import nn
 
 from diverse_inpainting.core.checkpoint import read_checkpoint
-from diverse_inpainting.core.errors import CheckpointError, ConfigError
-from diverse_inpainting.training.config import DataConfig, PriorConfig, Recipe
+from diverse_inpainting.core.errors import ConfigError
+from diverse_inpainting.training.config import DataConfig, Recipe
 from diverse_inpainting.training.data import Photographs
-from diverse_inpainting.training.loop import TrainingError, run
+from diverse_inpainting.training.loop import run
 from diverse_inpainting.training.prior import PriorTrainer
 from diverse_inpainting.training.recipe_file import load_recipe
-from diverse_inpainting.training.saving import load_state, save_state
-
-FINGERPRINT = {"recipe": "tiny", "seed": 3}
-BATCH = 4
-
-
-class Line:
-    """The smallest trainer: fits y = 2 x with Adam, on numbers drawn by position.
-
-    Without `momentum` it takes plain steps: torch.optim imports a compiler, which takes seconds.
-    """
-
-    def __init__(self, total_images=40, momentum=True, **intervals):
-        self.config = PriorConfig(
-            total_images=total_images,
-            batch_size=BATCH,
-            r1_gamma=0.0,
-            r1_every=1,
-            ema_half_life=1,
-            **{"log_every": 8, "grid_every": 1000, "save_every": 1000, **intervals},
-        )
-        self.net = nn.Linear(1, 1)
-        nn.init.zeros_(self.net.weight)
-        nn.init.zeros_(self.net.bias)
-        self.modules = {"net": self.net}
-        self.optimizers = {}
-        if momentum:
-            self.optimizers["net"] = torch.optim.Adam(self.net.parameters(), lr=0.05)
-        self.steps, self.exports, self.spoil = [], [], {}
-
-    def step(self, nimg):
-        self.steps.append(nimg)
-        x = torch.rand(BATCH, 1, generator=torch.Generator().manual_seed(nimg))
-        loss = (self.net(x) - 2 * x).square().mean()
-        parameters = list(self.net.parameters())
-        for parameter, gradient in zip(
-            parameters, torch.autograd.grad(loss, parameters), strict=True
-        ):
-            parameter.grad = gradient
-            if not self.optimizers:
-                parameter.data.sub_(0.05 * gradient)
-        for optimizer in self.optimizers.values():
-            optimizer.step()
-        scalars = {"line_loss": loss, "constant": torch.tensor(nimg / 4.0)}
-        for action in self.spoil.get(nimg, ()):
-            action(self, scalars)
-        return scalars
-
-    def grid(self):
-        return Image.new("RGB", (2, 2))
-
-    def alarms(self):
-        return {"slope": self.net.weight.item()}
-
-    def export(self, folder, nimg):
-        self.exports.append(nimg)
+from diverse_inpainting.training.trainer import TrainingError
+from line import FINGERPRINT, Line, assert_same, go, log_of, state_of
 
 
 def give_nan(_, scalars):
@@ -96,32 +35,6 @@ def crash(*_):
     raise RuntimeError("power cut")
 
 
-def go(trainer, folder, fingerprint=FINGERPRINT):
-    return run(trainer, folder, fingerprint, lambda progress: None)
-
-
-def log_of(folder):
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-
-
-def assert_same(first, second):
-    """Two nested states are equal bit for bit."""
-    assert type(first) is type(second)
-    if isinstance(first, torch.Tensor):
-        assert first.dtype == second.dtype
-        assert torch.equal(first, second)
-    elif isinstance(first, dict):
-        assert list(first) == list(second)
-        for key in first:
-            assert_same(first[key], second[key])
-    elif isinstance(first, list | tuple):
-        assert len(first) == len(second)
-        for a, b in zip(first, second, strict=True):
-            assert_same(a, b)
-    else:
-        assert first == second
-
-
 def test_runs_to_the_end_and_leaves_its_results(tmp_path):
     trainer = Line(total_images=42, grid_every=16, save_every=16)
     seen = []
@@ -133,8 +46,9 @@ def test_runs_to_the_end_and_leaves_its_results(tmp_path):
     assert [progress.nimg for progress in seen] == [8, 16, 24, 32, 40, 44]
     assert seen[0].total_images == 42
     assert seen[0].seconds_left == pytest.approx(34 / seen[0].images_per_s)
-    assert load_state(tmp_path / "state.pt")["nimg"] == 44
-    assert not list(tmp_path.glob("*.partial"))
+    assert state_of(tmp_path)["nimg"] == 44
+    assert not list(tmp_path.rglob("*.partial"))
+    assert json.loads((tmp_path / "recipe.json").read_text()) == {"name": "line"}
 
 
 def test_the_log_holds_means_since_the_last_line(tmp_path):
@@ -147,11 +61,11 @@ def test_the_log_holds_means_since_the_last_line(tmp_path):
 
 def test_a_finished_run_stays_finished(tmp_path):
     go(Line(), tmp_path)
-    before = load_state(tmp_path / "state.pt")
+    before = state_of(tmp_path)
     again = Line()
     assert go(again, tmp_path) == 40
     assert again.steps == []
-    assert_same(load_state(tmp_path / "state.pt"), before)
+    assert_same(state_of(tmp_path), before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -160,7 +74,7 @@ def test_a_signal_stops_after_the_step_and_saves(tmp_path, number):
     trainer = Line()
     trainer.spoil[12] = [lambda *_: signal.raise_signal(number)]
     assert go(trainer, tmp_path) == 16
-    assert load_state(tmp_path / "state.pt")["nimg"] == 16
+    assert state_of(tmp_path)["nimg"] == 16
     assert trainer.exports == [16]
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
 
@@ -172,31 +86,37 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path):
     go(first, tmp_path / "parts")
     go(second, tmp_path / "parts")
     assert first.steps + second.steps == whole.steps
-    assert_same(load_state(tmp_path / "parts/state.pt"), load_state(tmp_path / "whole/state.pt"))
+    assert_same(state_of(tmp_path / "parts"), state_of(tmp_path / "whole"))
     assert whole.net.weight.item() != 0
 
 
 def test_a_crash_costs_the_steps_since_the_last_state(tmp_path):
-    """A half-written file beside the state does no harm."""
+    """What was half written then does no harm and is removed."""
     whole, first, second = Line(), Line(save_every=8), Line()
     go(whole, tmp_path / "whole")
     first.spoil[20] = [crash]
     with pytest.raises(RuntimeError, match="power cut"):
         go(first, tmp_path / "parts")
-    (tmp_path / "parts/state.partial").write_bytes(b"half a sta")
+    leftovers = [
+        tmp_path / "parts" / name
+        for name in ("states/000000020.partial", ".prior.safetensors.0f.tmp", "kept/8.partial/a.pt")
+    ]
+    leftovers[2].parent.mkdir()
+    for path in leftovers:
+        path.write_bytes(b"half a sta")
     go(second, tmp_path / "parts")
     assert second.steps[0] == 16
-    assert_same(load_state(tmp_path / "parts/state.pt"), load_state(tmp_path / "whole/state.pt"))
-    assert not (tmp_path / "parts/state.partial").exists()
+    assert_same(state_of(tmp_path / "parts"), state_of(tmp_path / "whole"))
+    assert not any(path.exists() for path in leftovers)
 
 
 @pytest.mark.parametrize(
     ("spoil", "intervals", "named"),
     [
-        ({20: [give_nan]}, {}, "line_loss"),
-        ({20: [give_nan]}, {"log_every": 1000}, "line_loss"),
-        ({20: [give_nan, stop]}, {"log_every": 1000}, "line_loss"),
-        ({20: [spoil_weights, stop]}, {"log_every": 1000}, "net.weight"),
+        ({20: [give_nan]}, {}, "line_loss = nan in step 6, images 20 to 23"),
+        ({20: [give_nan], 24: [give_nan]}, {"log_every": 1000}, "line_loss = nan in step 6, "),
+        ({20: [give_nan, stop]}, {"log_every": 1000}, "line_loss = nan in step 6, images 20"),
+        ({20: [spoil_weights, stop]}, {"log_every": 1000}, "net.weight after 24 images"),
     ],
     ids=["at_the_log", "at_the_save", "at_a_signal", "in_the_weights"],
 )
@@ -208,90 +128,50 @@ def test_what_is_not_finite_stops_and_never_replaces_a_good_state(
     with pytest.raises(TrainingError) as caught:
         go(trainer, tmp_path)
     assert named in caught.value.got
-    assert str(tmp_path / "state.pt") in caught.value.remedy
-    state = load_state(tmp_path / "state.pt")
+    assert str(tmp_path / "states/000000016.pt") in caught.value.remedy
+    state = state_of(tmp_path)
     assert state["nimg"] == 16
     assert state["modules"]["net"]["weight"].isfinite().all()
     assert trainer.exports == [16]
 
 
+def test_a_resumed_log_has_each_line_once(tmp_path):
+    """What a crash left behind its last state is trained, and logged, again."""
+    first = Line(save_every=16, log_every=4)
+    first.spoil[28] = [crash]
+    with pytest.raises(RuntimeError, match="power cut"):
+        go(first, tmp_path)
+    assert [line["nimg"] for line in log_of(tmp_path)] == [4, 8, 12, 16, 20, 24, 28]
+    with open(tmp_path / "log.jsonl", "a") as file:
+        file.write('{"nimg": 12, "line_')
+    go(Line(save_every=16, log_every=4), tmp_path)
+    numbers = [line["nimg"] for line in log_of(tmp_path) if "line_loss" in line]
+    assert numbers == list(range(4, 44, 4))
+
+
+def test_tensorboard_has_scalars_alarms_and_grids(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trainer = Line(save_every=16, log_every=8, grid_every=8)
+    trainer.spoil[28] = [crash]
+    with pytest.raises(RuntimeError, match="power cut"):
+        go(trainer, tmp_path)
+    go(Line(save_every=16, log_every=8, grid_every=16), tmp_path)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [e.step for e in events.Scalars("constant")] == [8, 16, 24, 32, 40]
+    assert [e.value for e in events.Scalars("constant")][:2] == [0.5, 2.5]
+    assert {"images_per_s", "line_loss", "alarms/slope"} <= set(events.Tags()["scalars"])
+    assert [e.step for e in events.Images("grid")] == [8, 16, 32, 40]
+
+
 def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
     go(Line(), tmp_path)
-    before = (tmp_path / "state.pt").read_bytes()
+    before = (tmp_path / "states/000000040.pt").read_bytes()
     other = Line()
-    with pytest.raises(ConfigError, match="begun with"):
+    with pytest.raises(ConfigError, match="begun with; got another seed for"):
         go(other, tmp_path, {**FINGERPRINT, "seed": 4})
     assert other.steps == []
-    assert (tmp_path / "state.pt").read_bytes() == before
-
-
-def test_state_round_trip(tmp_path):
-    state = {"nimg": 3, "a": torch.arange(3), "nested": {"b": [torch.ones(2).bfloat16()]}}
-    save_state(tmp_path / "state.pt", state)
-    assert_same(load_state(tmp_path / "state.pt"), state)
-
-
-class _Exploit:
-    def __reduce__(self):
-        return (os.mkdir, ("exploited",))
-
-
-@pytest.mark.parametrize("kind", ["truncated", "text", "empty", "code"])
-def test_unreadable_states_are_refused(tmp_path, monkeypatch, kind):
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "state.pt"
-    save_state(path, {"nimg": 1, "a": torch.zeros(1000)})
-    if kind == "code":
-        torch.save({"nimg": _Exploit()}, path)
-    else:
-        path.write_bytes({"truncated": path.read_bytes()[:900], "text": b"hello"}.get(kind, b""))
-    with pytest.raises(CheckpointError, match=r"state\.pt"):
-        load_state(path)
-    with pytest.raises(CheckpointError, match=r"state\.pt"):
-        go(Line(), tmp_path)
-    assert not (tmp_path / "exploited").exists()
-
-
-def test_a_failed_save_leaves_the_old_state(tmp_path):
-    path = tmp_path / "state.pt"
-    save_state(path, {"nimg": 1})
-    with pytest.raises((pickle.PicklingError, AttributeError)):
-        save_state(path, {"nimg": lambda: 2})
-    assert load_state(path) == {"nimg": 1}
-
-
-# A process of its own: a signal to the test's process would be another test's, too.
-_SCRIPT = """
-import importlib.util, sys
-from pathlib import Path
-spec = importlib.util.spec_from_file_location("conftest", sys.argv[1] + "/tests/conftest.py")
-module = importlib.util.module_from_spec(spec)
-sys.modules["conftest"] = module
-spec.loader.exec_module(module)
-line = module._load("line", Path(sys.argv[1]) / "tests/training/test_loop_state.py")
-trainer = line.Line(total_images=10**9, momentum=False, log_every=400)
-line.go(trainer, Path(sys.argv[2]))
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without SIGTERM")
-def test_sigterm_from_outside_saves_and_exits_with_success(tmp_path, root):
-    process = subprocess.Popen(
-        [sys.executable, "-c", _SCRIPT, str(root), str(tmp_path)], stderr=subprocess.PIPE
-    )
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "log.jsonl").exists() and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors.decode()
-    nimg = load_state(tmp_path / "state.pt")["nimg"]
-    assert nimg >= 400
-    assert nimg % BATCH == 0
-    resumed = Line(total_images=nimg + 8, momentum=False)
-    go(resumed, tmp_path)
-    assert resumed.steps == [nimg, nimg + 4]
+    assert (tmp_path / "states/000000040.pt").read_bytes() == before
 
 
 PRIOR = """
@@ -347,8 +227,8 @@ def test_an_interrupted_prior_equals_an_uninterrupted_one(recipe, tmp_path, monk
     second = prior_trainer(recipe)
     assert go(second, tmp_path / "parts") == 24
 
-    state = load_state(tmp_path / "whole/state.pt")
-    assert_same(load_state(tmp_path / "parts/state.pt"), state)
+    state = state_of(tmp_path / "whole")
+    assert_same(state_of(tmp_path / "parts"), state)
     assert set(state["modules"]) == {"generator", "discriminator", "generator_ema"}
     exports = [(tmp_path / part / "prior.safetensors").read_bytes() for part in ("whole", "parts")]
     assert exports[0] == exports[1]

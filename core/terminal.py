@@ -1,0 +1,51 @@
+"""What long work shows on the terminal; all of it goes to stderr."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+Say = Callable[[str], None]
+"""Writes one line."""
+Advance = Callable[[int, str], bool]
+"""(completed, text) moves the bar; returns whether anybody can see it."""
+
+
+@contextlib.contextmanager
+def display(total: int, unit: str) -> Iterator[tuple[Say, Advance]]:
+    """Yield functions that write a line and move a progress bar.
+
+    Where stderr is no terminal there is no bar, and lines are written as they come.
+
+    Args:
+        total: what the bar counts to.
+        unit: what it counts, in the plural.
+    """
+    if not sys.stderr.isatty():
+        yield _write_line, lambda completed, text: False
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(unit + "{task.fields[text]}"))
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as bar:
+        task = bar.add_task("", total=total, text="")
+
+        def say(line: str) -> None:
+            bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        def advance(completed: int, text: str) -> bool:
+            bar.update(task, completed=completed, text=f", {text}")
+            return True
+
+        yield say, advance
+
+
+def _write_line(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def duration(seconds: float) -> str:
+    """Return a time as hours:minutes:seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

@@ -1,0 +1,97 @@
+"""The command `train`: its options, its progress and its answer.
+
+Only typer is imported up front, so that --help answers at once.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..core.terminal import display, duration
+
+if TYPE_CHECKING:
+    import torch
+
+    from .commands import Finished, Order
+    from .config import Recipe
+    from .trainer import Progress
+
+
+class Stage(StrEnum):
+    """What can be trained, in this order."""
+
+    PRIOR = "prior"
+    STAGE1 = "stage1"
+    STAGE2 = "stage2"
+
+
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... [default: the best]")]
+_Stage = Annotated[Stage, typer.Argument(help="Train them one after the other.")]
+_Recipe = Annotated[str, typer.Option("--config", help="Bundled recipe, or a .toml file.")]
+_Run = Annotated[Path, typer.Option("--out", help="Folder of the run; what it holds goes on.")]
+_Data = Annotated[
+    Path | None,
+    typer.Option(help="Photographs: a folder or a zip. The stages only measure on them."),
+]
+_Source = Annotated[
+    str | None,
+    typer.Option("--from", help="Model to begin with. [default: that of the stage before in OUT]"),
+]
+_Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as prior.seed=1.")]
+_Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")]
+
+
+def train(
+    stage: _Stage,
+    *,
+    recipe: _Recipe,
+    out: _Run,
+    data: _Data = None,
+    source: _Source = None,
+    override: _Set = None,
+    device: Device = None,
+    threads: _Threads = None,
+) -> None:
+    """Train a model of your own, stage by stage.
+
+    prior: generator and discriminator, on photographs. stage1: encoder and mixer, on pictures that
+    the generator makes. stage2: the skip encoder; writes the finished model.
+    """
+    from .commands import Order
+
+    loaded, place = _prepare(recipe, override, device, threads)
+    order = Order(stage=stage.value, recipe=loaded, out=out, data=data, source=source)
+    finished = _train(order, place)
+    ended = "finished" if finished.is_complete else "stopped; the same command goes on"
+    print(f"{ended} at {finished.nimg} of {finished.total_images} images")
+    for path in finished.exports:
+        print(f"wrote {path}")
+
+
+def _prepare(
+    recipe: str, overrides: list[str] | None, device: str | None, threads: int | None
+) -> tuple["Recipe", "torch.device"]:
+    import torch
+
+    from ..core.device import resolve_device
+    from .recipe_file import load_recipe
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load_recipe(recipe, tuple(overrides or ())), resolve_device(device)
+
+
+def _train(order: "Order", device: "torch.device") -> "Finished":
+    from .commands import train as train_stage
+
+    with display(order.config.total_images, "images") as (say, advance):
+
+        def show(progress: "Progress") -> None:
+            speed = f"{progress.images_per_s:.1f} images/s, {duration(progress.seconds_left)} left"
+            losses = " ".join(f"{name} {v:.4g}" for name, v in progress.scalars.items())
+            if not advance(progress.nimg, speed):
+                say(f"{progress.nimg}/{progress.total_images} images, {speed}, {losses}")
+
+        return train_stage(order, device, show)
