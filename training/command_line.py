@@ -39,6 +39,10 @@ _Source = Annotated[
     str | None,
     typer.Option("--from", help="Model to begin with. [default: that of the stage before in OUT]"),
 ]
+_Restart = Annotated[
+    str | None,
+    typer.Option("--restart-from", help="Model whose weights to go on with, in a new OUT."),
+]
 _Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as prior.seed=1.")]
 _Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")]
 
@@ -50,6 +54,7 @@ def train(
     out: _Run,
     data: _Data = None,
     source: _Source = None,
+    restart_from: _Restart = None,
     override: _Set = None,
     device: Device = None,
     threads: _Threads = None,
@@ -62,7 +67,14 @@ def train(
     from .commands import Order
 
     loaded, place = _prepare(recipe, override, device, threads)
-    order = Order(stage=stage.value, recipe=loaded, out=out, data=data, source=source)
+    order = Order(
+        stage=stage.value,
+        recipe=loaded,
+        out=out,
+        data=data,
+        source=source,
+        restart_from=restart_from,
+    )
     finished = _train(order, place)
     ended = "finished" if finished.is_complete else "stopped; the same command goes on"
     print(f"{ended} at {finished.nimg} of {finished.total_images} images")

@@ -46,6 +46,8 @@ class CompletionTrainer(ABC):
     """
 
     stage: str
+    judge_since = 0
+    """Image at which the discriminator began to judge completions: from there it warms up."""
 
     def __init__(
         self,
@@ -184,7 +186,9 @@ class CompletionTrainer(ABC):
         # Separate calls: one batch of both would put near-duplicates into one deviation group.
         fake_logits = [self._judge(fake) for fake in fakes]
         fooling = adversarial(fake_logits)
-        weight = self.config.lambda_adversarial * adversarial_share(self.config, nimg)
+        weight = self.config.lambda_adversarial * adversarial_share(
+            self.config, nimg - self.judge_since
+        )
         if weight:  # else D's gradient would be walked back only to be multiplied by zero
             loss = loss + weight * fooling
         # D's graph of the fakes is walked twice: to E, Mi or S here, and to D's weights below.
