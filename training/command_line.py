@@ -33,7 +33,7 @@ _Recipe = Annotated[str, typer.Option("--config", help="Bundled recipe, or a .to
 _Run = Annotated[Path, typer.Option("--out", help="Folder of the run; what it holds goes on.")]
 _Data = Annotated[
     Path | None,
-    typer.Option(help="Photographs: a folder or a zip. The stages only measure on them."),
+    typer.Option(help="Photographs: a folder or a zip. Most stages only measure on them."),
 ]
 _Source = Annotated[
     str | None,

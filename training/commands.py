@@ -41,7 +41,8 @@ class Order:
     out: Path
     """Folder of the run; the stage's own folder is made in it."""
     data: Path | None = None
-    """Folder or zip of photographs; the stages only measure on them, the prior learns from them."""
+    """Folder or zip of photographs; the prior learns from them; the stages, if the recipe
+    says so, and they measure on them."""
     source: str | Path | None = None
     """Bundled name, file or hub id of the model that a stage begins with (a Path is always a
     file); None for what the stage before wrote in the run's folder."""
@@ -123,11 +124,17 @@ def _completion(order: Order, device: torch.device) -> _Prepared:
     restart = None
     if order.restart_from is not None:
         restart = plan_restart(resolve_source(order.restart_from), source, stage, recipe)
-    held_out = _held_out(recipe, order.data)
-    trainer = _COMPLETIONS[stage](recipe, source.checkpoint, held_out, device)
+    photographs = _photographs(recipe, stage, order.data)
+    trainer = _COMPLETIONS[stage](recipe, source.checkpoint, photographs, device)
     if restart is not None:
         trainer.judge_since = restart.judge_since
-    return trainer, restart, {"checkpoint": hash_checkpoint(source.checkpoint)}
+    inputs = {
+        "checkpoint": hash_checkpoint(source.checkpoint),
+        "perceptual": trainer.perceptual.facts | {"weight": recipe.perceptual.weight},
+    }
+    if photographs is not None and trainer.config.uses_photographs:
+        inputs["pictures"] = _hash_pictures([], photographs.training.cpu())
+    return trainer, restart, inputs
 
 
 def _fingerprint(order: Order, device: torch.device, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -151,10 +158,8 @@ def _hash_pictures(names: list[str], pictures: Tensor) -> str:
     return digest.hexdigest()
 
 
-def _held_out(recipe: Recipe, data: Path | None) -> Tensor | None:
-    """Return photographs that the prior has not seen, where the recipe keeps some."""
+def _photographs(recipe: Recipe, stage: str, data: Path | None) -> Photographs | None:
     if data is None:
         return None
     _, pictures = load_pictures(data, recipe.model.generator.resolution)
-    photographs = Photographs(pictures, recipe.data, recipe.prior.seed)
-    return photographs.held_out if len(photographs.held_out) else photographs.training
+    return Photographs(pictures, recipe.data, getattr(recipe, stage).seed)

@@ -168,7 +168,11 @@ class PriorTrainer:
             config=ModelConfig(generator=model.generator, discriminator=model.discriminator),
             tensors=tensors,
             generator_id=generator_id_of(tensors),
-            training={"stage": "prior", "images": {"prior": nimg}, "recipe": self.recipe.name},
+            training={
+                "stage": "prior",
+                "images": {"prior": nimg},
+                "recipe": {"prior": self.recipe.name},
+            },
             license=self.recipe.license,
             title=self.recipe.title,
         )
