@@ -43,6 +43,10 @@ _Restart = Annotated[
     str | None,
     typer.Option("--restart-from", help="Model whose weights to go on with, in a new OUT."),
 ]
+_DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Only print the recipe, parameters, memory and learning rates."),
+]
 _Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as prior.seed=1.")]
 _Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")]
 
@@ -58,6 +62,7 @@ def train(
     override: _Set = None,
     device: Device = None,
     threads: _Threads = None,
+    dry_run: _DryRun = False,
 ) -> None:
     """Train a model of your own, stage by stage.
 
@@ -67,6 +72,9 @@ def train(
     from .commands import Order
 
     loaded, place = _prepare(recipe, override, device, threads)
+    if dry_run:
+        _print_plan(loaded, stage, place)
+        return
     order = Order(
         stage=stage.value,
         recipe=loaded,
@@ -93,6 +101,13 @@ def _prepare(
     if threads is not None:
         torch.set_num_threads(threads)
     return load_recipe(recipe, tuple(overrides or ())), resolve_device(device)
+
+
+def _print_plan(recipe: "Recipe", stage: str, device: "torch.device") -> None:
+    from .dry_run import describe_training
+
+    for line in describe_training(recipe, stage, device):
+        print(line)
 
 
 def _train(order: "Order", device: "torch.device") -> "Finished":
