@@ -8,7 +8,7 @@ import torch
 
 from .config import CompletionConfig, Recipe
 from .hardware import feature_dtype
-from .memory import Memory, estimate_memory
+from .memory import PEAK_FACTOR, Memory, estimate_memory
 from .schedules import adversarial_share, rate_factor
 
 _CURVE_POINTS = 11
@@ -59,6 +59,7 @@ def _needs(memory: Memory) -> Iterator[str]:
     yield f"#   weights, gradients, Adam, averages {_gib(memory.weights)}"
     yield f"#   activations of one step            {_gib(memory.activations)}"
     yield f"#   together                           {_gib(memory.total)}"
+    yield f"#   peak of a step, at most            {_gib(round(memory.total * PEAK_FACTOR))}"
 
 
 def _gib(num_bytes: int) -> str:
