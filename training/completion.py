@@ -17,22 +17,21 @@ from torch import Tensor, nn
 
 from ..core.checkpoint import Checkpoint, collect_tensors, write_checkpoint
 from ..core.compositing import composite_at_resolution
-from ..core.errors import CheckpointError, ConfigError
-from ..core.masks import sample_hole_masks
+from ..core.errors import CheckpointError
 from ..core.networks import Discriminator, Generator
 from .alarms import measure
-from .batch import Batch, Substitutes
+from .batch import Batch
+from .batches import Batches
 from .config import CompletionConfig, Recipe
 from .data import Photographs
 from .ema import update_average
 from .grids import picture_grid
-from .hardware import feature_dtype, send
+from .hardware import feature_dtype
 from .losses import discriminator_objective, judge
 from .objective import adversarial, comparisons, composites, reconstruction
 from .perceptual import perceptual_term
 from .processes import ALONE, Processes
 from .schedules import adversarial_share, rate_factor
-from .seeding import WHOLE, Draws, Share, generator_for
 from .shards import Gradients, ShardRunner, adam, apply_gradients
 
 _GRID_SIZE = 8
@@ -74,7 +73,7 @@ class CompletionTrainer(ABC):
         self.recipe, self.device, self.checkpoint = recipe, device, checkpoint
         self.processes = processes
         self.config: CompletionConfig = getattr(recipe, self.stage)
-        self.photographs = self._required(photographs)
+        self.photographs = photographs
         torch.manual_seed(self.config.seed)
         self.networks = self._load(checkpoint)
         self.generator: Generator = self.networks["generator"].requires_grad_(False)
@@ -83,6 +82,9 @@ class CompletionTrainer(ABC):
             recipe.perceptual, self.generator, self.discriminator, self.config.seed
         )
         self._dtype = feature_dtype(self.config.precision, device)
+        self.batches = Batches(
+            self.config, self.stage, self.generator, self.synthesize, photographs
+        )
         self.trained, self.averages = self._trained_parts()
         self._has_gate = {**self.networks, **self.trained}["mixer"].config.kind == "gated"
         self.modules: dict[str, nn.Module] = {
@@ -107,17 +109,6 @@ class CompletionTrainer(ABC):
         group_size = self.discriminator.config.stddev_group_size
         self._share = processes.share(self._micro_batch, group_size)
         self._shards = ShardRunner(device, self.config.batch_size, self._micro_batch, processes)
-
-    def _required(self, photographs: Photographs | None) -> Photographs | None:
-        if photographs is not None:
-            return photographs.to(self.device) if self.config.uses_photographs else photographs
-        if self.config.uses_photographs:
-            raise ConfigError(
-                f"photographs: [{self.stage}] of {self.recipe.name} trains on them",
-                "none",
-                "Give a folder or zip with --data.",
-            )
-        return None
 
     def _load(self, checkpoint: Checkpoint) -> dict[str, Any]:
         missing = {"generator", "discriminator"} - set(checkpoint.parts)
@@ -151,56 +142,6 @@ class CompletionTrainer(ABC):
             averaged: use the moving averages.
         """
 
-    def _draws(self, purpose: str, nimg: int, share: Share) -> Draws:
-        return Draws(generator_for(self.config.seed, f"{self.stage}/{purpose}", nimg), share)
-
-    @torch.no_grad()
-    def batch(self, nimg: int, size: int, share: Share = WHOLE) -> Batch:
-        """Generate the share of `size` pictures, holes and codes: (seed, nimg) alone counts."""
-        w_same, w_other, valid = self._draw(nimg, size, share)
-        image = self.synthesize(w_same)
-        return Batch(image, image * valid, valid, w_same, w_other)
-
-    @torch.no_grad()
-    def training_batch(self, nimg: int, size: int, share: Share = WHOLE) -> Batch:
-        """Return what the recipe trains on: generated pictures, photographs, or some of both."""
-        if self.config.pictures == "generated":
-            batch = self.batch(nimg, size, share)
-            return batch._replace(substitutes=self._substitutes(nimg, size, share, batch.valid))
-        _, w_other, valid = self._draw(nimg, size, share)
-        image = self.photographs.batch(nimg, size, share)
-        return Batch(image, image * valid, valid, None, w_other)
-
-    def _draw(self, nimg: int, size: int, share: Share) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the codes of both paths, and M."""
-        draws = self._draws("latents", nimg, share)
-        z = draws.normal(size // share.count, 2, self.generator.config.z_dim)
-        w = self.generator.mapping(send(z, self.device).flatten(0, 1))
-        w_same, w_other = (self.generator.broadcast(code) for code in (w[::2], w[1::2]))
-        holes = self._holes(share.of(torch.arange(nimg, nimg + size)))
-        return w_same, w_other, 1 - send(holes, self.device)
-
-    def _substitutes(self, nimg: int, size: int, share: Share, valid: Tensor) -> Substitutes | None:
-        """Return photographs for a share of images, evenly spaced; None where there are none."""
-        fraction = self.config.real_fraction
-        images = share.of(torch.arange(nimg, nimg + size)).tolist()
-        chosen = [
-            i
-            for i, image in enumerate(images)
-            if int((image + 1) * fraction) > int(image * fraction)
-        ]
-        if not chosen:
-            return None
-        index = send(torch.tensor(chosen), self.device)
-        photographs = self.photographs.batch(nimg, size, share)[index]
-        return Substitutes(index, photographs * valid[index])
-
-    def _holes(self, indices: Tensor) -> Tensor:
-        """Return the masks of images, [n, 1, R, R]; the host makes them while the device works."""
-        kind, R, seed = self.config.masks, self.generator.config.resolution, self.config.seed
-        masks = [sample_hole_masks(kind, 1, R, seed, first=i) for i in indices.tolist()]
-        return torch.cat(masks)
-
     def synthesize(self, ws: Tensor, skips: Any = None) -> Tensor:  # noqa: ANN401 - core's Skips
         """Run the frozen generator with stored noise, [N, L, D] to [N, 3, R, R]."""
         return self.generator.synthesis(
@@ -225,7 +166,7 @@ class CompletionTrainer(ABC):
 
     def _gradients(self, start: int, nimg: int) -> Gradients:
         """Return the gradients of the own share of the micro-batch from image `start` on."""
-        batch = self.training_batch(start, self._micro_batch, self._share)
+        batch = self.batches.training(start, self._micro_batch, self._share)
         outputs, gate = self.complete(*batch.inputs(), averaged=False)
         compared = comparisons(batch, outputs, self.config)
         loss, scalars = reconstruction(compared, self.perceptual, self.config.pixel_weight)
@@ -298,7 +239,7 @@ class CompletionTrainer(ABC):
 
     def _fixed(self, size: int) -> Batch:
         """Return pictures that training, which begins at image 0, never sees."""
-        return self.batch(2**48, size)
+        return self.batches.generated(2**48, size)
 
     def export(self, folder: Path, nimg: int) -> None:
         """Write the stage's checkpoint with averaged networks and the present discriminator."""

@@ -86,7 +86,9 @@ class Stage2Trainer(CompletionTrainer):
             norm.momentum = None  # the plain mean of all batches
         average.train()
         for i in range(_RECALIBRATION_BATCHES):
-            batch = self.training_batch(2**47 + i * self.config.batch_size, self.config.batch_size)
+            batch = self.batches.training(
+                2**47 + i * self.config.batch_size, self.config.batch_size
+            )
             self.complete(*batch.inputs(), averaged=True)
         average.eval()
         self._is_calibrated = True

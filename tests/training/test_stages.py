@@ -140,7 +140,7 @@ def judged_by(trainer: CompletionTrainer, nimg: int) -> list[torch.Tensor]:
 def test_d_sees_each_path_and_the_generated_pictures_in_calls_of_their_own(stage, inputs):
     trainer = trainer_of(stage, inputs[stage], micro_batch=4, real_fraction=0.5)
     same, other, real = judged_by(trainer, 4)
-    batch = trainer.batch(4, 4)
+    batch = trainer.batches.generated(4, 4)
     assert torch.equal(real, batch.image)
     assert not torch.equal(same, other)
     for fake in (same, other):
@@ -153,7 +153,7 @@ def test_photographs_are_the_only_pictures_where_the_recipe_says_so(stage, input
     trainer = trainer_of(stage, inputs[stage], micro_batch=4, pictures="photographs")
     fake, real = judged_by(trainer, 4)
     assert torch.equal(real, photographs().batch(4, 4))
-    valid = trainer.batch(4, 4).valid
+    valid = trainer.batches.generated(4, 4).valid
     assert torch.equal(fake * valid, real * valid)
 
 
@@ -161,7 +161,7 @@ def test_photographs_take_an_even_share_of_path_r(inputs):
     trainer = trainer_of("stage1", inputs["stage1"], real_fraction=0.3)
     chosen = []
     for nimg in range(0, 20, 4):
-        batch = trainer.training_batch(nimg, 4)
+        batch = trainer.batches.training(nimg, 4)
         if batch.substitutes is not None:
             index, erased = batch.substitutes
             chosen += (index + nimg).tolist()
@@ -233,7 +233,7 @@ def test_stage2_starts_from_stage1(inputs):
     for name in ("encoder", "mixer"):
         first.averages[name].load_state_dict(inputs["stage2"].state_dict_of(name))
     second = trainer_of("stage2", inputs["stage2"])
-    batch = second.batch(0, 4)
+    batch = second.batches.generated(0, 4)
     stage1, _ = first.complete(*batch.inputs(), averaged=True)
     stage2, _ = second.complete(*batch.inputs(), averaged=True)
     assert (stage1 - stage2).std() < 0.1 * stage1.std()
@@ -241,10 +241,10 @@ def test_stage2_starts_from_stage1(inputs):
 
 def test_a_batch_depends_on_its_position_alone(inputs):
     trainer = trainer_of("stage1", inputs["stage1"])
-    whole = trainer.batch(8, 2)
-    again = trainer.batch(8, 2).inputs()
+    whole = trainer.batches.generated(8, 2)
+    again = trainer.batches.generated(8, 2).inputs()
     assert all(torch.equal(a, b) for a, b in zip(whole.inputs(), again, strict=True))
-    assert not torch.equal(whole.image, trainer.batch(10, 2).image)
+    assert not torch.equal(whole.image, trainer.batches.generated(10, 2).image)
     assert torch.equal(whole.erased, whole.image * whole.valid)
     assert set(whole.valid.unique().tolist()) <= {0.0, 1.0}
 
