@@ -129,6 +129,10 @@ class PriorConfig(StageConfig):
     """Add random noise to the feature maps, as StyleGAN2 does; without, its strengths stay zero."""
     augment: tuple[str, ...] = ("colour", "translation", "cutout")
     """Differentiable augmentations of what D sees (Zhao et al. 2020, arXiv:2006.10738)."""
+    features: Literal["none", "efficientnet-lite0"] = "none"
+    """Network on whose features a second judge of G looks, see projected.py."""
+    critic_learning_rate: float = 0.001
+    """Of that judge."""
 
 
 @dataclass(frozen=True, kw_only=True)
