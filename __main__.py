@@ -1,4 +1,4 @@
-"""The command line: demo, inpaint, info, train.
+"""The command line: demo, inpaint, info, train, evaluate.
 
 Only typer is imported up front, so that --help answers at once; each command imports what it
 needs. Results and facts go to stdout, progress and errors to stderr. Exit codes: 0 all done, 1
@@ -25,6 +25,7 @@ try:
     import typer
 
     from .training.command_line import Device, train
+    from .training.metrics.command_line import evaluate
 except ModuleNotFoundError as error:
     if error.name != "typer":
         raise
@@ -220,6 +221,7 @@ def info(
 
 
 app.command()(train)
+app.command()(evaluate)
 
 
 def main() -> None:

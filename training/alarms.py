@@ -70,12 +70,13 @@ def measure(
     other = batch.w_other
     first = complete(batch.erased, batch.valid, other)
     second = complete(batch.erased, batch.valid, other.roll(1, dims=0))
-    independent = (synthesize(other) - synthesize(other.roll(1, dims=0))).abs()
     hole = 1 - batch.valid
+    between = hole_l1(first, second, hole)
+    independent = hole_l1(synthesize(other), synthesize(other.roll(1, dims=0)), hole)
     own = valid_l1(first, batch.erased, batch.valid)
     swapped = valid_l1(first.roll(1, dims=0), batch.erased, batch.valid)
     measures = {
-        "rho": float(((first - second).abs() * hole).sum() / (independent * hole).sum()),
+        "rho": float(between.sum() / independent.sum()),
         "swap_ratio": float(own.mean() / swapped.mean()),
     }
     if photographs is not None:
@@ -88,6 +89,17 @@ def measure(
         own = valid_l1(completed, erased, valid)
     measures["valid_l1_p99"] = float(own.quantile(0.99))
     return measures
+
+
+def hole_l1(first: Tensor, second: Tensor, hole: Tensor) -> Tensor:
+    """Return the summed absolute difference of two pictures in the hole, [N].
+
+    Args:
+        first: [N, 3, R, R].
+        second: as first.
+        hole: [N, 1, R, R], 1 = fill.
+    """
+    return ((first - second).abs() * hole).sum(dim=(1, 2, 3))
 
 
 def _psnr(image: Tensor, erased: Tensor, valid: Tensor) -> float:

@@ -4,6 +4,7 @@ Legend: n pictures, V results of each, R their side in pixels. All tensors are o
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,6 +54,7 @@ class Evaluated:
 
 
 _TENSORS = ("originals", "holes", "results", "raw", "independent")
+_CHUNK = 64  # pictures; at 256 px a few hundred MB of intermediate results
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +95,24 @@ PictureMetric = Callable[[Evaluated], Mapping[str, PictureValues]]
 
 SetMetric = Callable[[Evaluated], Mapping[str, Estimate]]
 """Measures a set as a whole; it is called for each bucket of each method, with the subset."""
+
+
+def in_chunks(metric: PictureMetric) -> PictureMetric:
+    """Let a metric see a few pictures at a time, so that its memory does not grow with n."""
+
+    @functools.wraps(metric)
+    def measure(evaluated: Evaluated) -> dict[str, PictureValues]:
+        positions = torch.arange(len(evaluated.names)).split(_CHUNK)
+        parts = [metric(evaluated.subset(index)) for index in positions]
+        return {
+            name: PictureValues(
+                torch.cat([part[name].numerator for part in parts]),
+                torch.cat([part[name].denominator for part in parts]),
+            )
+            for name in parts[0]
+        }
+
+    return measure
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,69 @@
+"""`evaluate`: the report, and wrong use."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from answers import noise, refused, save
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Three pictures of 32 pixels."""
+    for k in range(3):
+        save(tmp_path / "data" / f"{k}.png", np.roll(noise(32, 32), k, axis=1) // (k + 1))
+    return "data"
+
+
+def test_a_model_beside_yardsticks(run, data, tiny_checkpoint, tmp_path):
+    for k in range(6):
+        save(tmp_path / "train" / f"{k}.png", 255 - np.roll(noise(32, 32), k, axis=0))
+    answer = run(
+        *("evaluate", tiny_checkpoint, "--data", data, "--out", "out", "--training", "train"),
+        *("--device", "cpu", "--batch-size", 2),
+    )
+    assert answer.code == 0, answer.err
+    methods = ["stage1", "stage2", "mean-colour", "other-photo", "original", "training-photos"]
+    assert all(name in answer.out for name in (*methods, "SWD x 1000", "3 pictures", "seed 0"))
+    assert answer.err.splitlines()[0] == "0 %: reading pictures"
+    report = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert list(report["methods"]) == methods
+    assert report["protocol"]["pictures_by_bucket"]["(0,1]"] == 3
+    assert len(report["model"]["sha256"]) == 64 and report["model"]["title"] == "nothing, 32x32"
+    everything = report["methods"]["stage2"]["(0,1]"]
+    assert everything["swd"]["low"] <= everything["swd"]["value"] <= everything["swd"]["high"]
+    assert report["methods"]["original"]["(0,1]"]["swd"] == {"value": 0, "low": 0, "high": 0}
+    assert set(report["methods"]["training-photos"]["(0,1]"]) == {"swd", "swd_16", "swd_32"}
+    with (tmp_path / "out" / "pictures.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["method"] == "stage2"]
+    rho = [row for row in rows if row["metric"] == "rho"]
+    assert [row["picture"] for row in rho] == ["0", "1", "2"]
+    total = [sum(float(row[part]) for row in rho) for part in ("numerator", "denominator")]
+    assert everything["rho"]["value"] == pytest.approx(total[0] / total[1], rel=1e-4)
+    assert "| seam | 1 |" in (tmp_path / "out" / "table.md").read_text()
+    files = {path.name for path in (tmp_path / "out").rglob("*.png")}
+    assert {"plot-steps.png", "plot-fig5.png", "stage2-seam-worst.png"} <= files
+    assert "mean-colour-seam-best.png" not in files
+    with Image.open(tmp_path / "out" / "plot-fig5.png") as plot:
+        assert len(plot.convert("L").getcolors()) > 10, "it is not empty"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--data", "data"), "a model, or the resolution"),
+        (("TINY", "--data", "absent"), "a folder or zip of pictures"),
+        (("TINY", "--data", "data", "--masks", "nothing"), "one of 'paper'"),
+        (("TINY", "--data", "data", "--resolution", "64"), "the model's resolution of 32 pixels"),
+        (("--data", "data", "--resolution", "32", "--predictions", "data/0.png"), "which is none"),
+        (("absent.safetensors", "--data", "data"), "absent.safetensors"),
+    ],
+)
+def test_wrong_evaluation_is_one_sentence(run, data, tiny_checkpoint, arguments, words):
+    arguments = [str(tiny_checkpoint) if part == "TINY" else part for part in arguments]
+    answer = run("evaluate", *arguments, "--out", "out")
+    last = answer._replace(err=answer.err.splitlines()[-1])  # after the progress
+    assert refused(last) and words in last.err, answer

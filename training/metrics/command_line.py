@@ -1,0 +1,106 @@
+"""The command `evaluate`: its options, its progress and its answer.
+
+Only typer is imported up front, so that --help answers at once.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...core.terminal import display
+
+if TYPE_CHECKING:
+    from .evaluate import Evaluation, Plan
+
+_PERCENT = 100
+_LEAST_COLUMNS = 150  # where nobody sees a terminal's width, rows stay in one piece
+
+
+def evaluate(
+    model: Annotated[
+        str | None, typer.Argument(help="Bundled name, file, or hub id; none for --predictions.")
+    ] = None,
+    *,
+    data: Annotated[Path, typer.Option(help="Photographs to measure on: a folder or a zip.")],
+    out: Annotated[Path, typer.Option(help="Folder for the report.")],
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Another method's results for OUT/pairs: NAME-0.png, NAME-1.png."),
+    ] = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="In pixels. [default: the model's]")
+    ] = None,
+    masks: Annotated[str, typer.Option(help="Sampler of the holes.")] = "paper",
+    seed: Annotated[int, typer.Option(help="Of the holes and the random codes.")] = 0,
+    count: Annotated[
+        int | None, typer.Option(min=3, help="Pictures to measure on. [default: all]")
+    ] = None,
+    training: Annotated[
+        Path | None, typer.Option(help="Photographs that the model was trained on.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures completed at once.")] = 16,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1 ... [default: the best]")
+    ] = None,
+    download: Annotated[bool, typer.Option("--download", help="Allow to download a hub id.")] = (
+        False
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Measure a model, or another method's results, beside yardsticks of known quality.
+
+    OUT gets results.json, pictures.csv, table.md, plots, contact sheets, and in pairs/ the
+    pictures and masks, for other methods to run on.
+    """
+    from .evaluate import Plan
+    from .plots import write_plots
+    from .report import describe, results, tables, write_report
+    from .sheets import write_sheets
+
+    plan = Plan(
+        data=data,
+        out=out,
+        model=model,
+        predictions=predictions,
+        resolution=resolution,
+        masks=masks,
+        seed=seed,
+        count=count,
+        training=training,
+        batch_size=batch_size,
+        device=device,
+        download=download,
+    )
+    evaluation = _evaluate(plan)
+    write_report(evaluation, out)
+    write_plots(evaluation, out)
+    write_sheets(evaluation, out / "sheets")
+    if as_json:
+        print(json.dumps(results(evaluation), indent=2))
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else _LEAST_COLUMNS)
+    for table in tables(evaluation):
+        console.print(table)
+    for line in describe(evaluation):
+        print(line)
+    print(f"report in {out}")
+
+
+def _evaluate(plan: "Plan") -> "Evaluation":
+    from .evaluate import evaluate
+
+    with display(_PERCENT, "%") as (say, advance):
+        shown = ""
+
+        def show(share: float, what: str) -> None:
+            nonlocal shown
+            if not advance(round(_PERCENT * share), what) and what != shown:
+                say(f"{round(_PERCENT * share)} %: {what}")
+            shown = what
+
+        return evaluate(plan, show)

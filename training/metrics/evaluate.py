@@ -1,0 +1,234 @@
+"""The whole evaluation: what `diverse-inpainting evaluate` and the ablation script run."""
+
+import hashlib
+import importlib.metadata
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ...core.checkpoint import resolve_source
+from ...core.checks import check_int
+from ...core.device import resolve_device
+from ...core.errors import ConfigError
+from ...core.inpainter import Inpainter
+from ..data import load_pictures
+from .diversity import diversity
+from .evaluated import Estimate, Evaluated, MetricSuite, PictureValues
+from .fidelity import fidelity
+from .methods import complete, read_predictions
+from .protocol import Pairs, make_pairs, write_pairs
+from .seam import seam
+from .summary import BUCKETS, summarise
+from .wasserstein import swd
+from .yardsticks import yardsticks
+
+OnProgress = Callable[[float, str], None]
+"""(share that is done, what is being done)"""
+
+WITHOUT_NETWORKS = MetricSuite(picture=(fidelity, diversity, seam), sets=(swd,))
+"""Metrics that can always be computed."""
+
+_COMPLETING = 0.5  # share of the whole that progress counts the model's own work as
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to evaluate, and how."""
+
+    data: Path
+    """Folder or zip of photographs."""
+    out: Path
+    """Folder of the results."""
+    model: str | Path | None = None
+    """Bundled name, file or hub id; None measures predictions and yardsticks only."""
+    predictions: Path | None = None
+    """Folder of another method's results, see `read_predictions`."""
+    resolution: int | None = None
+    """R in pixels; None takes the model's."""
+    masks: str = "paper"
+    """A sampler of `sample_hole_masks`."""
+    seed: int = 0
+    """Of masks and random codes."""
+    count: int | None = None
+    """Pictures to measure on; None for all."""
+    training: Path | None = None
+    """Folder or zip of photographs that the model was trained on."""
+    batch_size: int = 16
+    """Pictures that are completed at once."""
+    device: str | None = None
+    """Where to complete; None takes the best."""
+    download: bool = False
+    """Whether a hub id may be downloaded."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluation:
+    """All that was measured."""
+
+    pairs: Pairs
+    """Pictures and holes."""
+    methods: Mapping[str, Evaluated]
+    """What each method made of them; methods under test first, then yardsticks."""
+    pictures: Mapping[str, Mapping[str, PictureValues]]
+    """By method and metric, one value for each picture."""
+    buckets: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
+    """By method, label of the bucket (see `BUCKETS`) and metric; buckets without pictures are
+    left out."""
+    facts: Mapping[str, Any]
+    """What the values depend on, plain data for JSON."""
+
+
+def evaluate(plan: Plan, on_progress: OnProgress = lambda share, what: None) -> Evaluation:
+    """Measure a model, another method's results, or both, beside the yardsticks.
+
+    The pictures and masks are written to OUT/pairs; nothing else is.
+
+    Raises:
+        DiverseInpaintingError: unusable plan, data, model or predictions.
+    """
+    check_int(plan.batch_size, "batch_size", 1, 4096)
+    model = None if plan.model is None else _load(plan)
+    resolution = _resolution(plan, model)
+    on_progress(0.0, "reading pictures")
+    pairs = make_pairs(plan.data, resolution, plan.masks, plan.seed, plan.count)
+    training = None if plan.training is None else load_pictures(plan.training, resolution)[1]
+    write_pairs(pairs, plan.out / "pairs")
+    methods = [] if plan.predictions is None else [read_predictions(plan.predictions, pairs)]
+    if model is not None:
+        methods = [*_complete(model, pairs, plan, on_progress), *methods]
+    methods += yardsticks(pairs, plan.seed, training)
+    suites = _suites(plan, training)
+    pictures, buckets = _measure(methods, suites, on_progress)
+    facts = {
+        "protocol": _protocol_facts(plan, pairs, training),
+        "model": None if model is None else _model_facts(plan, model),
+        "metrics": {name: value for suite in suites for name, value in suite.facts.items()},
+        "versions": _versions(),
+    }
+    return Evaluation(
+        pairs=pairs,
+        methods={evaluated.method: evaluated for evaluated in methods},
+        pictures=pictures,
+        buckets=buckets,
+        facts=facts,
+    )
+
+
+def _suites(plan: Plan, training: Tensor | None) -> tuple[MetricSuite, ...]:
+    return (WITHOUT_NETWORKS,)
+
+
+def _load(plan: Plan) -> Inpainter:
+    assert plan.model is not None
+    device = resolve_device(plan.device)
+    return Inpainter.load(plan.model, device=device, download=plan.download)
+
+
+def _resolution(plan: Plan, model: Inpainter | None) -> int:
+    if model is None and plan.resolution is None:
+        raise ConfigError(
+            "a model, or the resolution to measure at", "neither", "Give one of the two."
+        )
+    if model is not None and plan.resolution not in (None, model.resolution):
+        raise ConfigError(
+            f"the model's resolution of {model.resolution} pixels",
+            str(plan.resolution),
+            "Leave the resolution out.",
+        )
+    return model.resolution if model is not None else plan.resolution
+
+
+def _complete(
+    model: Inpainter, pairs: Pairs, plan: Plan, on_progress: OnProgress
+) -> list[Evaluated]:
+    done = 0
+
+    def on_batch(num_pictures: int) -> None:
+        nonlocal done
+        done += num_pictures
+        on_progress(_COMPLETING * done / len(pairs.names), "completing pictures")
+
+    return complete(model, pairs, plan.seed, plan.batch_size, on_batch)
+
+
+def _measure(
+    methods: Sequence[Evaluated], suites: Sequence[MetricSuite], on_progress: OnProgress
+) -> tuple[dict[str, dict[str, PictureValues]], dict[str, dict[str, dict[str, Estimate]]]]:
+    """Return the values of pictures and those of buckets."""
+    pictures: dict[str, dict[str, PictureValues]] = {}
+    buckets: dict[str, dict[str, dict[str, Estimate]]] = {}
+    for number, evaluated in enumerate(methods):
+        share = _COMPLETING + (1 - _COMPLETING) * number / len(methods)
+        on_progress(share, f"measuring {evaluated.method}")
+        values: dict[str, PictureValues] = {}
+        for suite in suites:
+            for metric in suite.picture if evaluated.is_paired else ():
+                values.update(metric(evaluated))
+        pictures[evaluated.method] = values
+        buckets[evaluated.method] = _by_bucket(evaluated, values, suites)
+    on_progress(1.0, "writing the report")
+    return pictures, buckets
+
+
+def _by_bucket(
+    evaluated: Evaluated, values: Mapping[str, PictureValues], suites: Sequence[MetricSuite]
+) -> dict[str, dict[str, Estimate]]:
+    estimates: dict[str, dict[str, Estimate]] = {}
+    for bucket in BUCKETS:
+        index = bucket.members(evaluated.ratios)
+        if len(index) == 0:
+            continue
+        found = summarise(values, index)
+        part = evaluated.subset(index)
+        for suite in suites:
+            for metric in suite.sets:
+                found.update(metric(part))
+        estimates[bucket.label] = found
+    return estimates
+
+
+def _protocol_facts(plan: Plan, pairs: Pairs, training: Tensor | None) -> dict[str, Any]:
+    ratios = pairs.holes.double().mean(dim=(1, 2, 3))
+    return {
+        "data": str(plan.data),
+        "pictures": len(pairs.names),
+        "pictures_by_bucket": {b.label: len(b.members(ratios)) for b in BUCKETS},
+        "pairs_sha256": _hash_pairs(pairs),
+        "resolution": pairs.originals.shape[-1],
+        "masks": plan.masks,
+        "seed": plan.seed,
+        "training": None if plan.training is None else str(plan.training),
+        "training_pictures": 0 if training is None else len(training),
+        "predictions": None if plan.predictions is None else str(plan.predictions),
+    }
+
+
+def _hash_pairs(pairs: Pairs) -> str:
+    """Return what is equal where methods were measured on the same pictures and masks."""
+    digest = hashlib.sha256("\n".join(pairs.names).encode())
+    digest.update(pairs.originals.contiguous().numpy())
+    digest.update(pairs.holes.contiguous().numpy())
+    return digest.hexdigest()
+
+
+def _model_facts(plan: Plan, model: Inpainter) -> dict[str, Any]:
+    assert plan.model is not None
+    with resolve_source(plan.model).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "source": str(plan.model),
+        "sha256": digest,
+        "title": model.title,
+        "generator_id": model.generator_id,
+        "training": model.training,
+        "device": str(model.device),
+    }
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "pillow")}
+    return {"python": platform.python_version(), **packages}
