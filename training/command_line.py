@@ -33,11 +33,19 @@ _Recipe = Annotated[str, typer.Option("--config", help="Bundled recipe, or a .to
 _Run = Annotated[Path, typer.Option("--out", help="Folder of the run; what it holds goes on.")]
 _Data = Annotated[
     Path | None,
-    typer.Option(help="Photographs: a folder or a zip. The stages only measure on them."),
+    typer.Option(help="Photographs: a folder or a zip. Most stages only measure on them."),
 ]
 _Source = Annotated[
     str | None,
     typer.Option("--from", help="Model to begin with. [default: that of the stage before in OUT]"),
+]
+_Restart = Annotated[
+    str | None,
+    typer.Option("--restart-from", help="Model whose weights to go on with, in a new OUT."),
+]
+_DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Only print the recipe, parameters, memory and learning rates."),
 ]
 _Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as prior.seed=1.")]
 _Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")]
@@ -50,9 +58,11 @@ def train(
     out: _Run,
     data: _Data = None,
     source: _Source = None,
+    restart_from: _Restart = None,
     override: _Set = None,
     device: Device = None,
     threads: _Threads = None,
+    dry_run: _DryRun = False,
 ) -> None:
     """Train a model of your own, stage by stage.
 
@@ -62,7 +72,17 @@ def train(
     from .commands import Order
 
     loaded, place = _prepare(recipe, override, device, threads)
-    order = Order(stage=stage.value, recipe=loaded, out=out, data=data, source=source)
+    if dry_run:
+        _print_plan(loaded, stage, place)
+        return
+    order = Order(
+        stage=stage.value,
+        recipe=loaded,
+        out=out,
+        data=data,
+        source=source,
+        restart_from=restart_from,
+    )
     finished = _train(order, place)
     ended = "finished" if finished.is_complete else "stopped; the same command goes on"
     print(f"{ended} at {finished.nimg} of {finished.total_images} images")
@@ -81,6 +101,13 @@ def _prepare(
     if threads is not None:
         torch.set_num_threads(threads)
     return load_recipe(recipe, tuple(overrides or ())), resolve_device(device)
+
+
+def _print_plan(recipe: "Recipe", stage: str, device: "torch.device") -> None:
+    from .dry_run import describe_training
+
+    for line in describe_training(recipe, stage, device):
+        print(line)
 
 
 def _train(order: "Order", device: "torch.device") -> "Finished":

@@ -17,6 +17,7 @@ from .data import Photographs, load_pictures
 from .hardware import feature_dtype, set_fast_arithmetic
 from .loop import run
 from .prior import PriorTrainer
+from .restart import TRAINED, Restart, plan_restart
 from .sources import hash_checkpoint, read_source
 from .stage1 import Stage1Trainer
 from .stage2 import Stage2Trainer
@@ -24,13 +25,6 @@ from .trainer import Progress, Trainer
 
 # What can change between two parts of a run without changing its result.
 _INTERVALS = ("log_every", "grid_every", "save_every", "keep_last", "keep_every")
-
-# The parts that a stage makes as the recipe says; the others come from its checkpoint, if at all.
-_TRAINED = {
-    "prior": ("generator", "discriminator"),
-    "stage1": ("encoder", "mixer"),
-    "stage2": ("skip_encoder",),
-}
 
 _COMPLETIONS = {"stage1": Stage1Trainer, "stage2": Stage2Trainer}
 _BEFORE = {"stage1": "prior", "stage2": "stage1"}
@@ -47,10 +41,14 @@ class Order:
     out: Path
     """Folder of the run; the stage's own folder is made in it."""
     data: Path | None = None
-    """Folder or zip of photographs; the stages only measure on them, the prior learns from them."""
+    """Folder or zip of photographs; the prior learns from them; the stages, if the recipe
+    says so, and they measure on them."""
     source: str | Path | None = None
     """Bundled name, file or hub id of the model that a stage begins with (a Path is always a
     file); None for what the stage before wrote in the run's folder."""
+    restart_from: str | Path | None = None
+    """Model, named in the same way, whose weights the stage goes on with; its generator and
+    discriminator serve where no source is given."""
 
     @property
     def config(self) -> StageConfig:
@@ -88,31 +86,55 @@ def train(order: Order, device: torch.device, on_progress: Callable[[Progress], 
     """
     set_fast_arithmetic()
     make = _prior if order.stage == "prior" else _completion
-    trainer, inputs = make(order, device)
+    trainer, restart, inputs = make(order, device)
+    if restart is not None:
+        restart.apply(trainer)
+        inputs["restart"] = restart.fingerprint
     folder = order.out / order.stage
-    nimg = run(trainer, folder, _fingerprint(order, device, inputs), on_progress)
+    first = 0 if restart is None else restart.first
+    fingerprint = _fingerprint(order, device, inputs)
+    nimg = run(trainer, folder, fingerprint, on_progress, first=first)
     exports = tuple(sorted(folder.glob("*.safetensors")))
     return Finished(nimg, order.config.total_images, exports)
 
 
-def _prior(order: Order, device: torch.device) -> tuple[Trainer, dict[str, Any]]:
+_Prepared = tuple[Trainer, Restart | None, dict[str, Any]]
+"""A stage, where it goes on from, and what a resumed run must share."""
+
+
+def _prior(order: Order, device: torch.device) -> _Prepared:
     if order.data is None:
         raise InputError("photographs for the prior", "none", "Give a folder or zip with --data.")
     recipe = order.recipe
+    restart = None
+    if order.restart_from is not None:
+        path = resolve_source(order.restart_from)
+        restart = plan_restart(path, read_source(path, "prior", recipe), "prior", recipe)
     names, pictures = load_pictures(order.data, recipe.model.generator.resolution)
     photographs = Photographs(pictures, recipe.data, recipe.prior.seed)
     # No schedule depends on the total, so a longer run may go on where a shorter one ended.
     inputs = {"pictures": _hash_pictures(names, pictures), "total_images": None}
-    return PriorTrainer(recipe, photographs, device), inputs
+    return PriorTrainer(recipe, photographs, device), restart, inputs
 
 
-def _completion(order: Order, device: torch.device) -> tuple[Trainer, dict[str, Any]]:
-    before = _BEFORE[order.stage]
-    path = resolve_source(order.source or order.out / before / f"{before}.safetensors")
-    checkpoint = read_source(path, order.stage, order.recipe)
-    held_out = _held_out(order.recipe, order.data)
-    trainer = _COMPLETIONS[order.stage](order.recipe, checkpoint, held_out, device)
-    return trainer, {"checkpoint": hash_checkpoint(checkpoint)}
+def _completion(order: Order, device: torch.device) -> _Prepared:
+    stage, recipe, before = order.stage, order.recipe, _BEFORE[order.stage]
+    usual = order.out / before / f"{before}.safetensors"
+    source = read_source(resolve_source(order.source or order.restart_from or usual), stage, recipe)
+    restart = None
+    if order.restart_from is not None:
+        restart = plan_restart(resolve_source(order.restart_from), source, stage, recipe)
+    photographs = _photographs(recipe, stage, order.data)
+    trainer = _COMPLETIONS[stage](recipe, source.checkpoint, photographs, device)
+    if restart is not None:
+        trainer.judge_since = restart.judge_since
+    inputs = {
+        "checkpoint": hash_checkpoint(source.checkpoint),
+        "perceptual": trainer.perceptual.facts | {"weight": recipe.perceptual.weight},
+    }
+    if photographs is not None and trainer.config.uses_photographs:
+        inputs["pictures"] = _hash_pictures([], photographs.training.cpu())
+    return trainer, restart, inputs
 
 
 def _fingerprint(order: Order, device: torch.device, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +143,7 @@ def _fingerprint(order: Order, device: torch.device, inputs: dict[str, Any]) -> 
     model = order.recipe.model.to_dict()
     return {
         "stage": order.stage,
-        "model": {part: model.get(part) for part in _TRAINED[order.stage]},
+        "model": {part: model.get(part) for part in TRAINED[order.stage]},
         "data": dataclasses.asdict(order.recipe.data),
         **{name: value for name, value in config.items() if name not in _INTERVALS},
         "device": device.type,
@@ -136,10 +158,8 @@ def _hash_pictures(names: list[str], pictures: Tensor) -> str:
     return digest.hexdigest()
 
 
-def _held_out(recipe: Recipe, data: Path | None) -> Tensor | None:
-    """Return photographs that the prior has not seen, where the recipe keeps some."""
+def _photographs(recipe: Recipe, stage: str, data: Path | None) -> Photographs | None:
     if data is None:
         return None
     _, pictures = load_pictures(data, recipe.model.generator.resolution)
-    photographs = Photographs(pictures, recipe.data, recipe.prior.seed)
-    return photographs.held_out if len(photographs.held_out) else photographs.training
+    return Photographs(pictures, recipe.data, getattr(recipe, stage).seed)

@@ -1,4 +1,4 @@
-"""What stages 1 and 2 share: the two paths, their objective (Eqs. 2-6) and the alarms.
+"""What stages 1 and 2 share: batches, the step, and what is measured and written.
 
 Legend: N pictures per batch, R side, L style layers, D width of a code. Path (g) mixes with the
 code that made the picture, path (r) with another one.
@@ -18,20 +18,20 @@ from torch import Tensor, nn
 from ..core.checkpoint import Checkpoint, collect_tensors, write_checkpoint
 from ..core.compositing import composite_at_resolution
 from ..core.errors import CheckpointError
-from ..core.masks import sample_hole_masks
 from ..core.networks import Discriminator, Generator
 from .alarms import measure
 from .batch import Batch
+from .batches import Batches
 from .config import CompletionConfig, Recipe
+from .data import Photographs
 from .ema import update_average
 from .grids import picture_grid
-from .hardware import feature_dtype, send
+from .hardware import feature_dtype
 from .losses import discriminator_objective, judge
-from .objective import adversarial, comparisons, reconstruction
-from .perceptual import DiscriminatorFeatures
+from .objective import adversarial, comparisons, composites, reconstruction
+from .perceptual import perceptual_term
 from .processes import ALONE, Processes
 from .schedules import adversarial_share, rate_factor
-from .seeding import WHOLE, Draws, Share, generator_for
 from .shards import Gradients, ShardRunner, adam, apply_gradients
 
 _GRID_SIZE = 8
@@ -46,12 +46,15 @@ class CompletionTrainer(ABC):
     """
 
     stage: str
+    _stages_before: tuple[str, ...]
+    judge_since = 0
+    """Image at which the discriminator began to judge completions: from there it warms up."""
 
     def __init__(
         self,
         recipe: Recipe,
         checkpoint: Checkpoint,
-        pictures: Tensor | None,
+        photographs: Photographs | None,
         device: torch.device,
         processes: Processes = ALONE,
     ) -> None:
@@ -60,24 +63,32 @@ class CompletionTrainer(ABC):
         Args:
             recipe: configuration.
             checkpoint: what the stage before wrote, discriminator included.
-            pictures: [n, 3, R, R] uint8 photographs for the alarm of a domain gap, or None.
+            photographs: for the alarm of a domain gap, and for recipes that train on them; or None.
             device: where to train.
             processes: which train together.
+
+        Raises:
+            ConfigError: the recipe trains on photographs, and there are none.
         """
         self.recipe, self.device, self.checkpoint = recipe, device, checkpoint
         self.processes = processes
         self.config: CompletionConfig = getattr(recipe, self.stage)
-        self.pictures = pictures
+        self.photographs = photographs
         torch.manual_seed(self.config.seed)
         self.networks = self._load(checkpoint)
         self.generator: Generator = self.networks["generator"].requires_grad_(False)
         self.discriminator: Discriminator = self.networks["discriminator"].requires_grad_(True)
-        self.features = DiscriminatorFeatures(self.discriminator).to(device)
+        self.perceptual = perceptual_term(
+            recipe.perceptual, self.generator, self.discriminator, self.config.seed
+        )
         self._dtype = feature_dtype(self.config.precision, device)
+        self.batches = Batches(
+            self.config, self.stage, self.generator, self.synthesize, photographs
+        )
         self.trained, self.averages = self._trained_parts()
+        self._has_gate = {**self.networks, **self.trained}["mixer"].config.kind == "gated"
         self.modules: dict[str, nn.Module] = {
             "discriminator": self.discriminator,
-            "features": self.features,
             **self.trained,
             **{f"{name}_ema": average for name, average in self.averages.items()},
         }
@@ -93,12 +104,11 @@ class CompletionTrainer(ABC):
             name: adam(parameters, self._rates[name], self.config.betas)
             for name, parameters in self._parameters.items()
         }
+        self._measured: dict[str, float] | None = None
         self._micro_batch = self.config.micro_batch or self.config.batch_size
         group_size = self.discriminator.config.stddev_group_size
         self._share = processes.share(self._micro_batch, group_size)
         self._shards = ShardRunner(device, self.config.batch_size, self._micro_batch, processes)
-        # Anew in each stage: D has learned since, and a weight belongs to its network.
-        self.features.calibrate(self.generator, self.config.seed)
 
     def _load(self, checkpoint: Checkpoint) -> dict[str, Any]:
         missing = {"generator", "discriminator"} - set(checkpoint.parts)
@@ -120,36 +130,17 @@ class CompletionTrainer(ABC):
 
     @abstractmethod
     def complete(
-        self, erased: Tensor, valid: Tensor, w_rand: Tensor, *, averaged: bool
+        self, erased: Tensor, valid: Tensor, w_rand: Tensor, picture: Tensor, *, averaged: bool
     ) -> tuple[Tensor, Tensor]:
-        """Return raw outputs I_o [K*N, 3, R, R] and the gate [K*N, L, D].
+        """Return raw outputs I_o [n, 3, R, R] and the gate [n, L, D].
 
         Args:
             erased: [N, 3, R, R].
             valid: [N, 1, R, R].
-            w_rand: [K*N, L, D], K codes for each picture, path by path.
+            w_rand: [n, L, D].
+            picture: [n] int64, the picture that each code completes.
             averaged: use the moving averages.
         """
-
-    def _draws(self, purpose: str, nimg: int, share: Share) -> Draws:
-        return Draws(generator_for(self.config.seed, f"{self.stage}/{purpose}", nimg), share)
-
-    @torch.no_grad()
-    def batch(self, nimg: int, size: int, share: Share = WHOLE) -> Batch:
-        """Generate the share of `size` pictures, holes and codes: (seed, nimg) alone counts."""
-        draws = self._draws("latents", nimg, share)
-        z = draws.normal(size // share.count, 2, self.generator.config.z_dim)
-        w = self.generator.mapping(send(z, self.device).flatten(0, 1))
-        w_same, w_other = (self.generator.broadcast(code) for code in (w[::2], w[1::2]))
-        image = self.synthesize(w_same)
-        valid = 1 - send(self._holes(share.of(torch.arange(nimg, nimg + size))), self.device)
-        return Batch(image, image * valid, valid, w_same, w_other)
-
-    def _holes(self, indices: Tensor) -> Tensor:
-        """Return the masks of images, [n, 1, R, R]; the host makes them while the device works."""
-        kind, R, seed = self.config.masks, self.generator.config.resolution, self.config.seed
-        masks = [sample_hole_masks(kind, 1, R, seed, first=i) for i in indices.tolist()]
-        return torch.cat(masks)
 
     def synthesize(self, ws: Tensor, skips: Any = None) -> Tensor:  # noqa: ANN401 - core's Skips
         """Run the frozen generator with stored noise, [N, L, D] to [N, 3, R, R]."""
@@ -158,7 +149,8 @@ class CompletionTrainer(ABC):
         )
 
     def step(self, nimg: int) -> dict[str, Tensor]:
-        """Update the trained networks and D on one batch of generated pictures."""
+        """Update the trained networks and D on one batch."""
+        self._measured = None
         gradients = self._shards.run(lambda start: self._gradients(start, nimg), nimg)
         for name, parameters in self._parameters.items():
             self._update(name, parameters, gradients.by_network[name], nimg)
@@ -174,17 +166,16 @@ class CompletionTrainer(ABC):
 
     def _gradients(self, start: int, nimg: int) -> Gradients:
         """Return the gradients of the own share of the micro-batch from image `start` on."""
-        batch = self.batch(start, self._micro_batch, self._share)
-        codes = torch.cat([batch.w_same, batch.w_other])
-        outputs, gate = self.complete(batch.erased, batch.valid, codes, averaged=False)
-        same, other = outputs.chunk(2)
-        compared = comparisons(batch, same, other, self.config)
-        loss, scalars = reconstruction(compared, self.features, self.config.pixel_weight)
-        fakes = [composite_at_resolution(x, batch.erased, batch.valid) for x in (same, other)]
+        batch = self.batches.training(start, self._micro_batch, self._share)
+        outputs, gate = self.complete(*batch.inputs(), averaged=False)
+        compared = comparisons(batch, outputs, self.config)
+        loss, scalars = reconstruction(compared, self.perceptual, self.config.pixel_weight)
         # Separate calls: one batch of both would put near-duplicates into one deviation group.
-        fake_logits = [self._judge(fake) for fake in fakes]
+        fake_logits = [self._judge(fakes) for fakes in composites(batch, outputs)]
         fooling = adversarial(fake_logits)
-        weight = self.config.lambda_adversarial * adversarial_share(self.config, nimg)
+        weight = self.config.lambda_adversarial * adversarial_share(
+            self.config, nimg - self.judge_since
+        )
         if weight:  # else D's gradient would be walked back only to be multiplied by zero
             loss = loss + weight * fooling
         # D's graph of the fakes is walked twice: to E, Mi or S here, and to D's weights below.
@@ -193,10 +184,11 @@ class CompletionTrainer(ABC):
             self._judge, batch.image, fake_logits, self.config.r1_weight(nimg)
         )
         discriminator = torch.autograd.grad(d_loss, self._parameters["discriminator"])
-        extreme = ((gate < 0.05) | (gate > 0.95)).float().mean()
+        if self._has_gate:
+            scalars["gate_extreme"] = ((gate < 0.05) | (gate > 0.95)).float().mean()
         return Gradients(
             {"completion": completion, "discriminator": discriminator},
-            {**scalars, "adversarial": fooling, **d_scalars, "gate_extreme": extreme},
+            {**scalars, "adversarial": fooling, **d_scalars},
         )
 
     def _judge(self, images: Tensor) -> Tensor:
@@ -230,44 +222,55 @@ class CompletionTrainer(ABC):
 
     def alarms(self) -> dict[str, float]:
         """Return the measures of alarms.py on fixed generated pictures, and on photographs."""
+        if self._measured is None:
+            self._measured = self._measure()
+        return self._measured
+
+    def _measure(self) -> dict[str, float]:
         batch = self._fixed(_ALARM_PICTURES)
         photographs = None
-        if self.pictures is not None:
-            photographs = self.pictures[:_ALARM_PICTURES].to(self.device) / 127.5 - 1
+        if self.photographs is not None:
+            photographs = self.photographs.unseen[:_ALARM_PICTURES].to(self.device) / 127.5 - 1
         return measure(self._complete_averaged, batch, self.synthesize, photographs)
 
     def _complete_averaged(self, erased: Tensor, valid: Tensor, w_rand: Tensor) -> Tensor:
-        return self.complete(erased, valid, w_rand, averaged=True)[0]
+        picture = torch.arange(len(erased), device=erased.device)
+        return self.complete(erased, valid, w_rand, picture, averaged=True)[0]
 
     def _fixed(self, size: int) -> Batch:
         """Return pictures that training, which begins at image 0, never sees."""
-        return self.batch(2**48, size)
+        return self.batches.generated(2**48, size)
 
     def export(self, folder: Path, nimg: int) -> None:
         """Write the stage's checkpoint with averaged networks and the present discriminator."""
         networks = {**self.networks, "discriminator": self.discriminator, **self.averages}
         learned = {name: getattr(self.recipe.model, name) for name in self.averages}
-        training = {
-            **self.checkpoint.training,
-            "stage": self.stage,
-            "images": {**self.checkpoint.training.get("images", {}), self.stage: nimg},
-            "recipe": self.recipe.name,
-            "perceptual": "discriminator",
-            "perceptual_weight": float(self.features.weight),
-            "alarms": {**self.checkpoint.training.get("alarms", {}), self.stage: self.alarms()},
-        }
+        tensors = {k: v.cpu().contiguous() for k, v in collect_tensors(networks).items()}
         write_checkpoint(
             folder / f"{self.stage}.safetensors",
-            Checkpoint(
+            dataclasses.replace(
+                self.checkpoint,
                 config=dataclasses.replace(self.checkpoint.config, **learned),
-                tensors={
-                    key: value.cpu().contiguous()
-                    for key, value in collect_tensors(networks).items()
-                },
-                generator_id=self.checkpoint.generator_id,
-                training=training,
+                tensors=tensors,
+                training=self._facts(nimg),
                 # Those of the generator's data, whatever recipe the stage was trained with.
                 license=self.checkpoint.license or self.recipe.license,
                 title=self.checkpoint.title or self.recipe.title,
             ),
         )
+
+    def _facts(self, nimg: int) -> dict[str, Any]:
+        """Return what is known about the training, stage by stage, up to this one."""
+        own = {
+            "images": nimg,
+            "recipe": self.recipe.name,
+            "perceptual": {**self.perceptual.facts, "weight": float(self.perceptual.weight)},
+            "alarms": self.alarms(),
+        }
+        facts = {**self.checkpoint.training, "stage": self.stage}
+        for name, value in own.items():
+            known = facts.get(name)
+            before = known if isinstance(known, dict) else {}
+            earlier = {stage: before[stage] for stage in self._stages_before if stage in before}
+            facts[name] = {**earlier, self.stage: value}
+        return facts

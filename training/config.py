@@ -129,6 +129,10 @@ class PriorConfig(StageConfig):
     """Add random noise to the feature maps, as StyleGAN2 does; without, its strengths stay zero."""
     augment: tuple[str, ...] = ("colour", "translation", "cutout")
     """Differentiable augmentations of what D sees (Zhao et al. 2020, arXiv:2006.10738)."""
+    features: Literal["none", "efficientnet-lite0"] = "none"
+    """Network on whose features a second judge of G looks, see projected.py."""
+    critic_learning_rate: float = 0.001
+    """Of that judge."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +150,12 @@ class CompletionConfig(StageConfig):
     """Cosine schedule: the last learning rate over the first."""
     halve_every: int = 400_000
     """Halved schedule: images between two halvings; the paper's 50,000 batches of 8."""
+    pictures: Literal["generated", "photographs"] = "generated"
+    """What is completed, and D's real input. Photographs (models 1 and 2 of Table 3) have no path
+    (g): they are reconstructed on valid pixels only."""
+    real_fraction: float = 0.0
+    """Share of path (r) for which L_rr compares a photograph in place of the generated picture: a
+    remedy where photographs are reproduced far worse. D is not shown these."""
     masks: str = "paper"
     """Sampler of the holes, see core/masks.py."""
     lambda_adversarial: float = 0.08
@@ -164,11 +174,40 @@ class CompletionConfig(StageConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_positive(self, "halve_every")
+        most = 1 if self.pictures == "generated" else 0
+        if self.real_fraction > most:
+            raise ConfigError(
+                f"a real_fraction of at most {most} for {self.pictures} pictures",
+                repr(self.real_fraction),
+                "Correct the recipe.",
+            )
+
+    @property
+    def uses_photographs(self) -> bool:
+        """Whether training sees photographs."""
+        return self.pictures == "photographs" or self.real_fraction > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptualConfig:
+    """The perceptual term of Eqs. 2 and 3, in both stages."""
+
+    network: Literal["discriminator", "vgg16"] = "discriminator"
+    """`vgg16`: as the paper; `discriminator`: the one a stage begins with, which needs no file."""
+    weights: str = ""
+    """vgg16: file with Caffe's weights, or "download", see vgg.py."""
+    layers: tuple[str, ...] = ("relu4_3",)
+    """vgg16: the layers j."""
+    weight: float = 5e-5
+    """vgg16: the coefficient of Appendix B. That of `discriminator` makes it count like pixels."""
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A whole training: networks, data and three stages."""
+    """A whole training: networks, data, three stages and the perceptual term of two."""
 
     name: str
     title: str
@@ -178,6 +217,7 @@ class Recipe:
     prior: PriorConfig
     stage1: CompletionConfig
     stage2: CompletionConfig
+    perceptual: PerceptualConfig = PerceptualConfig()
 
     def __post_init__(self) -> None:
         _check_fields(self)

@@ -108,6 +108,11 @@ class Photographs:
         self._config = config
         self._seed = seed
 
+    @property
+    def unseen(self) -> Tensor:
+        """Pictures that no training sees; where none are kept for that, those that it sees."""
+        return self.held_out if len(self.held_out) else self.training
+
     def to(self, device: torch.device) -> "Photographs":
         """Move the training pictures to the device."""
         self.training = self.training.to(device)

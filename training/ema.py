@@ -27,6 +27,7 @@ def update_average(
     half_life_now = min(half_life, max(nimg, num_images) * 0.1)
     keep = 0.5 ** (num_images / half_life_now)
     averages, values = list(average.parameters()), list(module.parameters())
-    torch._foreach_lerp_(averages, values, 1 - keep)
+    if averages:  # a mixer that does not mix has none
+        torch._foreach_lerp_(averages, values, 1 - keep)
     for kept, value in zip(average.buffers(), module.buffers(), strict=True):
         kept.copy_(value)

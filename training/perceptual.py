@@ -1,31 +1,80 @@
-"""The perceptual term of Eqs. 2 and 3 without a downloaded network.
+"""The perceptual term of Eqs. 2 and 3: VGG16's features, or those of a discriminator."""
 
-Features come from the discriminator that a stage begins with, frozen: it knows the domain and is
-always there.
-"""
+from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..core.networks import Discriminator, Generator
+from .config import PerceptualConfig
 from .ema import averaged_copy
 from .seeding import generator_for
+from .vgg import load_vgg16
 
 _NUM_SCALES = 3
 _CALIBRATION_PAIRS = 256
 
 
-class DiscriminatorFeatures(nn.Module):
+class PerceptualTerm(nn.Module, ABC):
+    """Weighted squared distance of features; frozen."""
+
+    weight: Tensor
+
+    @abstractmethod
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return maps of pictures [N, 3, R, R] in about [-1, 1].
+
+        Gradients: with respect to images.
+        """
+
+    @abstractmethod
+    def forward(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
+        """Return the term for two lists of maps, a scalar."""
+
+    @property
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """What the features depend on, plain data for checkpoints."""
+
+
+class VGG16Term(PerceptualTerm):
+    """The sum over layers of the mean squared distance.
+
+    Source: the paper, Eqs. 2 and 3 and Appendix B; one layer, relu4_3, is its laboratory's habit.
+    """
+
+    def __init__(self, config: PerceptualConfig) -> None:
+        super().__init__()
+        self.network, self._digest = load_vgg16(config.weights, config.layers)
+        self._layers = config.layers
+        self.register_buffer("weight", torch.tensor(config.weight))
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the maps of the chosen layers."""
+        return self.network(images)
+
+    def forward(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
+        """Return the weighted sum over the layers, a scalar."""
+        terms = [(a - b).square().mean() for a, b in zip(first, second, strict=True)]
+        return self.weight * torch.stack(terms).sum()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Name, file and layers."""
+        return {"network": "vgg16", "sha256": self._digest, "layers": list(self._layers)}
+
+
+class DiscriminatorTerm(PerceptualTerm):
     """Squared distance of channel-normalised features at R/2, R/4 and R/8.
 
-    Its weight makes the mean over independent generated pairs equal to the pixel term's, so that
-    the two terms count alike.
+    The network is the discriminator that a stage begins with, frozen: it knows the domain and is
+    always there. The weight makes the mean over independent generated pairs equal to the pixel
+    term's, so that the two terms count alike.
 
     Source: Zhang et al. 2018, arXiv:1801.03924 (channel normalisation); deviates from the paper's
     VGG16 where no such weights are at hand.
     """
-
-    weight: Tensor
 
     def __init__(self, discriminator: Discriminator) -> None:
         super().__init__()
@@ -33,15 +82,20 @@ class DiscriminatorFeatures(nn.Module):
         self.register_buffer("weight", torch.ones([]))
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return normalised maps of pictures [N, 3, R, R], the largest first."""
+        """Return normalised maps, the largest first."""
         images = images.contiguous(memory_format=torch.channels_last)
         maps = self.network.features(images, _NUM_SCALES)
         return [m * torch.rsqrt(m.square().sum(dim=1, keepdim=True) + 1e-8) for m in maps]
 
     def forward(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
-        """Return the weighted mean squared distance of two lists of maps, a scalar."""
+        """Return the weighted mean over the three sizes, a scalar."""
         terms = [(a - b).square().mean() for a, b in zip(first, second, strict=True)]
         return self.weight * torch.stack(terms).mean()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The name: the rest is the checkpoint that the stage begins with."""
+        return {"network": "discriminator"}
 
     @torch.no_grad()
     def calibrate(self, generator: Generator, seed: int, batch_size: int = 16) -> None:
@@ -55,3 +109,20 @@ class DiscriminatorFeatures(nn.Module):
             pixel.append((a - b).square().mean())
             feature.append(self(self.features(a), self.features(b)))
         self.weight.mul_(torch.stack(pixel).mean() / torch.stack(feature).mean())
+
+
+def perceptual_term(
+    config: PerceptualConfig, generator: Generator, discriminator: Discriminator, seed: int
+) -> PerceptualTerm:
+    """Return the term that a recipe asks for, on the generator's device.
+
+    Raises:
+        ConfigError, CheckpointError: see `load_vgg16`.
+    """
+    device = generator.w_avg.device
+    if config.network == "vgg16":
+        return VGG16Term(config).to(device)
+    term = DiscriminatorTerm(discriminator).to(device)
+    # Anew in each stage: D has learned since, and a weight belongs to its network.
+    term.calibrate(generator, seed)
+    return term

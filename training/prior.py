@@ -1,7 +1,7 @@
 """The prior: StyleGAN2 trained on photographs, which both stages then keep frozen."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -19,21 +19,30 @@ from .augment import augment
 from .config import PriorConfig, Recipe
 from .data import Photographs
 from .ema import averaged_copy, update_average
+from .feature_network import load_feature_network
 from .grids import picture_grid
 from .hardware import feature_dtype, send
 from .losses import discriminator_objective, generator_loss, judge
 from .processes import ALONE, Processes
+from .projected import ProjectedCritic, critic_generator_loss, critic_loss
 from .seeding import Draws, generator_for
 from .shards import Gradients, ShardRunner, adam, apply_gradients
 
+_SCALING_PHOTOGRAPHS = 64
+
+
+def _learned(module: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
 
 class PriorTrainer:
-    """G against D on photographs.
+    """G against D on photographs, and against a critic on ImageNet features where there is one.
 
     Non-saturating loss with lazy R1, style mixing, random noise and differentiable augmentation;
-    no path-length term. One batch of fakes serves both networks.
+    no path-length term. One batch of fakes serves all networks.
 
-    Source: Karras et al. 2020, arXiv:1912.04958; Zhao et al. 2020, arXiv:2006.10738.
+    Source: Karras et al. 2020, arXiv:1912.04958; Zhao et al. 2020, arXiv:2006.10738; Sauer et al.
+    2021, arXiv:2111.01007.
     """
 
     config: PriorConfig
@@ -58,10 +67,18 @@ class PriorTrainer:
             "discriminator": self.discriminator,
             "generator_ema": self.generator_ema,
         }
+        self._rates = {
+            "generator": self.config.learning_rate,
+            "discriminator": self.config.learning_rate,
+        }
+        self.critic: ProjectedCritic | None = None
+        if self.config.features != "none":
+            self.critic = self._judge_by_features(model.generator.resolution)
+            self.modules["critic"] = self.critic
+            self._rates["critic"] = self.config.critic_learning_rate
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            name: adam(list(module.parameters()), self.config.learning_rate, self.config.betas)
-            for name, module in self.modules.items()
-            if name != "generator_ema"
+            name: adam(_learned(self.modules[name]), rate, self.config.betas)
+            for name, rate in self._rates.items()
         }
         self._micro_batch = self.config.micro_batch or self.config.batch_size
         self._share = processes.share(self._micro_batch, model.discriminator.stddev_group_size)
@@ -70,6 +87,11 @@ class PriorTrainer:
         grid = generator_for(self.config.seed, "grid", 0)
         self._grid_z = torch.randn(48, model.generator.z_dim, generator=grid)
 
+    def _judge_by_features(self, resolution: int) -> ProjectedCritic:
+        network = load_feature_network().to(self.device, memory_format=torch.channels_last)
+        photographs = self.photographs.batch(0, _SCALING_PHOTOGRAPHS)
+        return self._place(ProjectedCritic(network, resolution, photographs))
+
     def _place(self, module: nn.Module) -> nn.Module:
         return module.to(self.device, memory_format=torch.channels_last)
 
@@ -77,11 +99,12 @@ class PriorTrainer:
         return Draws(generator_for(self.config.seed, purpose, nimg, device), self._share)
 
     def step(self, nimg: int) -> dict[str, Tensor]:
-        """Update G and D on one batch; the R1 term joins every r1_every-th step."""
+        """Update all networks on one batch; the R1 term joins every r1_every-th step."""
+        if self.critic is not None:
+            self.critic.renew_norms()
         gradients = self._shards.run(lambda start: self._gradients(start, nimg), nimg)
         for name, optimizer in self.optimizers.items():
-            parameters = self.modules[name].parameters()
-            apply_gradients(optimizer, parameters, gradients.by_network[name])
+            apply_gradients(optimizer, _learned(self.modules[name]), gradients.by_network[name])
         update_average(
             self.generator_ema,
             self.generator,
@@ -94,26 +117,36 @@ class PriorTrainer:
     def _gradients(self, start: int, nimg: int) -> Gradients:
         """Return the gradients of the own share of the micro-batch from image `start` on."""
         draws = self._draws("augment", start, self.device)
+        real = self.photographs.batch(start, self._micro_batch, self._share)
         fakes = augment(self._fakes(start), self.config.augment, draws)
         fake_logits = self._judge(fakes)
         g_loss = generator_loss(fake_logits)
-        # D's graph of the fakes is walked twice: to G here, and to D's own weights below.
-        for_generator = torch.autograd.grad(
-            g_loss,
-            list(self.generator.parameters()),
-            retain_graph=True,
-            materialize_grads=True,  # without noise, nothing depends on its strengths
-        )
-        d_loss, scalars = discriminator_objective(
-            lambda real: self._judge(augment(real, self.config.augment, draws)),
-            self.photographs.batch(start, self._micro_batch, self._share),
+        scalars = {"g_loss": g_loss}
+        if self.critic is not None:
+            fake_maps = self.critic(fakes, self._dtype)
+            scalars["g_critic_loss"] = critic_generator_loss(fake_maps)
+            g_loss = g_loss + scalars["g_critic_loss"]
+        # The judges' graphs of the fakes are walked twice: to G here, to their own weights below.
+        by_network = {"generator": self._grad("generator", g_loss, retain_graph=True)}
+        d_loss, d_scalars = discriminator_objective(
+            lambda pictures: self._judge(augment(pictures, self.config.augment, draws)),
+            real,
             [fake_logits],
             self.config.r1_weight(nimg),
         )
-        for_discriminator = torch.autograd.grad(d_loss, list(self.discriminator.parameters()))
-        return Gradients(
-            {"generator": for_generator, "discriminator": for_discriminator},
-            {"g_loss": g_loss, **scalars},
+        by_network["discriminator"] = self._grad("discriminator", d_loss)
+        if self.critic is not None:
+            real_maps = self.critic(augment(real, self.config.augment, draws), self._dtype)
+            scalars["critic_loss"] = critic_loss(real_maps, fake_maps)
+            by_network["critic"] = self._grad("critic", scalars["critic_loss"])
+        return Gradients(by_network, {**scalars, **d_scalars})
+
+    def _grad(self, name: str, loss: Tensor, *, retain_graph: bool = False) -> Sequence[Tensor]:
+        return torch.autograd.grad(
+            loss,
+            _learned(self.modules[name]),
+            retain_graph=retain_graph,
+            materialize_grads=True,  # without noise, nothing depends on its strengths
         )
 
     def _fakes(self, start: int) -> Tensor:
@@ -168,7 +201,11 @@ class PriorTrainer:
             config=ModelConfig(generator=model.generator, discriminator=model.discriminator),
             tensors=tensors,
             generator_id=generator_id_of(tensors),
-            training={"stage": "prior", "images": {"prior": nimg}, "recipe": self.recipe.name},
+            training={
+                "stage": "prior",
+                "images": {"prior": nimg},
+                "recipe": {"prior": self.recipe.name},
+            },
             license=self.recipe.license,
             title=self.recipe.title,
         )

@@ -1,7 +1,7 @@
 """Recipe files: what they may hold, the recipe they are based on, and overrides.
 
-A recipe is a TOML file with the tables [data], [prior], [stage1] and [stage2] beside `title`,
-`license`, `preset` and `base`. Bundled ones lie in recipes/ and are named without the suffix.
+A recipe is a TOML file with the tables [data], [prior], [stage1], [stage2] and [perceptual] beside
+`title`, `license`, `preset` and `base`. Bundled ones lie in recipes/ and are named without suffix.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.errors import ConfigError
 from ..core.networks import PRESETS, ModelConfig
-from .config import CompletionConfig, DataConfig, PriorConfig, Recipe
+from .config import CompletionConfig, DataConfig, PerceptualConfig, PriorConfig, Recipe
 
 RECIPES_DIR = Path(__file__).parent / "recipes"
 
@@ -21,6 +21,7 @@ _TABLES: dict[str, type] = {
     "prior": PriorConfig,
     "stage1": CompletionConfig,
     "stage2": CompletionConfig,
+    "perceptual": PerceptualConfig,
 }
 
 
@@ -131,7 +132,7 @@ def _model(data: dict[str, Any]) -> ModelConfig:
     return ModelConfig.from_dict(model["model"])
 
 
-def _table(kind: type, name: str, values: dict[str, Any]) -> Any:  # noqa: ANN401 - one of four
+def _table(kind: type, name: str, values: dict[str, Any]) -> Any:  # noqa: ANN401 - one of _TABLES
     if not isinstance(values, dict):
         raise ConfigError(f"a table [{name}]", repr(values), "Correct the recipe.")
     known = {f.name for f in dataclasses.fields(kind)}

@@ -17,6 +17,7 @@ class Stage1Trainer(CompletionTrainer):
     """
 
     stage = "stage1"
+    _stages_before = ("prior",)
 
     def _trained_parts(self) -> tuple[dict[str, nn.Module], dict[str, nn.Module]]:
         model = self.recipe.model
@@ -30,16 +31,21 @@ class Stage1Trainer(CompletionTrainer):
         return learned, {name: averaged_copy(module) for name, module in learned.items()}
 
     def complete(
-        self, erased: Tensor, valid: Tensor, w_rand: Tensor, *, averaged: bool
+        self, erased: Tensor, valid: Tensor, w_rand: Tensor, picture: Tensor, *, averaged: bool
     ) -> tuple[Tensor, Tensor]:
         """Return G(Mi(E(M*I, M), w_rand)), raw, and the gate."""
         parts = self.averages if averaged else self.trained
-        w_out, gate = mixed_codes(parts, self.generator.w_avg, erased, valid, w_rand)
+        w_out, gate = mixed_codes(parts, self.generator.w_avg, erased, valid, w_rand, picture)
         return self.synthesize(w_out), gate
 
 
 def mixed_codes(
-    parts: dict[str, Any], w_avg: Tensor, erased: Tensor, valid: Tensor, w_rand: Tensor
+    parts: dict[str, Any],
+    w_avg: Tensor,
+    erased: Tensor,
+    valid: Tensor,
+    w_rand: Tensor,
+    picture: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Encode each picture once and mix it with each of its random codes.
 
@@ -48,11 +54,12 @@ def mixed_codes(
         w_avg: [D].
         erased: [N, 3, R, R].
         valid: [N, 1, R, R].
-        w_rand: [K*N, L, D], path by path.
+        w_rand: [n, L, D].
+        picture: [n], the picture that each code completes.
 
     Returns:
-        W_out and the gate, both [K*N, L, D].
+        W_out and the gate, both [n, L, D].
     """
     features = torch.cat([erased, valid], dim=1).contiguous(memory_format=torch.channels_last)
     encoded = parts["encoder"](features) + w_avg
-    return parts["mixer"](encoded.repeat(len(w_rand) // len(erased), 1, 1), w_rand)
+    return parts["mixer"](encoded[picture], w_rand)

@@ -25,6 +25,7 @@ class Stage2Trainer(CompletionTrainer):
     """
 
     stage = "stage2"
+    _stages_before = ("prior", "stage1")
 
     def _trained_parts(self) -> tuple[dict[str, nn.Module], dict[str, nn.Module]]:
         if not {"encoder", "mixer"} <= set(self.networks):
@@ -37,6 +38,7 @@ class Stage2Trainer(CompletionTrainer):
             self.networks[name].requires_grad_(False)
         config = self.recipe.model.skip_encoder
         assert config is not None
+        self._is_calibrated = False
         skip_encoder = SkipEncoder(config, self.checkpoint.config.generator)
         skip_encoder.to(self.device, memory_format=torch.channels_last).train()
         average = averaged_copy(skip_encoder)
@@ -47,43 +49,59 @@ class Stage2Trainer(CompletionTrainer):
         return {"skip_encoder": skip_encoder}, {"skip_encoder": average}
 
     def complete(
-        self, erased: Tensor, valid: Tensor, w_rand: Tensor, *, averaged: bool
+        self, erased: Tensor, valid: Tensor, w_rand: Tensor, picture: Tensor, *, averaged: bool
     ) -> tuple[Tensor, Tensor]:
         """Return the output of the second pass, raw, and the gate.
 
-        Batch norm sees all paths in one batch. The first pass needs no gradient: nothing that it
-        runs through is trained.
+        Batch norm sees all paths in one batch.
         """
         part = (self.averages if averaged else self.trained)["skip_encoder"]
-        with torch.no_grad():
-            codes, gate = mixed_codes(self.networks, self.generator.w_avg, erased, valid, w_rand)
-            repeat = (len(w_rand) // len(erased), 1, 1, 1)
-            erased, valid = erased.repeat(repeat), valid.repeat(repeat)
-            composite = composite_at_resolution(self.synthesize(codes), erased, valid)
-        return self.synthesize(codes, part(composite, erased, valid)), gate
+        codes, gate, inputs = self._first_pass(erased, valid, w_rand, picture)
+        return self.synthesize(codes, part(*inputs)), gate
+
+    @torch.no_grad()  # nothing that this pass runs through is trained
+    def _first_pass(
+        self, erased: Tensor, valid: Tensor, w_rand: Tensor, picture: Tensor
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
+        """Return W_out, the gate, and the skip encoder's inputs: composite, erased, valid."""
+        w_avg = self.generator.w_avg
+        codes, gate = mixed_codes(self.networks, w_avg, erased, valid, w_rand, picture)
+        erased, valid = erased[picture], valid[picture]
+        composite = composite_at_resolution(self.synthesize(codes), erased, valid)
+        return codes, gate, (composite, erased, valid)
+
+    def step(self, nimg: int) -> dict[str, Tensor]:
+        """Train as `CompletionTrainer.step`; the batch-norm statistics are then out of date."""
+        self._is_calibrated = False
+        return super().step(nimg)
 
     @torch.no_grad()
     def _recalibrate(self) -> None:
         """Give the averaged weights batch-norm statistics of their own, from fixed batches."""
+        if self._is_calibrated:
+            return
         average = self.averages["skip_encoder"]
         for norm in _norms(average):
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean of all batches
         average.train()
         for i in range(_RECALIBRATION_BATCHES):
-            batch = self.batch(2**47 + i * self.config.batch_size, self.config.batch_size)
-            codes = torch.cat([batch.w_same, batch.w_other])
-            self.complete(batch.erased, batch.valid, codes, averaged=True)
+            batch = self.batches.training(
+                2**47 + i * self.config.batch_size, self.config.batch_size
+            )
+            self.complete(*batch.inputs(), averaged=True)
         average.eval()
+        self._is_calibrated = True
 
     def grid(self) -> Image.Image:
         """Return the rows of `CompletionTrainer.grid`, with fresh batch-norm statistics."""
         self._recalibrate()
         return super().grid()
 
-    def alarms(self) -> dict[str, float]:
+    def _measure(self) -> dict[str, float]:
         """Add skip_ratio: mean |G_add| over mean |feature| at the side where it is largest."""
-        return {**super().alarms(), "skip_ratio": self._skip_ratio()}
+        self._recalibrate()
+        return {**super()._measure(), "skip_ratio": self._skip_ratio()}
 
     @torch.no_grad()
     def _skip_ratio(self) -> float:
@@ -96,14 +114,11 @@ class Stage2Trainer(CompletionTrainer):
             for block in self.generator.synthesis.blocks
         ]
         try:
-            codes, _ = mixed_codes(
-                self.networks, self.generator.w_avg, batch.erased, batch.valid, batch.w_other
-            )
-            composite = composite_at_resolution(self.synthesize(codes), batch.erased, batch.valid)
+            _, _, inputs = self._first_pass(*batch.inputs())
         finally:
             for hook in hooks:
                 hook.remove()
-        skips = self.averages["skip_encoder"](composite, batch.erased, batch.valid)
+        skips = self.averages["skip_encoder"](*inputs)
         return max(
             float(add.abs().mean() / features[side].abs().mean())
             for side, (add, _) in skips.items()

@@ -126,6 +126,16 @@ def test_a_run_goes_on_and_other_inputs_are_refused(run, recipe):
     assert refused(run(*common, "--set", "prior.seed=1"))
 
 
+@pytest.mark.parametrize("stage", ["prior", "stage1", "stage2"])
+def test_a_dry_run_needs_no_data_and_writes_nothing(run, recipe, tmp_path, stage):
+    before = sorted(tmp_path.rglob("*"))
+    command = ("train", stage, "--config", recipe, "--out", "run", "--device", "cpu")
+    answer = run(*command, "--set", f"{stage}.batch_size=4", "--dry-run")
+    assert answer.code == 0 and answer.err == ""
+    assert "batch_size = 4\n" in answer.out and "GiB" in answer.out
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

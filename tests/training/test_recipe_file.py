@@ -1,5 +1,6 @@
 """Recipes: the bundled ones, overrides, and what is refused."""
 
+import dataclasses
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from diverse_inpainting.core.errors import ConfigError
 from diverse_inpainting.core.masks import KINDS
 from diverse_inpainting.core.networks import PRESETS
 from diverse_inpainting.training.augment import AUGMENTATIONS
+from diverse_inpainting.training.config import PerceptualConfig
 from diverse_inpainting.training.recipe_file import RECIPES_DIR, load_recipe
 
 BUNDLED = sorted(path.stem for path in RECIPES_DIR.glob("*.toml"))
@@ -32,15 +34,56 @@ def write(tmp_path):
     return write
 
 
-def test_there_is_a_recipe_for_each_machine():
-    assert {"demo64-cpu", "demo128-cuda"} <= set(BUNDLED)
+def test_there_is_a_recipe_for_each_machine_and_each_result_of_the_paper():
+    rows = {f"table3-model{k}" for k in range(1, 6)} | {"psp-baseline"}
+    domains = {"ffhq256", "afhqcat256", "afhqdog256"}
+    assert {"demo64-cpu", "demo128-cuda", *domains, *rows} <= set(BUNDLED)
+
+
+@pytest.mark.parametrize("name", ["ffhq256", "afhqcat256", "afhqdog256"])
+def test_the_papers_numbers(name):
+    """Appendix B, and what its laboratory's code says where the paper is silent."""
+    recipe = load_recipe(name)
+    assert recipe.model == PRESETS["paper256"]
+    for stage in (recipe.stage1, recipe.stage2):
+        assert (stage.total_images, stage.batch_size) == (500_000 * 8, 8)
+        assert stage.learning_rate == stage.discriminator_learning_rate == 1e-4
+        assert stage.betas == (0.9, 0.99)
+        assert (stage.schedule, stage.halve_every) == ("halved", 50_000 * 8)
+        weights = (stage.lambda_adversarial, stage.lambda_same, stage.lambda_other)
+        assert weights == (0.08, 1, 1)
+        assert (stage.pixel_weight, stage.r1_weight(8)) == (1, 10 / 2)
+        assert (stage.masks, stage.pictures, stage.real_fraction) == ("paper", "generated", 0)
+    assert recipe.perceptual == PerceptualConfig(network="vgg16", layers=("relu4_3",), weight=5e-5)
+
+
+@pytest.mark.parametrize("base", ["ffhq256", "demo64-cpu"])
+def test_the_rows_of_table_3_differ_from_the_method_in_one_thing_each(base):
+    own = load_recipe(base)
+    rows = {k: load_recipe(f"table3-model{k}", base=base) for k in range(1, 6)}
+    rows["psp"] = load_recipe("psp-baseline", base=base)
+    kinds = {name: row.model.mixer.kind for name, row in rows.items()}
+    gated = dict.fromkeys((1, 2, 4, 5), "gated")
+    assert kinds == {**gated, 3: "fc", "psp": "none"}
+    seen = {name: (row.stage1.pictures, row.stage2.pictures) for name, row in rows.items()}
+    assert seen[2] == ("photographs", "photographs")
+    assert seen[1] == seen["psp"] == ("photographs", "generated")
+    assert seen[3] == seen[4] == seen[5] == ("generated", "generated")
+    for row in rows.values():
+        mixer = dataclasses.replace(row.model.mixer, kind="gated")
+        model = dataclasses.replace(row.model, mixer=mixer)
+        stages = {
+            stage: dataclasses.replace(getattr(row, stage), pictures="generated")
+            for stage in ("stage1", "stage2")
+        }
+        assert dataclasses.replace(row, name=own.name, model=model, **stages) == own
 
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_bundled_recipes_load(name):
     recipe = load_recipe(name)
     assert recipe.name == name
-    assert recipe.model in PRESETS.values()
+    assert recipe.model.generator in [preset.generator for preset in PRESETS.values()]
     assert recipe.license != "unknown"
     for stage in (recipe.prior, recipe.stage1, recipe.stage2):
         group = recipe.model.discriminator.stddev_group_size

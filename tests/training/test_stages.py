@@ -8,12 +8,15 @@ import torch
 
 import tiny_model
 from diverse_inpainting.core.checkpoint import Checkpoint, read_checkpoint
-from diverse_inpainting.core.errors import CheckpointError
+from diverse_inpainting.core.errors import CheckpointError, ConfigError
 from diverse_inpainting.core.inpainter import Inpainter
 from diverse_inpainting.training.alarms import LIMITS, alarms_of, measure_model
 from diverse_inpainting.training.completion import CompletionTrainer
+from diverse_inpainting.training.config import DataConfig
+from diverse_inpainting.training.data import Photographs
 from diverse_inpainting.training.loop import run
 from diverse_inpainting.training.recipe_file import load_recipe
+from diverse_inpainting.training.saving import States, load_state
 from diverse_inpainting.training.stage1 import Stage1Trainer
 from diverse_inpainting.training.stage2 import Stage2Trainer
 
@@ -43,8 +46,12 @@ def recipe(**changes):
 
 
 def trainer_of(stage: str, checkpoint: Checkpoint, **changes) -> CompletionTrainer:
+    return TRAINERS[stage](recipe(**changes), checkpoint, photographs(), CPU)
+
+
+def photographs() -> Photographs:
     pictures = torch.randint(0, 256, (3, 3, 32, 32), generator=torch.Generator().manual_seed(0))
-    return TRAINERS[stage](recipe(**changes), checkpoint, pictures.to(torch.uint8), CPU)
+    return Photographs(pictures.to(torch.uint8), DataConfig(mirror=False), seed=0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -67,6 +74,13 @@ def prior(tiny_checkpoint) -> Checkpoint:
 def stage1_folder(prior, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("stage1")
     run(trainer_of("stage1", prior), folder, {}, lambda progress: None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stage2_folder(inputs, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("stage2")
+    run(trainer_of("stage2", inputs["stage2"]), folder, {}, lambda progress: None)
     return folder
 
 
@@ -109,6 +123,85 @@ def test_stage2_trains_skip_encoder_and_discriminator_only(inputs):
     }
 
 
+def judged_by(trainer: CompletionTrainer, nimg: int) -> list[torch.Tensor]:
+    """Step, and return what the discriminator was shown, call by call."""
+    seen, judge = [], trainer._judge
+
+    def remember(images):
+        seen.append(images.detach())
+        return judge(images)
+
+    trainer._judge = remember
+    trainer.step(nimg)
+    return seen
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2"])
+def test_d_sees_each_path_and_the_generated_pictures_in_calls_of_their_own(stage, inputs):
+    trainer = trainer_of(stage, inputs[stage], micro_batch=4, real_fraction=0.5)
+    same, other, real = judged_by(trainer, 4)
+    batch = trainer.batches.generated(4, 4)
+    assert torch.equal(real, batch.image)
+    assert not torch.equal(same, other)
+    for fake in (same, other):
+        assert torch.equal(fake * batch.valid, batch.erased)
+        assert not torch.equal(fake, batch.image)
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2"])
+def test_photographs_are_the_only_pictures_where_the_recipe_says_so(stage, inputs):
+    trainer = trainer_of(stage, inputs[stage], micro_batch=4, pictures="photographs")
+    fake, real = judged_by(trainer, 4)
+    assert torch.equal(real, photographs().batch(4, 4))
+    valid = trainer.batches.generated(4, 4).valid
+    assert torch.equal(fake * valid, real * valid)
+
+
+def test_photographs_take_an_even_share_of_path_r(inputs):
+    trainer = trainer_of("stage1", inputs["stage1"], real_fraction=0.3)
+    chosen = []
+    for nimg in range(0, 20, 4):
+        batch = trainer.batches.training(nimg, 4)
+        if batch.substitutes is not None:
+            index, erased = batch.substitutes
+            chosen += (index + nimg).tolist()
+            wanted = photographs().batch(nimg, 4) * batch.valid
+            assert torch.equal(erased, wanted[index])
+    assert chosen == [3, 6, 9, 13, 16, 19]
+
+
+def test_training_on_photographs_needs_some(inputs):
+    for settings in ({"pictures": "photographs"}, {"real_fraction": 0.1}):
+        with pytest.raises(ConfigError, match="photographs"):
+            Stage1Trainer(recipe(**settings), inputs["stage1"], None, CPU)
+
+
+@pytest.mark.parametrize("kind", ["fc", "none"])
+def test_other_ways_of_mixing_train_and_open(kind, inputs, tmp_path):
+    plain = recipe(total_images=4, pictures="photographs")
+    mixer = dataclasses.replace(plain.model.mixer, kind=kind)
+    changed = dataclasses.replace(plain, model=dataclasses.replace(plain.model, mixer=mixer))
+    trainer = Stage1Trainer(changed, inputs["stage1"], photographs(), CPU)
+    assert "gate_extreme" not in trainer.step(0)
+    trainer.export(tmp_path, 4)
+    model = Inpainter.load(tmp_path / "stage1.safetensors", device="cpu")
+    assert (measure_model(model, 8)["rho"] == 0) == (kind == "none")
+    first = read_checkpoint(tmp_path / "stage1.safetensors")
+    Stage2Trainer(changed, first, photographs(), CPU).step(0)
+
+
+def test_frozen_parts_are_the_same_bits_after_a_whole_run(inputs, stage1_folder, stage2_folder):
+    """Buffers included: noise and w_avg."""
+    folders = {"stage1": stage1_folder, "stage2": stage2_folder}
+    frozen = {"stage1": {"generator"}, "stage2": {"generator", "encoder", "mixer"}}
+    for stage, folder in folders.items():
+        before = inputs[stage].tensors
+        after = read_checkpoint(folder / f"{stage}.safetensors").tensors
+        changed = {key.split(".")[0] for key in before if not torch.equal(before[key], after[key])}
+        assert changed == {"discriminator"}
+        assert {key.split(".")[0] for key in before} == frozen[stage] | changed
+
+
 def test_the_discriminator_learns_while_its_verdict_does_not_count_yet(inputs):
     def step(**changes):
         trainer = trainer_of("stage1", inputs["stage1"], **changes)
@@ -129,10 +222,10 @@ def test_each_stage_weighs_the_perceptual_term_like_the_pixel_term(inputs):
     """Stage 2 begins with another discriminator, to which the weight of stage 1 does not belong."""
     for stage, checkpoint in inputs.items():
         trainer = trainer_of(stage, checkpoint)
-        weight = trainer.features.weight.clone()
-        trainer.features.weight.fill_(1)
-        trainer.features.calibrate(trainer.generator, trainer.config.seed)
-        torch.testing.assert_close(trainer.features.weight, weight)
+        weight = trainer.perceptual.weight.clone()
+        trainer.perceptual.weight.fill_(1)
+        trainer.perceptual.calibrate(trainer.generator, trainer.config.seed)
+        torch.testing.assert_close(trainer.perceptual.weight, weight)
 
 
 def test_stage2_starts_from_stage1(inputs):
@@ -140,26 +233,26 @@ def test_stage2_starts_from_stage1(inputs):
     for name in ("encoder", "mixer"):
         first.averages[name].load_state_dict(inputs["stage2"].state_dict_of(name))
     second = trainer_of("stage2", inputs["stage2"])
-    batch = second.batch(0, 4)
-    stage1, _ = first.complete(batch.erased, batch.valid, batch.w_other, averaged=True)
-    stage2, _ = second.complete(batch.erased, batch.valid, batch.w_other, averaged=True)
+    batch = second.batches.generated(0, 4)
+    stage1, _ = first.complete(*batch.inputs(), averaged=True)
+    stage2, _ = second.complete(*batch.inputs(), averaged=True)
     assert (stage1 - stage2).std() < 0.1 * stage1.std()
 
 
 def test_a_batch_depends_on_its_position_alone(inputs):
     trainer = trainer_of("stage1", inputs["stage1"])
-    whole = trainer.batch(8, 2)
-    assert all(torch.equal(a, b) for a, b in zip(whole, trainer.batch(8, 2), strict=True))
-    assert not torch.equal(whole.image, trainer.batch(10, 2).image)
+    whole = trainer.batches.generated(8, 2)
+    again = trainer.batches.generated(8, 2).inputs()
+    assert all(torch.equal(a, b) for a, b in zip(whole.inputs(), again, strict=True))
+    assert not torch.equal(whole.image, trainer.batches.generated(10, 2).image)
     assert torch.equal(whole.erased, whole.image * whole.valid)
     assert set(whole.valid.unique().tolist()) <= {0.0, 1.0}
 
 
 @pytest.mark.parametrize("stage", ["stage1", "stage2"])
-def test_resumed_training_equals_uninterrupted_training_bit_for_bit(stage, inputs, tmp_path):
-    straight = trainer_of(stage, inputs[stage])
-    run(straight, tmp_path / "straight", {}, lambda progress: None)
-
+def test_resumed_training_equals_uninterrupted_training_bit_for_bit(
+    stage, inputs, stage1_folder, stage2_folder, tmp_path
+):
     class StopError(Exception):
         pass
 
@@ -169,23 +262,32 @@ def test_resumed_training_equals_uninterrupted_training_bit_for_bit(stage, input
 
     interrupted = trainer_of(stage, inputs[stage], save_every=4)
     with pytest.raises(StopError):
-        run(interrupted, tmp_path / "resumed", {}, interrupt)
-    resumed = trainer_of(stage, inputs[stage])
-    assert run(resumed, tmp_path / "resumed", {}, lambda progress: None) == 16
-    assert changed_modules(snapshot(straight), snapshot(resumed)) == set()
-    for name, optimizer in straight.optimizers.items():
-        states = (optimizer.state_dict()["state"], resumed.optimizers[name].state_dict()["state"])
-        for key, values in states[0].items():
-            assert all(torch.equal(v, states[1][key][n]) for n, v in values.items())
+        run(interrupted, tmp_path, {}, interrupt)
+    assert run(trainer_of(stage, inputs[stage]), tmp_path, {}, lambda progress: None) == 16
+    straight = {"stage1": stage1_folder, "stage2": stage2_folder}[stage]
+    states = [load_state(States(folder).newest()) for folder in (straight, tmp_path)]
+    numbers = [dict(_numbers(state)) for state in states]
+    assert numbers[0].keys() == numbers[1].keys()
+    assert all(torch.equal(value, numbers[1][key]) for key, value in numbers[0].items())
 
 
-def test_the_finished_model_opens_completes_and_says_how_it_was_made(inputs, prior, tmp_path):
-    run(trainer_of("stage2", inputs["stage2"]), tmp_path, {}, lambda progress: None)
-    model = Inpainter.load(tmp_path / "model.safetensors", device="cpu")
+def _numbers(state, path=""):
+    """Every tensor within nested dictionaries, by its path."""
+    for key, value in state.items():
+        if isinstance(value, torch.Tensor):
+            yield f"{path}/{key}", value
+        elif isinstance(value, dict):
+            yield from _numbers(value, f"{path}/{key}")
+
+
+def test_the_finished_model_opens_completes_and_says_how_it_was_made(prior, stage2_folder):
+    model = Inpainter.load(stage2_folder / "model.safetensors", device="cpu")
     assert model.generator_id == prior.generator_id
     assert (model.license, model.title) == (prior.license, prior.title)
     assert model.training["images"] == tiny_model.TRAINING["images"] | {"stage1": 16, "stage2": 16}
-    assert model.training["perceptual"] == "discriminator"
+    assert set(model.training["perceptual"]) == {"stage1", "stage2"}
+    assert model.training["perceptual"]["stage2"]["network"] == "discriminator"
+    assert model.training["recipe"] == {"stage1": "demo64-cpu", "stage2": "demo64-cpu"}
     for stage in ("stage1", "stage2"):
         alarms = set(model.training["alarms"][stage])
         assert alarms - {"skip_ratio"} == {"rho", "swap_ratio", "domain_gap_db", "valid_l1_p99"}
@@ -194,12 +296,11 @@ def test_the_finished_model_opens_completes_and_says_how_it_was_made(inputs, pri
     hole[:, 8:24, 8:24] = 1
     images = model.inpaint(torch.rand(1, 32, 32, 3), hole, 2).images
     assert images.isfinite().all()
-    assert list((tmp_path / "grids").glob("*.png"))
+    assert list((stage2_folder / "grids").glob("*.png"))
 
 
-def test_rho_and_swap_ratio_of_models_that_ignore_an_input(inputs, monkeypatch, tmp_path):
-    run(trainer_of("stage2", inputs["stage2"], total_images=4), tmp_path, {}, lambda progress: None)
-    model = Inpainter.load(tmp_path / "model.safetensors", device="cpu")
+def test_rho_and_swap_ratio_of_models_that_ignore_an_input(stage2_folder, monkeypatch):
+    model = Inpainter.load(stage2_folder / "model.safetensors", device="cpu")
     mix = model.mix
     with monkeypatch.context() as patch:
         patch.setattr(model, "mix", lambda enc, rand, gate_bias=0.0: mix(enc, rand, -1000.0))
@@ -214,12 +315,14 @@ def test_rho_and_swap_ratio_of_models_that_ignore_an_input(inputs, monkeypatch, 
 def test_skip_ratio_compares_with_the_features_and_a_bad_measure_is_told(inputs, tmp_path, caplog):
     trainer = trainer_of("stage2", inputs["stage2"], total_images=4, grid_every=4)
     assert trainer.alarms()["skip_ratio"] == 0
-    for head in trainer.averages["skip_encoder"].heads:
-        torch.nn.init.constant_(head.add[-1].bias, 1.0)
-    small = trainer.alarms()["skip_ratio"]
-    for head in trainer.averages["skip_encoder"].heads:
-        torch.nn.init.constant_(head.add[-1].bias, 100.0)
-    assert trainer.alarms()["skip_ratio"] == pytest.approx(100 * small, rel=1e-3)
+
+    def ratio(bias):
+        for head in trainer.averages["skip_encoder"].heads:
+            torch.nn.init.constant_(head.add[-1].bias, bias)
+        return trainer._skip_ratio()
+
+    small = ratio(1.0)
+    assert ratio(100.0) == pytest.approx(100 * small, rel=1e-3)
     assert alarms_of({"skip_ratio": 100 * small, "rho": 0.5, "images": 7}) == [
         f"skip_ratio = {100 * small:.3g}: {LIMITS['skip_ratio'].meaning}"
     ]

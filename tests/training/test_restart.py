@@ -1,0 +1,180 @@
+"""Going on with half-precision weights alone: what each stage takes, counts and refuses."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import tiny_model
+from diverse_inpainting.core.checkpoint import (
+    inspect_checkpoint,
+    read_checkpoint,
+    resolve_source,
+    write_checkpoint,
+)
+from diverse_inpainting.core.errors import CheckpointError, ConfigError
+from diverse_inpainting.training import commands, completion, stage2
+from diverse_inpainting.training.recipe_file import load_recipe
+from diverse_inpainting.training.restart import plan_restart
+from diverse_inpainting.training.sources import read_source
+
+STAGES = ("prior", "stage1", "stage2")
+SEEN = {"prior": 3000, "stage1": 200, "stage2": 40}
+
+
+@pytest.fixture(autouse=True)
+def small_measurements(monkeypatch):
+    monkeypatch.setattr(completion, "_ALARM_PICTURES", 4)
+    monkeypatch.setattr(completion, "_GRID_SIZE", 1)
+    monkeypatch.setattr("diverse_inpainting.training.perceptual._CALIBRATION_PAIRS", 16)
+    monkeypatch.setattr(stage2, "_RECALIBRATION_BATCHES", 1)
+    yield
+    torch.set_flush_denormal(False)
+
+
+@pytest.fixture
+def recipe():
+    """One batch more than what has been seen, at a learning rate of zero."""
+    base = load_recipe("demo64-cpu")
+    changes = {"batch_size": 4, "micro_batch": 0, "learning_rate": 0.0}
+    tables = {
+        name: dataclasses.replace(getattr(base, name), total_images=SEEN[name] + 4, **changes)
+        for name in STAGES
+    }
+    for name in STAGES[1:]:
+        tables[name] = dataclasses.replace(tables[name], discriminator_learning_rate=0.0)
+    return dataclasses.replace(base, model=tiny_model.config(), **tables)
+
+
+def store(path, whole, parts, **changes):
+    """Write some parts of a checkpoint in half precision."""
+    left_out = {part: None for part in whole.parts[1:] if part not in parts}
+    chosen = {k: v for k, v in whole.tensors.items() if k.split(".")[0] in parts}
+    config = dataclasses.replace(whole.config, **left_out)
+    checkpoint = dataclasses.replace(whole, tensors=chosen, config=config, **changes)
+    write_checkpoint(path, checkpoint, torch.float16)
+
+
+@pytest.fixture
+def pair(tiny_checkpoint, tmp_path):
+    """A model without discriminator, and that of its prior beside it."""
+    whole = read_checkpoint(tiny_checkpoint)
+    training = {"stage": "stage2", "images": SEEN}
+    parts = [part for part in whole.parts if part != "discriminator"]
+    store(tmp_path / "model.safetensors", whole, parts, training=training)
+    prior = {"stage": "prior", "images": {"prior": 3000}}
+    store(tmp_path / "discriminator.safetensors", whole, ["discriminator"], training=prior)
+    return tmp_path / "model.safetensors"
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    for k in range(3):
+        Image.fromarray(noise[k]).save(tmp_path / "pictures" / f"{k}.png")
+    return tmp_path / "pictures"
+
+
+def go(recipe, stage, out, **order):
+    order = commands.Order(stage=stage, recipe=recipe, out=out, **order)
+    return commands.train(order, torch.device("cpu"), lambda progress: None)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_goes_on_with_the_weights_of_a_file(stage, recipe, pair, photographs, tmp_path):
+    """At a learning rate of zero what comes out is what went in, moving averages included."""
+    data = photographs if stage == "prior" else None
+    finished = go(recipe, stage, tmp_path / "run", restart_from=pair, data=data)
+    assert finished.nimg == SEEN[stage] + 4
+    written = read_checkpoint(tmp_path / "run" / stage / f"{stage}.safetensors")
+    assert written.training["images"][stage] == SEEN[stage] + 4
+    judge = read_checkpoint(pair.with_name("discriminator.safetensors"))
+    given = read_checkpoint(pair).tensors | judge.tensors
+    compared = [key for key in written.tensors if not key.endswith(("avg", "mean", "var", "ked"))]
+    assert len(compared) > 50
+    for key in compared:
+        assert torch.equal(written.tensors[key], given[key]), key
+
+
+def test_the_same_command_resumes_a_restarted_run(recipe, pair, photographs, tmp_path):
+    order = {"restart_from": pair, "data": photographs}
+    go(recipe, "prior", tmp_path / "run", **order)
+    longer = dataclasses.replace(recipe.prior, total_images=3008)
+    go(dataclasses.replace(recipe, prior=longer), "prior", tmp_path / "run", **order)
+    lines = (tmp_path / "run/prior/log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["nimg"] for line in lines] == [3004, 3008]
+    with pytest.raises(ConfigError, match="another restart"):
+        go(recipe, "prior", tmp_path / "run", data=photographs)
+
+
+def plan(recipe, stage, path, source=None):
+    return plan_restart(path, read_source(source or path, stage, recipe), stage, recipe)
+
+
+def test_a_discriminator_of_photographs_warms_up_anew(recipe, pair, tiny_checkpoint, caplog):
+    assert plan(recipe, "stage1", pair).judge_since == 200
+    assert "its warm-up begins anew" in caplog.text
+    caplog.clear()
+    assert plan(recipe, "stage1", tiny_checkpoint).judge_since == 0, "it has judged completions"
+    assert not caplog.text
+
+
+def test_the_warm_up_is_counted_from_the_restart(recipe, pair, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(completion, "adversarial_share", lambda c, nimg: asked.append(nimg) or 0.0)
+    go(recipe, "stage1", tmp_path / "run", restart_from=pair)
+    assert asked == [0]
+
+
+def test_an_encoder_of_another_generator_goes_on_when_asked_to(
+    recipe, pair, tiny_checkpoint, tmp_path, caplog
+):
+    other = tmp_path / "other.safetensors"
+    whole = read_checkpoint(tiny_checkpoint)
+    store(other, whole, ["generator", "discriminator"], generator_id="0" * 64)
+    restart = plan(recipe, "stage1", pair, source=other)
+    assert "was trained for another generator" in caplog.text
+    assert restart.first == 200
+    assert set(restart.learned.parts) == {"encoder", "mixer"}
+
+
+def test_the_bundled_pair_restarts_every_stage():
+    images = inspect_checkpoint(resolve_source("cats")).training["images"]
+    larger = tuple(f"{stage}.total_images=10_000_000" for stage in STAGES)
+    recipe = load_recipe("demo64-cpu", larger)
+    for stage in STAGES:
+        restart = plan(recipe, stage, resolve_source("cats"))
+        assert restart.first == images[stage] > 0
+        assert restart.judge_since == (0 if stage == "prior" else images[stage])
+
+
+@pytest.mark.parametrize(
+    ("stage", "change", "error", "words"),
+    [
+        ("stage1", {"total_images": 200}, ConfigError, "above the 200 images"),
+        ("stage1", {"width": 16}, ConfigError, "the encoder of the recipe demo64-cpu, with width"),
+        ("stage2", {"model": "prior"}, CheckpointError, "encoder"),
+        ("prior", {"model": "stage2"}, CheckpointError, "trained on photographs"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    recipe, pair, tiny_checkpoint, tmp_path, stage, change, error, words
+):
+    path = pair
+    if "total_images" in change:
+        recipe = dataclasses.replace(recipe, stage1=dataclasses.replace(recipe.stage1, **change))
+    elif "width" in change:
+        encoder = dataclasses.replace(recipe.model.encoder, **change)
+        model = dataclasses.replace(recipe.model, encoder=encoder)
+        recipe = dataclasses.replace(recipe, model=model)
+    elif change["model"] == "prior":
+        path = tmp_path / "prior.safetensors"
+        store(path, read_checkpoint(tiny_checkpoint), ["generator", "discriminator"])
+    else:
+        path = tiny_checkpoint
+    with pytest.raises(error, match=words):
+        plan(recipe, stage, path)
