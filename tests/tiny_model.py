@@ -43,11 +43,11 @@ def config():
     )
 
 
-def build_lively():
+def build_lively(model=None):
     """Networks moved away from their start, where S and parts of Mi have no effect."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        modules = networks.build(config())
+        modules = networks.build(model or config())
         with torch.no_grad():
             for module in modules.values():
                 for parameter in module.parameters():
