@@ -7,8 +7,6 @@ median and the range of the runs; the first completion, which also warms up, sta
 """
 
 import argparse
-import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -16,6 +14,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from machine import device_name, peak_mib
 
 from diverse_inpainting import Inpainter
 from diverse_inpainting.core.demo import demo_input
@@ -94,25 +93,6 @@ def import_nodes() -> float:
 def spread(seconds: list[float]) -> str:
     """Return "median (lowest to highest)"."""
     return f"{statistics.median(seconds):.3f} ({min(seconds):.3f} to {max(seconds):.3f})"
-
-
-def peak_mib() -> float:
-    """Return the most memory that this process has held, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # bytes there, KiB elsewhere
-
-
-def device_name(device: torch.device) -> str:
-    """Return what computes, as its maker names it."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(
-                line.split(": ")[1].strip() for line in file if line.startswith("model name")
-            )
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from .processes import Processes
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm whose batch is that of all processes, of which each holds as many samples.
+    """Batch norm whose batch is that of all processes.
 
     It normalises by the present batch and leaves the running statistics alone. nn.SyncBatchNorm
     does the same, but refuses CPU tensors.
@@ -22,11 +22,13 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [N, C, H, W] to the same shape."""
-        own = torch.stack([x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), correction=0)])
-        means, variances = self._processes.gather(own).unbind(1)  # [P, C]
-        mean = means.mean(dim=0)
+        mean, variance = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), correction=0)
+        own = torch.stack([mean, variance, torch.full_like(mean, len(x))])
+        means, variances, nums = self._processes.gather(own).unbind(1)  # each [P, C]
+        shares = nums / nums.sum(dim=0)
         # Chan et al. 1983: exact, and no difference of large squares.
-        variance = variances.mean(dim=0) + (means - mean).square().mean(dim=0)
+        mean = (shares * means).sum(dim=0)
+        variance = (shares * (variances + (means - mean).square())).sum(dim=0)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         centred = x - mean[:, None, None]
         return centred * scale[:, None, None] + self.bias[:, None, None]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .commands import Finished, Order
     from .config import Recipe
+    from .processes import Processes
     from .trainer import Progress
 
 
@@ -71,7 +72,7 @@ def train(
     """
     from .commands import Order
 
-    loaded, place = _prepare(recipe, override, device, threads)
+    loaded, place, processes = _prepare(recipe, override, device, threads)
     if dry_run:
         _print_plan(loaded, stage, place)
         return
@@ -83,7 +84,10 @@ def train(
         source=source,
         restart_from=restart_from,
     )
-    finished = _train(order, place)
+    finished = _train(order, place, processes)
+    processes.leave()
+    if not processes.is_main:
+        return
     ended = "finished" if finished.is_complete else "stopped; the same command goes on"
     print(f"{ended} at {finished.nimg} of {finished.total_images} images")
     for path in finished.exports:
@@ -92,15 +96,15 @@ def train(
 
 def _prepare(
     recipe: str, overrides: list[str] | None, device: str | None, threads: int | None
-) -> tuple["Recipe", "torch.device"]:
+) -> tuple["Recipe", "torch.device", "Processes"]:
     import torch
 
-    from ..core.device import resolve_device
+    from .processes import join
     from .recipe_file import load_recipe
 
     if threads is not None:
         torch.set_num_threads(threads)
-    return load_recipe(recipe, tuple(overrides or ())), resolve_device(device)
+    return load_recipe(recipe, tuple(overrides or ())), *join(device)
 
 
 def _print_plan(recipe: "Recipe", stage: str, device: "torch.device") -> None:
@@ -110,9 +114,11 @@ def _print_plan(recipe: "Recipe", stage: str, device: "torch.device") -> None:
         print(line)
 
 
-def _train(order: "Order", device: "torch.device") -> "Finished":
+def _train(order: "Order", device: "torch.device", processes: "Processes") -> "Finished":
     from .commands import train as train_stage
 
+    if not processes.is_main:
+        return train_stage(order, device, lambda progress: None, processes)
     with display(order.config.total_images, "images") as (say, advance):
 
         def show(progress: "Progress") -> None:
@@ -121,4 +127,4 @@ def _train(order: "Order", device: "torch.device") -> "Finished":
             if not advance(progress.nimg, speed):
                 say(f"{progress.nimg}/{progress.total_images} images, {speed}, {losses}")
 
-        return train_stage(order, device, show)
+        return train_stage(order, device, show, processes)

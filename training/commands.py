@@ -17,6 +17,7 @@ from .data import Photographs, load_pictures
 from .hardware import feature_dtype, set_fast_arithmetic
 from .loop import run
 from .prior import PriorTrainer
+from .processes import ALONE, Processes
 from .restart import TRAINED, Restart, plan_restart
 from .sources import hash_checkpoint, read_source
 from .stage1 import Stage1Trainer
@@ -73,27 +74,33 @@ class Finished:
         return self.nimg >= self.total_images
 
 
-def train(order: Order, device: torch.device, on_progress: Callable[[Progress], None]) -> Finished:
+def train(
+    order: Order,
+    device: torch.device,
+    on_progress: Callable[[Progress], None],
+    processes: Processes = ALONE,
+) -> Finished:
     """Train one stage, or go on with what its folder holds.
 
     Args:
         order: what to train.
         device: where.
         on_progress: see `loop.run`.
+        processes: which train together.
 
     Raises:
         DiverseInpaintingError: unusable recipe, data, checkpoint, folder or losses.
     """
     set_fast_arithmetic()
     make = _prior if order.stage == "prior" else _completion
-    trainer, restart, inputs = make(order, device)
+    trainer, restart, inputs = make(order, device, processes)
     if restart is not None:
         restart.apply(trainer)
         inputs["restart"] = restart.fingerprint
     folder = order.out / order.stage
     first = 0 if restart is None else restart.first
     fingerprint = _fingerprint(order, device, inputs)
-    nimg = run(trainer, folder, fingerprint, on_progress, first=first)
+    nimg = run(trainer, folder, fingerprint, on_progress, processes, first=first)
     exports = tuple(sorted(folder.glob("*.safetensors")))
     return Finished(nimg, order.config.total_images, exports)
 
@@ -102,7 +109,7 @@ _Prepared = tuple[Trainer, Restart | None, dict[str, Any]]
 """A stage, where it goes on from, and what a resumed run must share."""
 
 
-def _prior(order: Order, device: torch.device) -> _Prepared:
+def _prior(order: Order, device: torch.device, processes: Processes) -> _Prepared:
     if order.data is None:
         raise InputError("photographs for the prior", "none", "Give a folder or zip with --data.")
     recipe = order.recipe
@@ -114,10 +121,10 @@ def _prior(order: Order, device: torch.device) -> _Prepared:
     photographs = Photographs(pictures, recipe.data, recipe.prior.seed)
     # No schedule depends on the total, so a longer run may go on where a shorter one ended.
     inputs = {"pictures": _hash_pictures(names, pictures), "total_images": None}
-    return PriorTrainer(recipe, photographs, device), restart, inputs
+    return PriorTrainer(recipe, photographs, device, processes), restart, inputs
 
 
-def _completion(order: Order, device: torch.device) -> _Prepared:
+def _completion(order: Order, device: torch.device, processes: Processes) -> _Prepared:
     stage, recipe, before = order.stage, order.recipe, _BEFORE[order.stage]
     usual = order.out / before / f"{before}.safetensors"
     source = read_source(resolve_source(order.source or order.restart_from or usual), stage, recipe)
@@ -125,7 +132,7 @@ def _completion(order: Order, device: torch.device) -> _Prepared:
     if order.restart_from is not None:
         restart = plan_restart(resolve_source(order.restart_from), source, stage, recipe)
     photographs = _photographs(recipe, stage, order.data)
-    trainer = _COMPLETIONS[stage](recipe, source.checkpoint, photographs, device)
+    trainer = _COMPLETIONS[stage](recipe, source.checkpoint, photographs, device, processes)
     if restart is not None:
         trainer.judge_since = restart.judge_since
     inputs = {

@@ -185,7 +185,8 @@ class CompletionTrainer(ABC):
         )
         discriminator = torch.autograd.grad(d_loss, self._parameters["discriminator"])
         if self._has_gate:
-            scalars["gate_extreme"] = ((gate < 0.05) | (gate > 0.95)).float().mean()
+            gates = torch.cat(batch.by_path(gate)[0])  # as many in each process
+            scalars["gate_extreme"] = ((gates < 0.05) | (gates > 0.95)).float().mean()
         return Gradients(
             {"completion": completion, "discriminator": discriminator},
             {**scalars, "adversarial": fooling, **d_scalars},

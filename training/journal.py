@@ -21,46 +21,31 @@ from .trainer import Progress, Trainer, TrainingError
 _log = logging.getLogger(__name__)
 
 
-class Journal:
-    """Means of the scalars since the last line, as JSON lines and for TensorBoard; grids as PNG."""
+class Watch:
+    """The scalars since the last line: every process reads them, and so stops at the same one."""
 
-    def __init__(
-        self,
-        trainer: Trainer,
-        states: States,
-        on_progress: Callable[[Progress], None],
-        nimg: int,
-    ) -> None:
-        """Begin, or go on after image nimg: what was logged beyond it is struck out."""
-        self._trainer, self._states, self._on_progress = trainer, states, on_progress
-        self._lines, self._grids = states.folder / "log.jsonl", states.folder / "grids"
-        self._grids.mkdir(exist_ok=True)
-        _strike_out(self._lines, nimg)
-        self._board = _Board(states.folder / "tensorboard", nimg)
+    def __init__(self, trainer: Trainer, states: States) -> None:
+        self._trainer, self._states = trainer, states
         self._steps: list[tuple[int, dict[str, Tensor]]] = []
-        self._scalars: dict[str, float] = {}
-        self._mark = (time.perf_counter(), nimg)
 
     def add(self, nimg: int, scalars: dict[str, Tensor]) -> None:
         """Remember the scalars of the step at nimg on their device: reading them would wait."""
         self._steps.append((nimg, {name: value.detach() for name, value in scalars.items()}))
 
     def write(self, nimg: int) -> None:
-        """Write one line, if anything happened since the last, and start new means.
+        """Tell of the time up to image nimg, if anything happened in it.
 
         Raises:
             TrainingError: a scalar was not finite; the message names the step.
         """
-        if not self._steps:
-            return
-        scalars = self._read()
-        now = time.perf_counter()
-        rate = (nimg - self._mark[1]) / max(now - self._mark[0], 1e-9)
-        self._mark, self._scalars = (now, nimg), scalars
-        line = {"images_per_s": round(rate, 2), **scalars}
-        self._append({"nimg": nimg, **line})
-        self._board.scalars(line, nimg)
-        self._on_progress(Progress(nimg, self._trainer.config.total_images, rate, scalars))
+        if self._steps:
+            self._read()
+
+    def show(self, nimg: int) -> None:
+        """Show what was learned."""
+
+    def close(self) -> None:
+        """Let files go."""
 
     def _read(self) -> dict[str, float]:
         """Return the means by name, after one transfer from the device."""
@@ -81,6 +66,40 @@ class Journal:
             size = self._trainer.config.batch_size
             step = f"step {nimg // size + 1}, images {nimg} to {nimg + size - 1}"
             raise diverged(f"{', '.join(bad)} in {step}", self._states)
+
+
+class Journal(Watch):
+    """Means of the scalars since the last line, as JSON lines and for TensorBoard; grids as PNG."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        states: States,
+        on_progress: Callable[[Progress], None],
+        nimg: int,
+    ) -> None:
+        """Begin, or go on after image nimg: what was logged beyond it is struck out."""
+        super().__init__(trainer, states)
+        self._on_progress = on_progress
+        self._lines, self._grids = states.folder / "log.jsonl", states.folder / "grids"
+        self._grids.mkdir(exist_ok=True)
+        _strike_out(self._lines, nimg)
+        self._board = _Board(states.folder / "tensorboard", nimg)
+        self._scalars: dict[str, float] = {}
+        self._mark = (time.perf_counter(), nimg)
+
+    def write(self, nimg: int) -> None:
+        """Write one line, and start new means."""
+        if not self._steps:
+            return
+        scalars = self._read()
+        now = time.perf_counter()
+        rate = (nimg - self._mark[1]) / max(now - self._mark[0], 1e-9)
+        self._mark, self._scalars = (now, nimg), scalars
+        line = {"images_per_s": round(rate, 2), **scalars}
+        self._append({"nimg": nimg, **line})
+        self._board.scalars(line, nimg)
+        self._on_progress(Progress(nimg, self._trainer.config.total_images, rate, scalars))
 
     def show(self, nimg: int) -> None:
         """Write the picture grid and the alarms."""

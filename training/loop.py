@@ -11,7 +11,8 @@ from typing import Any
 
 from ..core.checkpoint import publish
 from ..core.errors import ConfigError
-from .journal import Journal, diverged
+from .journal import Journal, Watch, diverged
+from .processes import ALONE, Processes
 from .saving import States, load_state
 from .trainer import Progress, Trainer
 
@@ -21,16 +22,21 @@ def run(
     folder: Path,
     fingerprint: dict[str, Any],
     on_progress: Callable[[Progress], None],
+    processes: Processes = ALONE,
     *,
     first: int = 0,
 ) -> int:
     """Train to the end, or until SIGTERM or Ctrl-C; resume what the folder holds.
 
+    Of several processes all read the folder, and the main one writes to it. They end after the same
+    step.
+
     Args:
         trainer: the stage.
         folder: where states/, kept/, log.jsonl, tensorboard/, grids/ and the exports go.
         fingerprint: what must be equal for a resume to make sense, plain data for JSON.
-        on_progress: called after each logging interval.
+        on_progress: called after each logging interval, in the main process.
+        processes: which train together.
         first: images seen before a run that the folder does not hold yet.
 
     Returns:
@@ -41,32 +47,37 @@ def run(
         TrainingError: a loss is not finite, or the disk is full.
     """
     states = States(folder)
+    is_main = processes.is_main
+    if is_main:
+        states.prepare()
+    processes.require_same(fingerprint, "recipe and inputs")
     nimg = _resume(trainer, states, fingerprint, first)
-    _write_recipe(trainer, folder)
+    processes.require_same(nimg, "state to go on from")
+    processes.synchronise(trainer.modules.values())
     config = trainer.config
     saved = shown = None
-    with (
-        contextlib.closing(Journal(trainer, states, on_progress, nimg)) as journal,
-        _Interruption() as interruption,
-    ):
-        while nimg < config.total_images and not interruption.requested:
-            journal.add(nimg, trainer.step(nimg))
+    if is_main:
+        _write_recipe(trainer, folder)
+    watch = Journal(trainer, states, on_progress, nimg) if is_main else Watch(trainer, states)
+    with contextlib.closing(watch), _Interruption() as interruption:
+        while nimg < config.total_images and not processes.any(interruption.requested):
+            watch.add(nimg, trainer.step(nimg))
             before, nimg = nimg, nimg + config.batch_size
             if _passed(before, nimg, config.log_every):
-                journal.write(nimg)
+                watch.write(nimg)
             if _passed(before, nimg, config.grid_every):
-                journal.show(nimg)
+                watch.show(nimg)
                 shown = nimg
             is_kept = _passed(before, nimg, config.keep_every)
             if is_kept or _passed(before, nimg, config.save_every):
-                journal.write(nimg)
-                _save(trainer, states, fingerprint, nimg, is_kept)
+                watch.write(nimg)
+                _save(trainer, states, fingerprint, nimg, is_kept=is_kept, is_main=is_main)
                 saved = nimg
-        journal.write(nimg)
+        watch.write(nimg)
         if saved != nimg:
-            _save(trainer, states, fingerprint, nimg, is_kept=False)
+            _save(trainer, states, fingerprint, nimg, is_kept=False, is_main=is_main)
         if shown != nimg:
-            journal.show(nimg)
+            watch.show(nimg)
     return nimg
 
 
@@ -82,7 +93,13 @@ def _write_recipe(trainer: Trainer, folder: Path) -> None:
 
 
 def _save(
-    trainer: Trainer, states: States, fingerprint: dict[str, Any], nimg: int, is_kept: bool
+    trainer: Trainer,
+    states: States,
+    fingerprint: dict[str, Any],
+    nimg: int,
+    *,
+    is_kept: bool,
+    is_main: bool,
 ) -> None:
     """Write state and export, unless a weight is not finite: the last good state stays."""
     for name, module in trainer.modules.items():
@@ -90,6 +107,8 @@ def _save(
             total = float(value.sum())
             if not math.isfinite(total):
                 raise diverged(f"{total} as the sum of {name}.{key} after {nimg} images", states)
+    if not is_main:
+        return
     state = {
         "nimg": nimg,
         "fingerprint": json.dumps(fingerprint, sort_keys=True),

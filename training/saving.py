@@ -23,13 +23,16 @@ class States:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Make the folders, and remove what a killed process left half written."""
         self.folder = folder
+
+    def prepare(self) -> None:
+        """Make the folders, and remove what a killed process left half written."""
         for name in ("states", "kept"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            for draft in (folder / name).glob(f"*{_DRAFT}"):
+            folder = self.folder / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for draft in folder.glob(f"*{_DRAFT}"):
                 shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
-        remove_drafts(folder)
+        remove_drafts(self.folder)
 
     def paths(self) -> list[Path]:
         """Return the states, the newest last."""

@@ -212,3 +212,22 @@ def test_kill_in_a_save_then_sigterm_then_the_end(start, tmp_path, run):
     assert ended.out.startswith(f"finished at {stopped_at + 8} of {stopped_at + 8}")
     written = json.loads((tmp_path / "run" / "prior" / "recipe.json").read_text())
     assert written["prior"]["total_images"] == stopped_at + 8
+
+
+@pytest.mark.slow
+def test_accelerate_launch_trains_one_model_with_two_processes(recipe, tmp_path, run):
+    """The same batches as one process, so the same model but for the order of float32 sums."""
+    assert run(*PRIOR).code == 0
+    settings = ("--cpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no")
+    launch = (sys.executable, "-m", "accelerate.commands.launch", *settings, "--dynamo_backend=no")
+    command = (*launch, "-m", "diverse_inpainting", *PRIOR, "--out", "two", "--device", "cpu")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("finished at 16 of 16 images\n") == 1
+    assert done.stderr.count("16/16 images") == 1
+    one, two = (
+        read_checkpoint(tmp_path / out / "prior" / "prior.safetensors").tensors
+        for out in ("run", "two")
+    )
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, rtol=1e-3, atol=1e-3)

@@ -41,7 +41,7 @@ def outcomes(tmp_path_factory) -> tuple[dict, dict, dict]:
     spec = importlib.util.spec_from_file_location("three_steps", SCRIPT)
     three_steps = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(three_steps)
-    alone = three_steps.train()
+    alone = three_steps.train(tmp_path_factory.mktemp("alone"))
     for process in started:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors.decode()
@@ -63,6 +63,7 @@ def assert_same(first, second, path=""):
         assert difference <= 1e-6 * first.double().abs().max().clamp(min=1), f"{path}: {difference}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["prior", "stage1", "stage2"])
 def test_two_processes_equal_one_with_the_same_batch(outcomes, stage):
     """Weights, averages, optimiser states, batch-norm statistics and what is logged."""
@@ -70,6 +71,7 @@ def test_two_processes_equal_one_with_the_same_batch(outcomes, stage):
     assert_same(main, alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["prior", "stage1", "stage2"])
 def test_processes_end_with_the_same_weights(outcomes, stage):
     _, main, other = (outcome[stage] for outcome in outcomes)
@@ -80,12 +82,24 @@ def test_processes_end_with_the_same_weights(outcomes, stage):
                 assert torch.equal(value, other["modules"][name][key]), f"{name}.{key}"
 
 
+@pytest.mark.slow
 def test_processes_hear_each_other(outcomes):
     alone, *several = (outcome["conversation"] for outcome in outcomes)
     assert alone == {"one flag": True, "no flag": False, "weight": 0.0}
     for heard in several:
         assert (heard["one flag"], heard["no flag"], heard["weight"]) == (True, False, 0.0)
         assert "the same seed in all processes" in heard["disagreement"]
+
+
+@pytest.mark.slow
+def test_the_loop_ends_everywhere_after_the_same_step_and_the_main_process_writes(outcomes):
+    """SIGTERM for one process stops all; all go on from one state; all meet the bad loss."""
+    alone, main, other = (outcome["loop"] for outcome in outcomes)
+    assert alone["ended"][:2] == [12, 20]
+    assert "line_loss = nan in step 7, images 24 to 27" in alone["ended"][2]
+    assert alone["steps"] == [[0, 4, 8], [12, 16], [20, 24, 28]]
+    assert main == alone
+    assert other == {**alone, "exports": [[], [], []], "told": []}
 
 
 @pytest.mark.parametrize(("size", "count"), [(8, 1), (8, 2), (24, 3), (16, 2)])

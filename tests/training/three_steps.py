@@ -1,13 +1,15 @@
-"""Three steps of each stage on tiny networks in float64, alone or as one of several processes.
+"""What a process does among several, or alone: three steps of each stage, a loop, a talk.
 
     RANK=0 WORLD_SIZE=2 MASTER_ADDR=localhost MASTER_PORT=... python three_steps.py FOLDER
 
-writes what the process ended with to FOLDER/RANK.pt, for test_processes.py.
+writes what the process ended with to FOLDER/RANK.pt, for test_processes.py. Networks are tiny, and
+in float64.
 """
 
 import dataclasses
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 from unittest import mock
@@ -18,8 +20,11 @@ BATCH = 8  # two standard-deviation groups of four, one for each of two processe
 TRAINING = "diverse_inpainting.training"
 
 
-def train() -> dict:
-    """Return the weights, averages, optimiser states and scalars of all stages by name."""
+def train(folder: Path) -> dict:
+    """Return the weights, averages, optimiser states and scalars of each stage, and what was said.
+
+    Processes that train together share the folder.
+    """
     from diverse_inpainting.training.processes import join
 
     device, processes = join("cpu")
@@ -36,7 +41,7 @@ def train() -> dict:
             outcome = {name: _outcome(trainer, processes) for name, trainer in trainers.items()}
     finally:
         torch.set_default_dtype(default)
-    return outcome | {"conversation": _converse(processes)}
+    return outcome | {"conversation": _converse(processes), "loop": _loop(processes, folder)}
 
 
 def _trainers(device, processes) -> dict:
@@ -47,12 +52,13 @@ def _trainers(device, processes) -> dict:
     from diverse_inpainting.training.stage2 import Stage2Trainer
 
     recipe = _recipe()
+    photographs = _photographs(recipe)
     tensors = collect_tensors(tiny_model.build_lively(recipe.model))
     checkpoint = Checkpoint(config=recipe.model, tensors=tensors, generator_id="0" * 64)
     return {
-        "prior": PriorTrainer(recipe, _photographs(recipe), device, processes),
+        "prior": PriorTrainer(recipe, photographs, device, processes),
         "stage1": Stage1Trainer(recipe, checkpoint, None, device, processes),
-        "stage2": Stage2Trainer(recipe, checkpoint, None, device, processes),
+        "stage2": Stage2Trainer(recipe, checkpoint, photographs, device, processes),
     }
 
 
@@ -77,7 +83,7 @@ def _recipe():
             base.prior, **changes | {"batch_size": 2 * BATCH, "noise": True, "augment": kinds}
         ),
         stage1=dataclasses.replace(base.stage1, **changes, **ramp),
-        stage2=dataclasses.replace(base.stage2, **changes, **ramp),
+        stage2=dataclasses.replace(base.stage2, real_fraction=0.4, **changes, **ramp),
     )
 
 
@@ -121,10 +127,42 @@ def _converse(processes) -> dict:
     return heard
 
 
+def _loop(processes, folder) -> dict:
+    """Run until the last process is asked to end, go on, and meet a loss that is not a number."""
+    import line
+    from diverse_inpainting.training.loop import run
+    from diverse_inpainting.training.trainer import TrainingError
+
+    told = []
+
+    def go(trainer) -> int:
+        return run(trainer, folder / "line", line.FINGERPRINT, told.append, processes)
+
+    def spoil(_, scalars) -> None:
+        scalars["line_loss"] *= float("nan")
+
+    interrupted, resumed, failing = line.Line(20), line.Line(20), line.Line(40)
+    if processes.index == processes.count - 1:
+        interrupted.spoil[8] = [lambda *_: signal.raise_signal(signal.SIGTERM)]
+    ended = [go(interrupted), go(resumed)]
+    failing.spoil[24] = [spoil]
+    try:
+        go(failing)
+    except TrainingError as error:
+        ended.append(error.got)
+    trainers = (interrupted, resumed, failing)
+    return {
+        "ended": ended,
+        "steps": [trainer.steps for trainer in trainers],
+        "exports": [trainer.exports for trainer in trainers],
+        "told": [progress.nimg for progress in told],
+    }
+
+
 if __name__ == "__main__":
-    path = Path(__file__).parents[1] / "conftest.py"
-    spec = importlib.util.spec_from_file_location("conftest", path)
-    conftest = importlib.util.module_from_spec(spec)
-    sys.modules["conftest"] = conftest
-    spec.loader.exec_module(conftest)
-    torch.save(train(), Path(sys.argv[1]) / f"{os.environ['RANK']}.pt")
+    for path in (Path(__file__).parents[1], Path(__file__).parent):
+        spec = importlib.util.spec_from_file_location("conftest", path / "conftest.py")
+        conftest = sys.modules["conftest"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(conftest)
+    outcome_folder = Path(sys.argv[1])
+    torch.save(train(outcome_folder), outcome_folder / f"{os.environ['RANK']}.pt")
