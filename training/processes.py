@@ -20,6 +20,9 @@ from .seeding import Share
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
+# What launchers call the number of processes: torchrun's, then those of MPI's mpirun.
+_NUMS = ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -158,7 +161,7 @@ def join(device: str | None = None) -> tuple[torch.device, Processes]:
     """
     if os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true":  # accelerate launch --cpu
         device = device or "cpu"
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if all(int(os.environ.get(name, "1")) == 1 for name in _NUMS):
         return resolve_device(device), ALONE
     if device not in (None, "cpu"):
         raise ConfigError(

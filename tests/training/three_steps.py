@@ -72,6 +72,7 @@ def _recipe():
     model = tiny_model.config()
     ramp = {"discriminator_warmup": 0, "adversarial_ramp": 0}
     kinds = ("colour", "translation", "cutout")
+    prior = {"batch_size": 2 * BATCH, "noise": True, "augment": kinds, "features": "none"}
     return dataclasses.replace(
         base,
         model=dataclasses.replace(
@@ -79,9 +80,7 @@ def _recipe():
             generator=dataclasses.replace(model.generator, **narrow),
             discriminator=dataclasses.replace(model.discriminator, **narrow),
         ),
-        prior=dataclasses.replace(
-            base.prior, **changes | {"batch_size": 2 * BATCH, "noise": True, "augment": kinds}
-        ),
+        prior=dataclasses.replace(base.prior, **changes | prior),
         stage1=dataclasses.replace(base.stage1, **changes, **ramp),
         stage2=dataclasses.replace(base.stage2, real_fraction=0.4, **changes, **ramp),
     )
