@@ -119,6 +119,14 @@ class Processes:
                 "Give all machines the same files and one run folder that they share.",
             )
 
+    def collect(self, value: Any) -> list[Any]:  # noqa: ANN401 - whatever can be pickled
+        """Return the values of all processes, in their order."""
+        values: list[Any] = [value]
+        if self.count > 1:
+            values *= self.count
+            torch.distributed.all_gather_object(values, value, group=self.control)
+        return values
+
     def leave(self) -> None:
         """Wait for the others and part."""
         if self.count > 1:

@@ -13,10 +13,11 @@ import typer
 from ...core.terminal import display
 
 if TYPE_CHECKING:
+    from ..processes import Processes
     from .evaluate import Evaluation, Plan
 
 _PERCENT = 100
-_LEAST_COLUMNS = 150  # where nobody sees a terminal's width, rows stay in one piece
+_LEAST_COLUMNS = 200  # where nobody sees a terminal's width, rows stay in one piece
 
 
 def evaluate(
@@ -55,11 +56,13 @@ def evaluate(
     OUT gets results.json, pictures.csv, table.md, plots, contact sheets, and in pairs/ the
     pictures and masks, for other methods to run on.
     """
+    from ..processes import join
     from .evaluate import Plan
     from .plots import write_plots
     from .report import describe, results, tables, write_report
     from .sheets import write_sheets
 
+    place, processes = join(device)
     plan = Plan(
         data=data,
         out=out,
@@ -71,10 +74,12 @@ def evaluate(
         count=count,
         training=training,
         batch_size=batch_size,
-        device=device,
+        device=str(place),
         download=download,
     )
-    evaluation = _evaluate(plan)
+    evaluation = _evaluate(plan, processes)
+    if evaluation is None:
+        return
     write_report(evaluation, out)
     write_plots(evaluation, out)
     write_sheets(evaluation, out / "sheets")
@@ -91,7 +96,7 @@ def evaluate(
     print(f"report in {out}")
 
 
-def _evaluate(plan: "Plan") -> "Evaluation":
+def _evaluate(plan: "Plan", processes: "Processes") -> "Evaluation | None":
     from .evaluate import evaluate
 
     with display(_PERCENT, "%") as (say, advance):
@@ -103,4 +108,4 @@ def _evaluate(plan: "Plan") -> "Evaluation":
                 say(f"{round(_PERCENT * share)} %: {what}")
             shown = what
 
-        return evaluate(plan, show)
+        return evaluate(plan, show, processes)

@@ -16,6 +16,7 @@ from ...core.device import resolve_device
 from ...core.errors import ConfigError
 from ...core.inpainter import Inpainter
 from ..data import load_pictures
+from ..processes import ALONE, Processes
 from .diversity import diversity
 from .evaluated import Estimate, Evaluated, MetricSuite, PictureValues
 from .fidelity import fidelity
@@ -82,10 +83,22 @@ class Evaluation:
     """What the values depend on, plain data for JSON."""
 
 
-def evaluate(plan: Plan, on_progress: OnProgress = lambda share, what: None) -> Evaluation:
+def evaluate(
+    plan: Plan,
+    on_progress: OnProgress = lambda share, what: None,
+    processes: Processes = ALONE,
+) -> Evaluation | None:
     """Measure a model, another method's results, or both, beside the yardsticks.
 
     The pictures and masks are written to OUT/pairs; nothing else is.
+
+    Args:
+        plan: what and how.
+        on_progress: called again and again.
+        processes: those that complete the pictures together and part then; the main one measures.
+
+    Returns:
+        All that was measured; None in a process that is not the main one.
 
     Raises:
         DiverseInpaintingError: unusable plan, data, model or predictions.
@@ -96,10 +109,14 @@ def evaluate(plan: Plan, on_progress: OnProgress = lambda share, what: None) -> 
     on_progress(0.0, "reading pictures")
     pairs = make_pairs(plan.data, resolution, plan.masks, plan.seed, plan.count)
     training = None if plan.training is None else load_pictures(plan.training, resolution)[1]
-    write_pairs(pairs, plan.out / "pairs")
+    if processes.is_main:
+        write_pairs(pairs, plan.out / "pairs")
     methods = [] if plan.predictions is None else [read_predictions(plan.predictions, pairs)]
     if model is not None:
-        methods = [*_complete(model, pairs, plan, on_progress), *methods]
+        methods = [*_complete(model, pairs, plan, on_progress, processes), *methods]
+    processes.leave()
+    if not processes.is_main:
+        return None
     methods += yardsticks(pairs, plan.seed, training)
     suites = _suites(plan, training)
     pictures, buckets = _measure(methods, suites, on_progress)
@@ -143,16 +160,12 @@ def _resolution(plan: Plan, model: Inpainter | None) -> int:
 
 
 def _complete(
-    model: Inpainter, pairs: Pairs, plan: Plan, on_progress: OnProgress
+    model: Inpainter, pairs: Pairs, plan: Plan, on_progress: OnProgress, processes: Processes
 ) -> list[Evaluated]:
-    done = 0
-
     def on_batch(num_pictures: int) -> None:
-        nonlocal done
-        done += num_pictures
-        on_progress(_COMPLETING * done / len(pairs.names), "completing pictures")
+        on_progress(_COMPLETING * num_pictures / len(pairs.names), "completing pictures")
 
-    return complete(model, pairs, plan.seed, plan.batch_size, on_batch)
+    return complete(model, pairs, plan.seed, plan.batch_size, on_batch, processes)
 
 
 def _measure(

@@ -15,6 +15,7 @@ from ...core.inpainter import Inpainter
 from ...core.latents import WPlus
 from ...core.pairing import SUFFIXES
 from ...core.pictures import read_picture
+from ..processes import ALONE, Processes
 from ..seeding import generator_for
 from .evaluated import Evaluated
 from .protocol import Pairs
@@ -31,6 +32,7 @@ def complete(
     seed: int,
     batch_size: int,
     on_batch: Callable[[int], None] = lambda num_pictures: None,
+    processes: Processes = ALONE,
 ) -> list[Evaluated]:
     """Complete all pictures with a model, twice.
 
@@ -42,29 +44,34 @@ def complete(
         pairs: pictures and holes.
         seed: of the random codes.
         batch_size: B; changes nothing but memory and, by rounding, single levels of single pixels.
-        on_batch: called with the number of pictures that are done.
+        on_batch: called with the number of pictures that are done, in whichever process.
+        processes: those among which the batches are dealt out; all of them return everything.
 
     Returns:
         `stage1` and, of a model with a skip encoder, `stage2`.
     """
-    has_skips = "skip_encoder" in model.num_parameters
-    drawn: dict[str, list[Tensor]] = {"stage1": [], "stage2": [], "independent": []}
-    for index in torch.arange(len(pairs.names)).split(batch_size):
-        images = pairs.originals[index].movedim(1, -1).to(model.device)
-        erased, encoded = model.encode(images, pairs.holes[index].to(model.device))
-        random = _random_codes(model, seed, [pairs.names[i] for i in index.tolist()])
-        codes, _ = model.mix(encoded, random)
-        drawn["stage1"].append(_to_levels(model.synthesize(codes)))
-        drawn["independent"].append(_to_levels(model.synthesize(random)))
-        if has_skips:
-            drawn["stage2"].append(_to_levels(model.refine(erased, codes)))
-        on_batch(len(index))
-    independent = torch.cat(drawn["independent"])
-    return [
-        evaluate_raw(stage, pairs, torch.cat(drawn[stage]), independent)
-        for stage in ("stage1", "stage2")
-        if drawn[stage]
-    ]
+    batches = torch.arange(len(pairs.names)).split(batch_size)
+    drawn: dict[int, dict[str, Tensor]] = {}
+    for number in range(processes.index, len(batches), processes.count):
+        drawn[number] = _complete_batch(model, pairs, seed, batches[number])
+        on_batch(min((number + 1) * batch_size, len(pairs.names)))
+    collected = {n: batch for part in processes.collect(drawn) for n, batch in part.items()}
+    ordered = [collected[number] for number in range(len(batches))]
+    whole = {name: torch.cat([batch[name] for batch in ordered]) for name in ordered[0]}
+    independent = whole.pop("independent")
+    return [evaluate_raw(stage, pairs, raw, independent) for stage, raw in whole.items()]
+
+
+def _complete_batch(model: Inpainter, pairs: Pairs, seed: int, index: Tensor) -> dict[str, Tensor]:
+    """Return stage1, perhaps stage2, and independent, each [B, V, 3, R, R] uint8."""
+    images = pairs.originals[index].movedim(1, -1).to(model.device)
+    erased, encoded = model.encode(images, pairs.holes[index].to(model.device))
+    random = _random_codes(model, seed, [pairs.names[i] for i in index.tolist()])
+    codes, _ = model.mix(encoded, random)
+    drawn = {"stage1": model.synthesize(codes), "independent": model.synthesize(random)}
+    if "skip_encoder" in model.num_parameters:
+        drawn["stage2"] = model.refine(erased, codes)
+    return {name: _to_levels(images) for name, images in drawn.items()}
 
 
 def _random_codes(model: Inpainter, seed: int, names: Sequence[str]) -> WPlus:

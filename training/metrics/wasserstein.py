@@ -59,6 +59,9 @@ def sliced_wasserstein(
         second: as first.
         seeds: of patches and directions; one distance for each.
     """
+    if torch.equal(first, second):  # the yardstick `original` need not wait for the sorting
+        sides = [level.shape[-1] for level in laplacian_pyramid(first[:1].float())]
+        return {side: [0.0] * len(seeds) for side in sides}
     distances: dict[int, list[float]] = {}
     with ThreadPoolExecutor(2) as pool:  # one thread for each set
         for levels in zip(_levels_of(first), _levels_of(second), strict=True):

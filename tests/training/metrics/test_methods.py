@@ -1,6 +1,8 @@
 """A model's completions, and results of other methods from a folder."""
 
 import dataclasses
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.inpainter import Inpainter
 from diverse_inpainting.core.pictures import write_png
 from diverse_inpainting.training.metrics.methods import complete, read_predictions
+from diverse_inpainting.training.processes import Processes
 from shots import noise, pairs
 
 
@@ -51,6 +54,27 @@ def test_results_depend_neither_on_the_batch_nor_on_the_other_pictures(model):
         difference = one.raw[2:].int() - two.raw.int()
         assert difference.abs().max() <= 1, "a level, by rounding"
     assert not torch.equal(complete(model, part, 2, 2)[0].raw, whole[0].raw[2:])
+
+
+def test_processes_share_the_batches_and_all_get_what_one_gets(model):
+    given, sent, both = pairs(5, 32), {}, threading.Barrier(2, timeout=60)
+
+    class Thread(Processes):
+        def collect(self, value):
+            sent[self.index] = value
+            both.wait()
+            return [sent[0], sent[1]]
+
+    alone = complete(model, given, 0, 2)
+    members = [Thread(index=i, count=2) for i in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(
+            pool.map(lambda member: complete(model, given, 0, 2, processes=member), members)
+        )
+    assert [list(sent[i]) for i in range(2)] == [[0, 2], [1]], "batches"
+    for shared in found:
+        for one, two in zip(alone, shared, strict=True):
+            assert one.method == two.method and torch.equal(one.raw, two.raw)
 
 
 def test_a_model_without_a_skip_encoder_has_one_stage(model, monkeypatch):

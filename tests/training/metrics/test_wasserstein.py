@@ -28,6 +28,18 @@ def test_equal_sets_are_at_distance_zero_and_noise_moves_them_apart():
     assert totals[0] == 0 and totals[0] < totals[1] < totals[2]
 
 
+def test_patches_come_from_the_same_places_of_both_sets():
+    pictures = noise(6, 3, 32, 32)
+    nearly = pictures.clone()
+    nearly[0, 0, 16, 16] ^= 1
+    for distance, apart in zip(
+        sliced_wasserstein(pictures, nearly, (0,)).values(),
+        sliced_wasserstein(pictures[:3], pictures[3:], (0,)).values(),
+        strict=True,
+    ):
+        assert distance[0] < 0.01 * apart[0], "drawn apart, nearly equal sets would be as far"
+
+
 def test_a_smooth_change_shows_at_the_coarse_level():
     pictures = noise(6, 3, 64, 64) // 2
     ramp = torch.linspace(0, 60, 64).byte()
