@@ -1,0 +1,112 @@
+"""Metrics that need a feature network, a classifier or the training pictures.
+
+Legend: n pictures. Where a method gives several results for a picture and mask, the first is
+measured, except by the diversity.
+"""
+
+import dataclasses
+import logging
+
+import torch
+from torch import Tensor
+
+from .discriminative_scores import discriminative_scores
+from .evaluated import Estimate, Evaluated, MetricSuite, PictureValues
+from .extractors import Extractor
+from .feature_cache import FeatureCache
+from .frechet import frechet_distance
+from .lpips_distance import PairDistance
+from .neighbours import COARSE_SIDE, nearest_neighbours
+from .two_sample import NUM_FOLDS, share_told_apart
+
+_log = logging.getLogger(__name__)
+
+CLOSE_PERCENTILE = 5.0
+"""A fill is `near_training` if it is nearer to a training picture than this percentile of the
+originals, which were never trained on: so 0.05 is what real pictures have."""
+
+
+def inception_metrics(extractor: Extractor, cache: FeatureCache, suffix: str = "") -> MetricSuite:
+    """Return `fid`, `u_ids` and, for completions, `p_ids`; no intervals.
+
+    Args:
+        extractor: the network.
+        cache: where features are kept; buckets and later runs share them.
+        suffix: of the values' names, for a second extractor in one report.
+    """
+
+    def measure(evaluated: Evaluated) -> dict[str, Estimate]:
+        if len(evaluated.names) < 2:
+            return {}
+        real = cache.features(extractor, evaluated.originals)
+        fake = cache.features(extractor, evaluated.results[:, 0])
+        scores = discriminative_scores(real, fake)
+        values = {"fid": frechet_distance(real, fake), "u_ids": scores.u_ids}
+        if evaluated.is_paired:
+            values["p_ids"] = scores.p_ids
+        if scores.warning:
+            _log.warning("%s: %s", evaluated.method, scores.warning)
+        return {f"{name}{suffix}": Estimate(value) for name, value in values.items()}
+
+    facts = {**dataclasses.asdict(extractor.provenance), "num_features": extractor.num_features}
+    return MetricSuite(sets=(measure,), facts={f"inception{suffix}": facts})
+
+
+def lpips_diversity(distance: PairDistance) -> MetricSuite:
+    """Return `lpips_diversity`: the distance of two results for one picture and mask.
+
+    Whole composites are compared, as by CoModGAN, so that the equal pixels around the hole count:
+    values of different masks are no scale for each other.
+    """
+
+    def measure(evaluated: Evaluated) -> dict[str, PictureValues]:
+        if evaluated.num_variants < 2:
+            return {}
+        first, second = evaluated.results[:, 0], evaluated.results[:, 1]
+        return {"lpips_diversity": PictureValues.of(distance.distances(first, second))}
+
+    facts = {**dataclasses.asdict(distance.provenance), "compared": "two full composites"}
+    return MetricSuite(picture=(measure,), facts={"lpips": facts})
+
+
+def two_sample_test(seed: int, device: torch.device) -> MetricSuite:
+    """Return `told_apart`: how often a small network tells original from completion.
+
+    1 where always, 0.5 where never. It is trained once for each method, on all pictures; the mean
+    over a bucket is of answers that it gave about the bucket's pictures.
+    """
+
+    def measure(evaluated: Evaluated) -> dict[str, PictureValues]:
+        fake = evaluated.results[:, 0]
+        share = share_told_apart(evaluated.originals, fake, seed, device)
+        return {"told_apart": PictureValues.of(share)}
+
+    return MetricSuite(picture=(measure,), facts={"two_sample": {"seed": seed, "folds": NUM_FOLDS}})
+
+
+def memorisation(training: Tensor) -> MetricSuite:
+    """Return what `nearest_neighbours` says of fills and of the originals in the same holes.
+
+    `neighbour_distance`: of the fills. `neighbour_ratio`: mean distance of the fills over that of
+    the originals; 1 if as new as a real picture. `near_training`: share of fills below
+    `CLOSE_PERCENTILE` of the originals. A blurred fill is near to many pictures: read the values
+    beside those of the mean-colour fill. Holes too thin to be compared are left out.
+
+    Args:
+        training: [T, 3, R, R] uint8, what the method was trained on; R as evaluated.
+    """
+
+    def measure(evaluated: Evaluated) -> dict[str, PictureValues]:
+        holes = evaluated.holes
+        fills = nearest_neighbours(evaluated.results[:, 0], holes, training).distance
+        real = nearest_neighbours(evaluated.originals, holes, training).distance
+        measured = (~real.isnan()).double()
+        limit = real.nanquantile(CLOSE_PERCENTILE / 100)
+        return {
+            "neighbour_distance": PictureValues(fills.nan_to_num(), measured),
+            "neighbour_ratio": PictureValues(fills.nan_to_num(), real.nan_to_num()),
+            "near_training": PictureValues((fills < limit).double(), measured),
+        }
+
+    facts = {"pictures": len(training), "side": COARSE_SIDE, "percentile": CLOSE_PERCENTILE}
+    return MetricSuite(picture=(measure,), facts={"neighbours": facts})
