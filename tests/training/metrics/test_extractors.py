@@ -58,8 +58,13 @@ def save(network, path, prefix=""):
 
 
 def inception(models, **changes):
+    """Inception-v3 whose random weights keep the size of what passes through."""
     torch.manual_seed(0)
-    return models.inception_v3(weights=None, init_weights=False, **changes).eval()
+    network = models.inception_v3(weights=None, init_weights=False, **changes)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(layer.weight)
+    return network.eval()
 
 
 def test_the_fid_network_is_torch_fidelitys(models, pictures, tmp_path):

@@ -1,0 +1,102 @@
+"""Which metrics on network features an evaluation has: those whose weights it is given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ...core.errors import CheckpointError
+from ..weight_files import PublishedWeights, obtain
+from .evaluated import MetricSuite
+from .extractors import IMAGENET_INCEPTION, INCEPTION, fid_inception, imagenet_inception
+from .feature_cache import FeatureCache
+from .feature_metrics import inception_metrics, lpips_diversity
+from .libraries import import_library
+from .lpips_distance import ALEXNET, lpips_distance
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFiles:
+    """Weights of feature networks; what is None is left out, or downloaded."""
+
+    inception: Path | None = None
+    """Of the FID's Inception network."""
+    inception_imagenet: Path | None = None
+    """Of torchvision's ImageNet Inception-v3."""
+    lpips: Path | None = None
+    """Of LPIPS's trunk: torchvision's AlexNet or VGG16."""
+    download: bool = False
+    """Whether those that are None may be downloaded."""
+
+
+def network_metrics(
+    files: NetworkFiles, cache: Path, device: torch.device
+) -> tuple[MetricSuite, ...]:
+    """Return FID, U-IDS and P-IDS on each Inception network, and LPIPS diversity.
+
+    A metric without weights becomes a suite without metrics, whose facts say how to get it.
+
+    Args:
+        files: the weights.
+        cache: file of features, made if it is not there.
+        device: where the networks run.
+
+    Raises:
+        CheckpointError: a file was given and cannot be used.
+    """
+    features = FeatureCache(cache)
+    networks = (
+        _Network(
+            "inception",
+            files.inception,
+            INCEPTION,
+            "torch_fidelity",
+            lambda weights: inception_metrics(fid_inception(weights, device), features),
+        ),
+        _Network(
+            "inception_imagenet",
+            files.inception_imagenet,
+            IMAGENET_INCEPTION,
+            "torchvision",
+            lambda weights: inception_metrics(
+                imagenet_inception(weights, device), features, "_imagenet"
+            ),
+        ),
+        _Network(
+            "lpips",
+            files.lpips,
+            ALEXNET,
+            "lpips",
+            lambda weights: lpips_diversity(lpips_distance(weights, device)),
+        ),
+    )
+    return tuple(_suite(network, files.download) for network in networks)
+
+
+@dataclass(frozen=True)
+class _Network:
+    """One network that metrics can be had from."""
+
+    name: str
+    weights: Path | None
+    published: PublishedWeights
+    package: str
+    build: Callable[[Path], MetricSuite]
+
+
+def _suite(network: _Network, download: bool) -> MetricSuite:
+    if network.weights is not None:
+        return network.build(network.weights)
+    if not download:
+        option = "--" + network.name.replace("_", "-")
+        return _left_out(network, f"give {option} {network.published.filename}, or --download")
+    try:
+        import_library(network.package)  # before a hundred megabytes come for nothing
+        return network.build(obtain(network.published))
+    except CheckpointError as error:  # not asked for by name: the other metrics go on
+        return _left_out(network, str(error))
+
+
+def _left_out(network: _Network, reason: str) -> MetricSuite:
+    return MetricSuite(facts={network.name: {"left_out": reason}})
