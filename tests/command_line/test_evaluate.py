@@ -46,6 +46,8 @@ def test_a_model_beside_yardsticks(run, data, tiny_checkpoint, tmp_path):
     assert "| seam | 1 |" in (tmp_path / "out" / "table.md").read_text()
     files = {path.name for path in (tmp_path / "out").rglob("*.png")}
     assert {"plot-steps.png", "plot-fig5.png", "stage2-seam-worst.png"} <= files
+    assert "stage2-near-training.png" in files
+    assert "give --inception weights-inception-2015-12-05-6726825d.pth" in answer.out
     assert "mean-colour-seam-best.png" not in files
     with Image.open(tmp_path / "out" / "plot-fig5.png") as plot:
         assert len(plot.convert("L").getcolors()) > 10, "it is not empty"
@@ -60,6 +62,7 @@ def test_a_model_beside_yardsticks(run, data, tiny_checkpoint, tmp_path):
         (("TINY", "--data", "data", "--resolution", "64"), "the model's resolution of 32 pixels"),
         (("--data", "data", "--resolution", "32", "--predictions", "data/0.png"), "which is none"),
         (("absent.safetensors", "--data", "data"), "absent.safetensors"),
+        (("TINY", "--data", "data", "--lpips", "absent.pth"), "lpips"),
     ],
 )
 def test_wrong_evaluation_is_one_sentence(run, data, tiny_checkpoint, arguments, words):

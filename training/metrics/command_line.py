@@ -46,9 +46,21 @@ def evaluate(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ... [default: the best]")
     ] = None,
-    download: Annotated[bool, typer.Option("--download", help="Allow to download a hub id.")] = (
-        False
-    ),
+    inception: Annotated[
+        Path | None, typer.Option(help="Weights for FID, U-IDS, P-IDS: torch-fidelity's Inception.")
+    ] = None,
+    inception_imagenet: Annotated[
+        Path | None, typer.Option(help="The same on torchvision's ImageNet Inception-v3.")
+    ] = None,
+    lpips: Annotated[
+        Path | None, typer.Option(help="Weights for LPIPS: torchvision's AlexNet or VGG16.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Features to share. [default: OUT/features.sqlite]")
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Allow to download a hub id and absent weights.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Measure a model, or another method's results, beside yardsticks of known quality.
@@ -58,6 +70,8 @@ def evaluate(
     """
     from ..processes import join
     from .evaluate import Plan
+    from .neighbour_sheets import write_neighbour_sheets
+    from .network_metrics import NetworkFiles
     from .plots import write_plots
     from .report import describe, results, tables, write_report
     from .sheets import write_sheets
@@ -76,6 +90,10 @@ def evaluate(
         batch_size=batch_size,
         device=str(place),
         download=download,
+        networks=NetworkFiles(
+            inception=inception, inception_imagenet=inception_imagenet, lpips=lpips
+        ),
+        cache=cache,
     )
     evaluation = _evaluate(plan, processes)
     if evaluation is None:
@@ -83,6 +101,7 @@ def evaluate(
     write_report(evaluation, out)
     write_plots(evaluation, out)
     write_sheets(evaluation, out / "sheets")
+    write_neighbour_sheets(evaluation, out / "sheets")
     if as_json:
         print(json.dumps(results(evaluation), indent=2))
         return

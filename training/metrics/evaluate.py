@@ -4,7 +4,7 @@ import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from ..data import load_pictures
 from ..processes import ALONE, Processes
 from .diversity import diversity
 from .evaluated import Estimate, Evaluated, MetricSuite, PictureValues
+from .feature_metrics import memorisation, two_sample_test
 from .fidelity import fidelity
 from .methods import complete, read_predictions
+from .network_metrics import NetworkFiles, network_metrics
 from .protocol import Pairs, make_pairs, write_pairs
 from .seam import seam
 from .summary import BUCKETS, summarise
@@ -63,7 +65,11 @@ class Plan:
     device: str | None = None
     """Where to complete; None takes the best."""
     download: bool = False
-    """Whether a hub id may be downloaded."""
+    """Whether a hub id, and weights that `networks` lacks, may be downloaded."""
+    networks: NetworkFiles = field(default_factory=NetworkFiles)
+    """Weights for metrics on features."""
+    cache: Path | None = None
+    """File of features that evaluations share; None takes OUT/features.sqlite."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -81,6 +87,8 @@ class Evaluation:
     left out."""
     facts: Mapping[str, Any]
     """What the values depend on, plain data for JSON."""
+    training: Tensor | None = None
+    """[T, 3, R, R] uint8, the training pictures that were given."""
 
 
 def evaluate(
@@ -90,7 +98,7 @@ def evaluate(
 ) -> Evaluation | None:
     """Measure a model, another method's results, or both, beside the yardsticks.
 
-    The pictures and masks are written to OUT/pairs; nothing else is.
+    The pictures and masks are written to OUT/pairs, and features to the cache; nothing else is.
 
     Args:
         plan: what and how.
@@ -111,6 +119,7 @@ def evaluate(
     training = None if plan.training is None else load_pictures(plan.training, resolution)[1]
     if processes.is_main:
         write_pairs(pairs, plan.out / "pairs")
+    suites = _suites(plan, training) if processes.is_main else ()
     methods = [] if plan.predictions is None else [read_predictions(plan.predictions, pairs)]
     if model is not None:
         methods = [*_complete(model, pairs, plan, on_progress, processes), *methods]
@@ -118,7 +127,6 @@ def evaluate(
     if not processes.is_main:
         return None
     methods += yardsticks(pairs, plan.seed, training)
-    suites = _suites(plan, training)
     pictures, buckets = _measure(methods, suites, on_progress)
     facts = {
         "protocol": _protocol_facts(plan, pairs, training),
@@ -132,11 +140,19 @@ def evaluate(
         pictures=pictures,
         buckets=buckets,
         facts=facts,
+        training=training,
     )
 
 
 def _suites(plan: Plan, training: Tensor | None) -> tuple[MetricSuite, ...]:
-    return (WITHOUT_NETWORKS,)
+    device = resolve_device(plan.device)
+    cache = plan.cache or plan.out / "features.sqlite"
+    return (
+        WITHOUT_NETWORKS,
+        two_sample_test(plan.seed, device),
+        *([] if training is None else [memorisation(training)]),
+        *network_metrics(plan.networks, cache, device, plan.download),
+    )
 
 
 def _load(plan: Plan) -> Inpainter:

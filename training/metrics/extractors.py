@@ -46,9 +46,7 @@ class Extractor:
     """[n, 3, R, R] uint8 on the CPU to [n, d] of any dtype and device."""
 
     def features(self, pictures: Tensor) -> Tensor:
-        """Return the features of n pictures [n, 3, R, R] uint8: [n, d] float32 on the CPU."""
-        if not len(pictures):
-            return torch.empty(0, self.num_features)
+        """Return the features of n >= 1 pictures [n, 3, R, R] uint8: [n, d] float32 on the CPU."""
         return in_full_batches(self.compute, pictures)
 
 

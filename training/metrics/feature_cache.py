@@ -29,23 +29,31 @@ class FeatureCache:
     """A file of features by extractor and picture; processes may share it.
 
     A picture is known by the hash of its pixels, an extractor by its `Provenance.identity`.
+
+    Args:
+        path: the file, made if it is not there.
+
+    Raises:
+        InputError: it cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        with self._connect() as database:
+            database.execute(_SCHEMA)
 
     def features(self, extractor: Extractor, pictures: Tensor) -> Tensor:
         """Return the features of pictures, computing and keeping those that are not known yet.
 
         Args:
             extractor: the network.
-            pictures: [n, 3, R, R] uint8.
+            pictures: [n, 3, R, R] uint8, n at least 1.
 
         Returns:
             [n, d] float32 on the CPU.
 
         Raises:
-            InputError: the file cannot be used.
+            InputError: the file cannot be used any more.
         """
         keys = [_key(picture) for picture in pictures.numpy()]
         with self._connect() as database:
@@ -63,7 +71,6 @@ class FeatureCache:
     def _connect(self) -> Iterator[sqlite3.Connection]:
         try:
             with closing(sqlite3.connect(self._path, timeout=_BUSY_S)) as database:
-                database.execute(_SCHEMA)
                 yield database
         except sqlite3.Error as error:
             raise InputError(

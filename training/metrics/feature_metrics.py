@@ -35,8 +35,10 @@ def inception_metrics(extractor: Extractor, cache: FeatureCache, suffix: str = "
         cache: where features are kept; buckets and later runs share them.
         suffix: of the values' names, for a second extractor in one report.
     """
+    warned_n = 0
 
     def measure(evaluated: Evaluated) -> dict[str, Estimate]:
+        nonlocal warned_n
         if len(evaluated.names) < 2:
             return {}
         real = cache.features(extractor, evaluated.originals)
@@ -45,11 +47,14 @@ def inception_metrics(extractor: Extractor, cache: FeatureCache, suffix: str = "
         values = {"fid": frechet_distance(real, fake), "u_ids": scores.u_ids}
         if evaluated.is_paired:
             values["p_ids"] = scores.p_ids
-        if scores.warning:
-            _log.warning("%s: %s", evaluated.method, scores.warning)
+        if scores.warning and len(real) > warned_n:  # it holds for all smaller sets, too
+            warned_n = len(real)
+            _log.warning("%s", scores.warning)
         return {f"{name}{suffix}": Estimate(value) for name, value in values.items()}
 
-    facts = {**dataclasses.asdict(extractor.provenance), "num_features": extractor.num_features}
+    d = extractor.num_features
+    facts = {**dataclasses.asdict(extractor.provenance), "num_features": d}
+    facts["pictures_needed"] = f"over {d} in a set, for U-IDS and P-IDS to mean something"
     return MetricSuite(sets=(measure,), facts={f"inception{suffix}": facts})
 
 

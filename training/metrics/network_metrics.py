@@ -18,7 +18,7 @@ from .lpips_distance import ALEXNET, lpips_distance
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkFiles:
-    """Weights of feature networks; what is None is left out, or downloaded."""
+    """Weights of feature networks."""
 
     inception: Path | None = None
     """Of the FID's Inception network."""
@@ -26,12 +26,10 @@ class NetworkFiles:
     """Of torchvision's ImageNet Inception-v3."""
     lpips: Path | None = None
     """Of LPIPS's trunk: torchvision's AlexNet or VGG16."""
-    download: bool = False
-    """Whether those that are None may be downloaded."""
 
 
 def network_metrics(
-    files: NetworkFiles, cache: Path, device: torch.device
+    files: NetworkFiles, cache: Path, device: torch.device, download: bool
 ) -> tuple[MetricSuite, ...]:
     """Return FID, U-IDS and P-IDS on each Inception network, and LPIPS diversity.
 
@@ -41,37 +39,32 @@ def network_metrics(
         files: the weights.
         cache: file of features, made if it is not there.
         device: where the networks run.
+        download: whether published weights may stand in for files that are not given.
 
     Raises:
         CheckpointError: a file was given and cannot be used.
+        InputError: the cache cannot be used.
     """
-    features = FeatureCache(cache)
+
+    def fid(weights: Path) -> MetricSuite:
+        return inception_metrics(fid_inception(weights, device), FeatureCache(cache))
+
+    def fid_imagenet(weights: Path) -> MetricSuite:
+        extractor = imagenet_inception(weights, device)
+        return inception_metrics(extractor, FeatureCache(cache), "_imagenet")
+
+    def diversity(weights: Path) -> MetricSuite:
+        return lpips_diversity(lpips_distance(weights, device))
+
     networks = (
+        _Network("inception", files.inception, INCEPTION, "torch_fidelity", fid),
         _Network(
-            "inception",
-            files.inception,
-            INCEPTION,
-            "torch_fidelity",
-            lambda weights: inception_metrics(fid_inception(weights, device), features),
+            *("inception_imagenet", files.inception_imagenet, IMAGENET_INCEPTION),
+            *("torchvision", fid_imagenet),
         ),
-        _Network(
-            "inception_imagenet",
-            files.inception_imagenet,
-            IMAGENET_INCEPTION,
-            "torchvision",
-            lambda weights: inception_metrics(
-                imagenet_inception(weights, device), features, "_imagenet"
-            ),
-        ),
-        _Network(
-            "lpips",
-            files.lpips,
-            ALEXNET,
-            "lpips",
-            lambda weights: lpips_diversity(lpips_distance(weights, device)),
-        ),
+        _Network("lpips", files.lpips, ALEXNET, "lpips", diversity),
     )
-    return tuple(_suite(network, files.download) for network in networks)
+    return tuple(_suite(network, download) for network in networks)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ ROWS = {
     "fid": Row("FID", "lower"),
     "u_ids": Row("U-IDS", "higher", 4),
     "p_ids": Row("P-IDS", "higher", 4),
+    "fid_imagenet": Row("FID, ImageNet", "lower"),
+    "u_ids_imagenet": Row("U-IDS, ImageNet", "higher", 4),
+    "p_ids_imagenet": Row("P-IDS, ImageNet", "higher", 4),
     "told_apart": Row("told apart", "0.5", 3),
     "swd": Row("SWD x 1000", "lower"),
     "seam": Row("seam", "1"),
@@ -164,5 +167,5 @@ def describe(evaluation: Evaluation) -> Iterator[str]:
         f"masks {protocol['masks']}, seed {protocol['seed']}"
     )
     for name, fact in facts["metrics"].items():
-        yield f"{name}: " + ", ".join(f"{key} {value}" for key, value in fact.items())
+        yield f"{name}: " + ", ".join(f"{key.replace('_', ' ')} {fact[key]}" for key in fact)
     yield "intervals: 95 % bootstrap over pictures; of SWD the range of three patch seeds"

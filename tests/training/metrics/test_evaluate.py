@@ -6,19 +6,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diverse_inpainting.core.errors import ConfigError, InputError
+from diverse_inpainting.core.errors import CheckpointError, ConfigError, InputError
+from diverse_inpainting.training.metrics import feature_metrics, two_sample
 from diverse_inpainting.training.metrics.evaluate import Plan, evaluate
-from diverse_inpainting.training.metrics.report import results
+from diverse_inpainting.training.metrics.network_metrics import NetworkFiles
+from diverse_inpainting.training.metrics.report import describe, results
+
+
+def write_noise(folder, n, seed):
+    folder.mkdir()
+    levels = np.random.default_rng(seed).integers(256, size=[n, 16, 16, 3], dtype=np.uint8)
+    for k, picture in enumerate(levels):
+        Image.fromarray(picture).save(folder / f"{k}.png")
+    return folder
 
 
 @pytest.fixture
 def data(tmp_path):
     """Four pictures of noise."""
-    (tmp_path / "data").mkdir()
-    levels = np.random.default_rng(0).integers(256, size=[4, 16, 16, 3], dtype=np.uint8)
-    for k, picture in enumerate(levels):
-        Image.fromarray(picture).save(tmp_path / "data" / f"{k}.png")
-    return tmp_path / "data"
+    return write_noise(tmp_path / "data", 4, seed=0)
 
 
 def test_another_method_on_the_pictures_and_masks_of_an_evaluation(data, tmp_path):
@@ -48,6 +54,31 @@ def test_another_method_on_the_pictures_and_masks_of_an_evaluation(data, tmp_pat
     assert results(second)["methods"]["predictions"]["(0,1]"]["diversity"]["value"] == 20
 
 
+def test_networks_and_training_pictures_add_their_metrics(tmp_path, monkeypatch):
+    """Without weights, the classifier and the neighbours are there, and the rest says why not."""
+    monkeypatch.setattr(two_sample, "_MIN_STEPS", 1)
+    monkeypatch.setattr(two_sample, "_EPOCHS", 1)
+    for module in (two_sample, feature_metrics):
+        monkeypatch.setattr(module, "MIN_PICTURES", 6)
+    for part in ("data", "training"):
+        write_noise(tmp_path / part, 6, seed=len(part))
+    plan = Plan(
+        data=tmp_path / "data",
+        training=tmp_path / "training",
+        resolution=16,
+        masks="half",
+        out=tmp_path / "out",
+    )
+    found = evaluate(plan)
+    values = found.buckets["original"]["(0,1]"]
+    assert values["told_apart"].value == 0.5
+    assert values["neighbour_ratio"].value == 1
+    assert "told_apart" not in found.buckets["training-photos"]["(0,1]"]
+    assert found.facts["metrics"]["neighbours"]["pictures"] == 6
+    assert "--lpips alexnet-owt-7be5be79.pth" in found.facts["metrics"]["lpips"]["left_out"]
+    assert any("--download" in line for line in describe(found))
+
+
 def test_buckets_hold_their_pictures_and_empty_ones_are_left_out(data, tmp_path):
     found = evaluate(Plan(data=data, resolution=16, masks="half", out=tmp_path / "out"))
     assert set(found.buckets["original"]) == {"(0,1]", "(0.4,1]", "(0.4,0.6]"}
@@ -61,6 +92,7 @@ def test_buckets_hold_their_pictures_and_empty_ones_are_left_out(data, tmp_path)
         ({"resolution": None}, ConfigError),
         ({"batch_size": 0}, InputError),
         ({"training": Path("absent.zip")}, InputError),
+        ({"networks": NetworkFiles(lpips=Path("absent.pth"))}, CheckpointError),
     ],
 )
 def test_unusable_plans(data, tmp_path, changes, error):

@@ -98,10 +98,10 @@ def test_what_was_computed_before_a_failure_is_kept(pictures, tmp_path, monkeypa
     assert counting.calls == [32, 32]
 
 
-def test_a_file_that_is_no_cache(pictures, tmp_path):
+def test_a_file_that_is_no_cache(tmp_path):
     path = tmp_path / "features.sqlite"
     path.write_bytes(b"something else entirely, of a few bytes more than sixteen")
     with pytest.raises(InputError, match=r"features\.sqlite.*Delete it"):
-        FeatureCache(path).features(Counting().extractor(), pictures)
+        FeatureCache(path)
     with pytest.raises(InputError, match="another place"):
-        FeatureCache(tmp_path / "absent" / "f").features(Counting().extractor(), pictures)
+        FeatureCache(tmp_path / "absent" / "f")

@@ -14,8 +14,8 @@ CPU = torch.device("cpu")
 PACKAGES = ("torch_fidelity", "torchvision", "lpips")
 
 
-def suites(tmp_path, **files):
-    return network_metrics(NetworkFiles(**files), tmp_path / "features.sqlite", CPU)
+def suites(tmp_path, download=False, **files):
+    return network_metrics(NetworkFiles(**files), tmp_path / "features.sqlite", CPU, download)
 
 
 def left_out(suite):

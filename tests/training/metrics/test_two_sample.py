@@ -14,8 +14,10 @@ def noise(n, seed=0):
 
 
 @pytest.fixture(autouse=True)
-def few_steps(monkeypatch):
+def small_and_short(monkeypatch):
+    """Sizes for tests."""
     monkeypatch.setattr(two_sample, "_MIN_STEPS", 20)
+    monkeypatch.setattr(two_sample, "MIN_PICTURES", 6)
 
 
 def test_flat_fills_are_told_apart():
