@@ -108,14 +108,11 @@ class Processes:
         Raises:
             ConfigError: it is not.
         """
-        values: list[Any] = [None] * self.count
-        if self.count == 1:
-            return
-        torch.distributed.all_gather_object(values, repr(value), group=self.control)
-        if len(set(values)) > 1:
+        different = set(self.collect(repr(value)))
+        if len(different) > 1:
             raise ConfigError(
                 f"the same {meaning} in all processes",
-                f"{len(set(values))} different ones in {self.count} processes",
+                f"{len(different)} different ones in {self.count} processes",
                 "Give all machines the same files and one run folder that they share.",
             )
 

@@ -1,9 +1,11 @@
-"""Provides the module `line` to the tests beside it."""
+"""Provides the modules `line` and `three_steps` to the tests beside them."""
 
 import importlib.util
 import sys
 from pathlib import Path
 
-spec = importlib.util.spec_from_file_location("line", Path(__file__).with_name("line.py"))
-line = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(line)
+for name in ("line", "three_steps"):
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)

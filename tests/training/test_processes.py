@@ -1,22 +1,19 @@
 """Two processes do what one does with the same batch; who computes what, and how they talk."""
 
-import importlib.util
 import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
+import three_steps
 from diverse_inpainting.core.errors import ConfigError
 from diverse_inpainting.core.networks.discriminator import minibatch_stddev
 from diverse_inpainting.training.processes import ALONE, Processes, join
 from diverse_inpainting.training.seeding import Draws, Share
 from tolerances import assert_close
-
-SCRIPT = Path(__file__).with_name("three_steps.py")
 
 
 def free_port() -> int:
@@ -32,15 +29,12 @@ def outcomes(tmp_path_factory) -> tuple[dict, dict, dict]:
     place = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
     started = [
         subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(folder)],
+            [sys.executable, three_steps.__file__, str(folder)],
             env={**os.environ, **place, "RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": "1"},
             stderr=subprocess.PIPE,
         )
         for rank in ("0", "1")
     ]
-    spec = importlib.util.spec_from_file_location("three_steps", SCRIPT)
-    three_steps = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(three_steps)
     alone = three_steps.train(tmp_path_factory.mktemp("alone"))
     for process in started:
         _, errors = process.communicate(timeout=120)

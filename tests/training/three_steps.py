@@ -37,14 +37,15 @@ def train(folder: Path) -> dict:
             mock.patch(f"{TRAINING}.perceptual._CALIBRATION_PAIRS", 16),
             mock.patch(f"{TRAINING}.stage2._RECALIBRATION_BATCHES", 2),
         ):
-            trainers = _trainers(device, processes)
+            trainers = make_trainers(device, processes)
             outcome = {name: _outcome(trainer, processes) for name, trainer in trainers.items()}
     finally:
         torch.set_default_dtype(default)
     return outcome | {"conversation": _converse(processes), "loop": _loop(processes, folder)}
 
 
-def _trainers(device, processes) -> dict:
+def make_trainers(device, processes) -> dict:
+    """Return one trainer of each stage by name."""
     import tiny_model
     from diverse_inpainting.core.checkpoint import Checkpoint, collect_tensors
     from diverse_inpainting.training.prior import PriorTrainer
@@ -93,7 +94,7 @@ def _photographs(recipe):
     pictures = torch.randint(0, 256, (20, 3, 32, 32), generator=drawn, dtype=torch.uint8)
     photographs = Photographs(pictures, recipe.data, 1)
     batch = photographs.batch
-    photographs.batch = lambda *position: batch(*position).double()
+    photographs.batch = lambda *place: batch(*place).to(torch.get_default_dtype())
     return photographs
 
 
