@@ -69,12 +69,15 @@ def train(
 
     prior: generator and discriminator, on photographs. stage1: encoder and mixer, on pictures that
     the generator makes. stage2: the skip encoder; writes the finished model.
+
+    Several GPUs or machines: accelerate launch -m diverse_inpainting train ...
     """
     from .commands import Order
 
     loaded, place, processes = _prepare(recipe, override, device, threads)
     if dry_run:
-        _print_plan(loaded, stage, place)
+        if processes.is_main:
+            _print_plan(loaded, stage, place)
         return
     order = Order(
         stage=stage.value,
