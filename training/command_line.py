@@ -77,7 +77,7 @@ def train(
     loaded, place, processes = _prepare(recipe, override, device, threads)
     if dry_run:
         if processes.is_main:
-            _print_plan(loaded, stage, place)
+            _print_plan(loaded, stage, place, processes.count)
         return
     order = Order(
         stage=stage.value,
@@ -110,10 +110,10 @@ def _prepare(
     return load_recipe(recipe, tuple(overrides or ())), *join(device)
 
 
-def _print_plan(recipe: "Recipe", stage: str, device: "torch.device") -> None:
+def _print_plan(recipe: "Recipe", stage: str, device: "torch.device", num_processes: int) -> None:
     from .dry_run import describe_training
 
-    for line in describe_training(recipe, stage, device):
+    for line in describe_training(recipe, stage, device, num_processes):
         print(line)
 
 
