@@ -26,6 +26,8 @@ CLOSE_PERCENTILE = 5.0
 """A fill is `near_training` if it is nearer to a training picture than this percentile of the
 originals, which were never trained on: so 0.05 is what real pictures have."""
 
+_EQUAL = 0.5 / 255  # root mean square: what rounding to 8 bits can make of one picture
+
 
 def inception_metrics(extractor: Extractor, cache: FeatureCache, suffix: str = "") -> MetricSuite:
     """Return `fid`, `u_ids` and, for completions, `p_ids`; no intervals.
@@ -98,7 +100,8 @@ def memorisation(training: Tensor) -> MetricSuite:
     `neighbour_distance`: of the fills. `neighbour_ratio`: mean distance of the fills over that of
     the originals; 1 if as new as a real picture. `near_training`: share of fills below
     `CLOSE_PERCENTILE` of the originals. A blurred fill is near to many pictures: read the values
-    beside those of the mean-colour fill. Holes too thin to be compared are left out.
+    beside those of the mean-colour fill. Holes too thin to be compared are left out; so are, with
+    a warning, originals that the training pictures contain.
 
     Args:
         training: [T, 3, R, R] uint8, what the method was trained on; R as evaluated.
@@ -106,18 +109,28 @@ def memorisation(training: Tensor) -> MetricSuite:
 
     @functools.lru_cache(maxsize=1)  # methods share one tensor of originals, one of holes
     def distance_of_originals(originals: Tensor, holes: Tensor) -> Tensor:
-        return nearest_neighbours(originals, holes, training).distance
+        distance = nearest_neighbours(originals, holes, training).distance
+        num_equal = int((distance < _EQUAL).sum())
+        if num_equal:
+            _log.warning(
+                "%d of %d pictures are among the training pictures: their neighbours are left out, "
+                "and no other metric is to be trusted for what has seen them",
+                *(num_equal, len(originals)),
+            )
+        return distance.where(distance >= _EQUAL, torch.nan)
 
     def measure(evaluated: Evaluated) -> dict[str, PictureValues]:
-        holes = evaluated.holes
-        fills = nearest_neighbours(evaluated.results[:, 0], holes, training).distance
-        real = distance_of_originals(evaluated.originals, holes)
-        measured = (~real.isnan()).double()
+        real = distance_of_originals(evaluated.originals, evaluated.holes)
+        measured = ~real.isnan()
+        results = evaluated.results[:, 0]
+        fills = nearest_neighbours(results, evaluated.holes, training).distance.where(measured, 0.0)
         limit = real.nanquantile(CLOSE_PERCENTILE / 100)
         return {
-            "neighbour_distance": PictureValues(fills.nan_to_num(), measured),
-            "neighbour_ratio": PictureValues(fills.nan_to_num(), real.nan_to_num()),
-            "near_training": PictureValues((fills < limit).double(), measured),
+            "neighbour_distance": PictureValues(fills, measured.double()),
+            "neighbour_ratio": PictureValues(fills, real.nan_to_num()),
+            "near_training": PictureValues(
+                ((fills < limit) & measured).double(), measured.double()
+            ),
         }
 
     facts = {"pictures": len(training), "side": COARSE_SIDE, "percentile": CLOSE_PERCENTILE}

@@ -53,6 +53,6 @@ def neighbour_sheet(part: Evaluated, ratios: Tensor, training: Tensor) -> Image.
     return contact_sheet(
         [list(row) for row in rows],
         [_COLUMNS] * len(rows),
-        title=f"{part.method}: nearest to a training picture in the hole",
+        title=f"{part.method}: near training",
         row_titles=[f"{name}: {_CRITERION} {ratio:.2f}" for name, ratio in named],
     )

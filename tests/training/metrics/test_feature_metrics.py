@@ -135,6 +135,19 @@ def test_thin_holes_are_left_out():
         assert values.numerator[2:].tolist() == values.denominator[2:].tolist() == [0, 0]
 
 
+def test_originals_that_were_trained_on_are_left_out_with_a_warning(caplog):
+    """Of six originals two are in the training set, one of them as its mirror image."""
+    some = evaluated(6)
+    mine = some.originals
+    training = torch.cat([noise(30, 3, 16, 16, seed=2), mine[3:4], mine[5:].flip(3)])
+    (metric,) = memorisation(training).picture
+    for values in metric(some).values():
+        assert values.values.isnan().tolist() == [False, False, False, True, False, True]
+        assert values.values[[0, 1, 2, 4]].isfinite().all()
+    metric(some)
+    assert [record.args for record in caplog.records] == [(2, 6)]
+
+
 def test_the_classifier_answers_for_each_picture(monkeypatch):
     monkeypatch.setattr(two_sample, "_MIN_STEPS", 1)
     monkeypatch.setattr(two_sample, "_EPOCHS", 1)
