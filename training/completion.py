@@ -208,16 +208,16 @@ class CompletionTrainer(ABC):
 
     @torch.no_grad()
     def grid(self) -> Image.Image:
-        """Return rows of: picture, erased, path (g), four variants raw and composited."""
+        """Return rows of: picture, erased, and what `_views` shows of path (g) and four variants."""
         batch = self._fixed(_GRID_SIZE)
-        columns = [batch.image, batch.erased]
-        columns += list(self._variants(batch, batch.w_same))
+        columns = [batch.image, batch.erased, *self._views(batch, batch.w_same)]
         for k in range(_GRID_VARIANTS):
-            columns += list(self._variants(batch, batch.w_other.roll(k, dims=0)))
+            columns += self._views(batch, batch.w_other.roll(k, dims=0))
         rows = torch.stack(columns, dim=1).flatten(0, 1)
         return picture_grid(rows.clamp(-1, 1), len(columns))
 
-    def _variants(self, batch: Batch, w_rand: Tensor) -> tuple[Tensor, Tensor]:
+    def _views(self, batch: Batch, w_rand: Tensor) -> tuple[Tensor, ...]:
+        """Return completions, raw and composited, [N, 3, R, R] each."""
         raw = self._complete_averaged(batch.erased, batch.valid, w_rand)
         return raw, composite_at_resolution(raw, batch.erased, batch.valid)
 

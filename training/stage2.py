@@ -10,6 +10,7 @@ from ..core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ..core.compositing import composite_at_resolution
 from ..core.errors import CheckpointError
 from ..core.networks import SkipEncoder
+from .batch import Batch
 from .batch_norm import share_batches
 from .completion import CompletionTrainer
 from .ema import averaged_copy
@@ -97,6 +98,12 @@ class Stage2Trainer(CompletionTrainer):
         """Return the rows of `CompletionTrainer.grid`, with fresh batch-norm statistics."""
         self._recalibrate()
         return super().grid()
+
+    def _views(self, batch: Batch, w_rand: Tensor) -> tuple[Tensor, ...]:
+        """Return those of stage 1, raw and composited, then those of stage 2."""
+        each = torch.arange(len(w_rand), device=w_rand.device)
+        codes, _, (composite, *_) = self._first_pass(batch.erased, batch.valid, w_rand, each)
+        return self.synthesize(codes), composite, *super()._views(batch, w_rand)
 
     def _measure(self) -> dict[str, float]:
         """Add skip_ratio: mean |G_add| over mean |feature| at the side where it is largest."""

@@ -3,10 +3,12 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from subprocess import PIPE
 
 import numpy as np
@@ -97,6 +99,34 @@ def test_three_commands_from_photographs_to_a_model(run, recipe, tmp_path):
     save(tmp_path / "a.png", noise(32, 32, 4))
     model = ("--model", "run/stage2/model.safetensors")
     assert run("inpaint", "a.png", "--out", "out", "--variants", 2, *model).code == 0
+
+
+def read_all(terminal):
+    """Read what a pseudo-terminal shows until the other side closes it."""
+    chunks = []
+    while True:
+        try:
+            chunk = os.read(terminal, 65536)
+        except OSError:  # Linux
+            chunk = b""
+        if not chunk:
+            os.close(terminal)
+            return b"".join(chunks).decode()
+        chunks.append(chunk)
+
+
+def test_on_a_terminal_a_bar_shows_speed_and_time_left(run, recipe, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    ours, theirs = os.openpty()
+    with ThreadPoolExecutor(1) as pool:
+        shown = pool.submit(read_all, ours)
+        with open(theirs, "w") as terminal, monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", terminal)
+            assert run(*PRIOR, "--device", "cpu").code == 0
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.result())
+    assert re.search(r" 8/16 images, \d+\.\d images/s, \d:\d\d:\d\d left", text), text
+    assert re.search(r"16/16 images, \d+\.\d images/s, 0:00:00 left", text), text
 
 
 def test_stage1_takes_a_model_whose_discriminator_lies_beside_it(

@@ -3,8 +3,10 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from einops import rearrange
 
 import tiny_model
 from diverse_inpainting.core.checkpoint import Checkpoint, read_checkpoint
@@ -237,6 +239,23 @@ def test_stage2_starts_from_stage1(inputs):
     stage1, _ = first.complete(*batch.inputs(), averaged=True)
     stage2, _ = second.complete(*batch.inputs(), averaged=True)
     assert (stage1 - stage2).std() < 0.1 * stage1.std()
+
+
+@pytest.mark.parametrize(("stage", "views"), [("stage1", 2), ("stage2", 4)])
+def test_the_grid_shows_each_stage_raw_and_composited(stage, views, inputs):
+    """Columns: picture, erased, then the views of path (g) and of four variants."""
+    trainer = trainer_of(stage, inputs[stage])
+    cells = rearrange(np.array(trainer.grid()), "(n h) (c w) k -> c n h w k", h=32, w=32)
+    assert len(cells) == 2 + 5 * views
+    valid = trainer.batch(2**48, 2).valid[:, 0].bool().numpy()
+    picture, erased = cells[:2]
+    assert np.array_equal(picture[valid], erased[valid]) and set(erased[~valid].flat) == {128}
+    for raw, composite in zip(cells[2::2], cells[3::2], strict=True):
+        assert np.array_equal(composite[valid], picture[valid])
+        assert np.array_equal(composite[~valid], raw[~valid])
+        assert not np.array_equal(raw[valid], picture[valid])
+    variants = cells[2 + 2 * views :: views]
+    assert not np.array_equal(variants[0], variants[1])
 
 
 def test_a_batch_depends_on_its_position_alone(inputs):
