@@ -63,6 +63,8 @@ def load_pictures(source: Path, resolution: int) -> tuple[list[str], Tensor]:
             + (f", the first being {broken[0]}" if broken else ""),
             "Check the path, or remove the damaged files.",
         )
+    if broken:
+        _log.warning("skipped %d of %d pictures", len(broken), len(broken) + len(pictures))
     return names, torch.from_numpy(np.stack(pictures))
 
 
