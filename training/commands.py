@@ -15,6 +15,7 @@ from ..core.errors import InputError
 from .config import Recipe, StageConfig
 from .data import Photographs, load_pictures
 from .hardware import feature_dtype, set_fast_arithmetic
+from .labels import load_labels
 from .loop import run
 from .prior import PriorTrainer
 from .processes import ALONE, Processes
@@ -117,10 +118,16 @@ def _prior(order: Order, device: torch.device, processes: Processes) -> _Prepare
     if order.restart_from is not None:
         path = resolve_source(order.restart_from)
         restart = plan_restart(path, read_source(path, "prior", recipe), "prior", recipe)
-    names, pictures = load_pictures(order.data, recipe.model.generator.resolution)
-    photographs = Photographs(pictures, recipe.data, recipe.prior.seed)
-    # No schedule depends on the total, so a longer run may go on where a shorter one ended.
-    inputs = {"pictures": _hash_pictures(names, pictures), "total_images": None}
+    generator = recipe.model.generator
+    names, pictures = load_pictures(order.data, generator.resolution)
+    labels = load_labels(order.data, names, generator.num_classes)
+    photographs = Photographs(pictures, recipe.data, recipe.prior.seed, labels)
+    inputs = {
+        "pictures": _hash_pictures(names, pictures),
+        "labels": _hash_pictures([], labels),
+        # No schedule depends on the total, so a longer run may go on where a shorter one ended.
+        "total_images": None,
+    }
     return PriorTrainer(recipe, photographs, device, processes), restart, inputs
 
 

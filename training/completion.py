@@ -208,7 +208,7 @@ class CompletionTrainer(ABC):
 
     @torch.no_grad()
     def grid(self) -> Image.Image:
-        """Return rows of: picture, erased, and what `_views` shows of path (g) and four variants."""
+        """Return rows of: picture, erased, then `_views` of path (g) and of four variants."""
         batch = self._fixed(_GRID_SIZE)
         columns = [batch.image, batch.erased, *self._views(batch, batch.w_same)]
         for k in range(_GRID_VARIANTS):

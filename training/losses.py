@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+
+from ..core.networks import Discriminator
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:
@@ -37,9 +39,18 @@ def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
     return gradient.square().sum(dim=(1, 2, 3))
 
 
-def judge(discriminator: nn.Module, images: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return logits [N, 1] in D's own dtype of [N, 3, R, R], with feature maps of another."""
-    return discriminator(images.to(dtype, memory_format=torch.channels_last))
+def judge(
+    discriminator: Discriminator, images: Tensor, dtype: torch.dtype, labels: Tensor | None = None
+) -> Tensor:
+    """Return logits [N, 1] in D's own dtype of [N, 3, R, R], with feature maps of another.
+
+    Without labels, a D with classes is asked about all of them in equal parts: the stages want to
+    know whether a picture is real, whatever it shows.
+    """
+    num_classes = discriminator.config.num_classes
+    if num_classes and labels is None:
+        labels = images.new_full((len(images), num_classes), 1 / num_classes)
+    return discriminator(images.to(dtype, memory_format=torch.channels_last), labels)
 
 
 def discriminator_objective(

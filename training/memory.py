@@ -5,9 +5,9 @@
     averages      4 for each parameter of a moving average, or of the perceptual network
     activations   what autograd saves in one step with an R1 term, counted on the meta device
 
-Left out: photographs (3 R^2 bytes each), what the libraries take themselves, and what single
-operations take for a moment. The peak of a real step on a CPU was 1.20 to 1.42 times the estimate
-(three stages, 64 and 128 pixels): allow `PEAK_FACTOR`.
+Left out: photographs (3 R^2 bytes each), a critic on ImageNet features, what the libraries take
+themselves, and what single operations take for a moment. The peak of a real step on a CPU was 1.20
+to 1.42 times the estimate (three stages, 64 and 128 pixels): allow `PEAK_FACTOR`.
 """
 
 from collections.abc import Iterator

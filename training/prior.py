@@ -117,9 +117,11 @@ class PriorTrainer:
     def _gradients(self, start: int, nimg: int) -> Gradients:
         """Return the gradients of the own share of the micro-batch from image `start` on."""
         draws = self._draws("augment", start, self.device)
-        real = self.photographs.batch(start, self._micro_batch, self._share)
-        fakes = augment(self._fakes(start), self.config.augment, draws)
-        fake_logits = self._judge(fakes)
+        position = (start, self._micro_batch, self._share)
+        real, real_labels = self.photographs.batch(*position), self.photographs.labels(*position)
+        labels = self.photographs.random_labels(*position)
+        fakes = augment(self._fakes(start, labels), self.config.augment, draws)
+        fake_logits = self._judge(fakes, labels)
         g_loss = generator_loss(fake_logits)
         scalars = {"g_loss": g_loss}
         if self.critic is not None:
@@ -129,7 +131,9 @@ class PriorTrainer:
         # The judges' graphs of the fakes are walked twice: to G here, to their own weights below.
         by_network = {"generator": self._grad("generator", g_loss, retain_graph=True)}
         d_loss, d_scalars = discriminator_objective(
-            lambda pictures: self._judge(augment(pictures, self.config.augment, draws)),
+            lambda pictures: self._judge(
+                augment(pictures, self.config.augment, draws), real_labels
+            ),
             real,
             [fake_logits],
             self.config.r1_weight(nimg),
@@ -149,11 +153,12 @@ class PriorTrainer:
             materialize_grads=True,  # without noise, nothing depends on its strengths
         )
 
-    def _fakes(self, start: int) -> Tensor:
+    def _fakes(self, start: int, labels: Tensor) -> Tensor:
         """Return pictures of fresh latents, two of them crossed in a share of the samples."""
         draws, N = self._draws("latents", start), self._micro_batch // self._share.count
         z = draws.normal(N, 2, self.generator.config.z_dim)
-        codes = self.generator.mapping(send(z, self.device).flatten(0, 1))
+        both = labels.repeat_interleave(2, dim=0)
+        codes = self.generator.mapping(send(z, self.device).flatten(0, 1), both)
         w, other = codes[::2], codes[1::2]
         L = self.generator.config.num_layers
         crossing = draws.integers(1, L, N, 1)
@@ -171,8 +176,8 @@ class PriorTrainer:
         draws = self._draws("noise", start, self.device)
         return lambda x: draws.normal(len(x), 1, *x.shape[2:], dtype=x.dtype)
 
-    def _judge(self, images: Tensor) -> Tensor:
-        return judge(self.discriminator, images, self._dtype)
+    def _judge(self, images: Tensor, labels: Tensor) -> Tensor:
+        return judge(self.discriminator, images, self._dtype, labels)
 
     @torch.no_grad()
     def grid(self) -> Image.Image:

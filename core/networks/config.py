@@ -263,6 +263,14 @@ class ModelConfig:
                     part.resolution,
                     "Give all networks one resolution.",
                 )
+        if self.discriminator is not None:
+            _require(
+                self.discriminator.num_classes in (0, self.generator.num_classes),
+                f"DiscriminatorConfig.num_classes of 0 or {self.generator.num_classes}, as many as "
+                "the generator has",
+                self.discriminator.num_classes,
+                "Give both networks the same classes.",
+            )
         for part in (self.encoder, self.mixer):
             if part is not None:
                 wanted = (self.generator.num_layers, self.generator.w_dim)

@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from .config import GeneratorConfig
 from .layers import EqualizedLinear
 
+# A power of two: the product is exact, and equal on every device. Half of float32's 24 bits remain.
+_SMALL_DIGITS = 4096.0
+
 
 def normalize_second_moment(x: Tensor) -> Tensor:
     """Scale each row of [N, C] to a mean square of one.
@@ -46,11 +49,22 @@ class MappingNetwork(nn.Module):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map z [N, z_dim] and one-hot labels [N, num_classes] to w [N, D].
 
-        z is normalised here, the label's embedding likewise; the two are joined.
+        z is normalised here, the label's embedding likewise; the two are joined. Without labels
+        each latent takes the class of `classes_of`.
         """
         x = normalize_second_moment(z)
         if self.num_classes:
             if labels is None:
-                labels = z.new_zeros(len(z), self.num_classes)
+                labels = self.classes_of(z)
             x = torch.cat([x, normalize_second_moment(self.embed(labels))], dim=1)
         return self.layers(x)
+
+    def classes_of(self, z: Tensor) -> Tensor:
+        """Return a class for each latent [N, z_dim], one-hot [N, num_classes].
+
+        All classes are equally likely, and the same latent always has the same: the digits of its
+        first number decide that are too small to matter for w.
+        """
+        digits = (z[:, 0].float() * _SMALL_DIGITS).frac().abs()
+        index = (digits * self.num_classes).long()
+        return (index[:, None] == torch.arange(self.num_classes, device=z.device)).to(z.dtype)

@@ -24,7 +24,7 @@ STAGES = ("prior", "stage1", "stage2")
 
 def tiny(*overrides):
     settings = [f"{s}.{key}" for s in STAGES for key in ("batch_size=4", "micro_batch=0")]
-    recipe = load_recipe("demo64-cpu", (*settings, *overrides))
+    recipe = load_recipe("demo64-cpu", (*settings, "prior.features='none'", *overrides))
     return dataclasses.replace(recipe, model=tiny_model.config())
 
 
@@ -100,6 +100,13 @@ def test_the_paper_s_setting_takes_tens_of_gigabytes_at_most():
     assert 200e6 < memory.parameters["encoder"] < 215e6
     assert 5 * 2**30 < memory.total < 40 * 2**30
     assert memory.parameters["perceptual"] < 15e6
+
+
+def test_a_critic_that_is_not_counted_is_said_to_be_missing():
+    note = "# without the judge on efficientnet-lite0's features"
+    for features, is_noted in (("none", False), ("efficientnet-lite0", True)):
+        lines = describe_training(tiny(f"prior.features='{features}'"), "prior", CPU)
+        assert any(note in line for line in lines) == is_noted
 
 
 def test_the_plan_is_a_recipe_and_says_what_learns():

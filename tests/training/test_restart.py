@@ -19,7 +19,7 @@ from diverse_inpainting.core.errors import CheckpointError, ConfigError
 from diverse_inpainting.training import commands, completion, stage2
 from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.restart import plan_restart
-from diverse_inpainting.training.sources import read_source
+from diverse_inpainting.training.sources import BUNDLED_DISCRIMINATOR, read_source
 
 STAGES = ("prior", "stage1", "stage2")
 SEEN = {"prior": 3000, "stage1": 200, "stage2": 40}
@@ -44,6 +44,7 @@ def recipe():
         name: dataclasses.replace(getattr(base, name), total_images=SEEN[name] + 4, **changes)
         for name in STAGES
     }
+    tables["prior"] = dataclasses.replace(tables["prior"], features="none")
     for name in STAGES[1:]:
         tables[name] = dataclasses.replace(tables[name], discriminator_learning_rate=0.0)
     return dataclasses.replace(base, model=tiny_model.config(), **tables)
@@ -143,9 +144,11 @@ def test_an_encoder_of_another_generator_goes_on_when_asked_to(
 
 
 def test_the_bundled_pair_restarts_every_stage():
-    images = inspect_checkpoint(resolve_source("cats")).training["images"]
+    bundled = inspect_checkpoint(resolve_source("cats"))
+    images, judge = bundled.training["images"], inspect_checkpoint(BUNDLED_DISCRIMINATOR).config
     larger = tuple(f"{stage}.total_images=10_000_000" for stage in STAGES)
-    recipe = load_recipe("demo64-cpu", larger)
+    model = dataclasses.replace(bundled.config, discriminator=judge.discriminator)
+    recipe = dataclasses.replace(load_recipe("demo64-cpu", larger), model=model)
     for stage in STAGES:
         restart = plan(recipe, stage, resolve_source("cats"))
         assert restart.first == images[stage] > 0

@@ -247,7 +247,7 @@ def test_the_grid_shows_each_stage_raw_and_composited(stage, views, inputs):
     trainer = trainer_of(stage, inputs[stage])
     cells = rearrange(np.array(trainer.grid()), "(n h) (c w) k -> c n h w k", h=32, w=32)
     assert len(cells) == 2 + 5 * views
-    valid = trainer.batch(2**48, 2).valid[:, 0].bool().numpy()
+    valid = trainer.batches.generated(2**48, 2).valid[:, 0].bool().numpy()
     picture, erased = cells[:2]
     assert np.array_equal(picture[valid], erased[valid]) and set(erased[~valid].flat) == {128}
     for raw, composite in zip(cells[2::2], cells[3::2], strict=True):

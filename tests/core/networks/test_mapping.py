@@ -79,7 +79,19 @@ def test_labels(z):
     labels = torch.eye(3, dtype=torch.float64)[[0, 1, 2, 0, 1]]
     one, other = mapping(z, labels), mapping(z, labels.roll(1, 0))
     assert (one - other).abs().amax(dim=1).min() > 1e-3
-    assert_close(mapping(z), mapping(z, torch.zeros(5, 3, dtype=torch.float64)))
+
+
+def test_without_labels_each_latent_has_a_class_of_its_own():
+    """All are about equally likely, and independent of what else the first number says."""
+    z = torch.randn(6000, 6, generator=torch.Generator().manual_seed(1))
+    mapping = MappingNetwork(LABELLED)
+    classes = mapping.classes_of(z)
+    assert torch.equal(classes.sum(dim=1), torch.ones(6000))
+    assert_close(mapping(z), mapping(z, classes))
+    for part in (z[:, 0] > 0, z[:, 0] <= 0, z[:, 0].abs() > 1):
+        shares = classes[part].mean(dim=0)
+        assert (shares - 1 / 3).abs().max() < 0.04
+    assert torch.equal(mapping.classes_of(z[7:9]), classes[7:9])
 
 
 def test_w_avg_is_the_mean_of_fixed_samples():
