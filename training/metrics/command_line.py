@@ -118,6 +118,8 @@ def evaluate(
 def _evaluate(plan: "Plan", processes: "Processes") -> "Evaluation | None":
     from .evaluate import evaluate
 
+    if not processes.is_main:
+        return evaluate(plan, processes=processes)
     with display(_PERCENT, "%") as (say, advance):
         shown = ""
 
