@@ -64,6 +64,8 @@ ema_half_life = 100
 log_every = 8
 """
 
+pytestmark = pytest.mark.usefixtures("small_measurements")
+
 PRIOR = ("train", "prior", "--config", "tiny.toml", "--data", "pictures", "--out", "run")
 
 

@@ -29,9 +29,7 @@ def tiny(*overrides):
 
 
 @pytest.fixture
-def trainer_of(tiny_checkpoint, monkeypatch):
-    monkeypatch.setattr("diverse_inpainting.training.perceptual._CALIBRATION_PAIRS", 16)
-
+def trainer_of(tiny_checkpoint, small_measurements):
     def build(stage, recipe):
         if stage == "prior":
             pictures = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)

@@ -112,8 +112,8 @@ def test_the_stages_judge_without_a_class(trainer):
     assert trainer.grid().size == (12 * 32, 4 * 32)
 
 
-def test_a_stage_trains_on_a_generator_with_classes(trainer, tmp_path, monkeypatch):
-    monkeypatch.setattr("diverse_inpainting.training.perceptual._CALIBRATION_PAIRS", 16)
+@pytest.mark.usefixtures("small_measurements")
+def test_a_stage_trains_on_a_generator_with_classes(trainer, tmp_path):
     trainer.export(tmp_path, 4)
     checkpoint = read_checkpoint(tmp_path / "prior.safetensors")
     recipe = load_recipe("demo64-cpu", ("stage1.batch_size=4", "stage1.micro_batch=0"))

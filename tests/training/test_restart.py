@@ -16,21 +16,20 @@ from diverse_inpainting.core.checkpoint import (
     write_checkpoint,
 )
 from diverse_inpainting.core.errors import CheckpointError, ConfigError
-from diverse_inpainting.training import commands, completion, stage2
+from diverse_inpainting.training import commands, completion
 from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.restart import plan_restart
 from diverse_inpainting.training.sources import BUNDLED_DISCRIMINATOR, read_source
+
+pytestmark = pytest.mark.usefixtures("small_measurements")
 
 STAGES = ("prior", "stage1", "stage2")
 SEEN = {"prior": 3000, "stage1": 200, "stage2": 40}
 
 
 @pytest.fixture(autouse=True)
-def small_measurements(monkeypatch):
-    monkeypatch.setattr(completion, "_ALARM_PICTURES", 4)
-    monkeypatch.setattr(completion, "_GRID_SIZE", 1)
-    monkeypatch.setattr("diverse_inpainting.training.perceptual._CALIBRATION_PAIRS", 16)
-    monkeypatch.setattr(stage2, "_RECALIBRATION_BATCHES", 1)
+def usual_denormals():
+    """Training flushes them for the whole process; other tests do not want it."""
     yield
     torch.set_flush_denormal(False)
 

@@ -22,6 +22,8 @@ from diverse_inpainting.training.saving import States, load_state
 from diverse_inpainting.training.stage1 import Stage1Trainer
 from diverse_inpainting.training.stage2 import Stage2Trainer
 
+pytestmark = pytest.mark.usefixtures("small_measurements")
+
 CPU = torch.device("cpu")
 TRAINERS = {"stage1": Stage1Trainer, "stage2": Stage2Trainer}
 
@@ -54,17 +56,6 @@ def trainer_of(stage: str, checkpoint: Checkpoint, **changes) -> CompletionTrain
 def photographs() -> Photographs:
     pictures = torch.randint(0, 256, (3, 3, 32, 32), generator=torch.Generator().manual_seed(0))
     return Photographs(pictures.to(torch.uint8), DataConfig(mirror=False), seed=0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_measurements():
-    """Fewer pictures in what is only measured; the real numbers take most of a tiny run."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("diverse_inpainting.training.completion._ALARM_PICTURES", 8)
-        patch.setattr("diverse_inpainting.training.completion._GRID_SIZE", 2)
-        patch.setattr("diverse_inpainting.training.perceptual._CALIBRATION_PAIRS", 16)
-        patch.setattr("diverse_inpainting.training.stage2._RECALIBRATION_BATCHES", 2)
-        yield
 
 
 @pytest.fixture(scope="module")
