@@ -71,7 +71,7 @@ def sliced_wasserstein(
                 patches = list(pool.map(_normalised_patches, levels, (seed, seed)))
                 directions = _directions(seed, side)
                 projected = (pool.map(_project, patches, (d, d)) for d in directions)
-                means = [float(np.abs(a - b).mean(dtype=np.float64)) for a, b in projected]
+                means = [_mean_distance(a, b) for a, b in projected]
                 distances[side].append(_SCALE * fmean(means))
     return distances
 
@@ -133,4 +133,12 @@ def _directions(seed: int, side: int) -> Iterator[Tensor]:
 
 def _project(patches: Tensor, directions: Tensor) -> np.ndarray:
     """[128, n * 128], each row sorted; numpy sorts float32 far faster than torch on a CPU."""
-    return np.sort((directions @ patches.T).numpy(), axis=1)
+    values = (directions @ patches.T).numpy()
+    values.sort(axis=1)
+    return values
+
+
+def _mean_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean |difference|; overwrites first, since arrays of this size are slow to allocate."""
+    np.subtract(first, second, out=first)
+    return float(np.abs(first, out=first).mean(dtype=np.float64))
