@@ -1,4 +1,4 @@
-"""The command line: demo, inpaint, info, train, evaluate.
+"""The command line: demo, inpaint, info, train, evaluate, ablation.
 
 Only typer is imported up front, so that --help answers at once; each command imports what it
 needs. Results and facts go to stdout, progress and errors to stderr. Exit codes: 0 all done, 1
@@ -24,6 +24,7 @@ def _fail(message: str, code: int) -> NoReturn:
 try:
     import typer
 
+    from .training.ablation.command_line import ablation
     from .training.command_line import Device, train
     from .training.metrics.command_line import evaluate
 except ModuleNotFoundError as error:
@@ -222,6 +223,7 @@ def info(
 
 app.command()(train)
 app.command()(evaluate)
+app.command()(ablation)
 
 
 def main() -> None:

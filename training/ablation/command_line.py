@@ -1,0 +1,81 @@
+"""The command `ablation`: its options, its progress and its answer.
+
+Only typer is imported up front, so that --help answers at once.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...core.terminal import display
+
+_PERCENT = 100
+
+
+def ablation(
+    *,
+    prior: Annotated[Path, typer.Option(help="Model that `train prior` wrote.")],
+    data: Annotated[Path, typer.Option(help="Photographs to train on: a folder or a zip.")],
+    test_data: Annotated[Path, typer.Option(help="Photographs to measure on.")],
+    out: Annotated[Path, typer.Option(help="Folder of all runs; what it holds goes on.")],
+    base: Annotated[str, typer.Option(help="Recipe that all models vary.")] = "ffhq256",
+    seed: Annotated[list[int] | None, typer.Option(help="Give it twice or more.")] = None,
+    images_stage1: Annotated[
+        int | None, typer.Option(min=1, help="Images of stage 1. [default: the recipe's]")
+    ] = None,
+    images_stage2: Annotated[
+        int | None, typer.Option(min=1, help="Images of stage 2. [default: the recipe's]")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=6, help="Pictures to measure on. [default: all]")
+    ] = None,
+    override: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE, as stage1.batch_size=8.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1 ... [default: the best]")
+    ] = None,
+) -> None:
+    """Train and measure models 1 to 5 of the paper's Table 3 and the pSp baseline, alike.
+
+    OUT gets a folder for each model and seed, ablation.json and RESULTS.md. Stopped and started
+    again, it goes on where it was.
+    """
+    from ...core.device import resolve_device
+    from .collect import collect
+    from .experiment import Plan, run_ablation
+    from .page import render
+
+    images = {"stage1": images_stage1, "stage2": images_stage2}
+    bounds = [f"{stage}.total_images={n}" for stage, n in images.items() if n is not None]
+    plan = Plan(
+        prior=prior,
+        data=data,
+        test_data=test_data,
+        out=out,
+        base=base,
+        seeds=tuple(seed or (0, 1)),
+        overrides=(*(override or ()), *bounds),
+        count=count,
+    )
+    place = resolve_device(device)
+    with display(_PERCENT, "%") as (say, advance):
+        shown = ""
+
+        def show(what: str, share: float) -> None:
+            nonlocal shown
+            if not advance(round(_PERCENT * share), what) and what != shown:
+                say(what)
+            shown = what
+
+        is_complete = run_ablation(plan, place, show)
+    results = collect(plan, place)
+    text = json.dumps(results, indent=2, allow_nan=False)
+    (out / "ablation.json").write_text(text + "\n", encoding="utf-8")
+    (out / "RESULTS.md").write_text(render(results), encoding="utf-8")
+    for finding in results["findings"]:
+        print(f"{finding['verdict']}: {finding['text']}")
+    print("finished" if is_complete else "stopped; the same command goes on")
+    print(f"wrote {out / 'RESULTS.md'}")

@@ -1,0 +1,233 @@
+"""Training and measuring every row, one after the other; what is done already is skipped."""
+
+import csv
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...core.checkpoint import inspect_checkpoint
+from ...core.errors import ConfigError
+from ..commands import Order, train
+from ..config import Recipe
+from ..metrics.evaluate import Plan as EvaluationPlan
+from ..metrics.evaluate import evaluate
+from ..metrics.evaluated import Estimate
+from ..metrics.report import write_report
+from ..metrics.summary import ALL
+from ..recipe_file import load_recipe
+from ..trainer import Progress
+from .findings import Measured
+from .rows import ROWS, Row
+
+OnProgress = Callable[[str, float], None]
+"""(what is being done, share of it that is done)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """An ablation: all rows under each seed, from one prior."""
+
+    prior: Path
+    """Model with generator and discriminator."""
+    data: Path
+    """Folder or zip of photographs: models 1, 2 and pSp learn from them."""
+    test_data: Path
+    """Folder or zip of photographs that are measured on."""
+    out: Path
+    """Folder of the whole; what it holds goes on."""
+    base: str = "ffhq256"
+    """Recipe that all rows are a variation of."""
+    seeds: tuple[int, ...] = (0, 1)
+    """Of initialisation and all that is random; each trains every row."""
+    overrides: tuple[str, ...] = ()
+    """KEY=VALUE for every row's recipe."""
+    count: int | None = None
+    """Pictures to measure on; None for all."""
+
+    def recipe(self, row: Row, seed: int) -> Recipe:
+        """Return what a row trains.
+
+        Raises:
+            ConfigError: see `load_recipe`.
+        """
+        seeded = (*self.overrides, f"stage1.seed={seed}", f"stage2.seed={seed}")
+        return load_recipe(row.recipe, seeded, base=self.base)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what all runs in one folder share, plain data; the seeds may become more."""
+        own = {name: str(getattr(self, name).resolve()) for name in ("prior", "data", "test_data")}
+        return {**own, "base": self.base, "overrides": list(self.overrides), "count": self.count}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row under one seed."""
+
+    plan: Plan
+    row: Row
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """Where its stage and its measurements lie."""
+        return self.plan.out / f"seed-{self.seed}" / self.row.recipe
+
+    @property
+    def recipe(self) -> Recipe:
+        """What it trains."""
+        return self.plan.recipe(self.row, self.seed)
+
+    @property
+    def model(self) -> Path:
+        """The file that training writes."""
+        return self.folder / self.row.stage / f"{self.row.stage}.safetensors"
+
+    @property
+    def source(self) -> Path:
+        """What its training begins with."""
+        if not self.row.stage1_of:
+            return self.plan.prior
+        return dataclasses.replace(self, row=ROWS[self.row.stage1_of]).model
+
+    @property
+    def total_images(self) -> int:
+        """Images that its stage trains for."""
+        return getattr(self.recipe, self.row.stage).total_images
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the stage has seen all its images."""
+        if not self.model.is_file():
+            return False
+        images = inspect_checkpoint(self.model).training.get("images", {})
+        return images.get(self.row.stage, 0) >= self.total_images
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long training and measuring took; the latter only when it is complete."""
+        path = self.folder / "seconds.json"
+        return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+    def add_seconds(self, what: str, seconds: float) -> None:
+        """Count time spent, over all parts of an interrupted run."""
+        total = {**self.seconds, what: self.seconds.get(what, 0.0) + seconds}
+        (self.folder / "seconds.json").write_text(json.dumps(total) + "\n", encoding="utf-8")
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the report is complete."""
+        return "measuring" in self.seconds
+
+    def read(self) -> tuple[dict[str, Any], Measured]:
+        """Return the report's facts, and the numbers of the row's last stage."""
+        report = json.loads((self.folder / "evaluation" / "results.json").read_text("utf-8"))
+        values = report["methods"][self.row.stage][ALL.label]
+        estimates = {
+            name: Estimate(v["value"], v.get("low"), v.get("high"))
+            for name, v in values.items()
+            if v["value"] is not None
+        }
+        path = self.folder / "evaluation" / "pictures.csv"
+        return report, Measured(estimates, _read_pictures(path, self.row.stage))
+
+
+def _read_pictures(path: Path, method: str) -> dict[str, dict[str, float]]:
+    """Return metrics whose value for a set is the mean over its pictures."""
+    metrics: dict[str, dict[str, float]] = {}
+    ratios = set()
+    with path.open(newline="", encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            if line["method"] != method:
+                continue
+            if float(line["denominator"]) != 1:
+                ratios.add(line["metric"])
+            metrics.setdefault(line["metric"], {})[line["picture"]] = float(line["numerator"])
+    return {name: values for name, values in metrics.items() if name not in ratios}
+
+
+def runs(plan: Plan) -> Iterator[Run]:
+    """Yield all runs, each after the one that it goes on from; a whole seed before the next."""
+    for seed in plan.seeds:
+        for row in ROWS.values():
+            yield Run(plan, row, seed)
+
+
+def run_ablation(plan: Plan, device: torch.device, on_progress: OnProgress) -> bool:
+    """Train and measure what is not done yet; tell whether all is done.
+
+    Args:
+        plan: what to do.
+        device: where.
+        on_progress: called now and then.
+
+    Raises:
+        DiverseInpaintingError: unusable plan, recipe, data or prior.
+        ConfigError: the folder holds another ablation.
+    """
+    _claim_folder(plan)
+    for run in runs(plan):
+        run.folder.mkdir(parents=True, exist_ok=True)
+        if not run.is_trained and not _train(run, device, on_progress):
+            return False
+        if not run.is_measured:
+            _measure(run, device, on_progress)
+    return True
+
+
+def _claim_folder(plan: Plan) -> None:
+    plan.out.mkdir(parents=True, exist_ok=True)
+    path, facts = plan.out / "plan.json", plan.facts()
+    if not path.is_file():
+        path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    held = json.loads(path.read_text("utf-8"))
+    if held != facts:
+        changed = [name for name in facts if held.get(name) != facts[name]]
+        raise ConfigError(
+            f"the ablation that {plan.out} was begun with",
+            f"another {', '.join(changed)}",
+            "Give another --out, or the same options; only seeds may be added.",
+        )
+
+
+def _train(run: Run, device: torch.device, on_progress: OnProgress) -> bool:
+    """Train a run's stage; tell whether it came to its end."""
+    order = Order(
+        stage=run.row.stage,
+        recipe=run.recipe,
+        out=run.folder,
+        data=run.plan.data,
+        source=run.source,
+    )
+
+    def show(progress: Progress) -> None:
+        on_progress(_title("training", run), progress.nimg / progress.total_images)
+
+    began = time.monotonic()
+    finished = train(order, device, show)
+    run.add_seconds("training", time.monotonic() - began)
+    return finished.is_complete
+
+
+def _measure(run: Run, device: torch.device, on_progress: OnProgress) -> None:
+    out = run.folder / "evaluation"
+    plan = EvaluationPlan(
+        data=run.plan.test_data,
+        out=out,
+        model=run.model,
+        count=run.plan.count,
+        device=str(device),
+    )
+    began = time.monotonic()
+    evaluation = evaluate(plan, lambda share, what: on_progress(_title("measuring", run), share))
+    write_report(evaluation, out)
+    run.add_seconds("measuring", time.monotonic() - began)
+
+
+def _title(what: str, run: Run) -> str:
+    return f"{what} {run.row.name} under seed {run.seed}"

@@ -1,0 +1,125 @@
+"""RESULTS.md: the table, the findings, and how both came about."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..metrics.report import ROWS as METRICS
+
+_METRICS = (
+    *("fid", "u_ids", "p_ids", "swd", "told_apart", "seam", "valid_psnr"),
+    *("lpips_diversity", "diversity", "rho"),
+)
+_PAPER_IMAGES, _PAPER_PX = 4_000_000, 256
+
+_RULES = """\
+Each finding is a set of claims that one value is below another. A claim is judged on each metric of
+its kind that was measured: diversity on `lpips_diversity` and `diversity`, unrealism on `fid`,
+`swd` and `told_apart`. It holds on a metric where the interval of the difference lies below zero
+under every seed, and fails where it lies above zero under every seed. Where a metric is a mean over
+pictures, the interval is the 95 % bootstrap of the paired differences over the pictures; else it
+reaches from the lowest of one less the highest of the other to the reverse. A claim holds (fails)
+where it does so on one metric at least and on none it is the other way round. A finding is
+"reproduced" where all its claims hold, "not reproduced" where one fails, else "inconclusive"."""
+
+
+def render(results: Mapping[str, Any]) -> str:
+    """Return the page for what `collect` returns."""
+    lines = [
+        "# Ablation",
+        "",
+        "Written by `diverse-inpainting ablation`; not edited by hand.",
+        "",
+        *_setting(results),
+        "## Models",
+        "",
+        *_table(results),
+        "## Findings of the paper",
+        "",
+        *_findings(results["findings"]),
+        "### How a verdict comes about",
+        "",
+        _RULES,
+        "",
+        "## Command",
+        "",
+        f"    {results['command']}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _setting(results: Mapping[str, Any]) -> Iterator[str]:
+    setting = results["setting"]
+    stages = [f"{setting[stage]['total_images']:,} images" for stage in ("stage1", "stage2")]
+    is_reduced = setting["resolution"] < _PAPER_PX or any(
+        setting[stage]["total_images"] < _PAPER_IMAGES for stage in ("stage1", "stage2")
+    )
+    if is_reduced:
+        yield (
+            f"**A reduced version**: the paper trains at {_PAPER_PX} pixels, for "
+            f"{_PAPER_IMAGES:,} images in stage 1."
+        )
+        yield ""
+    yield f"- {setting['resolution']} pixels, recipes on the base `{setting['base']}`"
+    yield f"- stage 1: {stages[0]}; stage 2: {stages[1]}; equal for all models"
+    yield f"- seeds: {', '.join(map(str, results['seeds']))}"
+    yield f"- perceptual term: {setting['perceptual']}"
+    yield f"- machine: {results['machine']}"
+    if results["protocol"]:
+        protocol = results["protocol"]
+        yield (
+            f"- measured on {protocol['pictures']} photographs, masks `{protocol['masks']}`, "
+            f"evaluation seed {protocol['seed']}"
+        )
+    for name, facts in results["metrics"].items():
+        yield f"- {name}: " + ", ".join(f"{key} {value}" for key, value in facts.items())
+    yield ""
+
+
+def _table(results: Mapping[str, Any]) -> Iterator[str]:
+    measured = [run["values"] for run in results["runs"] if run["values"]]
+    metrics = [name for name in _METRICS if any(name in values for values in measured)]
+    header = ["model", "what it is", "seed", *(METRICS[name].label for name in metrics), "hours"]
+    yield _line(header)
+    yield _line(["---", "---", *["---:"] * (len(header) - 2)])
+    for run in results["runs"]:
+        cells = [_cell(run["values"].get(name), METRICS[name].digits) for name in metrics]
+        hours = "-" if run["hours"] is None else f"{run['hours']:.2f}"
+        yield _line([run["row"], run["meaning"], str(run["seed"]), *cells, hours])
+    better = [METRICS[name].better or "-" for name in metrics]
+    yield _line(["", "better", "", *better, ""])
+    yield ""
+    yield "In brackets: 95 % bootstrap over pictures; of SWD the range of three patch seeds."
+    yield "Hours are those of the row's last stage, training only."
+    yield ""
+
+
+def _findings(findings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for finding in findings:
+        yield f"**{finding['text']}** {finding['verdict'].capitalize()}."
+        yield f"The paper: {finding['paper']}."
+        yield ""
+        if not finding["judged"]:
+            yield "Not measured yet."
+            yield ""
+            continue
+        yield _line(["claim", "metric", "difference by seed", "claim"])
+        yield _line(["---"] * 4)
+        for judged in finding["judged"]:
+            differences = [_cell(d, 4) for d in judged["differences"].values()]
+            cells = [judged["claim"], judged["metric"], "; ".join(differences), judged["state"]]
+            yield _line(cells)
+        yield ""
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(value: Mapping[str, float] | None, digits: int) -> str:
+    if value is None:
+        return "-"
+    text = f"{value['value']:.{digits}f}"
+    if value.get("low") is None or value["low"] == value["high"]:
+        return text
+    return f"{text} [{value['low']:.{digits}f}, {value['high']:.{digits}f}]"
