@@ -104,7 +104,7 @@ def _machine(device: torch.device) -> str:
     if device.type == "cuda":
         name = f"one {torch.cuda.get_device_name(device)}"
     else:
-        name = f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"
+        name = f"{torch.get_num_threads()} CPU thread(s), {platform.machine()}"
     return f"{name}, torch {torch.__version__}"
 
 

@@ -2,7 +2,8 @@
 
 A claim is that one model's value is below another's. It is judged on each metric of its kind: it
 holds where the interval of the difference lies below zero under every seed, fails where it lies
-above zero under every seed, and is open otherwise.
+above zero under every seed, and is open otherwise: also with one seed alone, because two trainings
+of one model differ, too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,8 @@ from ..metrics.summary import summarise
 
 State = Literal["holds", "fails", "open"]
 Verdict = Literal["reproduced", "not reproduced", "inconclusive"]
+
+_LEAST_SEEDS = 2
 
 METRICS = {
     "diversity": ("lpips_diversity", "diversity"),
@@ -51,11 +54,12 @@ class Judged:
     @property
     def state(self) -> State:
         """Where the intervals lie."""
-        bounds = [(d.value if d.low is None else d.low) for d in self.differences.values()]
-        tops = [(d.value if d.high is None else d.high) for d in self.differences.values()]
-        if not bounds or not any((max(tops) < 0, min(bounds) > 0)):
+        if len(self.differences) < _LEAST_SEEDS:
             return "open"
-        return "holds" if max(tops) < 0 else "fails"
+        bounds = [_bounds(difference) for difference in self.differences.values()]
+        if all(high < 0 for _, high in bounds):
+            return "holds"
+        return "fails" if all(low > 0 for low, _ in bounds) else "open"
 
 
 @dataclass(frozen=True)

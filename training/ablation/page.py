@@ -15,11 +15,12 @@ _RULES = """\
 Each finding is a set of claims that one value is below another. A claim is judged on each metric of
 its kind that was measured: diversity on `lpips_diversity` and `diversity`, unrealism on `fid`,
 `swd` and `told_apart`. It holds on a metric where the interval of the difference lies below zero
-under every seed, and fails where it lies above zero under every seed. Where a metric is a mean over
-pictures, the interval is the 95 % bootstrap of the paired differences over the pictures; else it
-reaches from the lowest of one less the highest of the other to the reverse. A claim holds (fails)
-where it does so on one metric at least and on none it is the other way round. A finding is
-"reproduced" where all its claims hold, "not reproduced" where one fails, else "inconclusive"."""
+under every seed, two at least, and fails where it lies above zero under every seed. Where a metric
+is a mean over pictures, the interval is the 95 % bootstrap of the paired differences over the
+pictures; else it reaches from the lowest of one less the highest of the other to the reverse. A
+claim holds (fails) where it does so on one metric at least and on none it is the other way round. A
+finding is "reproduced" where all its claims hold, "not reproduced" where one fails, else
+"inconclusive"."""
 
 
 def render(results: Mapping[str, Any]) -> str:
@@ -103,7 +104,7 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield "Not measured yet."
             yield ""
             continue
-        yield _line(["claim", "metric", "difference by seed", "claim"])
+        yield _line(["claim", "metric", "difference by seed", "it"])
         yield _line(["---"] * 4)
         for judged in finding["judged"]:
             differences = [_cell(d, 4) for d in judged["differences"].values()]

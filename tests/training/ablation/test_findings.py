@@ -33,9 +33,10 @@ def judge(own, other, claim=CLAIM):
 @pytest.mark.parametrize(
     ("own", "other", "state"),
     [
-        ([(1.0, 0.9, 1.1)], [(2.0, 1.9, 2.1)], "holds"),
-        ([(2.0, 1.9, 2.1)], [(1.0, 0.9, 1.1)], "fails"),
-        ([(1.0, 0.5, 1.5)], [(2.0, 1.4, 2.6)], "open"),
+        ([(1.0, 0.9, 1.1)] * 2, [(2.0, 1.9, 2.1)] * 2, "holds"),
+        ([(2.0, 1.9, 2.1)] * 2, [(1.0, 0.9, 1.1)] * 2, "fails"),
+        ([(1.0, 0.5, 1.5)] * 2, [(2.0, 1.4, 2.6)] * 2, "open"),
+        ([(1.0, 0.9, 1.1)], [(2.0, 1.9, 2.1)], "open"),
         ([(1.0, 0.9, 1.1), (2.0, 1.9, 2.1)], [(2.0, 1.9, 2.1), (1.0, 0.9, 1.1)], "open"),
         ([(1.0,), (1.2,)], [(1.5,), (1.6,)], "holds"),
     ],
@@ -57,7 +58,7 @@ def test_pictures_are_paired_so_that_what_they_share_does_not_widen_the_interval
     shared = [0.0, 10.0] * 20
     own = measured(pictures={"told_apart": [x + 0.1 * (i % 3) for i, x in enumerate(shared)]})
     other = measured(pictures={"told_apart": [x + 1 for x in shared]})
-    (judged,) = judge({0: own}, {0: other})
+    (judged,) = judge({0: own, 1: own}, {0: other, 1: other})
     difference = judged.differences[0]
     assert difference.value == pytest.approx(-0.9, abs=0.01)
     assert -1 < difference.low < difference.value < difference.high < -0.8
@@ -74,7 +75,7 @@ def test_only_what_every_run_has_and_seeds_of_both_rows_are_judged():
 def test_a_number_can_be_the_limit():
     claim = Below("1", "rho", 0.15)
     for numbers, state in (((0.02, 0.01, 0.03), "holds"), ((0.1, 0.05, 0.2), "open")):
-        (judged,) = claim.judge({"1": {0: measured(rho=numbers)}})
+        (judged,) = claim.judge({"1": dict.fromkeys((0, 1), measured(rho=numbers))})
         assert judged.state == state
     assert str(claim) == "rho of 1 below 0.15"
 
@@ -82,7 +83,10 @@ def test_a_number_can_be_the_limit():
 def states(*pairs):
     """Judged with a difference on the right side of zero for each (claim, state)."""
     numbers = {"holds": -1.0, "fails": 1.0, "open": 0.0}
-    return [Judged(str(c), "swd", {0: Estimate(numbers[s])}) for c, s in pairs]
+    return [
+        Judged(str(claim), "swd", dict.fromkeys((0, 1), Estimate(numbers[state])))
+        for claim, state in pairs
+    ]
 
 
 FIRST, SECOND = Below("2", "unrealism", "1"), Below("5", "unrealism", "4")
@@ -116,7 +120,7 @@ def test_the_papers_own_table_gives_all_four_findings():
         "5": (5.92, 0.2026),
     }
     results = {
-        row: {0: measured(fid=(fid,), lpips_diversity=(lpips,), rho=(lpips,))}
+        row: dict.fromkeys((0, 1), measured(fid=(fid,), lpips_diversity=(lpips,), rho=(lpips,)))
         for row, (fid, lpips) in table.items()
     }
     verdicts = [verdict_of(finding, finding.judge(results)) for finding in FINDINGS]
