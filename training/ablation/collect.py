@@ -120,4 +120,6 @@ def _command(plan: Plan) -> str:
         words += ["--set", override]
     if plan.count is not None:
         words += ["--count", str(plan.count)]
+    for name, path in dataclasses.asdict(plan.networks).items():
+        words += [] if path is None else [f"--{name}", path.name]
     return shlex.join(words)

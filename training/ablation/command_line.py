@@ -34,6 +34,12 @@ def ablation(
     override: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE, as stage1.batch_size=8.")
     ] = None,
+    inception: Annotated[
+        Path | None, typer.Option(help="Weights for FID, U-IDS, P-IDS, as `evaluate` takes them.")
+    ] = None,
+    lpips: Annotated[
+        Path | None, typer.Option(help="Weights for LPIPS, as `evaluate` takes them.")
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ... [default: the best]")
     ] = None,
@@ -44,6 +50,7 @@ def ablation(
     again, it goes on where it was.
     """
     from ...core.device import resolve_device
+    from ..metrics.network_metrics import NetworkFiles
     from .collect import collect
     from .experiment import Plan, run_ablation
     from .page import render
@@ -59,6 +66,7 @@ def ablation(
         seeds=tuple(seed or (0, 1)),
         overrides=(*(override or ()), *bounds),
         count=count,
+        networks=NetworkFiles(inception=inception, lpips=lpips),
     )
     place = resolve_device(device)
     with display(_PERCENT, "%") as (say, advance):

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..config import Recipe
 from ..metrics.evaluate import Plan as EvaluationPlan
 from ..metrics.evaluate import evaluate
 from ..metrics.evaluated import Estimate
+from ..metrics.network_metrics import NetworkFiles
 from ..metrics.report import write_report
 from ..metrics.summary import ALL
 from ..recipe_file import load_recipe
@@ -49,6 +50,8 @@ class Plan:
     """KEY=VALUE for every row's recipe."""
     count: int | None = None
     """Pictures to measure on; None for all."""
+    networks: NetworkFiles = field(default_factory=NetworkFiles)
+    """Weights for metrics on features."""
 
     def recipe(self, row: Row, seed: int) -> Recipe:
         """Return what a row trains.
@@ -62,7 +65,14 @@ class Plan:
     def facts(self) -> dict[str, Any]:
         """Return what all runs in one folder share, plain data; the seeds may become more."""
         own = {name: str(getattr(self, name).resolve()) for name in ("prior", "data", "test_data")}
-        return {**own, "base": self.base, "overrides": list(self.overrides), "count": self.count}
+        files = dataclasses.asdict(self.networks)
+        return {
+            **own,
+            "base": self.base,
+            "overrides": list(self.overrides),
+            "count": self.count,
+            "networks": {name: path and str(path.resolve()) for name, path in files.items()},
+        }
 
 
 @dataclass(frozen=True)
@@ -222,6 +232,8 @@ def _measure(run: Run, device: torch.device, on_progress: OnProgress) -> None:
         model=run.model,
         count=run.plan.count,
         device=str(device),
+        networks=run.plan.networks,
+        cache=run.plan.out / "features.sqlite",
     )
     began = time.monotonic()
     evaluation = evaluate(plan, lambda share, what: on_progress(_title("measuring", run), share))

@@ -14,6 +14,7 @@ from diverse_inpainting.training.ablation.collect import collect
 from diverse_inpainting.training.ablation.experiment import Plan, run_ablation
 from diverse_inpainting.training.ablation.page import render
 from diverse_inpainting.training.ablation.rows import ROWS
+from diverse_inpainting.training.metrics.network_metrics import NetworkFiles
 
 CPU = torch.device("cpu")
 IMAGES = {"stage1": 64, "stage2": 32}
@@ -29,6 +30,7 @@ def plan(tmp_path):
         base="demo64-cpu",
         overrides=tuple(f"{stage}.total_images={n}" for stage, n in IMAGES.items()),
         count=6,
+        networks=NetworkFiles(lpips=tmp_path / "alex.pth"),
     )
 
 
@@ -141,7 +143,8 @@ def test_numbers_findings_and_page(plan, done):
     assert "| 5 | 4 with stage 2 | 1 | 5.01 | 5.01 | 0.500 [0.400, 0.600] | 0.00 |" in page
     assert "**Gated mixing helps.** Not reproduced." in page
     assert str(plan.out) not in page
-    assert "--prior prior.safetensors" in page
+    assert "--prior prior.safetensors" in page and "--lpips alex.pth" in page
+    assert all(p.networks == plan.networks for p in done.measured)
 
 
 def test_the_page_stands_before_anything_is_measured(plan, done):
