@@ -132,8 +132,8 @@ class PriorConfig(StageConfig):
     features: Literal["none", "efficientnet-lite0"] = "none"
     """Network on whose features a second judge of G looks, see projected.py."""
     critic_weight: float = 0.1
-    """Of that judge in G's loss, D's being 1. With 1, its gradient was 35 times D's, and all samples
-    had one pose."""
+    """Of that judge in G's loss, D's being 1. With 1, its gradient was 35 times D's, and all
+    samples had one pose."""
     critic_learning_rate: float = 0.001
     """Of that judge."""
 
