@@ -25,7 +25,7 @@ from .methods import complete, read_predictions
 from .network_metrics import NetworkFiles, network_metrics
 from .protocol import Pairs, make_pairs, write_pairs
 from .seam import seam
-from .summary import BUCKETS, summarise
+from .summary import BUCKETS, Bucket, summarise
 from .wasserstein import swd
 from .yardsticks import yardsticks
 
@@ -188,35 +188,42 @@ def _measure(
     methods: Sequence[Evaluated], suites: Sequence[MetricSuite], on_progress: OnProgress
 ) -> tuple[dict[str, dict[str, PictureValues]], dict[str, dict[str, dict[str, Estimate]]]]:
     """Return the values of pictures and those of buckets."""
+    share = (1 - _COMPLETING) / (len(methods) + len(BUCKETS))
     pictures: dict[str, dict[str, PictureValues]] = {}
-    buckets: dict[str, dict[str, dict[str, Estimate]]] = {}
     for number, evaluated in enumerate(methods):
-        share = _COMPLETING + (1 - _COMPLETING) * number / len(methods)
-        on_progress(share, f"measuring {evaluated.method}")
-        values: dict[str, PictureValues] = {}
+        on_progress(_COMPLETING + share * number, f"measuring {evaluated.method}")
+        values = pictures[evaluated.method] = {}
         for suite in suites:
             for metric in suite.picture if evaluated.is_paired else ():
                 values.update(metric(evaluated))
-        pictures[evaluated.method] = values
-        buckets[evaluated.method] = _by_bucket(evaluated, values, suites)
+    buckets: dict[str, dict[str, dict[str, Estimate]]] = {e.method: {} for e in methods}
+    for number, bucket in enumerate(BUCKETS, start=len(methods)):
+        on_progress(_COMPLETING + share * number, f"comparing sets, hole ratio {bucket.label}")
+        for method, found in _in_bucket(bucket, methods, pictures, suites).items():
+            buckets[method][bucket.label] = found
     on_progress(1.0, "writing the report")
     return pictures, buckets
 
 
-def _by_bucket(
-    evaluated: Evaluated, values: Mapping[str, PictureValues], suites: Sequence[MetricSuite]
+def _in_bucket(
+    bucket: Bucket,
+    methods: Sequence[Evaluated],
+    pictures: Mapping[str, Mapping[str, PictureValues]],
+    suites: Sequence[MetricSuite],
 ) -> dict[str, dict[str, Estimate]]:
+    """Return by method what it has in a bucket, if it has pictures there."""
+    parts: list[Evaluated] = []
     estimates: dict[str, dict[str, Estimate]] = {}
-    for bucket in BUCKETS:
+    for evaluated in methods:
         index = bucket.members(evaluated.ratios)
-        if len(index) == 0:
-            continue
-        found = summarise(values, index)
-        part = evaluated.subset(index)
-        for suite in suites:
-            for metric in suite.sets:
-                found.update(metric(part))
-        estimates[bucket.label] = found
+        if len(index):
+            whole = len(index) == len(evaluated.names)  # no copy of everything
+            parts.append(evaluated if whole else evaluated.subset(index))
+            estimates[evaluated.method] = summarise(pictures[evaluated.method], index)
+    for suite in suites:
+        for metric in suite.sets:
+            for part, found in zip(parts, metric(parts), strict=True):
+                estimates[part.method].update(found)
     return estimates
 
 

@@ -5,7 +5,7 @@ Legend: n pictures, V results of each, R their side in pixels. All tensors are o
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,8 +93,9 @@ class Estimate:
 PictureMetric = Callable[[Evaluated], Mapping[str, PictureValues]]
 """Measures each picture; it is called once per method, with all pictures."""
 
-SetMetric = Callable[[Evaluated], Mapping[str, Estimate]]
-"""Measures a set as a whole; it is called for each bucket of each method, with the subset."""
+SetMetric = Callable[[Sequence[Evaluated]], Sequence[Mapping[str, Estimate]]]
+"""Measures sets as wholes; it is called for each bucket, with the subsets of all methods that have
+pictures in it: they share originals, and so work. The answers are in the same order."""
 
 
 def in_chunks(metric: PictureMetric) -> PictureMetric:

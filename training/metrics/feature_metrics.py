@@ -7,6 +7,7 @@ measured, except by the diversity.
 import dataclasses
 import functools
 import logging
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -39,7 +40,7 @@ def inception_metrics(extractor: Extractor, cache: FeatureCache, suffix: str = "
     """
     warned_n = 0
 
-    def measure(evaluated: Evaluated) -> dict[str, Estimate]:
+    def measure_one(evaluated: Evaluated) -> dict[str, Estimate]:
         nonlocal warned_n
         if len(evaluated.names) < 2:
             return {}
@@ -53,6 +54,9 @@ def inception_metrics(extractor: Extractor, cache: FeatureCache, suffix: str = "
             warned_n = len(real)
             _log.warning("%s", scores.warning)
         return {f"{name}{suffix}": Estimate(value) for name, value in values.items()}
+
+    def measure(methods: Sequence[Evaluated]) -> list[dict[str, Estimate]]:
+        return [measure_one(evaluated) for evaluated in methods]
 
     d = extractor.num_features
     facts = {**dataclasses.asdict(extractor.provenance), "num_features": d}

@@ -3,8 +3,9 @@
 Legend: n pictures, R their side, S the side of a pyramid level, in pixels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import compress, repeat
 from statistics import fmean
 
 import numpy as np
@@ -27,7 +28,7 @@ _CHUNK = 64
 _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
-def swd(evaluated: Evaluated) -> dict[str, Estimate]:
+def swd(methods: Sequence[Evaluated]) -> list[dict[str, Estimate]]:
     """Return swd_16, swd_32 ... of each level and swd, their mean; first results only.
 
     Low and high are the smallest and largest of three seeds of patches and directions.
@@ -35,8 +36,25 @@ def swd(evaluated: Evaluated) -> dict[str, Estimate]:
     Source: Karras et al. 2018, arXiv:1710.10196, section 5; deviates in the patches, which are
         taken from the same places of both sets, so that equal sets are at distance 0.
     """
-    first = evaluated.results[:, 0]
-    runs = sliced_wasserstein(evaluated.originals, first, _SEEDS)
+    runs = []
+    for group in _by_originals(methods):
+        firsts = [evaluated.results[:, 0] for evaluated in group]
+        runs += sliced_wasserstein(group[0].originals, firsts, _SEEDS)
+    return [_estimates(by_side) for by_side in runs]
+
+
+def _by_originals(methods: Sequence[Evaluated]) -> list[list[Evaluated]]:
+    """Return neighbours of equal originals together, in order."""
+    groups: list[list[Evaluated]] = []
+    for evaluated in methods:
+        if groups and torch.equal(groups[-1][0].originals, evaluated.originals):
+            groups[-1].append(evaluated)
+        else:
+            groups.append([evaluated])
+    return groups
+
+
+def _estimates(runs: Mapping[int, list[float]]) -> dict[str, Estimate]:
     by_level = {f"swd_{side}": runs[side] for side in sorted(runs)}
     by_level["swd"] = [fmean(run) for run in zip(*runs.values(), strict=True)]
     return {
@@ -45,9 +63,9 @@ def swd(evaluated: Evaluated) -> dict[str, Estimate]:
 
 
 def sliced_wasserstein(
-    first: Tensor, second: Tensor, seeds: Sequence[int]
-) -> dict[int, list[float]]:
-    """Return 1000 times the distance between the 7x7 patches of two sets, by the level's side.
+    first: Tensor, others: Sequence[Tensor], seeds: Sequence[int]
+) -> list[dict[int, list[float]]]:
+    """Return 1000 times the distance between the 7x7 patches of sets, by the level's side.
 
     1. Laplacian pyramid from R down to 16 px; the last level keeps the low frequencies.
     2. 128 patches of each picture and level; mean and standard deviation of each colour channel
@@ -56,24 +74,33 @@ def sliced_wasserstein(
 
     Args:
         first: [n, 3, R, R] uint8; R is a power of two, 16 or more.
-        second: as first.
+        others: as first, compared with it one by one: together, so that it is sorted only once.
         seeds: of patches and directions; one distance for each.
+
+    Returns:
+        For each of the others, by side, a distance for each seed.
     """
-    if torch.equal(first, second):  # the yardstick `original` need not wait for the sorting
-        sides = [level.shape[-1] for level in laplacian_pyramid(first[:1].float())]
-        return {side: [0.0] * len(seeds) for side in sides}
-    distances: dict[int, list[float]] = {}
-    with ThreadPoolExecutor(2) as pool:  # one thread for each set
-        for levels in zip(_levels_of(first), _levels_of(second), strict=True):
-            side = levels[0].shape[-1]
-            distances[side] = []
-            for seed in seeds:
-                patches = list(pool.map(_normalised_patches, levels, (seed, seed)))
-                directions = _directions(seed, side)
-                projected = (pool.map(_project, patches, (d, d)) for d in directions)
-                means = [_mean_distance(a, b) for a, b in projected]
-                distances[side].append(_SCALE * fmean(means))
+    differs = [not torch.equal(first, other) for other in others]  # spares `original` the sorting
+    distances: list[dict[int, list[float]]] = [{} for _ in others]
+    pyramids = [_levels_of(pictures) for pictures in (first, *compress(others, differs))]
+    with ThreadPoolExecutor(2) as pool:
+        for levels in zip(*pyramids, strict=True):
+            runs = zip(*(_distances(levels, seed, pool) for seed in seeds), strict=True)
+            for by_side, is_other in zip(distances, differs, strict=True):
+                by_side[levels[0].shape[-1]] = list(next(runs)) if is_other else [0.0] * len(seeds)
     return distances
+
+
+def _distances(levels: Sequence[Tensor], seed: int, pool: ThreadPoolExecutor) -> list[float]:
+    """Return the distance of the first set's level [n, 3, S, S] to each of the others'."""
+    patches = list(pool.map(_normalised_patches, levels, repeat(seed)))
+
+    def compare(directions: Tensor) -> list[float]:
+        wanted = _project(patches[0], directions)
+        return [_mean_distance(_project(other, directions), wanted) for other in patches[1:]]
+
+    parts = list(pool.map(compare, _directions(seed, levels[0].shape[-1])))
+    return [_SCALE * fmean(means) for means in zip(*parts, strict=True)]
 
 
 def _levels_of(pictures: Tensor) -> Iterator[Tensor]:

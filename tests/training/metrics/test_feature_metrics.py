@@ -50,7 +50,7 @@ def test_inception_metrics_of_the_original(cache):
     originals = noise(8, 3, 16, 16)
     same = evaluated(8, results=originals[:, None])
     (metric,) = inception_metrics(COLOURS, cache).sets
-    values = {name: estimate.value for name, estimate in metric(same).items()}
+    values = {name: estimate.value for name, estimate in metric([same])[0].items()}
     assert values.pop("fid") == pytest.approx(0, abs=1e-6)
     assert values == {"u_ids": 0.5, "p_ids": 0.0}
 
@@ -61,25 +61,25 @@ def test_the_first_result_is_measured(cache):
     results = torch.stack([originals, originals + 50], dim=1)
     (metric,) = inception_metrics(COLOURS, cache).sets
     same = evaluated(8, originals=originals, results=results)
-    assert metric(same)["fid"].value == pytest.approx(0, abs=1e-6)
+    assert metric([same])[0]["fid"].value == pytest.approx(0, abs=1e-6)
     brighter = evaluated(8, originals=originals, results=results.flip(1))
-    assert metric(brighter)["fid"].value == pytest.approx(3 * 50**2, rel=1e-4)
+    assert metric([brighter])[0]["fid"].value == pytest.approx(3 * 50**2, rel=1e-4)
 
 
 def test_other_pictures_have_no_pairs(cache):
     (metric,) = inception_metrics(COLOURS, cache, suffix="_imagenet").sets
-    assert metric(evaluated(8, is_paired=False)).keys() == {"fid_imagenet", "u_ids_imagenet"}
+    (found,) = metric([evaluated(8, is_paired=False)])
+    assert found.keys() == {"fid_imagenet", "u_ids_imagenet"}
 
 
 def test_a_single_picture_has_no_distribution(cache):
     (metric,) = inception_metrics(COLOURS, cache).sets
-    assert metric(evaluated(1)) == {}
+    assert metric([evaluated(1)]) == [{}]
 
 
 def test_too_few_pictures_are_warned_of_once(cache, caplog):
     (metric,) = inception_metrics(COLOURS, cache).sets
-    for n in (3, 2, 3):
-        metric(evaluated(n))
+    metric([evaluated(n) for n in (3, 2, 3)])
     (record,) = caplog.records
     assert "U-IDS and P-IDS mean nothing here: 3 pictures for 3 features" in record.message
 

@@ -33,14 +33,18 @@ def test_one_distribution_is_not():
     assert abs(share - 0.5) < 5 * (0.125 / 40) ** 0.5
 
 
-def test_an_equal_pair_is_half_right_exactly():
+def test_an_equal_pair_is_half_right_exactly(monkeypatch):
+    monkeypatch.setattr(two_sample, "_EPOCHS", 1)
+    monkeypatch.setattr(two_sample, "_MIN_STEPS", 2)
     real = noise(6)
     assert share_told_apart(real, real.clone(), seed=0).tolist() == [0.5] * 6
     completed = torch.cat([real[:3], noise(3, seed=1)])
     assert share_told_apart(real, completed, seed=0)[:3].tolist() == [0.5] * 3
 
 
-def test_equal_arguments_give_equal_judges():
+def test_equal_arguments_give_equal_judges(monkeypatch):
+    monkeypatch.setattr(two_sample, "_EPOCHS", 1)
+    monkeypatch.setattr(two_sample, "_MIN_STEPS", 2)
     versions = torch.stack([noise(4), noise(4, seed=1)], dim=1)
     first, again, other = (two_sample._train(versions, seed, 0) for seed in (3, 3, 4))
     assert torch.equal(first.logit.weight, again.logit.weight)

@@ -22,7 +22,7 @@ def test_equal_sets_are_at_distance_zero_and_noise_moves_them_apart():
     totals = []
     for strength in (0, 10, 40):
         changed = (pictures + strength * grain).round().byte()
-        found = sliced_wasserstein(pictures, changed, seeds=(0,))
+        found = sliced_wasserstein(pictures, [changed], seeds=(0,))[0]
         assert set(found) == {32, 16}
         totals.append(sum(distances[0] for distances in found.values()))
     assert totals[0] == 0 and totals[0] < totals[1] < totals[2]
@@ -33,8 +33,8 @@ def test_patches_come_from_the_same_places_of_both_sets():
     nearly = pictures.clone()
     nearly[0, 0, 16, 16] ^= 1
     for distance, apart in zip(
-        sliced_wasserstein(pictures, nearly, (0,)).values(),
-        sliced_wasserstein(pictures[:3], pictures[3:], (0,)).values(),
+        sliced_wasserstein(pictures, [nearly], (0,))[0].values(),
+        sliced_wasserstein(pictures[:3], [pictures[3:]], (0,))[0].values(),
         strict=True,
     ):
         assert distance[0] < 0.01 * apart[0], "drawn apart, nearly equal sets would be as far"
@@ -43,20 +43,22 @@ def test_patches_come_from_the_same_places_of_both_sets():
 def test_a_smooth_change_shows_at_the_coarse_level():
     pictures = noise(6, 3, 64, 64) // 2
     ramp = torch.linspace(0, 60, 64).byte()
-    found = sliced_wasserstein(pictures, pictures + ramp, seeds=(0,))
+    (found,) = sliced_wasserstein(pictures, [pictures + ramp], seeds=(0,))
     assert found[16][0] > 10 * found[64][0] > 0
 
 
 def test_a_cast_of_the_whole_set_is_not_seen():
     pictures = smooth_pictures(4, 16)
-    assert sliced_wasserstein(pictures, pictures + 30, seeds=(0,))[16][0] < 0.1
+    (found,) = sliced_wasserstein(pictures, [pictures + 30], seeds=(0,))
+    assert found[16][0] < 0.1
 
 
 def test_seeds_give_the_mean_and_its_range():
     pictures = noise(2, 3, 32, 32)
-    found = wasserstein.swd(evaluated(pictures, boxes(2, 32), 255 - pictures[:, None] // 3))
+    made = evaluated(pictures, boxes(2, 32), 255 - pictures[:, None] // 3)
+    (found,) = wasserstein.swd([made])
     assert set(found) == {"swd", "swd_16", "swd_32"}
-    runs = sliced_wasserstein(pictures, 255 - pictures // 3, (0, 1, 2))
+    (runs,) = sliced_wasserstein(pictures, [255 - pictures // 3], (0, 1, 2))
     assert found["swd_16"].value == pytest.approx(np.mean(runs[16]))
     assert (found["swd_16"].low, found["swd_16"].high) == (min(runs[16]), max(runs[16]))
     assert found["swd"].value == pytest.approx((found["swd_16"].value + found["swd_32"].value) / 2)
@@ -89,10 +91,22 @@ def test_the_distance_against_scipy():
     assert (directions.norm(dim=1) - 1).abs().max() < 1e-5
     projections = ((directions @ values.T).numpy() for values in patches)
     expected = np.mean([wasserstein_distance(a, b) for a, b in zip(*projections, strict=True)])
-    found = sliced_wasserstein(first, second, (0,))[16][0]
+    found = sliced_wasserstein(first, [second], (0,))[0][16][0]
     assert found == pytest.approx(1000 * expected, rel=1e-5)
 
 
 def test_sets_without_any_variation_do_not_divide_by_zero():
     flat = constant(7, 2, 3, 16, 16)
-    assert sliced_wasserstein(flat, flat + 1, (0,)) == {16: [0.0]}
+    assert sliced_wasserstein(flat, [flat + 1], (0,)) == [{16: [0.0]}]
+
+
+def test_methods_measured_together_have_the_values_that_each_has_alone():
+    """The second is the original; the last one is compared with fewer originals."""
+    pictures, holes = noise(4, 3, 16, 16), boxes(4, 16)
+    results = (noise(4, 1, 3, 16, 16, seed=1), pictures[:, None], pictures.flip(0)[:, None] // 2)
+    methods = [evaluated(pictures, holes, result) for result in results]
+    methods.append(methods[0].subset(torch.arange(3)))
+    together = wasserstein.swd(methods)
+    assert together == [wasserstein.swd([alone])[0] for alone in methods]
+    assert together[1]["swd"].value == 0
+    assert len({found["swd"].value for found in together}) == 4
