@@ -30,8 +30,6 @@ def describe_training(
     yield from _settings(recipe, stage)
     yield f"# feature maps: {feature_dtype(getattr(recipe, stage).precision, device)}"
     yield from _needs(estimate_memory(recipe, stage, device, num_processes))
-    if stage == "prior" and recipe.prior.features != "none":
-        yield f"# without the judge on {recipe.prior.features}'s features, which takes more"
     yield from _curve(recipe, stage)
 
 

@@ -6,8 +6,8 @@ training downloads nothing.
 Source: Tan and Le 2019, arXiv:1905.11946, Table 1; Lite: no squeeze-and-excitation, ReLU6.
 """
 
-import hashlib
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.errors import CheckpointError, ConfigError
+from .weight_files import read_state, sha256_of
 
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
@@ -41,9 +42,6 @@ FEATURE_CHANNELS = tuple(_STAGES[i][3] for i in _TAPPED)
 class _Conv(nn.Module):
     """Convolution with its batch norm folded in; TensorFlow's padding, which is uneven."""
 
-    weight: Tensor
-    bias: Tensor
-
     def __init__(
         self, weights: dict[str, Tensor], conv: str, norm: str, stride: int, activate: bool
     ) -> None:
@@ -54,8 +52,8 @@ class _Conv(nn.Module):
             / (weights[f"{norm}.running_var"] + _BATCH_NORM_EPSILON).sqrt()
         )
         bias = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * gain
-        self.register_buffer("weight", weight * gain[:, None, None, None])
-        self.register_buffer("bias", bias)
+        self.weight = nn.Parameter(weight * gain[:, None, None, None], requires_grad=False)
+        self.bias = nn.Parameter(bias, requires_grad=False)
         self._stride, self._activate = stride, activate
         self._groups = len(weight) if weight.shape[1] == 1 else 1
 
@@ -138,11 +136,35 @@ def load_feature_network() -> FeatureNetwork:
             "Install diverse-inpainting[training], or take prior.features = 'none'.",
         )
     path = Path(spec.origin).parent / _FILE
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = sha256_of(path)
     if found != WEIGHTS_SHA256:
         raise CheckpointError(
             f"{path.name} with SHA-256 {WEIGHTS_SHA256}",
             found,
             f"Install {_PACKAGE} 0.1.0 again.",
         )
-    return FeatureNetwork(torch.load(path, map_location="cpu", weights_only=True))
+    return FeatureNetwork(read_state(path))
+
+
+def blank_feature_network() -> FeatureNetwork:
+    """Return the network without values, on the meta device; no file is read."""
+    weights = {}
+    for conv, norm, shape in _shapes():
+        weights[f"{conv}.weight"] = torch.empty(shape, device="meta")
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            weights[f"{norm}.{name}"] = torch.empty(shape[0], device="meta")
+    return FeatureNetwork(weights)
+
+
+def _shapes() -> Iterator[tuple[str, str, tuple[int, int, int, int]]]:
+    """Yield each convolution's name, that of its batch norm, and the shape of its weights."""
+    before, number = 32, 0
+    yield "_conv_stem", "_bn0", (before, 3, 3, 3)
+    for expansion, kernel, _, channels, count in _STAGES:
+        for _ in range(count):
+            block, wide = f"_blocks.{number}.", expansion * before
+            if expansion > 1:
+                yield f"{block}_expand_conv", f"{block}_bn0", (wide, before, 1, 1)
+            yield f"{block}_depthwise_conv", f"{block}_bn1", (wide, 1, kernel, kernel)
+            yield f"{block}_project_conv", f"{block}_bn2", (channels, wide, 1, 1)
+            before, number = channels, number + 1

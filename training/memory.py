@@ -2,11 +2,11 @@
 
     weights       4 bytes for each parameter of every network
     learning      16 more for each that learns: gradient, its successor, Adam's two moments
-    averages      4 for each parameter of a moving average, or of the perceptual network
+    averages      4 for each parameter of a moving average
     activations   what autograd saves in one step with an R1 term, counted on the meta device
 
-Left out: photographs (3 R^2 bytes each), a critic on ImageNet features, what the libraries take
-themselves, and what single operations take for a moment. The peak of a real step on a CPU was 1.20
+Left out: photographs (3 R^2 bytes each), what the libraries take themselves, and what single
+operations take for a moment. The peak of a real step on a CPU was 1.20
 to 1.42 times the estimate (three stages, 64 and 128 pixels): allow `PEAK_FACTOR`.
 """
 
@@ -19,9 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from ..core.checkpoint import build_blank
-from .config import CompletionConfig, PerceptualConfig, Recipe, StageConfig
+from .config import CompletionConfig, PerceptualConfig, PriorConfig, Recipe, StageConfig
+from .feature_network import blank_feature_network
 from .hardware import feature_dtype
 from .losses import discriminator_objective, judge
+from .projected import ProjectedCritic
 from .restart import TRAINED
 from .vgg import LAYERS, VGG16Features
 
@@ -63,21 +65,21 @@ def estimate_memory(
         num_processes: which share each micro-batch.
     """
     config: StageConfig = getattr(recipe, stage)
-    networks = {n: m for n, m in build_blank(recipe.model).items() if n in _USED[stage]}
-    if stage != "prior":
-        networks["perceptual"] = _perceptual_network(recipe.perceptual, recipe)
+    dtype = feature_dtype(config.precision, device)
+    networks = _networks(recipe, stage, dtype)
     parameters = {n: sum(p.numel() for p in m.parameters()) for n, m in networks.items()}
-    learning = tuple(dict.fromkeys((*TRAINED[stage], "discriminator")))
+    learning = tuple(n for n in networks if n in {*TRAINED[stage], "discriminator", "critic"})
     averaged = ("generator",) if stage == "prior" else TRAINED[stage]
     weights = sum(parameters.values()) + sum(parameters[name] for name in averaged)
-    weights += 4 * sum(parameters[name] for name in learning)
+    learned = (p for name in learning for p in networks[name].parameters() if p.requires_grad)
+    weights += 4 * sum(p.numel() for p in learned)
     size = config.micro_batch or config.batch_size
     num_shards = config.batch_size // size
     is_parallel = device.type == "cpu" and num_processes == 1
     at_once = min(num_shards, torch.get_num_threads()) if is_parallel else 1
     step = _PriorStep if stage == "prior" else _CompletionStep
     with _counted_savings(networks) as count:
-        step(networks, config, feature_dtype(config.precision, device)).run(size // num_processes)
+        step(networks, config, dtype).run(size // num_processes)
     return Memory(parameters, learning, weights * _FLOAT_BYTES, count.total * at_once)
 
 
@@ -86,6 +88,21 @@ _USED = {
     "stage1": ("generator", "discriminator", "encoder", "mixer"),
     "stage2": ("generator", "discriminator", "encoder", "mixer", "skip_encoder"),
 }
+
+
+def _networks(recipe: Recipe, stage: str, dtype: torch.dtype) -> dict[str, nn.Module]:
+    """Return all that a stage holds, without values."""
+    networks = {n: m for n, m in build_blank(recipe.model).items() if n in _USED[stage]}
+    if stage != "prior":
+        networks["perceptual"] = _perceptual_network(recipe.perceptual, recipe)
+    elif recipe.prior.features != "none":
+        networks["features"] = network = blank_feature_network()
+        R = recipe.model.generator.resolution
+        with torch.device("meta"):
+            networks["critic"] = ProjectedCritic(network, R, torch.empty(1, 3, R, R))
+        for judge_part in (network, networks["critic"]):
+            judge_part.to(dtype)  # in training autocast does that
+    return networks
 
 
 def _perceptual_network(config: PerceptualConfig, recipe: Recipe) -> nn.Module:
@@ -151,9 +168,14 @@ class _Step:
 
 
 class _PriorStep(_Step):
+    config: PriorConfig
+
     def run(self, N: int) -> None:
-        fake_logits = self.judge(self.synthesize(self.codes(N)))
-        discriminator_objective(self.judge, self.pictures(N), [fake_logits], 1.0)
+        fakes = self.synthesize(self.codes(N))
+        discriminator_objective(self.judge, self.pictures(N), [self.judge(fakes)], 1.0)
+        if self.config.features != "none":
+            for images in (fakes, self.pictures(N)):
+                self.networks["critic"](images.to(self.dtype))
 
 
 class _CompletionStep(_Step):

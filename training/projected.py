@@ -7,6 +7,8 @@ Source: Sauer et al. 2021, "Projected GANs Converge Faster", arXiv:2111.01007; d
 widths, features scaled to unit variance instead of batch norm, and one resolution rule.
 """
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -79,7 +81,7 @@ class ProjectedCritic(nn.Module):
             photographs: [n, 3, R, R] in [-1, 1].
         """
         super().__init__()
-        self._network = [network.requires_grad_(False)]
+        self._network = [network]
         self._side = max(resolution, min(2 * resolution, _MAX_SIDE_PX))
         self.projection = Projection()
         with torch.no_grad():
@@ -98,7 +100,8 @@ class ProjectedCritic(nn.Module):
 
     def forward(self, images: Tensor, dtype: torch.dtype = torch.float32) -> list[Tensor]:
         """Return patch logits [N, 1, h, w] per scale, with feature maps of the given dtype."""
-        with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
+        plain = dtype == torch.float32  # the meta device, which counts memory, has no autocast
+        with nullcontext() if plain else torch.autocast(images.device.type, dtype):
             maps = self._maps(images)
             return [head(x) for head, x in zip(self.heads, maps, strict=True)]
 

@@ -15,7 +15,11 @@ from diverse_inpainting.core.errors import CheckpointError, ConfigError
 from diverse_inpainting.training import feature_network
 from diverse_inpainting.training.config import DataConfig
 from diverse_inpainting.training.data import Photographs
-from diverse_inpainting.training.feature_network import FEATURE_CHANNELS, load_feature_network
+from diverse_inpainting.training.feature_network import (
+    FEATURE_CHANNELS,
+    blank_feature_network,
+    load_feature_network,
+)
 from diverse_inpainting.training.prior import PriorTrainer
 from diverse_inpainting.training.projected import (
     ProjectedCritic,
@@ -54,6 +58,13 @@ def test_features_equal_those_of_the_published_implementation(network):
         assert found.shape == (1, FEATURE_CHANNELS[k], 64 >> (k + 2), 64 >> (k + 2))
         wanted = expected[f"map{k}"]
         assert (found[0, ::stride] - wanted).abs().max() <= 2e-5 * wanted.std()
+
+
+def test_the_blank_network_has_the_shapes_of_the_published_one(network):
+    blank = blank_feature_network().state_dict()
+    assert {k: v.shape for k, v in blank.items()} == {
+        k: v.shape for k, v in network.state_dict().items()
+    }
 
 
 def test_a_missing_package_is_one_sentence(monkeypatch):
