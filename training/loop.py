@@ -65,14 +65,14 @@ def run(
             before, nimg = nimg, nimg + config.batch_size
             if _passed(before, nimg, config.log_every):
                 watch.write(nimg)
-            if _passed(before, nimg, config.grid_every):
-                watch.show(nimg)
-                shown = nimg
             is_kept = _passed(before, nimg, config.keep_every)
             if is_kept or _passed(before, nimg, config.save_every):
                 watch.write(nimg)
                 _save(trainer, states, fingerprint, nimg, is_kept=is_kept, is_main=is_main)
                 saved = nimg
+            if _passed(before, nimg, config.grid_every):  # once what was learned is safe
+                watch.show(nimg)
+                shown = nimg
         watch.write(nimg)
         if saved != nimg:
             _save(trainer, states, fingerprint, nimg, is_kept=False, is_main=is_main)

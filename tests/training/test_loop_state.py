@@ -164,6 +164,14 @@ def test_tensorboard_has_scalars_alarms_and_grids(tmp_path):
     assert [e.step for e in events.Images("grid")] == [8, 16, 32, 40]
 
 
+def test_a_grid_that_fails_costs_no_step_of_what_is_saved_beside_it(tmp_path):
+    trainer = Line(save_every=8, grid_every=8)
+    trainer.grid = crash
+    with pytest.raises(RuntimeError, match="power cut"):
+        go(trainer, tmp_path)
+    assert state_of(tmp_path)["nimg"] == 8
+
+
 def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
     go(Line(), tmp_path)
     before = (tmp_path / "states/000000040.pt").read_bytes()
