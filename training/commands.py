@@ -92,6 +92,7 @@ def train(
     Raises:
         DiverseInpaintingError: unusable recipe, data, checkpoint, folder or losses.
     """
+    order.recipe.require_parts(TRAINED[order.stage])
     set_fast_arithmetic()
     make = _prior if order.stage == "prior" else _completion
     trainer, restart, inputs = make(order, device, processes)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -224,6 +225,20 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _check_fields(self)
+
+    def require_parts(self, parts: Sequence[str]) -> None:
+        """Check that the recipe describes some networks.
+
+        Raises:
+            ConfigError: it leaves one out.
+        """
+        missing = [part for part in parts if getattr(self.model, part) is None]
+        if missing:
+            raise ConfigError(
+                f"a [model] with {', '.join(parts)}",
+                f"the recipe {self.name} without {', '.join(missing)}",
+                "Add the tables, or name a preset that has them.",
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""

@@ -63,7 +63,11 @@ def estimate_memory(
         stage: prior, stage1 or stage2.
         device: decides the precision and, on a CPU, that micro-batches run side by side.
         num_processes: which share each micro-batch.
+
+    Raises:
+        ConfigError: the recipe leaves one of the networks out.
     """
+    recipe.require_parts(_USED[stage])
     config: StageConfig = getattr(recipe, stage)
     dtype = feature_dtype(config.precision, device)
     networks = _networks(recipe, stage, dtype)

@@ -259,3 +259,10 @@ def test_an_unknown_recipe_lists_the_bundled_ones(tmp_path):
 def test_broken_toml_names_the_file(write):
     with pytest.raises(ConfigError, match=r"mine\.toml"):
         load_recipe(write("preset = "))
+
+
+def test_a_recipe_that_leaves_a_network_out_trains_what_it_has(write):
+    recipe = load_recipe(write(RECIPE.replace('preset = "demo64"', "") + "[model.generator]\n"))
+    recipe.require_parts(("generator",))
+    with pytest.raises(ConfigError, match=r"with generator, discriminator; .* without discrim"):
+        recipe.require_parts(("generator", "discriminator"))
