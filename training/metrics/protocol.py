@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ...core.checks import check_int
 from ...core.errors import InputError
+from ...core.image import image_to_uint8
 from ...core.masks import sample_hole_masks
-from ...core.pictures import write_png
+from ...core.pictures import read_picture, write_png
 from ...core.result_files import prepare_folder
 from ..data import load_pictures
 
@@ -84,17 +85,30 @@ def write_pairs(pairs: Pairs, folder: Path) -> None:
     """Write pictures/NAME.png and masks/NAME.png (white = fill) for other methods to run on.
 
     Raises:
-        InputError: the folder cannot be written to, or holds other pictures.
+        InputError: the folder cannot be written to, or holds other pictures or masks, which
+            results of other methods may have been made for.
     """
     for kind, images in (("pictures", pairs.originals), ("masks", pairs.holes.byte() * 255)):
         place = folder / kind
         prepare_folder(place)
-        foreign = {path.stem for path in place.glob("*.png")} - set(pairs.names)
-        if foreign:
+        wanted = {
+            place / f"{name}.png": image.movedim(0, -1)
+            for name, image in zip(pairs.names, images, strict=True)
+        }
+        others = [path for path in place.glob("*.png") if not _holds(path, wanted.get(path))]
+        if others:
             raise InputError(
-                f"{place} to be new, or of an evaluation of the same pictures",
-                f"other pictures in it, such as {min(foreign)}",
-                "Give another folder for the results.",
+                f"{place} to be new, or of an evaluation of the same pictures and masks",
+                f"others in it, such as {min(others).name}",
+                "Give another folder for the results, or the options that this one was made with.",
             )
-        for name, image in zip(pairs.names, images, strict=True):
-            write_png(place / f"{name}.png", image.movedim(0, -1))
+        for path, image in wanted.items():
+            write_png(path, image)
+
+
+def _holds(path: Path, wanted: Tensor | None) -> bool:
+    """Tell whether a file has these levels [R, R, C]."""
+    if wanted is None:
+        return False
+    levels = image_to_uint8(read_picture(path).image[0])
+    return levels.shape[:2] == wanted.shape[:2] and bool((levels == wanted).all())

@@ -48,6 +48,8 @@ def test_other_methods_find_pictures_and_masks_on_disk(data, tmp_path):
         assert np.array_equal(np.array(mask), 255 * hole[0].numpy())
     with pytest.raises(InputError, match="such as c"):
         write_pairs(make_pairs(data, 16, "paper", 0, count=4), tmp_path / "pairs")
+    with pytest.raises(InputError, match="masks to be new"):
+        write_pairs(make_pairs(data, 16, "paper", 1, count=3), tmp_path / "pairs")
 
 
 def test_names_that_a_folder_cannot_tell_apart_are_refused(data):
