@@ -14,8 +14,10 @@ from .evaluate import Evaluation
 from .evaluated import Evaluated
 from .yardsticks import NAMES as YARDSTICKS
 
-CRITERIA = ("seam", "told_apart")
-"""Metrics that pictures are sorted by, from low (best) to high."""
+_TIES = "seam"
+CRITERIA = (_TIES, "told_apart")
+"""Metrics that pictures are sorted by, from low (best) to high; equal ones by the seam, since
+`told_apart` has three values only."""
 
 _ROWS = 6
 
@@ -32,7 +34,7 @@ def write_sheets(evaluation: Evaluation, folder: Path) -> None:
             if method in YARDSTICKS or criterion not in metrics:
                 continue
             values = metrics[criterion].values
-            for place, index in _places(values).items():
+            for place, index in _places(values, metrics[_TIES].values).items():
                 part = evaluation.methods[method].subset(index)
                 title = f"{method}: {place} by {criterion}"
                 titles = [
@@ -49,9 +51,10 @@ def _sheet(part: Evaluated, title: str, row_titles: Sequence[str]) -> Image.Imag
     return contact_sheet(pictures, labels, title=title, row_titles=row_titles)
 
 
-def _places(values: Tensor) -> dict[str, Tensor]:
+def _places(values: Tensor, ties: Tensor) -> dict[str, Tensor]:
     """Return positions of pictures: lowest, middle and highest of those that have a value."""
-    order = values.argsort(stable=True)
+    order = ties.argsort()
+    order = order[values[order].argsort(stable=True)]
     order = order[values[order].isfinite()]
     num = min(_ROWS, len(order))
     start = (len(order) - num) // 2
