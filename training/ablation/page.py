@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..metrics.report import ROWS as METRICS
+from ..metrics.report import describe_metrics
 
 _METRICS = (
     *("fid", "u_ids", "p_ids", "swd", "told_apart", "seam", "valid_psnr"),
@@ -72,8 +73,8 @@ def _setting(results: Mapping[str, Any]) -> Iterator[str]:
             f"- measured on {protocol['pictures']} photographs, masks `{protocol['masks']}`, "
             f"evaluation seed {protocol['seed']}"
         )
-    for name, facts in results["metrics"].items():
-        yield f"- {name}: " + ", ".join(f"{key} {value}" for key, value in facts.items())
+    for line in describe_metrics(results["metrics"]):
+        yield f"- {line}"
     yield ""
 
 

@@ -119,7 +119,7 @@ def evaluate(
     training = None if plan.training is None else load_pictures(plan.training, resolution)[1]
     if processes.is_main:
         write_pairs(pairs, plan.out / "pairs")
-    suites = _suites(plan, training) if processes.is_main else ()
+    suites = _suites(plan, pairs, training) if processes.is_main else ()
     methods = [] if plan.predictions is None else [read_predictions(plan.predictions, pairs)]
     if model is not None:
         methods = [*_complete(model, pairs, plan, on_progress, processes), *methods]
@@ -144,12 +144,12 @@ def evaluate(
     )
 
 
-def _suites(plan: Plan, training: Tensor | None) -> tuple[MetricSuite, ...]:
+def _suites(plan: Plan, pairs: Pairs, training: Tensor | None) -> tuple[MetricSuite, ...]:
     device = resolve_device(plan.device)
     cache = plan.cache or plan.out / "features.sqlite"
     return (
         WITHOUT_NETWORKS,
-        two_sample_test(plan.seed, device),
+        two_sample_test(len(pairs.names), plan.seed, device),
         *([] if training is None else [memorisation(training)]),
         *network_metrics(plan.networks, cache, device, plan.download),
     )

@@ -128,3 +128,8 @@ class MetricSuite:
     sets: tuple[SetMetric, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the values depend on, plain data for the report: extractor, its hash, and so on."""
+
+    @classmethod
+    def left_out(cls, name: str, reason: str) -> "MetricSuite":
+        """Return a suite without metrics, whose facts say why."""
+        return cls(facts={name: {"left_out": reason}})

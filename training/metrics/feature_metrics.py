@@ -81,16 +81,17 @@ def lpips_diversity(distance: PairDistance) -> MetricSuite:
     return MetricSuite(picture=(measure,), facts={"lpips": facts})
 
 
-def two_sample_test(seed: int, device: torch.device) -> MetricSuite:
+def two_sample_test(num_pictures: int, seed: int, device: torch.device) -> MetricSuite:
     """Return `told_apart`: how often a small network tells original from completion.
 
     1 where always, 0.5 where never. It is trained once for each method, on all pictures; the mean
-    over a bucket is of answers that it gave about the bucket's pictures.
+    over a bucket is of answers that it gave about the bucket's pictures. With fewer than
+    `MIN_PICTURES` it is left out.
     """
+    if num_pictures < MIN_PICTURES:
+        return MetricSuite.left_out("two_sample", f"measure on {MIN_PICTURES} pictures or more")
 
     def measure(evaluated: Evaluated) -> dict[str, PictureValues]:
-        if len(evaluated.names) < MIN_PICTURES:
-            return {}
         completed = evaluated.results[:, 0]
         share = share_told_apart(evaluated.originals, completed, seed, device)
         return {"told_apart": PictureValues.of(share)}

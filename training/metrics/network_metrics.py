@@ -83,13 +83,10 @@ def _suite(network: _Network, download: bool) -> MetricSuite:
         return network.build(network.weights)
     if not download:
         option = "--" + network.name.replace("_", "-")
-        return _left_out(network, f"give {option} {network.published.filename}, or --download")
+        reason = f"give {option} {network.published.filename}, or --download"
+        return MetricSuite.left_out(network.name, reason)
     try:
         import_library(network.package)  # before a hundred megabytes come for nothing
         return network.build(obtain(network.published))
     except CheckpointError as error:  # not asked for by name: the other metrics go on
-        return _left_out(network, str(error))
-
-
-def _left_out(network: _Network, reason: str) -> MetricSuite:
-    return MetricSuite(facts={network.name: {"left_out": reason}})
+        return MetricSuite.left_out(network.name, str(error))

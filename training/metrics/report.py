@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,6 +166,14 @@ def describe(evaluation: Evaluation) -> Iterator[str]:
         f"{protocol['pictures']} pictures of {protocol['data']} at {protocol['resolution']} px, "
         f"masks {protocol['masks']}, seed {protocol['seed']}"
     )
-    for name, fact in facts["metrics"].items():
-        yield f"{name}: " + ", ".join(f"{key.replace('_', ' ')} {fact[key]}" for key in fact)
+    yield from describe_metrics(facts["metrics"])
     yield "intervals: 95 % bootstrap over pictures; of SWD the range of three patch seeds"
+
+
+def describe_metrics(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what each metric depends on, or why it was left out."""
+    for name, fact in facts.items():
+        if "left_out" in fact:
+            yield f"{name} left out: {fact['left_out']}"
+        else:
+            yield f"{name}: " + ", ".join(f"{key.replace('_', ' ')} {fact[key]}" for key in fact)

@@ -88,16 +88,16 @@ def share_told_apart(
     test once, by cross-validation.
     """
     _check(real, completed)
-    fold = _deal(real, seed).to(device)
+    fold = _deal(real, seed)
     if torch.equal(real, completed):  # any answer is right for one version, wrong for the other
         return torch.full([len(real)], 0.5, dtype=torch.float64)
     versions = torch.stack([real, completed], dim=1).to(device)
-    shares = torch.zeros(len(real), dtype=torch.float64, device=device)
+    shares = torch.zeros(len(real), dtype=torch.float64)  # which not every device has
     with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
         for number in range(NUM_FOLDS):
             judge = _train(versions[fold != number], seed, number)
             shares[fold == number] = _answer(judge, versions[fold == number])
-    return shares.cpu()
+    return shares
 
 
 def _deal(real: Tensor, seed: int) -> Tensor:
@@ -164,7 +164,7 @@ def _answer(judge: Judge, versions: Tensor) -> Tensor:
             part = versions[index, ..., top : top + side, left : left + side]
             images = _signed(part).flatten(0, 1)
             logits[index] += (judge(images) + judge(images.flip(3))).view(-1, 2)
-    real, completed = logits.unbind(1)
+    real, completed = logits.cpu().unbind(1)
     return ((real > 0).double() + (completed <= 0).double()) / 2
 
 

@@ -151,8 +151,9 @@ def test_originals_that_were_trained_on_are_left_out_with_a_warning(caplog):
 def test_the_classifier_answers_for_each_picture(monkeypatch):
     monkeypatch.setattr(two_sample, "_MIN_STEPS", 1)
     monkeypatch.setattr(two_sample, "_EPOCHS", 1)
-    (metric,) = two_sample_test(seed=0, device=torch.device("cpu")).picture
+    (metric,) = two_sample_test(30, seed=0, device=torch.device("cpu")).picture
     values = metric(evaluated(30))["told_apart"].values
     assert values.shape == (30,)
     assert set(values.tolist()) <= {0.0, 0.5, 1.0}
-    assert metric(evaluated(29)) == {}
+    few = two_sample_test(29, seed=0, device=torch.device("cpu"))
+    assert not few.picture and "30 pictures" in few.facts["two_sample"]["left_out"]
