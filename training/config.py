@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from ..core.errors import ConfigError
+from ..core.masks import KINDS
 from ..core.networks import ModelConfig
+from .augment import AUGMENTATIONS
 
 
 def _is_a(value: object, kind: Any) -> bool:  # noqa: ANN401 - a field's type has no common base
@@ -128,7 +130,7 @@ class PriorConfig(StageConfig):
     """Share of samples with two latents, crossed at a random layer."""
     noise: bool = True
     """Add random noise to the feature maps, as StyleGAN2 does; without, its strengths stay zero."""
-    augment: tuple[str, ...] = ("colour", "translation", "cutout")
+    augment: tuple[Literal[*AUGMENTATIONS], ...] = ("colour", "translation", "cutout")
     """Differentiable augmentations of what D sees (Zhao et al. 2020, arXiv:2006.10738)."""
     features: Literal["none", "efficientnet-lite0"] = "none"
     """Network on whose features a second judge of G looks, see projected.py."""
@@ -160,7 +162,7 @@ class CompletionConfig(StageConfig):
     real_fraction: float = 0.0
     """Share of path (r) for which L_rr compares a photograph in place of the generated picture: a
     remedy where photographs are reproduced far worse. D is not shown these."""
-    masks: str = "paper"
+    masks: Literal[*KINDS] = "paper"
     """Sampler of the holes, see core/masks.py."""
     lambda_adversarial: float = 0.08
     """lambda_a of Eq. 6."""
