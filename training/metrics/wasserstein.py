@@ -5,7 +5,7 @@ Legend: n pictures, R their side, S the side of a pyramid level, in pixels.
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import compress, repeat
+from itertools import compress, islice, repeat
 from statistics import fmean
 
 import numpy as np
@@ -81,33 +81,43 @@ def sliced_wasserstein(
         For each of the others, by side, a distance for each seed.
     """
     differs = [not torch.equal(first, other) for other in others]  # spares `original` the sorting
+    sets = (first, *compress(others, differs))
     distances: list[dict[int, list[float]]] = [{} for _ in others]
-    pyramids = [_levels_of(pictures) for pictures in (first, *compress(others, differs))]
     with ThreadPoolExecutor(2) as pool:
-        for levels in zip(*pyramids, strict=True):
-            runs = zip(*(_distances(levels, seed, pool) for seed in seeds), strict=True)
+        for depth in range((first.shape[-1] // _SMALLEST_LEVEL_PX).bit_length()):
+            side = first.shape[-1] >> depth
+            of_sets = pool.map(_patches, sets, repeat(depth), repeat(seeds))
+            runs = [
+                _distances(patches, _directions(seed, side), pool)
+                for seed, patches in zip(seeds, zip(*of_sets, strict=True), strict=True)
+            ]
+            found = zip(*runs, strict=True)
             for by_side, is_other in zip(distances, differs, strict=True):
-                by_side[levels[0].shape[-1]] = list(next(runs)) if is_other else [0.0] * len(seeds)
+                by_side[side] = list(next(found)) if is_other else [0.0] * len(seeds)
     return distances
 
 
-def _distances(levels: Sequence[Tensor], seed: int, pool: ThreadPoolExecutor) -> list[float]:
-    """Return the distance of the first set's level [n, 3, S, S] to each of the others'."""
-    patches = list(pool.map(_normalised_patches, levels, repeat(seed)))
+def _distances(
+    patches: Sequence[Tensor], directions: Iterator[Tensor], pool: ThreadPoolExecutor
+) -> list[float]:
+    """Return the distance of the first set's patches to those of each other set."""
 
-    def compare(directions: Tensor) -> list[float]:
-        wanted = _project(patches[0], directions)
-        return [_mean_distance(_project(other, directions), wanted) for other in patches[1:]]
+    def compare(part: Tensor) -> list[float]:
+        wanted = _project(patches[0], part)
+        return [_mean_distance(_project(other, part), wanted) for other in patches[1:]]
 
-    parts = list(pool.map(compare, _directions(seed, levels[0].shape[-1])))
+    parts = list(pool.map(compare, directions))
     return [_SCALE * fmean(means) for means in zip(*parts, strict=True)]
 
 
-def _levels_of(pictures: Tensor) -> Iterator[Tensor]:
-    """Yield the Laplacian pyramid [n, 3, S, S] float32, finest level first."""
-    chunks = pictures.split(_CHUNK)
-    pyramids = zip(*(laplacian_pyramid(chunk.float()) for chunk in chunks), strict=True)
-    return (torch.cat(level) for level in pyramids)
+def _patches(pictures: Tensor, depth: int, seeds: Sequence[int]) -> list[Tensor]:
+    """For each seed [n * 128, 147] float32; depth 0 is the finest level.
+
+    Each level is computed anew: those of all sets together would be most of what is in memory.
+    """
+    pyramids = (laplacian_pyramid(chunk.float()) for chunk in pictures.split(_CHUNK))
+    level = torch.cat([next(islice(pyramid, depth, None)) for pyramid in pyramids])
+    return [_normalised_patches(level, seed) for seed in seeds]
 
 
 def laplacian_pyramid(pictures: Tensor) -> Iterator[Tensor]:
