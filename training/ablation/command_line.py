@@ -18,10 +18,13 @@ def ablation(
     *,
     prior: Annotated[Path, typer.Option(help="Model that `train prior` wrote.")],
     data: Annotated[Path, typer.Option(help="Photographs to train on: a folder or a zip.")],
-    test_data: Annotated[Path, typer.Option(help="Photographs to measure on.")],
+    test_data: Annotated[Path, typer.Option(help="Others, to measure on.")],
     out: Annotated[Path, typer.Option(help="Folder of all runs; what it holds goes on.")],
     base: Annotated[str, typer.Option(help="Recipe that all models vary.")] = "ffhq256",
-    seed: Annotated[list[int] | None, typer.Option(help="Give it twice or more.")] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(help="Trains all models; give it twice or more. [default: 0 and 1]"),
+    ] = None,
     images_stage1: Annotated[
         int | None, typer.Option(min=1, help="Images of stage 1. [default: the recipe's]")
     ] = None,
@@ -29,7 +32,7 @@ def ablation(
         int | None, typer.Option(min=1, help="Images of stage 2. [default: the recipe's]")
     ] = None,
     count: Annotated[
-        int | None, typer.Option(min=6, help="Pictures to measure on. [default: all]")
+        int | None, typer.Option(min=3, help="Pictures to measure on. [default: all]")
     ] = None,
     override: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE, as stage1.batch_size=8.")
@@ -63,7 +66,7 @@ def ablation(
         test_data=test_data,
         out=out,
         base=base,
-        seeds=tuple(seed or (0, 1)),
+        seeds=tuple(dict.fromkeys(seed or (0, 1))),
         overrides=(*(override or ()), *bounds),
         count=count,
         networks=NetworkFiles(inception=inception, lpips=lpips),

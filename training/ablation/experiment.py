@@ -178,8 +178,15 @@ def run_ablation(plan: Plan, device: torch.device, on_progress: OnProgress) -> b
 
     Raises:
         DiverseInpaintingError: unusable plan, recipe, data or prior.
-        ConfigError: the folder holds another ablation.
+        ConfigError: the folder holds another ablation, or the models are measured on what they
+            learned from.
     """
+    if plan.data.resolve() == plan.test_data.resolve():
+        raise ConfigError(
+            "photographs to measure on that no model was trained on",
+            f"{plan.test_data} for both",
+            "Keep some photographs out of --data, and give them as --test-data.",
+        )
     _claim_folder(plan)
     for run in runs(plan):
         run.folder.mkdir(parents=True, exist_ok=True)

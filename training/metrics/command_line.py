@@ -29,18 +29,21 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     predictions: Annotated[
         Path | None,
-        typer.Option(help="Another method's results for OUT/pairs: NAME-0.png, NAME-1.png."),
+        typer.Option(help="Results of another method for OUT/pairs: NAME-0.png, NAME-1.png."),
     ] = None,
     resolution: Annotated[
         int | None, typer.Option(help="In pixels. [default: the model's]")
     ] = None,
-    masks: Annotated[str, typer.Option(help="Sampler of the holes.")] = "paper",
+    masks: Annotated[
+        str,
+        typer.Option(help="Sampler: paper, comodgan, mat-large, mat-small, box, half or outpaint."),
+    ] = "paper",
     seed: Annotated[int, typer.Option(help="Of the holes and the random codes.")] = 0,
     count: Annotated[
         int | None, typer.Option(min=3, help="Pictures to measure on. [default: all]")
     ] = None,
     training: Annotated[
-        Path | None, typer.Option(help="Photographs that the model was trained on.")
+        Path | None, typer.Option(help="What the model was trained on, to look for copies of it.")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures completed at once.")] = 16,
     device: Annotated[

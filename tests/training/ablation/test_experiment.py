@@ -126,6 +126,12 @@ def test_another_ablation_is_not_mixed_in(plan, done):
         run(dataclasses.replace(plan, overrides=(), count=7))
 
 
+def test_models_are_not_measured_on_what_they_learned_from(plan, done):
+    with pytest.raises(ConfigError, match="no model was trained on"):
+        run(dataclasses.replace(plan, test_data=plan.data))
+    assert not done.trained
+
+
 def test_numbers_findings_and_page(plan, done):
     run(plan)
     results = json.loads(json.dumps(collect(plan, CPU), allow_nan=False))
