@@ -134,9 +134,6 @@ class PriorConfig(StageConfig):
     """Differentiable augmentations of what D sees (Zhao et al. 2020, arXiv:2006.10738)."""
     features: Literal["none", "efficientnet-lite0"] = "none"
     """Network on whose features a second judge of G looks, see projected.py."""
-    critic_weight: float = 0.1
-    """Of that judge in G's loss, D's being 1. With 1, its gradient was 35 times D's, and all
-    samples had one pose."""
     critic_learning_rate: float = 0.001
     """Of that judge."""
 

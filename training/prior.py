@@ -127,7 +127,7 @@ class PriorTrainer:
         if self.critic is not None:
             fake_maps = self.critic(fakes, self._dtype)
             scalars["g_critic_loss"] = critic_generator_loss(fake_maps)
-            g_loss = g_loss + self.config.critic_weight * scalars["g_critic_loss"]
+            g_loss = g_loss + scalars["g_critic_loss"]
         # The judges' graphs of the fakes are walked twice: to G here, to their own weights below.
         by_network = {"generator": self._grad("generator", g_loss, retain_graph=True)}
         d_loss, d_scalars = discriminator_objective(

@@ -4,7 +4,8 @@ Against it, a generator has faces after thousands of pictures; against StyleGAN2
 alone, after hundreds of thousands.
 
 Source: Sauer et al. 2021, "Projected GANs Converge Faster", arXiv:2111.01007; deviates in smaller
-widths, features scaled to unit variance instead of batch norm, and one resolution rule.
+widths, features scaled to unit variance and minibatch standard deviation instead of batch norm,
+and pictures enlarged by no more than two.
 """
 
 from contextlib import nullcontext
@@ -14,12 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from ..core.networks.discriminator import minibatch_stddev
 from .feature_network import FEATURE_CHANNELS, FeatureNetwork
 
 _PROJECTED_CHANNELS = (32, 48, 64, 96)
 _MAX_HEAD_CHANNELS = 128
 _HEAD_SIDE_PX = 8
 _MAX_SIDE_PX = 256
+_GROUP_SIZE = 4
 
 
 class Projection(nn.Module):
@@ -58,15 +61,26 @@ class Projection(nn.Module):
         return maps
 
 
-def _head(channels: int, side: int) -> nn.Sequential:
-    """Return [N, channels, side, side] to patch logits: halve down to 8 pixels, then judge 4x4."""
-    layers: list[nn.Module] = []
-    while side > _HEAD_SIDE_PX:
-        wider = min(2 * channels, _MAX_HEAD_CHANNELS)
-        layers += [spectral_norm(nn.Conv2d(channels, wider, 4, 2, 1)), nn.LeakyReLU(0.2)]
-        channels, side = wider, side // 2
-    layers.append(spectral_norm(nn.Conv2d(channels, 1, 4)))
-    return nn.Sequential(*layers)
+class Head(nn.Module):
+    """Features [N, channels, side, side] to patch logits: halve to 8 pixels, then judge 4x4.
+
+    The standard deviation within groups of four is a channel of the last map, as in StyleGAN2's
+    discriminator: without, all samples took one pose.
+    """
+
+    def __init__(self, channels: int, side: int) -> None:
+        super().__init__()
+        self.halve = nn.Sequential()
+        while side > _HEAD_SIDE_PX:
+            wider = min(2 * channels, _MAX_HEAD_CHANNELS)
+            conv = spectral_norm(nn.Conv2d(channels, wider, 4, 2, 1))
+            self.halve.extend([conv, nn.LeakyReLU(0.2)])
+            channels, side = wider, side // 2
+        self.judge = spectral_norm(nn.Conv2d(channels + 1, 1, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits [N, 1, h, w]."""
+        return self.judge(minibatch_stddev(self.halve(x), _GROUP_SIZE, 1))
 
 
 class ProjectedCritic(nn.Module):
@@ -87,7 +101,7 @@ class ProjectedCritic(nn.Module):
         with torch.no_grad():
             maps = self._maps(photographs)
             self.projection.scales.copy_(torch.stack([x.std() for x in maps]))
-        self.heads = nn.ModuleList(_head(x.shape[1], x.shape[2]) for x in maps)
+        self.heads = nn.ModuleList(Head(x.shape[1], x.shape[2]) for x in maps)
         self.eval()  # spectral norms iterate in renew_norms alone
 
     def _maps(self, images: Tensor) -> list[Tensor]:
