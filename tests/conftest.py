@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one core each; programs that tests start inherit it
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 

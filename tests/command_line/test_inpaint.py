@@ -106,6 +106,7 @@ def test_json_is_all_that_is_on_stdout(inpaint, tmp_path):
     assert report["unused_masks"] == []
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(
     inpaint, tiny_checkpoint, tmp_path
 ):

@@ -221,6 +221,7 @@ def freeze_in_a_save(process, states):
     pytest.fail(f"no save was seen: {process.poll()}")
 
 
+@pytest.mark.slow
 def test_kill_in_a_save_then_sigterm_then_the_end(start, tmp_path, run):
     """Each time the same command goes on from the newest whole state."""
     states = tmp_path / "run" / "prior" / "states"

@@ -170,6 +170,15 @@ def test_the_critic_is_another_judge_of_the_generator(judged_prior):
     assert changed and all(name.startswith("heads.") for name in changed)
 
 
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_an_interrupted_prior_with_critic_equals_an_uninterrupted_one(judged_prior, tmp_path):
     """The frozen projections are part of the state, and threads do not disturb the norms."""
     go(judged_prior("efficientnet-lite0"), tmp_path / "whole")
