@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ...core.terminal import display
+from ..command_line import Device
 
 _PERCENT = 100
 
@@ -43,9 +44,7 @@ def ablation(
     lpips: Annotated[
         Path | None, typer.Option(help="Weights for LPIPS, as `evaluate` takes them.")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1 ... [default: the best]")
-    ] = None,
+    device: Device = None,
 ) -> None:
     """Train and measure models 1 to 5 of the paper's Table 3 and the pSp baseline, alike.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...core.terminal import display
+from ..command_line import Device
 
 if TYPE_CHECKING:
     from ..processes import Processes
@@ -46,9 +47,7 @@ def evaluate(
         Path | None, typer.Option(help="What the model was trained on, to look for copies of it.")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures completed at once.")] = 16,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1 ... [default: the best]")
-    ] = None,
+    device: Device = None,
     inception: Annotated[
         Path | None, typer.Option(help="Weights for FID, U-IDS, P-IDS: torch-fidelity's Inception.")
     ] = None,
