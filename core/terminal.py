@@ -4,6 +4,8 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
+_PERCENT = 100
+
 Say = Callable[[str], None]
 """Writes one line."""
 Advance = Callable[[int, str], bool]
@@ -38,6 +40,26 @@ def display(total: int, unit: str) -> Iterator[tuple[Say, Advance]]:
             return True
 
         yield say, advance
+
+
+@contextlib.contextmanager
+def display_share(line: Callable[[int, str], str]) -> Iterator[Callable[[float, str], None]]:
+    """Yield a function that shows (share that is done, what is being done).
+
+    Args:
+        line: (percent, what) to what is written where there is no bar, once for each what.
+    """
+    with display(_PERCENT, "%") as (say, advance):
+        shown = ""
+
+        def show(share: float, what: str) -> None:
+            nonlocal shown
+            percent = round(_PERCENT * share)
+            if not advance(percent, what) and what != shown:
+                say(line(percent, what))
+            shown = what
+
+        yield show
 
 
 def _write_line(line: str) -> None:

@@ -9,10 +9,8 @@ from typing import Annotated
 
 import typer
 
-from ...core.terminal import display
+from ...core.terminal import display_share
 from ..command_line import Device
-
-_PERCENT = 100
 
 
 def ablation(
@@ -71,15 +69,7 @@ def ablation(
         networks=NetworkFiles(inception=inception, lpips=lpips),
     )
     place = resolve_device(device)
-    with display(_PERCENT, "%") as (say, advance):
-        shown = ""
-
-        def show(what: str, share: float) -> None:
-            nonlocal shown
-            if not advance(round(_PERCENT * share), what) and what != shown:
-                say(what)
-            shown = what
-
+    with display_share(lambda percent, what: what) as show:
         is_complete = run_ablation(plan, place, show)
     results = collect(plan, place)
     text = json.dumps(results, indent=2, allow_nan=False)

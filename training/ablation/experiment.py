@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from ...core.checkpoint import inspect_checkpoint
 from ...core.errors import ConfigError
 from ..commands import Order, train
 from ..config import Recipe
+from ..metrics.evaluate import OnProgress, evaluate
 from ..metrics.evaluate import Plan as EvaluationPlan
-from ..metrics.evaluate import evaluate
 from ..metrics.evaluated import Estimate
 from ..metrics.network_metrics import NetworkFiles
 from ..metrics.report import write_report
@@ -25,9 +25,6 @@ from ..recipe_file import load_recipe
 from ..trainer import Progress
 from .findings import Measured
 from .rows import ROWS, Row
-
-OnProgress = Callable[[str, float], None]
-"""(what is being done, share of it that is done)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +220,7 @@ def _train(run: Run, device: torch.device, on_progress: OnProgress) -> bool:
     )
 
     def show(progress: Progress) -> None:
-        on_progress(_title("training", run), progress.nimg / progress.total_images)
+        on_progress(progress.nimg / progress.total_images, _title("training", run))
 
     began = time.monotonic()
     finished = train(order, device, show)
@@ -243,7 +240,7 @@ def _measure(run: Run, device: torch.device, on_progress: OnProgress) -> None:
         cache=run.plan.out / "features.sqlite",
     )
     began = time.monotonic()
-    evaluation = evaluate(plan, lambda share, what: on_progress(_title("measuring", run), share))
+    evaluation = evaluate(plan, lambda share, what: on_progress(share, _title("measuring", run)))
     write_report(evaluation, out)
     run.add_seconds("measuring", time.monotonic() - began)
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...core.terminal import display
+from ...core.terminal import display_share
 from ..command_line import Device
 
 if TYPE_CHECKING:
     from ..processes import Processes
     from .evaluate import Evaluation, Plan
 
-_PERCENT = 100
 _LEAST_COLUMNS = 200  # where nobody sees a terminal's width, rows stay in one piece
 
 
@@ -122,13 +121,5 @@ def _evaluate(plan: "Plan", processes: "Processes") -> "Evaluation | None":
 
     if not processes.is_main:
         return evaluate(plan, processes=processes)
-    with display(_PERCENT, "%") as (say, advance):
-        shown = ""
-
-        def show(share: float, what: str) -> None:
-            nonlocal shown
-            if not advance(round(_PERCENT * share), what) and what != shown:
-                say(f"{round(_PERCENT * share)} %: {what}")
-            shown = what
-
+    with display_share(lambda percent, what: f"{percent} %: {what}") as show:
         return evaluate(plan, show, processes)

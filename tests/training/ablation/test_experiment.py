@@ -87,7 +87,7 @@ def report(model, out, pairs="same"):
 
 
 def run(plan):
-    return run_ablation(plan, CPU, lambda what, share: None)
+    return run_ablation(plan, CPU, lambda share, what: None)
 
 
 def test_every_row_is_trained_and_measured_under_every_seed_from_what_it_goes_on_from(plan, done):
