@@ -15,7 +15,12 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
 
     def __init__(self, norm: nn.BatchNorm2d, processes: Processes) -> None:
         """Take over the weights of a batch norm."""
-        super().__init__(norm.num_features, norm.eps, norm.momentum)
+        super().__init__(
+            norm.num_features,
+            norm.eps,
+            norm.momentum,
+            track_running_stats=norm.track_running_stats,
+        )
         self.load_state_dict(norm.state_dict())
         self.to(norm.weight)
         self._processes = processes

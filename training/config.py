@@ -134,8 +134,12 @@ class PriorConfig(StageConfig):
     """Differentiable augmentations of what D sees (Zhao et al. 2020, arXiv:2006.10738)."""
     features: Literal["none", "efficientnet-lite0"] = "none"
     """Network on whose features a second judge of G looks, see projected.py."""
+    features_from: int = 0
+    """Images that D judges alone before."""
     critic_learning_rate: float = 0.001
-    """Of that judge."""
+    """Of the second judge."""
+    spread_weight: float = 0.0
+    """Beside the second judge: of the term that keeps samples as different as photographs are."""
 
 
 @dataclass(frozen=True, kw_only=True)

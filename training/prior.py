@@ -27,8 +27,9 @@ from .processes import ALONE, Processes
 from .projected import ProjectedCritic, critic_generator_loss, critic_loss
 from .seeding import Draws, generator_for
 from .shards import Gradients, ShardRunner, adam, apply_gradients
+from .spread import spread, spread_loss, thumbnails
 
-_SCALING_PHOTOGRAPHS = 64
+_CALIBRATING_PHOTOGRAPHS = 256
 
 
 def _learned(module: nn.Module) -> list[nn.Parameter]:
@@ -57,6 +58,7 @@ class PriorTrainer:
         model = recipe.model
         assert model.discriminator is not None
         self.recipe, self.config, self.device = recipe, recipe.prior, device
+        self._group_size = model.discriminator.stddev_group_size
         self.photographs = photographs.to(device)
         torch.manual_seed(self.config.seed)
         self.generator = self._place(Generator(model.generator))
@@ -73,7 +75,7 @@ class PriorTrainer:
         }
         self.critic: ProjectedCritic | None = None
         if self.config.features != "none":
-            self.critic = self._judge_by_features(model.generator.resolution)
+            self.critic = self._judge_by_features(model.generator.resolution, processes)
             self.modules["critic"] = self.critic
             self._rates["critic"] = self.config.critic_learning_rate
         self.optimizers: dict[str, torch.optim.Optimizer] = {
@@ -81,16 +83,26 @@ class PriorTrainer:
             for name, rate in self._rates.items()
         }
         self._micro_batch = self.config.micro_batch or self.config.batch_size
-        self._share = processes.share(self._micro_batch, model.discriminator.stddev_group_size)
+        self._share = processes.share(self._micro_batch, self._group_size)
         self._shards = ShardRunner(device, self.config.batch_size, self._micro_batch, processes)
         self._dtype = feature_dtype(self.config.precision, device)
         grid = generator_for(self.config.seed, "grid", 0)
         self._grid_z = torch.randn(48, model.generator.z_dim, generator=grid)
 
-    def _judge_by_features(self, resolution: int) -> ProjectedCritic:
+    def _judge_by_features(self, resolution: int, processes: Processes) -> ProjectedCritic:
         network = load_feature_network().to(self.device, memory_format=torch.channels_last)
-        photographs = self.photographs.batch(0, _SCALING_PHOTOGRAPHS)
-        return self._place(ProjectedCritic(network, resolution, photographs))
+        photographs = self.photographs.batch(0, _CALIBRATING_PHOTOGRAPHS)
+        critic = self._place(ProjectedCritic(network, resolution, photographs, processes))
+        with torch.no_grad():
+            found = self._spread(photographs, critic.maps(photographs))
+        self._wanted = found.mean(dim=0)
+        return critic
+
+    def _critic_at(self, nimg: int) -> ProjectedCritic | None:
+        return self.critic if nimg >= self.config.features_from else None
+
+    def _spread(self, images: Tensor, maps: list[Tensor]) -> Tensor:
+        return spread([thumbnails(images), *maps], self._group_size)
 
     def _place(self, module: nn.Module) -> nn.Module:
         return module.to(self.device, memory_format=torch.channels_last)
@@ -100,11 +112,12 @@ class PriorTrainer:
 
     def step(self, nimg: int) -> dict[str, Tensor]:
         """Update all networks on one batch; the R1 term joins every r1_every-th step."""
-        if self.critic is not None:
-            self.critic.renew_norms()
+        critic = self._critic_at(nimg)
+        if critic is not None:
+            critic.renew_norms()
         gradients = self._shards.run(lambda start: self._gradients(start, nimg), nimg)
-        for name, optimizer in self.optimizers.items():
-            apply_gradients(optimizer, _learned(self.modules[name]), gradients.by_network[name])
+        for name, of_network in gradients.by_network.items():
+            apply_gradients(self.optimizers[name], _learned(self.modules[name]), of_network)
         update_average(
             self.generator_ema,
             self.generator,
@@ -120,14 +133,19 @@ class PriorTrainer:
         position = (start, self._micro_batch, self._share)
         real, real_labels = self.photographs.batch(*position), self.photographs.labels(*position)
         labels = self.photographs.random_labels(*position)
-        fakes = augment(self._fakes(start, labels), self.config.augment, draws)
+        samples = self._fakes(start, labels)
+        fakes = augment(samples, self.config.augment, draws)
         fake_logits = self._judge(fakes, labels)
-        g_loss = generator_loss(fake_logits)
-        scalars = {"g_loss": g_loss}
-        if self.critic is not None:
-            fake_maps = self.critic(fakes, self._dtype)
-            scalars["g_critic_loss"] = critic_generator_loss(fake_maps)
+        scalars = {"g_loss": generator_loss(fake_logits)}
+        g_loss = scalars["g_loss"]
+        critic = self._critic_at(nimg)
+        if critic is not None:
+            fake_maps = critic.maps(fakes, self._dtype)
+            fake_patches = critic.judge(fake_maps, self._dtype)
+            scalars["g_critic_loss"] = critic_generator_loss(fake_patches)
+            scalars["g_spread_loss"] = spread_loss(self._spread(samples, fake_maps), self._wanted)
             g_loss = g_loss + scalars["g_critic_loss"]
+            g_loss = g_loss + self.config.spread_weight * scalars["g_spread_loss"]
         # The judges' graphs of the fakes are walked twice: to G here, to their own weights below.
         by_network = {"generator": self._grad("generator", g_loss, retain_graph=True)}
         d_loss, d_scalars = discriminator_objective(
@@ -139,9 +157,9 @@ class PriorTrainer:
             self.config.r1_weight(nimg),
         )
         by_network["discriminator"] = self._grad("discriminator", d_loss)
-        if self.critic is not None:
-            real_maps = self.critic(augment(real, self.config.augment, draws), self._dtype)
-            scalars["critic_loss"] = critic_loss(real_maps, fake_maps)
+        if critic is not None:
+            real_patches = critic(augment(real, self.config.augment, draws), self._dtype)
+            scalars["critic_loss"] = critic_loss(real_patches, fake_patches)
             by_network["critic"] = self._grad("critic", scalars["critic_loss"])
         return Gradients(by_network, {**scalars, **d_scalars})
 

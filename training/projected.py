@@ -4,25 +4,24 @@ Against it, a generator has faces after thousands of pictures; against StyleGAN2
 alone, after hundreds of thousands.
 
 Source: Sauer et al. 2021, "Projected GANs Converge Faster", arXiv:2111.01007; deviates in smaller
-widths, features scaled to unit variance and minibatch standard deviation instead of batch norm,
-and pictures enlarged by no more than two.
+widths, features scaled to unit variance, and pictures enlarged by no more than two.
 """
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..core.networks.discriminator import minibatch_stddev
+from .batch_norm import share_batches
 from .feature_network import FEATURE_CHANNELS, FeatureNetwork
+from .processes import ALONE, Processes
 
 _PROJECTED_CHANNELS = (32, 48, 64, 96)
 _MAX_HEAD_CHANNELS = 128
 _HEAD_SIDE_PX = 8
 _MAX_SIDE_PX = 256
-_GROUP_SIZE = 4
 
 
 class Projection(nn.Module):
@@ -61,63 +60,74 @@ class Projection(nn.Module):
         return maps
 
 
-class Head(nn.Module):
-    """Features [N, channels, side, side] to patch logits: halve to 8 pixels, then judge 4x4.
+def _head(channels: int, side: int) -> nn.Sequential:
+    """Return a map from [N, channels, side, side] to patch logits: halve to 8, judge 4x4.
 
-    The standard deviation within groups of four is a channel of the last map, as in StyleGAN2's
-    discriminator: without, all samples took one pose.
+    Batch norm sees real pictures and fakes in batches of their own, so it takes from each what all
+    samples share: G cannot please a head by moving all of them one way.
     """
-
-    def __init__(self, channels: int, side: int) -> None:
-        super().__init__()
-        self.halve = nn.Sequential()
-        while side > _HEAD_SIDE_PX:
-            wider = min(2 * channels, _MAX_HEAD_CHANNELS)
-            conv = spectral_norm(nn.Conv2d(channels, wider, 4, 2, 1))
-            self.halve.extend([conv, nn.LeakyReLU(0.2)])
-            channels, side = wider, side // 2
-        self.judge = spectral_norm(nn.Conv2d(channels + 1, 1, 4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits [N, 1, h, w]."""
-        return self.judge(minibatch_stddev(self.halve(x), _GROUP_SIZE, 1))
+    head = nn.Sequential()
+    while side > _HEAD_SIDE_PX:
+        wider = min(2 * channels, _MAX_HEAD_CHANNELS)
+        conv = spectral_norm(nn.Conv2d(channels, wider, 4, 2, 1, bias=False))
+        norm = nn.BatchNorm2d(wider, track_running_stats=False)
+        head.extend([conv, norm, nn.LeakyReLU(0.2)])
+        channels, side = wider, side // 2
+    return head.append(spectral_norm(nn.Conv2d(channels, 1, 4)))
 
 
 class ProjectedCritic(nn.Module):
     """Pictures [N, 3, R, R] to one map of patch logits for each of four scales."""
 
-    def __init__(self, network: FeatureNetwork, resolution: int, photographs: Tensor) -> None:
+    def __init__(
+        self,
+        network: FeatureNetwork,
+        resolution: int,
+        photographs: Tensor,
+        processes: Processes = ALONE,
+    ) -> None:
         """Scale the features by those of photographs.
 
         Args:
             network: kept out of the state: its weights lie in a package.
             resolution: R.
             photographs: [n, 3, R, R] in [-1, 1].
+            processes: that share a batch.
         """
         super().__init__()
         self._network = [network]
         self._side = max(resolution, min(2 * resolution, _MAX_SIDE_PX))
         self.projection = Projection()
         with torch.no_grad():
-            maps = self._maps(photographs)
+            maps = self.maps(photographs)
             self.projection.scales.copy_(torch.stack([x.std() for x in maps]))
-        self.heads = nn.ModuleList(Head(x.shape[1], x.shape[2]) for x in maps)
+        self.heads = nn.ModuleList(_head(x.shape[1], x.shape[2]) for x in maps)
+        share_batches(self.heads, processes)
         self.eval()  # spectral norms iterate in renew_norms alone
 
-    def _maps(self, images: Tensor) -> list[Tensor]:
+    def maps(self, images: Tensor, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+        """Return what the heads judge, four maps [N, C, h, w], the finest first.
+
+        Args:
+            images: [N, 3, R, R] in about [-1, 1].
+            dtype: of feature maps.
+        """
         images = F.interpolate(
             images, size=(self._side, self._side), mode="bilinear", align_corners=False
         )
-        return self.projection(
-            self._network[0](images.contiguous(memory_format=torch.channels_last))
-        )
+        with _autocast(images.device, dtype):
+            return self.projection(
+                self._network[0](images.contiguous(memory_format=torch.channels_last))
+            )
+
+    def judge(self, maps: list[Tensor], dtype: torch.dtype = torch.float32) -> list[Tensor]:
+        """Return patch logits [N, 1, h, w] for each of the maps."""
+        with _autocast(maps[0].device, dtype):
+            return [head(x) for head, x in zip(self.heads, maps, strict=True)]
 
     def forward(self, images: Tensor, dtype: torch.dtype = torch.float32) -> list[Tensor]:
-        """Return patch logits [N, 1, h, w] per scale, with feature maps of the given dtype."""
-        plain = dtype == torch.float32  # the meta device, which counts memory, has no autocast
-        with nullcontext() if plain else torch.autocast(images.device.type, dtype):
-            maps = self._maps(images)
-            return [head(x) for head, x in zip(self.heads, maps, strict=True)]
+        """Return patch logits [N, 1, h, w] for each of the four scales."""
+        return self.judge(self.maps(images, dtype), dtype)
 
     @torch.no_grad()
     def renew_norms(self) -> None:
@@ -127,6 +137,11 @@ class ProjectedCritic(nn.Module):
             if isinstance(module, nn.Conv2d):
                 module.weight  # noqa: B018 - computing it is what iterates
         self.heads.eval()
+
+
+def _autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
+    plain = dtype == torch.float32  # the meta device, which counts memory, has no autocast
+    return nullcontext() if plain else torch.autocast(device.type, dtype)
 
 
 def critic_loss(real: list[Tensor], fake: list[Tensor]) -> Tensor:

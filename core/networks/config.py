@@ -343,9 +343,9 @@ def _preset(
     )
 
 
-def _demo(resolution: int, channel_base: int, discriminator_base: int) -> ModelConfig:
+def _demo(resolution: int, channel_base: int) -> ModelConfig:
     """A third of the paper's skip-encoder width, so that the bundled file stays under 26 MB."""
-    model = _preset(
+    return _preset(
         GeneratorConfig(
             resolution=resolution,
             z_dim=256,
@@ -363,14 +363,11 @@ def _demo(resolution: int, channel_base: int, discriminator_base: int) -> ModelC
         ),
         SkipEncoderConfig(resolution=resolution, stem_width=16, widths=(16, 24, 32)),
     )
-    assert model.discriminator is not None
-    discriminator = dataclasses.replace(model.discriminator, channel_base=discriminator_base)
-    return dataclasses.replace(model, discriminator=discriminator)
 
 
 PRESETS: dict[str, ModelConfig] = {
     "paper256": _preset(GeneratorConfig(), EncoderConfig(), SkipEncoderConfig()),
-    "demo128": _demo(128, 8192, 8192),
-    "demo64": _demo(64, 2048, 1024),
+    "demo128": _demo(128, 8192),
+    "demo64": _demo(64, 1024),
 }
 """Named configurations: the paper's FFHQ-256 setting and the two demo sizes."""

@@ -26,6 +26,7 @@ CASES = [*((stage, "none") for stage in STAGES), ("prior", "efficientnet-lite0")
 
 def tiny(*overrides):
     settings = [f"{s}.{key}" for s in STAGES for key in ("batch_size=4", "micro_batch=0")]
+    settings.append("prior.features_from=0")
     recipe = load_recipe("demo64-cpu", (*settings, "prior.features='none'", *overrides))
     return dataclasses.replace(recipe, model=tiny_model.config())
 

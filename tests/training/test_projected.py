@@ -102,7 +102,7 @@ def test_one_map_of_logits_per_scale_and_only_heads_learn(critic):
 
 
 def test_photographs_give_features_of_unit_variance(network, critic):
-    deviations = [float(x.std()) for x in critic._maps(pictures(8))]
+    deviations = [float(x.std()) for x in critic.maps(pictures(8))]
     assert deviations == pytest.approx([1] * 4, rel=1e-5)
     assert critic.projection.scales.min() > 0 and critic.projection.scales.std() > 0
 
@@ -111,7 +111,7 @@ def test_judging_changes_nothing_and_renewing_finds_the_spectral_norm(critic):
     before = {name: value.clone() for name, value in critic.state_dict().items()}
     critic(pictures(2))
     assert all(torch.equal(value, before[name]) for name, value in critic.state_dict().items())
-    for _ in range(60):
+    for _ in range(150):
         critic.renew_norms()
     for conv in (m for m in critic.heads.modules() if isinstance(m, nn.Conv2d)):
         largest = torch.linalg.matrix_norm(conv.weight.flatten(1), 2)
@@ -125,12 +125,13 @@ def test_every_scale_teaches_the_picture(critic):
         assert image.grad.abs().sum() > 0
 
 
-def test_a_group_of_equal_pictures_is_judged_apart(critic):
-    """What tells the heads that all samples are one."""
-    image = pictures(1)
-    for k in range(4):
-        alone, among = critic(image)[k], critic(torch.cat([image, pictures(3, seed=5)]))[k][:1]
-        assert not torch.allclose(alone, among, rtol=1e-3)
+def test_what_all_samples_share_does_not_please_a_normed_head(critic):
+    """Batch norm takes it out; maps that are not halved have none."""
+    maps = critic.maps(pictures(4))
+    for head, x in zip(critic.heads[:2], maps[:2], strict=True):
+        first, rest = head[0], head[1:]
+        torch.testing.assert_close(rest(first(x) + 1), head(x), atol=1e-4, rtol=0)
+    assert [len(head) for head in critic.heads] == [4, 4, 1, 1]
 
 
 def test_half_precision_judges_alike(critic):
@@ -146,7 +147,8 @@ def test_half_precision_judges_alike(critic):
 def judged_prior():
     def make(features, **changes):
         base = load_recipe("demo64-cpu")
-        settings = {"batch_size": 4, "micro_batch": 2, "total_images": 8, **changes}
+        settings = {"batch_size": 4, "micro_batch": 2, "total_images": 8, "features_from": 0}
+        settings |= changes
         prior = dataclasses.replace(base.prior, features=features, **settings)
         recipe = dataclasses.replace(base, model=tiny_model.config(), prior=prior)
         photographs = (pictures(6) * 127 + 128).to(torch.uint8)
@@ -165,9 +167,29 @@ def test_the_critic_is_another_judge_of_the_generator(judged_prior):
     assert not all(torch.allclose(a, b) for a, b in pairs)
     before = {name: value.clone() for name, value in judged.critic.state_dict().items()}
     scalars = judged.step(0)
-    assert {"g_loss", "g_critic_loss", "critic_loss", "d_loss"} <= set(scalars)
+    assert {"g_loss", "g_critic_loss", "g_spread_loss", "critic_loss", "d_loss"} <= set(scalars)
     changed = {n for n, v in judged.critic.state_dict().items() if not torch.equal(v, before[n])}
     assert changed and all(name.startswith("heads.") for name in changed)
+
+
+def test_the_spread_of_samples_weighs_in(judged_prior):
+    free, kept = (judged_prior("efficientnet-lite0", spread_weight=w) for w in (0.0, 1e3))
+    for trainer in (free, kept):
+        trainer._wanted = 4 * trainer._wanted
+    both = [trainer._gradients(0, 0) for trainer in (free, kept)]
+    assert both[0].scalars["g_spread_loss"] == both[1].scalars["g_spread_loss"] > 0
+    generators = [part.by_network["generator"] for part in both]
+    assert not all(torch.allclose(a, b) for a, b in zip(*generators, strict=True))
+
+
+def test_until_the_critic_joins_training_is_that_without(judged_prior):
+    alone, waiting = judged_prior("none"), judged_prior("efficientnet-lite0", features_from=4)
+    before = {name: value.clone() for name, value in waiting.critic.state_dict().items()}
+    assert set(alone.step(0)) == set(waiting.step(0))
+    for name, value in alone.generator.state_dict().items():
+        torch.testing.assert_close(value, waiting.generator.state_dict()[name])
+    assert all(torch.equal(v, before[n]) for n, v in waiting.critic.state_dict().items())
+    assert "critic_loss" in waiting.step(4)
 
 
 @pytest.fixture
