@@ -140,8 +140,8 @@ class ProjectedCritic(nn.Module):
 
 
 def _autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
-    plain = dtype == torch.float32  # the meta device, which counts memory, has no autocast
-    return nullcontext() if plain else torch.autocast(device.type, dtype)
+    is_full = dtype.itemsize >= 4  # and the meta device, which counts memory, has no autocast
+    return nullcontext() if is_full else torch.autocast(device.type, dtype)
 
 
 def critic_loss(real: list[Tensor], fake: list[Tensor]) -> Tensor:

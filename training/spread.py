@@ -35,7 +35,7 @@ def spread(maps: Sequence[Tensor], group_size: int) -> Tensor:
         group_size: at most so many samples per group; N is a multiple of it, or less.
 
     Returns:
-        float32 [groups, K].
+        [groups, K], at least float32.
 
     Raises:
         InputError: groups of one sample.
@@ -50,7 +50,8 @@ def spread(maps: Sequence[Tensor], group_size: int) -> Tensor:
     first, second = torch.triu_indices(size, size, offset=1, device=maps[0].device)
     distances = []
     for x in maps:
-        groups = x.float().flatten(1).unflatten(0, (size, -1))
+        exact = x.to(torch.promote_types(x.dtype, torch.float32))
+        groups = exact.flatten(1).unflatten(0, (size, -1))
         pairs = torch.linalg.vector_norm(groups[first] - groups[second], dim=-1)
         distances.append(pairs.mean(dim=0))
     return torch.stack(distances, dim=1)

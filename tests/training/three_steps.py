@@ -33,6 +33,7 @@ def train(folder: Path) -> dict:
     try:
         with (
             mock.patch(f"{TRAINING}.prior.feature_dtype", return_value=torch.float64),
+            mock.patch(f"{TRAINING}.prior.load_feature_network", _exact_feature_network),
             mock.patch(f"{TRAINING}.completion.feature_dtype", return_value=torch.float64),
             mock.patch(f"{TRAINING}.perceptual._CALIBRATION_PAIRS", 16),
             mock.patch(f"{TRAINING}.stage2._RECALIBRATION_BATCHES", 2),
@@ -42,6 +43,12 @@ def train(folder: Path) -> dict:
     finally:
         torch.set_default_dtype(default)
     return outcome | {"conversation": _converse(processes), "loop": _loop(processes, folder)}
+
+
+def _exact_feature_network():
+    from diverse_inpainting.training.feature_network import load_feature_network
+
+    return load_feature_network().double()
 
 
 def make_trainers(device, processes) -> dict:
@@ -73,7 +80,7 @@ def _recipe():
     model = tiny_model.config()
     ramp = {"discriminator_warmup": 0, "adversarial_ramp": 0}
     kinds = ("colour", "translation", "cutout")
-    prior = {"batch_size": 2 * BATCH, "noise": True, "augment": kinds, "features": "none"}
+    prior = {"batch_size": 2 * BATCH, "noise": True, "augment": kinds, "features_from": 2 * BATCH}
     return dataclasses.replace(
         base,
         model=dataclasses.replace(
