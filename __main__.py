@@ -1,4 +1,4 @@
-"""The command line: demo, inpaint, info, train, evaluate, ablation.
+"""The command line: demo, inpaint, info, directions, train, evaluate, ablation.
 
 Only typer is imported up front, so that --help answers at once; each command imports what it
 needs. Results and facts go to stdout, progress and errors to stderr. Exit codes: 0 all done, 1
@@ -26,6 +26,7 @@ try:
 
     from .training.ablation.command_line import ablation
     from .training.command_line import Device, train
+    from .training.directions.command_line import directions
     from .training.metrics.command_line import evaluate
 except ModuleNotFoundError as error:
     if error.name != "typer":
@@ -101,7 +102,9 @@ def inpaint(
     model: _Model = "cats",
     variants: _Variants = 8,
     seed: _Seed = 0,
-    edit: Annotated[list[str] | None, typer.Option(help="NAME=STRENGTH; may be repeated.")] = None,
+    edit: Annotated[
+        list[str] | None, typer.Option(help="NAME or FILE=STRENGTH; may be repeated.")
+    ] = None,
     truncation: Annotated[float, typer.Option(help="Below 1: more typical, more alike.")] = 1.0,
     gate_bias: Annotated[float, typer.Option(help="Above 0: nearer to what is visible.")] = 0.0,
     crop: Annotated[str, typer.Option(help="What the model sees: picture or hole.")] = "picture",
@@ -221,6 +224,7 @@ def info(
         print(line)
 
 
+app.add_typer(directions, name="directions")
 app.command()(train)
 app.command()(evaluate)
 app.command()(ablation)

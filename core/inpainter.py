@@ -13,10 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from .checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint, resolve_source
-from .checks import check_choice, check_finite, check_range
+from .checks import check_choice, check_finite, check_int, check_range
 from .compositing import composite, composite_at_resolution, valid_l1
 from .device import resolve_device
-from .directions import Direction, apply_direction, bundled_directions, discover_sefa
+from .directions import (
+    Direction,
+    apply_direction,
+    bundled_directions,
+    discover_ganspace,
+    discover_sefa,
+)
 from .errors import CheckpointError, InputError
 from .geometry import CROP_MODES, Erased, erase
 from .image import image_to_bhwc
@@ -30,8 +36,12 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 SKIP_SOURCES = ("edited", "unedited", "none")
 """Which stage-1 result the skip encoder sees when codes were edited; `none` leaves it out."""
 
+DISCOVERY_METHODS = ("sefa", "ganspace")
+"""From the generator's weights, and from samples of its mapping network."""
+
 _CHUNK = 32
 _SEFA_SAMPLES = 512
+_GANSPACE_SAMPLES = 10_000
 _UNUSUAL = 1.5
 """A valid-pixel error this many times the model's 99th percentile earns a warning."""
 
@@ -239,29 +249,44 @@ class Inpainter:
         return self.codes(w_out.unflatten(0, (B, V))), gate.unflatten(0, (B, V))
 
     def direction(self, name: str) -> Direction:
-        """Return a bundled direction by name, or "sefa:K", the K-th discovered from the weights.
+        """Return a bundled direction by name, or the K-th discovered one: "sefa:K", "ganspace:K".
 
         Raises:
             InputError: unknown name.
         """
         if name in self.directions:
             return self.directions[name]
-        kind, _, component = name.partition(":")
-        if kind == "sefa" and component.isdecimal():
-            return self.discover_sefa(int(component))
+        method, _, component = name.partition(":")
+        if method in DISCOVERY_METHODS and component.isdecimal():
+            return self.discover(method, int(component))
         known = ", ".join(sorted(self.directions)) or "none bundled"
         raise InputError(
-            f"a direction of this model ({known}) or sefa:K", repr(name), "Correct the name."
+            f"a direction of this model ({known}), sefa:K or ganspace:K",
+            repr(name),
+            "Correct the name.",
         )
 
-    def discover_sefa(
-        self, component: int, first_layer: int = 0, last_layer: int | None = None
+    def discover(
+        self, method: str, component: int, first_layer: int = 0, last_layer: int | None = None
     ) -> Direction:
-        """Return the component-th SeFa direction of a layer range.
+        """Return a direction found in the generator itself; its unit is one deviation of w.
 
-        Its unit is one standard deviation of w along it. See `core.directions.discover_sefa`.
+        Args:
+            method: one of `DISCOVERY_METHODS`.
+            component: from 0, the one that changes most.
+            first_layer: first style layer that it moves.
+            last_layer: last style layer that it moves (inclusive); the model's last when None.
+
+        Raises:
+            InputError: unknown method, or a number out of range.
         """
+        check_choice(method, "method", DISCOVERY_METHODS)
         last = self.num_layers - 1 if last_layer is None else last_layer
+        if method == "ganspace":
+            check_int(first_layer, "first_layer", 0, self.num_layers - 1)
+            check_int(last, "last_layer", first_layer, self.num_layers - 1)
+            w_samples = self.sample_w(0, _GANSPACE_SAMPLES).codes[0, :, 0]
+            return discover_ganspace(w_samples, component, first_layer, last, self.generator_id)
         return discover_sefa(
             self._generator.synthesis.style_affines(),
             component,

@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 
+from .checkpoint.container import SUFFIX
 from .checks import check_int
+from .directions import Direction, read_direction
 from .errors import InputError
 from .inpainter import Edit, Inpainter
 
@@ -35,15 +37,16 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        edits = [[str(edit.direction), edit.strength] for edit in self.edits]
+        edits = [[_name(edit.direction), edit.strength] for edit in self.edits]
         return {**self.arguments(), "edits": edits}
 
 
 def parse_edit(text: str) -> Edit:
-    """Return the edit that NAME=STRENGTH means.
+    """Return the edit that NAME=STRENGTH means; NAME may be a direction file (.safetensors).
 
     Raises:
         InputError: it is not of that form.
+        CheckpointError: the file is absent or no direction.
     """
     name, _, strength = text.rpartition("=")
     try:
@@ -52,7 +55,12 @@ def parse_edit(text: str) -> Edit:
         value = math.nan
     if not name.strip() or not math.isfinite(value):
         raise InputError("an edit as NAME=STRENGTH", repr(text), "Write for example sefa:0=1.5.")
-    return Edit(name.strip(), value)
+    name = name.strip()
+    return Edit(read_direction(name) if name.endswith(SUFFIX) else name, value)
+
+
+def _name(direction: str | Direction) -> str:
+    return direction if isinstance(direction, str) else direction.name
 
 
 def rehearse(model: Inpainter, settings: Settings) -> None:

@@ -31,7 +31,7 @@ class DiscoverDirection(Node):
         "Finds a direction of change in the generator itself, without examples: the components "
         "are ordered by how much they change the picture. Look at a few and keep what you like."
     )
-    SEARCH_ALIASES: ClassVar[list[str]] = ["sefa", "edit direction", "latent direction"]
+    SEARCH_ALIASES: ClassVar[list[str]] = ["sefa", "ganspace", "edit direction", "latent direction"]
     RETURN_TYPES = (DIRECTION,)
     RETURN_NAMES = ("direction",)
     OUTPUT_TOOLTIPS = ("The direction, for Apply Edit; it fits this model only.",)
@@ -39,12 +39,15 @@ class DiscoverDirection(Node):
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         """Declare the inputs."""
+        from ..core.inpainter import DISCOVERY_METHODS
+
         return {
             "required": {
                 "model": socket(MODEL, "The model, from Load Model."),
                 "method": choice(
-                    ["sefa"],
-                    "sefa: from the generator's weights (closed-form factorisation, instant).",
+                    DISCOVERY_METHODS,
+                    "sefa: from the generator's weights (closed-form factorisation, instant). "
+                    "ganspace: from 10,000 random codes (principal components, a second or two).",
                 ),
                 "component": integer(
                     0, 0, _MAX_COMPONENT, "Which component: 0 changes the picture most."
@@ -69,10 +72,7 @@ class DiscoverDirection(Node):
         self, model: "Inpainter", method: str, component: int, first_layer: int, last_layer: int
     ) -> tuple["Direction"]:
         """Return the direction."""
-        from ..core.checks import check_choice
-
-        check_choice(method, "method", ["sefa"])
-        return (model.discover_sefa(component, first_layer, chosen_layer(last_layer)),)
+        return (model.discover(method, component, first_layer, chosen_layer(last_layer)),)
 
 
 class ApplyEdit(Node):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..checks import check_finite, check_int
 from ..errors import InputError
+from .components import STANDARD_DEVIATION, deviation_along, orient
 from .direction import Direction
 
 
@@ -47,7 +48,7 @@ def factorise(affine_weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
     Returns:
         values [D] and vectors [D, D] float64 on the CPU; row k of vectors is component k, of
-        length 1, with its largest element positive (an eigenvector has no sign of its own).
+        length 1, with its largest element positive.
 
     Raises:
         InputError: there are no weights, or they are not finite or of one width.
@@ -64,9 +65,7 @@ def factorise(affine_weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     # A dead channel has no direction: it stays zero instead of becoming NaN.
     rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
     values, columns = torch.linalg.eigh(rows.T @ rows)
-    vectors = columns.T.flip(0)
-    largest = vectors.gather(1, vectors.abs().argmax(dim=1, keepdim=True))
-    return values.flip(0), vectors * largest.sign()
+    return values.flip(0), orient(columns.T.flip(0))
 
 
 def discover_sefa(
@@ -98,8 +97,8 @@ def discover_sefa(
     vector = vectors[component]
     unit = "a step of length 1 in w"
     if w_samples is not None:
-        vector = vector * _deviation(w_samples, vector)
-        unit = "one standard deviation of w"
+        vector = vector * deviation_along(w_samples, vector)
+        unit = STANDARD_DEVIATION
     return Direction(
         name=f"sefa:{component}",
         vector=vector.float(),
@@ -109,19 +108,3 @@ def discover_sefa(
         unit=unit,
         source=f"SeFa (arXiv:2007.06600), component {component}, layers {first_layer}-{last_layer}",
     )
-
-
-def _deviation(w_samples: Tensor, vector: Tensor) -> float:
-    """Return the standard deviation of w along a vector of length 1."""
-    if w_samples.ndim != 2 or w_samples.shape[0] < 2 or w_samples.shape[1] != vector.shape[0]:
-        raise InputError(
-            f"at least two samples of w of shape [N, {vector.shape[0]}]",
-            f"{list(w_samples.shape)}",
-            "Map random latents with the model's mapping network.",
-        )
-    check_finite(w_samples, "w_samples")
-    samples = w_samples.detach().to("cpu", torch.float64)
-    deviation = float((samples @ vector).std())
-    if deviation <= 1e-9 * float(samples.abs().max()):  # rounding, far below float32's steps
-        raise InputError("samples of w that vary", "equal ones", "Draw them from random latents.")
-    return deviation

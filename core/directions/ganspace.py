@@ -1,0 +1,58 @@
+"""GANSpace: directions along which the codes of random samples vary most.
+
+Source: Härkönen et al. 2020, "GANSpace: Discovering Interpretable GAN Controls", arXiv:2004.02546,
+section 2.1; deviates in adding to a code's coordinate where theirs sets it.
+"""
+
+import torch
+from torch import Tensor
+
+from ..checks import check_int
+from .components import STANDARD_DEVIATION, deviation_along, exact_samples, orient
+from .direction import Direction
+
+
+def principal_components(w_samples: Tensor) -> Tensor:
+    """Return the principal components of w, the one of the largest variance first.
+
+    Args:
+        w_samples: [N, D] codes from the mapping network; N of at least 2.
+
+    Returns:
+        [min(N, D), D] float64 on the CPU, each of length 1 with its largest element positive.
+
+    Raises:
+        InputError: unusable samples.
+    """
+    samples = exact_samples(w_samples)
+    _, _, rows = torch.linalg.svd(samples - samples.mean(dim=0), full_matrices=False)
+    return orient(rows)
+
+
+def discover_ganspace(
+    w_samples: Tensor, component: int, first_layer: int, last_layer: int, generator_id: str
+) -> Direction:
+    """Return one principal component of w as a direction; strength 1 is its standard deviation.
+
+    Args:
+        w_samples: [N, D] codes from the mapping network.
+        component: from 0, the one along which they vary most.
+        first_layer: first style layer that the direction moves.
+        last_layer: last style layer that the direction moves (inclusive).
+        generator_id: id of the generator.
+
+    Raises:
+        InputError: a number is outside its range, or the samples do not vary along it.
+    """
+    vectors = principal_components(w_samples)
+    check_int(component, "component", 0, len(vectors) - 1)
+    vector = vectors[component]
+    return Direction(
+        name=f"ganspace:{component}",
+        vector=(vector * deviation_along(w_samples, vector)).float(),
+        generator_id=generator_id,
+        first_layer=first_layer,
+        last_layer=last_layer,
+        unit=STANDARD_DEVIATION,
+        source=f"GANSpace (arXiv:2004.02546), component {component} of {len(w_samples)} samples",
+    )

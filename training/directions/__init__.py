@@ -1,0 +1,1 @@
+"""Finding directions by what they change in pictures, naming, drawing and measuring them."""

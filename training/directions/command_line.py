@@ -1,0 +1,211 @@
+"""The commands `directions ...`: their options and their answers.
+
+Only typer is imported up front, so that --help answers at once.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..command_line import Device
+
+if TYPE_CHECKING:
+    from ...core.directions import Direction
+    from ...core.inpainter import Inpainter
+    from .finding import Found, Wanted
+
+directions = typer.Typer(
+    help="Find, draw and measure edit directions.", no_args_is_help=True, rich_markup_mode=None
+)
+
+_Model = Annotated[str, typer.Option("--model", help="Bundled name, or file.")]
+_Out = Annotated[Path, typer.Option("--out", help="The .safetensors file to write.")]
+_Name = Annotated[str | None, typer.Option(help="Of the slider. [default: how it was found]")]
+_Component = Annotated[int, typer.Option(min=0, help="0 changes most.")]
+_First = Annotated[int, typer.Option(min=0, help="First style layer that it moves.")]
+_Last = Annotated[
+    int | None, typer.Option(min=0, help="Last style layer that it moves. [default: the model's]")
+]
+_Reverse = Annotated[bool, typer.Option("--reverse", help="Positive strengths go the other way.")]
+_Which = Annotated[
+    list[str],
+    typer.Argument(metavar="DIRECTION...", help="A file, a bundled name, sefa:K or ganspace:K."),
+]
+
+
+def _discovery(method: str) -> Callable[..., None]:
+    def discover(
+        *,
+        out: _Out,
+        model: _Model = "cats",
+        component: _Component = 0,
+        first_layer: _First = 0,
+        last_layer: _Last = None,
+        reverse: _Reverse = False,
+        name: _Name = None,
+    ) -> None:
+        from .finding import Wanted
+
+        wanted = Wanted(
+            name=name or f"{method}:{component}",
+            method=method,
+            component=component,
+            first_layer=first_layer,
+            last_layer=last_layer,
+            reverse=reverse,
+        )
+        _find(model, None, wanted, out)
+
+    return discover
+
+
+directions.command("sefa", help="Find a direction in the generator's weights (arXiv:2007.06600).")(
+    _discovery("sefa")
+)
+directions.command(
+    "ganspace", help="Find a direction along which random codes vary (arXiv:2004.02546)."
+)(_discovery("ganspace"))
+
+
+@directions.command()
+def interfacegan(
+    *,
+    score: Annotated[str, typer.Option(help="What grows: brightness, warmth, markings, ...")],
+    out: _Out,
+    model: _Model = "cats",
+    apart_from: Annotated[
+        list[str] | None, typer.Option(help="A score that is not to change; may be repeated.")
+    ] = None,
+    first_layer: _First = 0,
+    last_layer: _Last = None,
+    reverse: _Reverse = False,
+    name: _Name = None,
+    device: Device = None,
+) -> None:
+    """Find the direction along which a score of the pictures grows (arXiv:1907.10786)."""
+    from .finding import Wanted
+
+    wanted = Wanted(
+        name=name or score,
+        method="interfacegan",
+        score=score,
+        apart_from=tuple(apart_from or ()),
+        first_layer=first_layer,
+        last_layer=last_layer,
+        reverse=reverse,
+    )
+    _find(model, device, wanted, out)
+
+
+@directions.command()
+def recipe(
+    source: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="cats, or a .toml file that says what to find.")
+    ],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the direction files.")],
+    model: _Model = "cats",
+    device: Device = None,
+) -> None:
+    """Find all directions of a recipe again."""
+    from ...core.result_files import prepare_folder
+    from .finding import RECIPES_DIR, find_all
+
+    path = Path(source) if source.endswith(".toml") else RECIPES_DIR / f"{source}.toml"
+    prepare_folder(out)
+    for found in find_all(_load(model, device), path):
+        _write(found, out / f"{_slug(found.direction.name)}.safetensors")
+
+
+@directions.command()
+def preview(
+    which: _Which,
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the strips.")],
+    model: _Model = "cats",
+    strength: Annotated[
+        list[float] | None, typer.Option(help="Of a column. [default: -3 -1.5 0 1.5 3]")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Rows.")] = 4,
+    seed: Annotated[int, typer.Option(help="Of the rows.")] = 0,
+    device: Device = None,
+) -> None:
+    """Draw random samples at several strengths of each direction."""
+    from ...core.result_files import prepare_folder
+    from .strips import strip
+
+    loaded = _load(model, device)
+    prepare_folder(out)
+    for direction in _resolve(loaded, which):
+        path = out / f"{_slug(direction.name)}.png"
+        strengths = strength or [-3.0, -1.5, 0.0, 1.5, 3.0]
+        strip(loaded, direction, strengths, samples, seed).save(path)
+        print(path)
+
+
+@directions.command()
+def measure(
+    which: _Which,
+    *,
+    data: Annotated[Path, typer.Option(help="Photographs to measure on: a folder or a zip.")],
+    model: _Model = "cats",
+    masks: Annotated[str, typer.Option(help="Sampler of the holes.")] = "paper",
+    seed: Annotated[int, typer.Option(help="Of the holes and the random codes.")] = 0,
+    count: Annotated[
+        int | None, typer.Option(min=3, help="Pictures to measure on. [default: all]")
+    ] = None,
+    device: Device = None,
+) -> None:
+    """Print what an edit changes in the hole and outside, before and after the skip encoder."""
+    from ..metrics.protocol import make_pairs
+    from .effects import measure_effects
+
+    loaded = _load(model, device)
+    found = _resolve(loaded, which)
+    pairs = make_pairs(data, loaded.resolution, masks, seed, count)
+    print("| direction | skip source | inside | outside | outside / inside |")
+    print("|---|---|---|---|---|")
+    for e in measure_effects(loaded, found, pairs, seed):
+        share = e.outside / e.inside if e.inside else float("nan")
+        print(
+            f"| {e.direction} | {e.skip_source} | {e.inside:.1f} | {e.outside:.1f} | {share:.2f} |"
+        )
+
+
+def _load(model: str, device: str | None) -> "Inpainter":
+    from ...core.device import resolve_device
+    from ...core.inpainter import Inpainter
+
+    return Inpainter.load(model, device=resolve_device(device))
+
+
+def _resolve(model: "Inpainter", which: list[str]) -> "list[Direction]":
+    from ...core.directions import read_direction
+
+    return [
+        read_direction(name) if name.endswith(".safetensors") else model.direction(name)
+        for name in which
+    ]
+
+
+def _find(model: str, device: str | None, wanted: "Wanted", out: Path) -> None:
+    from .finding import Finder
+
+    _write(Finder(_load(model, device)).find(wanted), out)
+
+
+def _write(found: "Found", path: Path) -> None:
+    from ...core.directions import write_direction
+
+    write_direction(path, found.direction)
+    print(f"{path}: {found.direction.source}")
+
+
+def _slug(name: str) -> str:
+    """Return a file name for a direction's."""
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-") or "direction"

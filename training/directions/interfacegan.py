@@ -1,0 +1,100 @@
+"""InterFaceGAN: the direction that parts the codes of high scores from those of low ones.
+
+Legend: N samples, D width of one code.
+
+Source: Shen et al. 2020, "Interpreting the Latent Space of GANs for Semantic Face Editing",
+arXiv:1907.10786, sections 2.2 and 2.3, and its public code for the shares; on w, as in their
+arXiv:2005.09635.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...core.checks import check_finite
+from ...core.directions.components import exact_samples
+from ...core.errors import InputError
+
+_CHOSEN_SHARE = (
+    0.1  # of the samples, at each end; theirs has a hundred times as many and takes 0.02
+)
+_LEAST_CHOSEN = 20
+_TRAINING_SHARE = 0.7
+
+
+@dataclass(frozen=True, eq=False)
+class Boundary:
+    """A plane in w."""
+
+    normal: Tensor
+    """[D] float64 of length 1, towards higher scores."""
+    accuracy: float
+    """Share of held-out samples on their own side: 0.5 is chance."""
+
+
+def find_boundary(w_samples: Tensor, scores: Tensor) -> Boundary:
+    """Return the plane between the tenth of highest and the tenth of lowest scores.
+
+    Seven tenths of these are fitted by a linear SVM, the others measure it.
+
+    Args:
+        w_samples: [N, D]; at least 200.
+        scores: [N], finite.
+
+    Raises:
+        InputError: too few samples, or scores that do not fit or do not vary.
+    """
+    samples = exact_samples(w_samples).numpy()
+    check_finite(scores, "scores")
+    count = int(_CHOSEN_SHARE * len(samples))
+    if scores.shape != (len(samples),) or count < _LEAST_CHOSEN:
+        raise InputError(
+            f"one score for each of at least {int(_LEAST_CHOSEN / _CHOSEN_SHARE)} samples",
+            f"{list(scores.shape)} scores for {len(samples)} samples",
+            "Draw more samples and score them all.",
+        )
+    order = scores.double().cpu().argsort(stable=True).numpy()
+    lowest, highest = order[:count], order[-count:]
+    if scores[highest[0]] <= scores[lowest[-1]]:
+        raise InputError("scores that vary", "equal ones", "Choose another score.")
+    # Every so many of each end, in the order of the samples, which are random: no seed is needed.
+    ends = np.stack([np.sort(lowest), np.sort(highest)])
+    learnt = int(_TRAINING_SHARE * count)
+    from sklearn.svm import LinearSVC  # a second to import
+
+    centre, deviation = samples.mean(axis=0), samples.std()
+    svm = LinearSVC(dual=False).fit(
+        (samples[ends[:, :learnt].ravel()] - centre) / deviation, np.repeat([0, 1], learnt)
+    )
+    accuracy = svm.score(
+        (samples[ends[:, learnt:].ravel()] - centre) / deviation,
+        np.repeat([0, 1], count - learnt),
+    )
+    normal = torch.from_numpy(svm.coef_[0]).double()
+    return Boundary(normal / normal.norm(), float(accuracy))
+
+
+def independent(normal: Tensor, others: Sequence[Tensor]) -> Tensor:
+    """Return the part of a normal that moves along no other, of length 1 (their Eq. 5).
+
+    Args:
+        normal: [D].
+        others: [D] each, need not be orthogonal.
+
+    Raises:
+        InputError: nothing is left.
+    """
+    if not others:
+        return normal
+    basis, _ = torch.linalg.qr(torch.stack(list(others), dim=1))
+    rest = normal - basis @ (basis.T @ normal)
+    if rest.norm() < 1e-3 * normal.norm():
+        raise InputError(
+            "a direction that differs from those it is to leave alone",
+            "their sum",
+            "Leave fewer alone.",
+        )
+    return rest / rest.norm()
