@@ -1,5 +1,7 @@
 """What the tests of the command line share: its answers, and pictures drawn to be completed."""
 
+import subprocess
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +19,17 @@ def refused(answer):
     message = answer.err.strip()
     is_ours = message.startswith("Expected ") and message.endswith(".") and "; got " in message
     return (answer.code, answer.out) == (2, "") and is_ours and "\n" not in message
+
+
+def launch_two(arguments, folder):
+    """Run the program by accelerate in two processes on the CPU."""
+    # accelerate starts one process for --cpu; for --multi_gpu two, which may take the CPU as well.
+    settings = ("--multi_gpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no")
+    launch = (sys.executable, "-m", "accelerate.commands.launch", *settings, "--dynamo_backend=no")
+    command = (*launch, "-m", "diverse_inpainting", *arguments, "--device", "cpu")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 def levels(path):

@@ -2,14 +2,12 @@
 
 import csv
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from answers import noise, refused, save
+from answers import launch_two, noise, refused, save
 
 
 @pytest.fixture
@@ -59,11 +57,7 @@ def test_a_model_beside_yardsticks(run, data, tiny_checkpoint, tmp_path):
 def test_two_processes_measure_what_one_measures(run, data, tiny_checkpoint, tmp_path):
     common = ("evaluate", str(tiny_checkpoint), "--data", data, "--batch-size", "2")
     assert run(*common, "--device", "cpu", "--out", "one").code == 0
-    settings = ("--multi_gpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no")
-    launch = (sys.executable, "-m", "accelerate.commands.launch", *settings, "--dynamo_backend=no")
-    command = (*launch, "-m", "diverse_inpainting", *common, "--device", "cpu", "--out", "two")
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    done = launch_two((*common, "--out", "two"), tmp_path)
     assert done.stdout.count("report in two") == 1
     for name in ("results.json", "pictures.csv"):
         one, two = ((tmp_path / out / name).read_bytes() for out in ("one", "two"))

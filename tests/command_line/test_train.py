@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from answers import noise, refused, save
+from answers import launch_two, noise, refused, save
 from diverse_inpainting.core.checkpoint import read_checkpoint, write_checkpoint
 from diverse_inpainting.training import sources
 
@@ -251,12 +251,7 @@ def test_kill_in_a_save_then_sigterm_then_the_end(start, tmp_path, run):
 def test_accelerate_launch_trains_one_model_with_two_processes(recipe, tmp_path, run):
     """The same batches as one process, so the same model but for the order of float32 sums."""
     assert run(*PRIOR).code == 0
-    # accelerate starts one process for --cpu; for --multi_gpu two, which may take the CPU as well.
-    settings = ("--multi_gpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no")
-    launch = (sys.executable, "-m", "accelerate.commands.launch", *settings, "--dynamo_backend=no")
-    command = (*launch, "-m", "diverse_inpainting", *PRIOR, "--out", "two", "--device", "cpu")
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    done = launch_two((*PRIOR, "--out", "two"), tmp_path)
     assert done.stdout.count("finished at 16 of 16 images\n") == 1
     assert done.stderr.count("16/16 images") == 1
     one, two = (

@@ -17,6 +17,7 @@ from ...core.errors import ConfigError
 from ...core.inpainter import Inpainter
 from ..data import load_pictures
 from ..processes import ALONE, Processes
+from ..weight_files import sha256_of
 from .diversity import diversity
 from .evaluated import Estimate, Evaluated, MetricSuite, PictureValues
 from .feature_metrics import memorisation, two_sample_test
@@ -253,11 +254,9 @@ def _hash_pairs(pairs: Pairs) -> str:
 
 def _model_facts(plan: Plan, model: Inpainter) -> dict[str, Any]:
     assert plan.model is not None
-    with resolve_source(plan.model).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "source": str(plan.model),
-        "sha256": digest,
+        "sha256": sha256_of(resolve_source(plan.model)),
         "title": model.title,
         "generator_id": model.generator_id,
         "training": model.training,
