@@ -3,7 +3,7 @@
 from . import host
 from .codes import EncodeErased, GatedMix, SampleW
 from .declare import Node
-from .edits import ApplyEdit, DiscoverDirection
+from .edits import ApplyEdit, DiscoverDirection, LoadDirection
 from .inpaint import Inpaint
 from .model import LoadModel
 from .pictures import Composite, SkipRefine, Synthesize
@@ -15,6 +15,7 @@ NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
     "DI_EncodeErased": EncodeErased,
     "DI_SampleW": SampleW,
     "DI_GatedMix": GatedMix,
+    "DI_LoadDirection": LoadDirection,
     "DI_DiscoverDirection": DiscoverDirection,
     "DI_ApplyEdit": ApplyEdit,
     "DI_Synthesize": Synthesize,
@@ -29,6 +30,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "DI_EncodeErased": "Encode Erased",
     "DI_SampleW": "Sample W",
     "DI_GatedMix": "Gated Mix",
+    "DI_LoadDirection": "Load Direction",
     "DI_DiscoverDirection": "Discover Direction",
     "DI_ApplyEdit": "Apply Edit",
     "DI_Synthesize": "Synthesize",

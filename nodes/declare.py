@@ -24,6 +24,9 @@ MASK = "MASK"
 
 CATEGORY = "diverse inpainting"
 
+BUNDLED = " (bundled)"
+"""Ends the names of what comes with the pack; saved workflows hold them."""
+
 MAX_VARIANTS = 64
 OWN_LAYERS = -1
 """Value of a layer widget that leaves the choice to the direction or the model."""

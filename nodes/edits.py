@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
+from . import host
 from .declare import (
+    BUNDLED,
     CODES,
     DIRECTION,
     MODEL,
@@ -14,6 +16,7 @@ from .declare import (
     socket,
     strength,
 )
+from .model import digest
 
 if TYPE_CHECKING:
     from ..core.directions import Direction
@@ -22,6 +25,73 @@ if TYPE_CHECKING:
 
 _MAX_COMPONENT = 1023
 _MAX_LAYER = 17  # a generator of 1024 pixels has 18 style layers
+
+
+DEFAULT_DIRECTION = "brightness" + BUNDLED
+"""A permanent name: saved workflows hold it."""
+
+
+class LoadDirection(Node):
+    """DI_LoadDirection: a named edit from a file."""
+
+    DESCRIPTION = (
+        "Loads a named direction of change: one that comes with the pack, or a .safetensors file "
+        "in models/diverse_inpainting/directions. A direction fits the model it was found for."
+    )
+    SEARCH_ALIASES: ClassVar[list[str]] = ["edit slider", "named direction", "attribute"]
+    RETURN_TYPES = (DIRECTION,)
+    RETURN_NAMES = ("direction",)
+    OUTPUT_TOOLTIPS = ("The direction, for Apply Edit or Diverse Inpaint.",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> Inputs:
+        """Declare the inputs."""
+        return {
+            "required": {
+                "model": socket(MODEL, "The model that the direction belongs to."),
+                "direction_name": choice(
+                    direction_names(),
+                    "A direction that comes with the pack, or a .safetensors file in ComfyUI's "
+                    "folder models/diverse_inpainting/directions.",
+                ),
+            }
+        }
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, direction_name: str | None) -> bool | str:
+        """Say what to do when the workflow names a direction that is not here."""
+        if direction_name is None or direction_name in direction_names():
+            return True
+        return (
+            f"{direction_name!r} is not in {' or '.join(host.model_folders())}. Put the file there "
+            "and press R, or choose another direction."
+        )
+
+    @classmethod
+    def IS_CHANGED(cls, direction_name: str, model: object = None) -> str:
+        """Return another value when the file is another one."""
+        path = host.file_path(direction_name)
+        return direction_name if path is None else digest(path)
+
+    def execute(self, model: "Inpainter", direction_name: str) -> tuple["Direction"]:
+        """Return the direction."""
+        from ..core.directions import read_direction
+        from ..core.latents import check_same_generator
+
+        path = host.file_path(direction_name)
+        if path is None:
+            return (model.direction(direction_name.removesuffix(BUNDLED)),)
+        direction = read_direction(path)
+        check_same_generator(direction.generator_id, model.generator_id, "a direction")
+        return (direction,)
+
+
+def direction_names() -> list[str]:
+    """Return the choices of DI_LoadDirection; the default is always the first."""
+    from ..core.directions import bundled_direction_names
+
+    bundled = [name + BUNDLED for name in bundled_direction_names()]
+    return list(dict.fromkeys([DEFAULT_DIRECTION, *bundled, *host.direction_files()]))
 
 
 class DiscoverDirection(Node):

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MODEL_FOLDER = "diverse_inpainting"
 """Folder below ComfyUI's `models` (or named in extra_model_paths.yaml) that holds models."""
 
+DIRECTION_FOLDER = "directions"
+"""Folder in there that holds directions."""
+
 MODEL_SUFFIX = ".safetensors"
 
 _CHUNK = 32  # pictures that core computes at a time
@@ -47,10 +50,21 @@ def register_model_folder() -> None:
 
 
 def model_files() -> list[str]:
-    """Return the names of the model files, relative to their folder, sorted.
+    """Return the names of the model files, relative to their folder, sorted."""
+    return [name for name in _files() if not _is_direction(name)]
 
-    Without ComfyUI the folder is `models/diverse_inpainting` below the working directory.
-    """
+
+def direction_files() -> list[str]:
+    """Return the names of the direction files, relative to the models' folder, sorted."""
+    return [name for name in _files() if _is_direction(name)]
+
+
+def _is_direction(name: str) -> bool:
+    return Path(name).parts[0] == DIRECTION_FOLDER
+
+
+def _files() -> list[str]:
+    """Without ComfyUI the folder is `models/diverse_inpainting` below the working directory."""
     folder_paths = _comfyui("folder_paths")
     if folder_paths is None:
         folder = _folder_without_comfyui()
@@ -59,12 +73,12 @@ def model_files() -> list[str]:
     return [name for name in names if name.endswith(MODEL_SUFFIX)]
 
 
-def model_path(name: str) -> Path | None:
-    """Return the file of a name out of `model_files`, or None.
+def file_path(name: str) -> Path | None:
+    """Return the file of a name out of `model_files` or `direction_files`, or None.
 
     Only listed names have a file: a name from a shared workflow cannot leave the folders.
     """
-    if name not in model_files():
+    if name not in _files():
         return None
     folder_paths = _comfyui("folder_paths")
     if folder_paths is None:

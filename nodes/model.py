@@ -7,15 +7,13 @@ from weakref import WeakValueDictionary
 
 from ..core.errors import CheckpointError
 from . import host
-from .declare import MODEL, Inputs, Node, choice
+from .declare import BUNDLED, MODEL, Inputs, Node, choice
 
 if TYPE_CHECKING:
     from ..core.inpainter import Inpainter
 
-DEFAULT_MODEL = "cats (bundled)"
+DEFAULT_MODEL = "cats" + BUNDLED
 """A permanent name: saved workflows hold it."""
-
-_BUNDLED = " (bundled)"
 
 _loaded: "WeakValueDictionary[tuple[str, ...], Inpainter]" = WeakValueDictionary()
 """Models that a node or ComfyUI's cache still holds; the memory of others is freed."""
@@ -66,9 +64,7 @@ class LoadModel(Node):
     @classmethod
     def IS_CHANGED(cls, model_name: str, precision: str) -> str:
         """Return another value when the file is another one."""
-        # A digest: ComfyUI writes this value into the metadata of saved pictures, where a path of
-        # the user's machine has no place.
-        return hashlib.sha256("\n".join(_fingerprint(_find(model_name))).encode()).hexdigest()
+        return digest(_find(model_name))
 
     def execute(self, model_name: str, precision: str) -> tuple["Inpainter"]:
         """Return the model, from memory if it is still there."""
@@ -79,7 +75,7 @@ def model_names() -> list[str]:
     """Return the choices of DI_LoadModel; the bundled default is always the first."""
     from ..core.checkpoint import bundled_names
 
-    bundled = [name + _BUNDLED for name in bundled_names()]
+    bundled = [name + BUNDLED for name in bundled_names()]
     return list(dict.fromkeys([DEFAULT_MODEL, *bundled, *host.model_files()]))
 
 
@@ -114,10 +110,10 @@ def _find(model_name: str) -> Path:
     """
     from ..core.checkpoint import bundled_names, resolve_source
 
-    bundled = model_name.removesuffix(_BUNDLED)
+    bundled = model_name.removesuffix(BUNDLED)
     if bundled != model_name and bundled in bundled_names():
         return resolve_source(bundled)
-    path = host.model_path(model_name)
+    path = host.file_path(model_name)
     if path is None:
         raise CheckpointError(
             f"a model among {', '.join(model_names())}",
@@ -126,6 +122,14 @@ def _find(model_name: str) -> Path:
             "it is a bundled one.",
         )
     return path
+
+
+def digest(path: Path) -> str:
+    """Return another value when the file is another one.
+
+    No path shows in it: ComfyUI writes the value into the metadata of saved pictures.
+    """
+    return hashlib.sha256("\n".join(_fingerprint(path)).encode()).hexdigest()
 
 
 def _fingerprint(path: Path) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from .components import STANDARD_DEVIATION, deviation_along
 from .direction import (
     Direction,
     apply_direction,
+    bundled_direction_names,
     bundled_directions,
     read_direction,
     read_directions,
@@ -16,6 +17,7 @@ __all__ = [
     "STANDARD_DEVIATION",
     "Direction",
     "apply_direction",
+    "bundled_direction_names",
     "bundled_directions",
     "deviation_along",
     "discover_ganspace",

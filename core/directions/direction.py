@@ -20,6 +20,7 @@ from ..latents import WPlus, check_same_generator
 FORMAT = "diverse-inpainting-direction"
 FORMAT_VERSION = 1
 
+_BUNDLED = WEIGHTS_FOLDER / "directions"
 _EXPECTED = "a diverse-inpainting direction (.safetensors)"
 _DAMAGED = "The file is damaged or was edited: copy or download it again."
 _TEXT_LIMITS = {"name": 60, "unit": 100, "source": 300, "description": 1000}
@@ -215,10 +216,19 @@ def read_directions(folder: str | Path, generator_id: str) -> dict[str, Directio
     return found
 
 
+def bundled_direction_names() -> list[str]:
+    """Return the names of all directions that come with the pack, whatever their generator, sorted.
+
+    Raises:
+        CheckpointError: a bundled file is damaged.
+    """
+    return sorted({read_direction(path).name for path in _BUNDLED.glob(f"*{SUFFIX}")})
+
+
 def bundled_directions(generator_id: str) -> dict[str, Direction]:
     """Return the directions that come with the pack for one generator, by name.
 
     Raises:
         CheckpointError: a bundled file is damaged.
     """
-    return read_directions(WEIGHTS_FOLDER / "directions", generator_id)
+    return read_directions(_BUNDLED, generator_id)

@@ -71,7 +71,18 @@ def test_folders_of_extra_model_paths_stay(host, folder_paths, tmp_path):
     own = str(tmp_path / "models" / "diverse_inpainting")
     assert host.model_folders() == [str(other), own]
     assert host.model_files() == ["a.safetensors"]
-    assert host.model_path("a.safetensors") == other / "a.safetensors"
+    assert host.file_path("a.safetensors") == other / "a.safetensors"
+
+
+def test_directions_are_no_models(host, folder_paths, tmp_path):
+    folder_paths.folder_names_and_paths["diverse_inpainting"] = ([str(tmp_path)], set())
+    host.register_model_folder()
+    (tmp_path / "directions").mkdir()
+    for name in ("a.safetensors", "directions/b.safetensors"):
+        (tmp_path / name).write_bytes(b"")
+    assert host.model_files() == ["a.safetensors"]
+    assert host.direction_files() == ["directions/b.safetensors"]
+    assert host.file_path("directions/b.safetensors") == tmp_path / "directions/b.safetensors"
 
 
 def test_other_suffixes_of_the_folder_are_not_offered(host, folder_paths, tmp_path):
@@ -80,7 +91,7 @@ def test_other_suffixes_of_the_folder_are_not_offered(host, folder_paths, tmp_pa
     for name in ("a.safetensors", "a.pt"):
         (tmp_path / name).write_bytes(b"")
     assert host.model_files() == ["a.safetensors"]
-    assert host.model_path("a.pt") is None
+    assert host.file_path("a.pt") is None
 
 
 def test_names_outside_the_folders_have_no_path(host, folder_paths, tmp_path):
@@ -88,7 +99,7 @@ def test_names_outside_the_folders_have_no_path(host, folder_paths, tmp_path):
     (tmp_path / "models" / "diverse_inpainting").mkdir(parents=True)
     (tmp_path / "secret.safetensors").write_bytes(b"")
     for name in ("../../secret.safetensors", str(tmp_path / "secret.safetensors")):
-        assert host.model_path(name) is None
+        assert host.file_path(name) is None
 
 
 def test_without_comfyui_nothing_is_registered_and_core_chooses(host, model_folder):
