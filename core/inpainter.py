@@ -103,6 +103,7 @@ class Inpainter:
         self.training: dict[str, Any] = checkpoint.training
         self.title, self.license = checkpoint.title, checkpoint.license
         self.directions: dict[str, Direction] = {}
+        self._discovered: dict[tuple[str, int, int, int], Direction] = {}
 
     @classmethod
     def load(
@@ -282,19 +283,22 @@ class Inpainter:
         """
         check_choice(method, "method", DISCOVERY_METHODS)
         last = self.num_layers - 1 if last_layer is None else last_layer
-        if method == "ganspace":
-            check_int(first_layer, "first_layer", 0, self.num_layers - 1)
-            check_int(last, "last_layer", first_layer, self.num_layers - 1)
-            w_samples = self.sample_w(0, _GANSPACE_SAMPLES).codes[0, :, 0]
-            return discover_ganspace(w_samples, component, first_layer, last, self.generator_id)
-        return discover_sefa(
-            self._generator.synthesis.style_affines(),
-            component,
-            first_layer,
-            last,
-            self.generator_id,
-            w_samples=self.sample_w(0, _SEFA_SAMPLES).codes[0, :, 0],
-        )
+        key = (method, component, first_layer, last)
+        if key not in self._discovered:
+            self._discovered[key] = self._discover(*key)
+        return self._discovered[key]
+
+    def _discover(self, method: str, component: int, first: int, last: int) -> Direction:
+        if method == "sefa":
+            w_samples = self.sample_w(0, _SEFA_SAMPLES).codes[0, :, 0]
+            affines = self._generator.synthesis.style_affines()
+            return discover_sefa(
+                affines, component, first, last, self.generator_id, w_samples=w_samples
+            )
+        check_int(first, "first_layer", 0, self.num_layers - 1)
+        check_int(last, "last_layer", first, self.num_layers - 1)
+        w_samples = self.sample_w(0, _GANSPACE_SAMPLES).codes[0, :, 0]
+        return discover_ganspace(w_samples, component, first, last, self.generator_id)
 
     def edit(self, codes: WPlus, edits: Iterable[Edit]) -> WPlus:
         """Move codes along directions, one after the other.

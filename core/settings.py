@@ -55,12 +55,23 @@ def parse_edit(text: str) -> Edit:
         value = math.nan
     if not name.strip() or not math.isfinite(value):
         raise InputError("an edit as NAME=STRENGTH", repr(text), "Write for example sefa:0=1.5.")
-    name = name.strip()
-    return Edit(read_direction(name) if name.endswith(SUFFIX) else name, value)
+    return Edit(named_direction(name.strip()), value)
+
+
+def named_direction(name: str) -> str | Direction:
+    """Return the direction of a file (.safetensors); any other name as it is, for `Edit`.
+
+    Raises:
+        CheckpointError: the file is absent or no direction.
+    """
+    return read_direction(name) if name.endswith(SUFFIX) else name
 
 
 def _name(direction: str | Direction) -> str:
-    return direction if isinstance(direction, str) else direction.name
+    """Return what tells a direction from others: files of one name may hold different ones."""
+    if isinstance(direction, str):
+        return direction
+    return f"{direction.name} ({direction.digest[:12]})"
 
 
 def rehearse(model: Inpainter, settings: Settings) -> None:

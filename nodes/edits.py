@@ -98,8 +98,8 @@ class DiscoverDirection(Node):
     """DI_DiscoverDirection: an edit found in the generator itself."""
 
     DESCRIPTION = (
-        "Finds a direction of change in the generator itself, without examples: the components "
-        "are ordered by how much they change the picture. Look at a few and keep what you like."
+        "Finds a direction of change in the generator itself, without examples: components are "
+        "ordered, the strongest first. Look at a few and keep what you like."
     )
     SEARCH_ALIASES: ClassVar[list[str]] = ["sefa", "ganspace", "edit direction", "latent direction"]
     RETURN_TYPES = (DIRECTION,)
@@ -120,20 +120,20 @@ class DiscoverDirection(Node):
                     "ganspace: from 10,000 random codes (principal components, a second or two).",
                 ),
                 "component": integer(
-                    0, 0, _MAX_COMPONENT, "Which component: 0 changes the picture most."
+                    0, 0, _MAX_COMPONENT, "Which component: 0 is the strongest one."
                 ),
                 "first_layer": integer(
                     0,
                     0,
                     _MAX_LAYER,
-                    "First style layer that counts. The first few layers set pose and shape, the "
+                    "First style layer that it moves. The first few layers set pose and shape, the "
                     "middle ones features, the last ones colour.",
                 ),
                 "last_layer": integer(
                     OWN_LAYERS,
                     OWN_LAYERS,
                     _MAX_LAYER,
-                    "Last style layer that counts, included; -1 is the model's last one.",
+                    "Last style layer that it moves, included; -1 is the model's last one.",
                 ),
             }
         }

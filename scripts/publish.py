@@ -16,7 +16,6 @@ import json
 import tempfile
 from pathlib import Path
 
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -26,31 +25,34 @@ from diverse_inpainting.core.contact_sheet import contact_sheet
 from diverse_inpainting.core.demo import PICTURE, demo_input
 from diverse_inpainting.core.masks import sample_hole_masks
 from diverse_inpainting.core.pictures import read_picture
-from diverse_inpainting.core.result_files import ResultFiles
+from diverse_inpainting.core.result_files import ResultFiles, show_erased
 from diverse_inpainting.core.settings import Settings
-from diverse_inpainting.training.directions.strips import strip
+from diverse_inpainting.training.directions.finding import file_stem
+from diverse_inpainting.training.directions.strips import STRENGTHS, strip
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "web" / "docs"
+STRIPS = DOCS / "directions"
 WORKFLOW = ROOT / "example_workflows" / "diverse-inpainting.jpg"
 PROMPT = ROOT / "example_workflows" / "api" / "diverse-inpainting.json"
 
 MASK_KINDS = ("box", "half", "paper")
 NUM_VARIANTS = 4
-STRENGTHS = (-3.0, -1.5, 0.0, 1.5, 3.0)
 SMALL_PX, MEDIUM_PX, LARGE_PX = 96, 128, 192
 JPEG_QUALITY = 88
 
 
 def main() -> None:
     model = Inpainter.load("cats")
-    save(demo(model), DOCS / "demo.jpg")
-    save(samples(model), DOCS / "samples.jpg")
-    save(workflow(model), WORKFLOW)
+    save(draw_demo(model), DOCS / "demo.jpg")
+    save(draw_samples(model), DOCS / "samples.jpg")
+    save(draw_workflow(model), WORKFLOW)
     if model.directions:
-        save(edits(model), DOCS / "edits.jpg")
+        save(draw_edits(model), DOCS / "edits.jpg")
+    for old in STRIPS.glob("*.jpg"):
+        old.unlink()
     for name, direction in model.directions.items():
-        save(strip(model, direction, STRENGTHS), DOCS / "directions" / f"{name}.jpg")
+        save(strip(model, direction, STRENGTHS), STRIPS / f"{file_stem(name)}.jpg")
 
 
 def save(picture: Image.Image, path: Path) -> None:
@@ -59,7 +61,7 @@ def save(picture: Image.Image, path: Path) -> None:
     print(path.relative_to(ROOT), f"{path.stat().st_size / 1024:.0f} KiB")
 
 
-def demo(model: Inpainter) -> Image.Image:
+def draw_demo(model: Inpainter) -> Image.Image:
     """Return the sheet that the command writes."""
     with tempfile.TemporaryDirectory() as folder:
         files = ResultFiles(Path(folder), PICTURE.stem, 8)
@@ -68,7 +70,7 @@ def demo(model: Inpainter) -> Image.Image:
             return sheet.convert("RGB")
 
 
-def samples(model: Inpainter) -> Image.Image:
+def draw_samples(model: Inpainter) -> Image.Image:
     """Return one row for each photograph: erased and completed for each kind of mask."""
     rows = []
     for index, path in enumerate(sorted(PICTURE.parent.glob("*.jpg"))):
@@ -77,14 +79,14 @@ def samples(model: Inpainter) -> Image.Image:
         for kind in MASK_KINDS:
             hole = sample_hole_masks(kind, 1, image.shape[1], seed=0, first=index)[:, 0]
             completed = model.inpaint(image, hole, NUM_VARIANTS, seed=0).images[0]
-            row += [erase(image, hole), *completed.cpu()]
+            row += [show_erased(image[0], hole[0]), *completed.cpu()]
         rows.append(row)
     last = [label for kind in MASK_KINDS for label in (kind, *map(str, range(NUM_VARIANTS)))]
     blank = [[""] * len(last)] * (len(rows) - 1)
     return contact_sheet(rows, [*blank, last], cell_px=SMALL_PX)
 
 
-def edits(model: Inpainter) -> Image.Image:
+def draw_edits(model: Inpainter) -> Image.Image:
     """Return one row for each direction: the demo's first completion, edited."""
     image, hole = demo_input()
     rows = [
@@ -98,28 +100,30 @@ def edits(model: Inpainter) -> Image.Image:
     return contact_sheet(rows, labels, cell_px=MEDIUM_PX)
 
 
-def workflow(model: Inpainter) -> Image.Image:
+def draw_workflow(model: Inpainter) -> Image.Image:
     """Return the erased demo and eight results of the example's settings, three by three.
 
     tests/nodes hold that the workflow gives what the library gives.
     """
     nodes = {node["class_type"]: node["inputs"] for node in json.loads(PROMPT.read_text()).values()}
-    sampled, found = nodes["DI_SampleW"], nodes["DI_DiscoverDirection"]
-    direction = model.discover(found["method"], found["component"])
+    sampled, found, edit = (
+        nodes[name] for name in ("DI_SampleW", "DI_DiscoverDirection", "DI_ApplyEdit")
+    )
+    last = None if found["last_layer"] == -1 else found["last_layer"]
+    direction = model.discover(found["method"], found["component"], found["first_layer"], last)
     image, hole = demo_input()
     result = model.inpaint(
         image,
         hole,
-        sampled["num_variants"],
-        sampled["seed"],
-        edits=[Edit(direction, nodes["DI_ApplyEdit"]["strength"])],
+        **{k: sampled[k] for k in ("num_variants", "seed", "truncation_psi")},
+        edits=[Edit(direction, edit["strength"])],
+        gate_bias=nodes["DI_GatedMix"]["gate_bias"],
+        crop_mode=nodes["DI_EncodeErased"]["crop_mode"],
+        margin=nodes["DI_EncodeErased"]["margin"],
+        feather_px=nodes["DI_Composite"]["feather_px"],
     )
-    cells = [erase(image, hole), *result.images[0, :8].cpu()]
+    cells = [show_erased(image[0], hole[0]), *result.images[0, :8].cpu()]
     return contact_sheet([cells[0:3], cells[3:6], cells[6:9]], cell_px=LARGE_PX)
-
-
-def erase(image: Tensor, hole: Tensor) -> Tensor:
-    return torch.where(hole[0, :, :, None] > 0, 0.5, image[0, :, :, :3])
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [N, C, H, W] to the same shape."""
-        mean, variance = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), correction=0)
+        exact = x.to(torch.promote_types(x.dtype, torch.float32))
+        mean, variance = exact.mean(dim=(0, 2, 3)), exact.var(dim=(0, 2, 3), correction=0)
         own = torch.stack([mean, variance, torch.full_like(mean, len(x))])
         means, variances, nums = self._processes.gather(own).unbind(1)  # each [P, C]
         shares = nums / nums.sum(dim=0)
@@ -35,8 +36,8 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         mean = (shares * means).sum(dim=0)
         variance = (shares * (variances + (means - mean).square())).sum(dim=0)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        centred = x - mean[:, None, None]
-        return centred * scale[:, None, None] + self.bias[:, None, None]
+        centred = exact - mean[:, None, None]
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
 def share_batches(module: nn.Module, processes: Processes) -> None:

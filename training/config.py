@@ -27,7 +27,12 @@ def _is_a(value: object, kind: Any) -> bool:  # noqa: ANN401 - a field's type ha
     return isinstance(value, kind)
 
 
-def _check_fields(config: Any) -> None:  # noqa: ANN401 - any of the dataclasses below
+def check_fields(config: Any) -> None:  # noqa: ANN401 - any dataclass of a recipe
+    """Check that every field of a dataclass has its declared type; numbers are zero or more.
+
+    Raises:
+        ConfigError: one has another.
+    """
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if not _is_a(value, field.type):
@@ -56,7 +61,7 @@ class DataConfig:
     """Also show pictures mirrored left to right."""
 
     def __post_init__(self) -> None:
-        _check_fields(self)
+        check_fields(self)
         if self.holdout_every == 1:
             raise ConfigError(
                 "holdout_every of 0 or at least 2", "1", "Leave some pictures to train on."
@@ -106,7 +111,7 @@ class StageConfig:
         return self.r1_gamma / 2 * self.r1_every if lazily else 0.0
 
     def __post_init__(self) -> None:
-        _check_fields(self)
+        check_fields(self)
         _check_positive(self, "total_images", "batch_size", "r1_every", "ema_half_life")
         _check_positive(self, "log_every", "grid_every", "save_every", "keep_last")
         if max(self.betas) >= 1:
@@ -209,7 +214,7 @@ class PerceptualConfig:
     """vgg16: the coefficient of Appendix B. That of `discriminator` makes it count like pixels."""
 
     def __post_init__(self) -> None:
-        _check_fields(self)
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +232,7 @@ class Recipe:
     perceptual: PerceptualConfig = PerceptualConfig()
 
     def __post_init__(self) -> None:
-        _check_fields(self)
+        check_fields(self)
 
     def require_parts(self, parts: Sequence[str]) -> None:
         """Check that the recipe describes some networks.

@@ -14,6 +14,7 @@ from ..core.checkpoint import (
     generator_id_of,
     write_checkpoint,
 )
+from ..core.errors import InputError
 from ..core.networks import Discriminator, Generator, ModelConfig
 from .augment import augment
 from .config import PriorConfig, Recipe
@@ -29,7 +30,8 @@ from .seeding import Draws, generator_for
 from .shards import Gradients, ShardRunner, adam, apply_gradients
 from .spread import spread, spread_loss, thumbnails
 
-_CALIBRATING_PHOTOGRAPHS = 256
+_SCALING_PHOTOGRAPHS = 64
+_SPREAD_PHOTOGRAPHS = 128
 
 
 def _learned(module: nn.Module) -> list[nn.Parameter]:
@@ -59,6 +61,8 @@ class PriorTrainer:
         assert model.discriminator is not None
         self.recipe, self.config, self.device = recipe, recipe.prior, device
         self._group_size = model.discriminator.stddev_group_size
+        self._processes = processes
+        self._wanted_spread: Tensor | None = None
         self.photographs = photographs.to(device)
         torch.manual_seed(self.config.seed)
         self.generator = self._place(Generator(model.generator))
@@ -91,15 +95,29 @@ class PriorTrainer:
 
     def _judge_by_features(self, resolution: int, processes: Processes) -> ProjectedCritic:
         network = load_feature_network().to(self.device, memory_format=torch.channels_last)
-        photographs = self.photographs.batch(0, _CALIBRATING_PHOTOGRAPHS)
-        critic = self._place(ProjectedCritic(network, resolution, photographs, processes))
-        with torch.no_grad():
-            found = self._spread(photographs, critic.maps(photographs))
-        self._wanted = found.mean(dim=0)
-        return critic
+        photographs = self.photographs.batch(0, _SCALING_PHOTOGRAPHS)
+        return self._place(ProjectedCritic(network, resolution, photographs, processes))
 
     def _critic_at(self, nimg: int) -> ProjectedCritic | None:
         return self.critic if nimg >= self.config.features_from else None
+
+    @torch.no_grad()
+    def _measure_spread(self, critic: ProjectedCritic) -> Tensor:
+        """Return the mean spread of photographs, [5], equal in all processes."""
+        found = []
+        for start in range(0, _SPREAD_PHOTOGRAPHS, self._micro_batch):
+            photographs = self.photographs.batch(start, self._micro_batch)
+            draws = Draws(generator_for(self.config.seed, "spread", start, self.device))
+            judged = augment(photographs, self.config.augment, draws)
+            found.append(self._spread(photographs, critic.maps(judged, self._dtype)))
+        wanted = torch.cat(found).mean(dim=0)
+        if not bool((wanted > 0).all()):
+            raise InputError(
+                "photographs that differ",
+                "equal ones",
+                "Give more pictures, or set spread_weight to 0.",
+            )
+        return self._processes.mean([wanted])[0]
 
     def _spread(self, images: Tensor, maps: list[Tensor]) -> Tensor:
         return spread([thumbnails(images), *maps], self._group_size)
@@ -115,6 +133,8 @@ class PriorTrainer:
         critic = self._critic_at(nimg)
         if critic is not None:
             critic.renew_norms()
+            if self.config.spread_weight and self._wanted_spread is None:
+                self._wanted_spread = self._measure_spread(critic)
         gradients = self._shards.run(lambda start: self._gradients(start, nimg), nimg)
         for name, of_network in gradients.by_network.items():
             apply_gradients(self.optimizers[name], _learned(self.modules[name]), of_network)
@@ -143,9 +163,11 @@ class PriorTrainer:
             fake_maps = critic.maps(fakes, self._dtype)
             fake_patches = critic.judge(fake_maps, self._dtype)
             scalars["g_critic_loss"] = critic_generator_loss(fake_patches)
-            scalars["g_spread_loss"] = spread_loss(self._spread(samples, fake_maps), self._wanted)
             g_loss = g_loss + scalars["g_critic_loss"]
-            g_loss = g_loss + self.config.spread_weight * scalars["g_spread_loss"]
+            if self._wanted_spread is not None:
+                found = self._spread(samples, fake_maps)
+                scalars["g_spread_loss"] = spread_loss(found, self._wanted_spread)
+                g_loss = g_loss + self.config.spread_weight * scalars["g_spread_loss"]
         # The judges' graphs of the fakes are walked twice: to G here, to their own weights below.
         by_network = {"generator": self._grad("generator", g_loss, retain_graph=True)}
         d_loss, d_scalars = discriminator_objective(

@@ -97,7 +97,7 @@ class ProjectedCritic(nn.Module):
         super().__init__()
         self._network = [network]
         self._side = max(resolution, min(2 * resolution, _MAX_SIDE_PX))
-        self.projection = Projection()
+        self.projection = Projection().to(photographs.device)
         with torch.no_grad():
             maps = self.maps(photographs)
             self.projection.scales.copy_(torch.stack([x.std() for x in maps]))

@@ -113,7 +113,7 @@ def _recipe(name: str, data: dict[str, Any]) -> Recipe:
         title=data.get("title", name),
         license=data.get("license", "unknown"),
         model=_model(data),
-        **{key: _table(kind, key, data.get(key, {})) for key, kind in _TABLES.items()},
+        **{key: read_table(kind, key, data.get(key, {})) for key, kind in _TABLES.items()},
     )
 
 
@@ -132,7 +132,12 @@ def _model(data: dict[str, Any]) -> ModelConfig:
     return ModelConfig.from_dict(model["model"])
 
 
-def _table(kind: type, name: str, values: dict[str, Any]) -> Any:  # noqa: ANN401 - one of _TABLES
+def read_table(kind: type, name: str, values: object) -> Any:  # noqa: ANN401 - of that kind
+    """Return the dataclass that a table of a TOML file describes; lists become tuples.
+
+    Raises:
+        ConfigError: no table, an unknown key, or one that is missing or wrong.
+    """
     if not isinstance(values, dict):
         raise ConfigError(f"a table [{name}]", repr(values), "Correct the recipe.")
     known = {f.name for f in dataclasses.fields(kind)}

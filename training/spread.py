@@ -2,9 +2,9 @@
 
 A critic on features asks each sample to look like a photograph; hardly anything in it asks two of
 them to differ, and a small generator then answers with one pose. This term does, and fades as
-samples become as different as photographs.
+samples become as different as photographs; not to nothing, since photographs' own groups differ.
 
-Source: bounded diversity as in Yang et al. 2019, arXiv:1901.09024, Eq. 4; deviates in the bound,
+Source: bounded diversity as in Yang et al. 2019, arXiv:1901.09024; deviates in the bound,
 which is the photographs' own distance instead of a number to tune, and leaves latents out of it.
 """
 

@@ -92,6 +92,20 @@ def open_container(path: Path, expected: str) -> Iterator[Container]:
         yield container
 
 
+def check_place(path: Path) -> None:
+    """Pass the path of a file that may be written.
+
+    Raises:
+        CheckpointError: the name or folder does not fit.
+    """
+    if path.suffix != SUFFIX or not path.parent.is_dir():
+        raise CheckpointError(
+            f"a file name ending with {SUFFIX} in an existing folder",
+            f"{path}",
+            "Change the name or make the folder.",
+        )
+
+
 def write_container(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file; a reader sees the old file or the whole new one.
 
@@ -107,12 +121,7 @@ def write_container(path: Path, tensors: Mapping[str, Tensor], metadata: dict[st
         CheckpointError: the name or folder does not fit, or the disk refuses.
     """
     path = Path(path)
-    if path.suffix != SUFFIX or not path.parent.is_dir():
-        raise CheckpointError(
-            f"a file name ending with {SUFFIX} in an existing folder",
-            f"{path}",
-            "Change the name or make the folder.",
-        )
+    check_place(path)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         _write(draft, tensors, metadata)

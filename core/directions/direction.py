@@ -1,6 +1,7 @@
 """Directions in style space: what a slider moves codes along, and its file."""
 
 import dataclasses
+import hashlib
 import logging
 import math
 import re
@@ -11,7 +12,13 @@ import torch
 from torch import Tensor
 
 from ..checkpoint import WEIGHTS_FOLDER
-from ..checkpoint.container import SUFFIX, Container, open_container, write_container
+from ..checkpoint.container import (
+    SUFFIX,
+    Container,
+    check_place,
+    open_container,
+    write_container,
+)
 from ..checkpoint.detection import describe_keys
 from ..checks import check_finite, check_int
 from ..errors import CheckpointError, InputError
@@ -80,6 +87,13 @@ class Direction:
                 "Narrow the range of layers.",
             )
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that moves codes: vector, layers and generator."""
+        place = f"{self.generator_id} {self.first_layer}-{self.last_layer} {self.vector.shape}"
+        content = place.encode() + self.vector.contiguous().numpy().tobytes()
+        return hashlib.sha256(content).hexdigest()
+
     def _check_texts(self) -> None:
         if not re.fullmatch("[0-9a-f]{64}", str(self.generator_id)):
             raise InputError(
@@ -141,16 +155,28 @@ def apply_direction(
     return dataclasses.replace(w, codes=codes)
 
 
+def check_target(path: Path) -> None:
+    """Pass a path where a direction may be written: a new file, or one in place of a direction.
+
+    Raises:
+        CheckpointError: the name or folder does not fit, or the file holds something else.
+    """
+    check_place(path)
+    if path.exists():
+        read_direction(path)
+
+
 def write_direction(path: str | Path, direction: Direction) -> None:
     """Write a direction file atomically.
 
     Args:
-        path: ends with .safetensors; its folder exists.
+        path: ends with .safetensors; its folder exists. A direction there is replaced.
         direction: what to write.
 
     Raises:
-        CheckpointError: the file cannot be written.
+        CheckpointError: the file cannot be written, or holds something else.
     """
+    check_target(Path(path))
     metadata = {"format": FORMAT, "format_version": str(FORMAT_VERSION)}
     metadata |= {field: getattr(direction, field) for field in _TEXTS}
     metadata |= {"layers": f"{direction.first_layer}-{direction.last_layer}"}

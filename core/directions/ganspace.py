@@ -1,7 +1,7 @@
 """GANSpace: directions along which the codes of random samples vary most.
 
-Source: Härkönen et al. 2020, "GANSpace: Discovering Interpretable GAN Controls", arXiv:2004.02546,
-section 2.1; deviates in adding to a code's coordinate where theirs sets it.
+Source: Harkonen et al. 2020, "GANSpace: Discovering Interpretable GAN Controls", arXiv:2004.02546,
+section 2.
 """
 
 import torch

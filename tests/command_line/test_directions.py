@@ -28,7 +28,7 @@ def test_from_weights_to_an_edit(run, directions, tiny_checkpoint, tmp_path):
     assert directions("sefa", "--out", "b.safetensors").code == 0
     answer = directions("preview", "a.safetensors", "sefa:1", "--out", "strips", "--samples", 2)
     assert answer.code == 0, answer.err
-    assert {p.name for p in (tmp_path / "strips").iterdir()} == {"fur-light.png", "sefa-1.png"}
+    assert {p.name for p in (tmp_path / "strips").iterdir()} == {"a.png", "sefa-1.png"}
 
     save(tmp_path / "photo.png", noise(32, 32))
     save(tmp_path / "mask.png", box(32, 32))
@@ -53,9 +53,23 @@ def test_a_recipe_and_its_effects(directions, tmp_path):
     assert [row[1] for row in rows] == ["edited", "unedited", "none"]
 
 
+def test_other_files_are_not_replaced(directions, tiny_checkpoint, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(tiny_checkpoint.read_bytes())
+    assert refused(directions("sefa", "--out", "model.safetensors"))
+    assert (tmp_path / "model.safetensors").read_bytes() == tiny_checkpoint.read_bytes()
+    for component in (0, 1):
+        answer = directions("sefa", "--out", "d.safetensors", "--component", component)
+        assert answer.code == 0, answer.err
+    assert read_direction(tmp_path / "d.safetensors").name == "sefa:1"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("sefa", "--out", "x.png"),
+        ("sefa", "--out", "nowhere/x.safetensors"),
+        ("preview", "sefa:0", "sefa:0", "--out", "strips"),
+        ("measure", "sefa:0", "--data", "nowhere"),
         ("sefa", "--out", "x.safetensors", "--component", 99),
         ("sefa", "--out", "x.safetensors", "--first-layer", 50),
         ("interfacegan", "--out", "x.safetensors", "--score", "joy"),

@@ -5,7 +5,9 @@ import inspect
 import json
 
 import pytest
+import torch
 
+from diverse_inpainting.core.directions import Direction, write_direction
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.inpainter import Edit, Inpainter
 from diverse_inpainting.core.settings import Settings, parse_edit, rehearse
@@ -28,6 +30,24 @@ def test_settings_as_plain_data():
     data = json.loads(json.dumps(settings.to_dict()))
     assert data["seed"] == 4 and data["edits"] == [["a", 1.5], ["b", -1.0]]
     assert set(data) == set(Settings().arguments())
+
+
+def test_files_of_one_name_are_told_apart(tmp_path):
+    """Results of another direction of the same name are not taken for those of this one."""
+    path = tmp_path / "d.safetensors"
+    recorded = []
+    for last in (1, 2, 2):
+        vector = torch.ones(4)
+        write_direction(
+            path,
+            Direction(
+                name="warm", vector=vector, generator_id="ab" * 32, first_layer=0, last_layer=last
+            ),
+        )
+        settings = Settings(edits=(parse_edit(f"{path}=1.5"),))
+        recorded.append(settings.to_dict()["edits"])
+    assert recorded[0] != recorded[1] == recorded[2]
+    assert recorded[0][0][0].startswith("warm (") and recorded[0][0][1] == 1.5
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import tiny_model
-from diverse_inpainting.core.errors import CheckpointError, ConfigError
+from diverse_inpainting.core.errors import CheckpointError, ConfigError, InputError
 from diverse_inpainting.training import feature_network
 from diverse_inpainting.training.config import DataConfig
 from diverse_inpainting.training.data import Photographs
@@ -27,6 +27,7 @@ from diverse_inpainting.training.projected import (
     critic_loss,
 )
 from diverse_inpainting.training.recipe_file import load_recipe
+from diverse_inpainting.training.spread import spread, thumbnails
 from line import assert_same, go, state_of
 
 GOLDEN = Path(__file__).parent / "goldens/efficientnet_lite0.safetensors"
@@ -144,7 +145,9 @@ def test_half_precision_judges_alike(critic):
 
 
 @pytest.fixture
-def judged_prior():
+def judged_prior(monkeypatch):
+    monkeypatch.setattr("diverse_inpainting.training.prior._SPREAD_PHOTOGRAPHS", 8)
+
     def make(features, **changes):
         base = load_recipe("demo64-cpu")
         settings = {"batch_size": 4, "micro_batch": 2, "total_images": 8, "features_from": 0}
@@ -174,12 +177,29 @@ def test_the_critic_is_another_judge_of_the_generator(judged_prior):
 
 def test_the_spread_of_samples_weighs_in(judged_prior):
     free, kept = (judged_prior("efficientnet-lite0", spread_weight=w) for w in (0.0, 1e3))
-    for trainer in (free, kept):
-        trainer._wanted = 4 * trainer._wanted
+    kept._wanted_spread = torch.full((5,), 1e3)
     both = [trainer._gradients(0, 0) for trainer in (free, kept)]
-    assert both[0].scalars["g_spread_loss"] == both[1].scalars["g_spread_loss"] > 0
+    assert "g_spread_loss" not in both[0].scalars
+    assert both[1].scalars["g_spread_loss"] > 1
     generators = [part.by_network["generator"] for part in both]
     assert not all(torch.allclose(a, b) for a, b in zip(*generators, strict=True))
+
+
+def test_the_bound_is_the_spread_of_photographs(judged_prior):
+    trainer = judged_prior("efficientnet-lite0")
+    trainer.step(0)
+    batches = [trainer.photographs.batch(start, 2) for start in range(0, 8, 2)]
+    distances = [spread([thumbnails(batch)], 4) for batch in batches]
+    wanted = trainer._wanted_spread
+    assert wanted.shape == (5,) and bool((wanted > 0).all())
+    torch.testing.assert_close(wanted[0], torch.cat(distances).mean())
+
+
+def test_equal_photographs_bound_nothing_and_are_refused(judged_prior):
+    trainer = judged_prior("efficientnet-lite0")
+    trainer.photographs.training.fill_(7)
+    with pytest.raises(InputError, match="photographs that differ"):
+        trainer.step(0)
 
 
 def test_until_the_critic_joins_training_is_that_without(judged_prior):

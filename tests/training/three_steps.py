@@ -33,6 +33,7 @@ def train(folder: Path) -> dict:
     try:
         with (
             mock.patch(f"{TRAINING}.prior.feature_dtype", return_value=torch.float64),
+            mock.patch(f"{TRAINING}.prior._SPREAD_PHOTOGRAPHS", 8),
             mock.patch(f"{TRAINING}.prior.load_feature_network", _exact_feature_network),
             mock.patch(f"{TRAINING}.completion.feature_dtype", return_value=torch.float64),
             mock.patch(f"{TRAINING}.perceptual._CALIBRATION_PAIRS", 16),

@@ -3,20 +3,19 @@
 Only typer is imported up front, so that --help answers at once.
 """
 
-import re
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...core.terminal import display_share
 from ..command_line import Device
 
 if TYPE_CHECKING:
     from ...core.directions import Direction
     from ...core.inpainter import Inpainter
-    from .finding import Found, Wanted
+    from .finding import Wanted
 
 directions = typer.Typer(
     help="Find, draw and measure edit directions.", no_args_is_help=True, rich_markup_mode=None
@@ -113,12 +112,15 @@ def recipe(
 ) -> None:
     """Find all directions of a recipe again."""
     from ...core.result_files import prepare_folder
-    from .finding import RECIPES_DIR, find_all
+    from .finding import RECIPES_DIR, file_stem, find_all
 
     path = Path(source) if source.endswith(".toml") else RECIPES_DIR / f"{source}.toml"
     prepare_folder(out)
-    for found in find_all(_load(model, device), path):
-        _write(found, out / f"{_slug(found.direction.name)}.safetensors")
+    loaded = _load(model, device)
+    with display_share(_line) as show:
+        found = find_all(loaded, path, show)
+    for direction in found:
+        _write(direction, out / f"{file_stem(direction.name)}.safetensors")
 
 
 @directions.command()
@@ -136,14 +138,18 @@ def preview(
 ) -> None:
     """Draw random samples at several strengths of each direction."""
     from ...core.result_files import prepare_folder
-    from .strips import strip
+    from .finding import check_stems, file_stem
+    from .strips import STRENGTHS, strip
 
     loaded = _load(model, device)
     prepare_folder(out)
-    for direction in _resolve(loaded, which):
-        path = out / f"{_slug(direction.name)}.png"
-        strengths = strength or [-3.0, -1.5, 0.0, 1.5, 3.0]
-        strip(loaded, direction, strengths, samples, seed).save(path)
+    stems = [
+        file_stem(Path(name).stem if name.endswith(".safetensors") else name) for name in which
+    ]
+    check_stems(stems)
+    for direction, stem in zip(_resolve(loaded, which), stems, strict=True):
+        path = out / f"{stem}.png"
+        strip(loaded, direction, strength or STRENGTHS, samples, seed).save(path)
         print(path)
 
 
@@ -167,13 +173,19 @@ def measure(
     loaded = _load(model, device)
     found = _resolve(loaded, which)
     pairs = make_pairs(data, loaded.resolution, masks, seed, count)
+    with display_share(_line) as show:
+        effects = measure_effects(loaded, found, pairs, seed, show)
     print("| direction | skip source | inside | outside | outside / inside |")
     print("|---|---|---|---|---|")
-    for e in measure_effects(loaded, found, pairs, seed):
+    for e in effects:
         share = e.outside / e.inside if e.inside else float("nan")
         print(
             f"| {e.direction} | {e.skip_source} | {e.inside:.1f} | {e.outside:.1f} | {share:.2f} |"
         )
+
+
+def _line(percent: int, what: str) -> str:
+    return f"{percent} %: {what}"
 
 
 def _load(model: str, device: str | None) -> "Inpainter":
@@ -184,28 +196,32 @@ def _load(model: str, device: str | None) -> "Inpainter":
 
 
 def _resolve(model: "Inpainter", which: list[str]) -> "list[Direction]":
-    from ...core.directions import read_direction
+    """Return directions of the model."""
+    from ...core.latents import check_same_generator
+    from ...core.settings import named_direction
 
-    return [
-        read_direction(name) if name.endswith(".safetensors") else model.direction(name)
-        for name in which
-    ]
+    found = []
+    for name in which:
+        direction = named_direction(name)
+        direction = model.direction(direction) if isinstance(direction, str) else direction
+        check_same_generator(direction.generator_id, model.generator_id, f"direction {name}")
+        found.append(direction)
+    return found
 
 
 def _find(model: str, device: str | None, wanted: "Wanted", out: Path) -> None:
+    from ...core.directions import check_target
     from .finding import Finder
 
-    _write(Finder(_load(model, device)).find(wanted), out)
+    check_target(out)
+    loaded = _load(model, device)
+    with display_share(_line) as show:
+        direction = Finder(loaded, on_progress=show).find(wanted)
+    _write(direction, out)
 
 
-def _write(found: "Found", path: Path) -> None:
+def _write(direction: "Direction", path: Path) -> None:
     from ...core.directions import write_direction
 
-    write_direction(path, found.direction)
-    print(f"{path}: {found.direction.source}")
-
-
-def _slug(name: str) -> str:
-    """Return a file name for a direction's."""
-    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-") or "direction"
+    write_direction(path, direction)
+    print(f"{path}: {direction.source}")

@@ -5,8 +5,10 @@ each direction with the fields of `Wanted`.
 """
 
 import dataclasses
+import re
 import tomllib
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ from torch import Tensor
 
 from ...core.checks import check_choice, check_int
 from ...core.directions import STANDARD_DEVIATION, Direction, deviation_along
-from ...core.errors import ConfigError, InputError
+from ...core.errors import ConfigError
 from ...core.inpainter import DISCOVERY_METHODS, Inpainter
+from ..config import check_fields
+from ..recipe_file import read_table
 from .interfacegan import Boundary, find_boundary, independent
 from .scores import SCORES
 
@@ -26,10 +30,18 @@ METHODS = (*DISCOVERY_METHODS, "interfacegan")
 
 _CHUNK = 64
 
+OnProgress = Callable[[float, str], None]
+"""(share that is done, what is being done)"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """One direction, and how to find it."""
+    """One direction, and how to find it.
+
+    Raises:
+        InputError: an unknown method or score.
+        ConfigError: a field of another type, or of another method.
+    """
 
     name: str
     """What its slider is called."""
@@ -51,61 +63,69 @@ class Wanted:
     """What it changes in the picture."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice(self.method, "method", METHODS)
-        for score in (self.score, *self.apart_from) if self.method == "interfacegan" else ():
-            check_choice(score, "score", SCORES)
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """A direction, and how well its score follows from the codes."""
-
-    direction: Direction
-    accuracy: float | None = None
-    """Of interfacegan: share of held-out codes on the right side of its plane."""
+        if self.method == "interfacegan":
+            for score in (self.score, *self.apart_from):
+                check_choice(score, "score", SCORES)
+        if self.component if self.method == "interfacegan" else self.score or self.apart_from:
+            raise ConfigError(
+                "component for sefa and ganspace, score and apart_from for interfacegan",
+                f"{self.method} with others",
+                "Leave out what belongs to another method.",
+            )
 
 
 class Finder:
     """Finds directions of one model by samples of its codes, which it draws and scores once."""
 
-    def __init__(self, model: Inpainter, num_samples: int = 4000, seed: int = 0) -> None:
+    def __init__(
+        self,
+        model: Inpainter,
+        num_samples: int = 4000,
+        seed: int = 0,
+        on_progress: OnProgress = lambda share, what: None,
+    ) -> None:
         check_int(num_samples, "samples", 2, float("inf"))
         self._model, self._num_samples, self._seed = model, num_samples, seed
+        self._on_progress = on_progress
         self._w: Tensor | None = None
         self._boundaries: dict[str, Boundary] = {}
         self._scores: dict[str, Tensor] = {}
 
-    def find(self, wanted: Wanted) -> Found:
+    def last_layer(self, wanted: Wanted) -> int:
+        """Return the last style layer that a direction moves.
+
+        Raises:
+            InputError: layers that the model does not have.
+        """
+        last = self._model.num_layers - 1 if wanted.last_layer is None else wanted.last_layer
+        check_int(wanted.first_layer, "first_layer", 0, self._model.num_layers - 1)
+        check_int(last, "last_layer", wanted.first_layer, self._model.num_layers - 1)
+        return last
+
+    def find(self, wanted: Wanted) -> Direction:
         """Return one direction.
 
         Raises:
             InputError: a number out of range, or scores that part no samples.
         """
-        last = self._model.num_layers - 1 if wanted.last_layer is None else wanted.last_layer
-        check_int(wanted.first_layer, "first_layer", 0, self._model.num_layers - 1)
-        check_int(last, "last_layer", wanted.first_layer, self._model.num_layers - 1)
+        last = self.last_layer(wanted)
         if wanted.method == "interfacegan":
             found = self._learn(wanted, last)
         else:
-            found = Found(
-                self._model.discover(wanted.method, wanted.component, wanted.first_layer, last)
-            )
-        direction = found.direction
+            found = self._model.discover(wanted.method, wanted.component, wanted.first_layer, last)
         sign = -1.0 if wanted.reverse else 1.0
-        named = dataclasses.replace(
-            direction,
-            name=wanted.name,
-            vector=sign * direction.vector,
-            description=wanted.description,
+        return dataclasses.replace(
+            found, name=wanted.name, vector=sign * found.vector, description=wanted.description
         )
-        return dataclasses.replace(found, direction=named)
 
-    def _learn(self, wanted: Wanted, last_layer: int) -> Found:
+    def _learn(self, wanted: Wanted, last_layer: int) -> Direction:
         boundary = self._boundary(wanted.score)
         others = [self._boundary(score).normal for score in wanted.apart_from]
         normal = independent(boundary.normal, others)
         apart = f", apart from {' and '.join(wanted.apart_from)}" if others else ""
-        direction = Direction(
+        return Direction(
             name=wanted.name,
             vector=(normal * deviation_along(self._codes(), normal)).float(),
             generator_id=self._model.generator_id,
@@ -113,9 +133,8 @@ class Finder:
             last_layer=last_layer,
             unit=STANDARD_DEVIATION,
             source=f"InterFaceGAN (arXiv:1907.10786) on {wanted.score}{apart}, "
-            f"{self._num_samples} samples, accuracy {boundary.accuracy:.3f}",
+            f"{self._num_samples} samples, accuracy {boundary.accuracy(normal):.3f}",
         )
-        return Found(direction, boundary.accuracy)
 
     def _boundary(self, score: str) -> Boundary:
         if score not in self._boundaries:
@@ -132,25 +151,36 @@ class Finder:
     def _measure(self) -> None:
         if self._scores:
             return
+        import sklearn  # noqa: F401 - before all the samples are drawn: it may be absent
+
         parts: dict[str, list[Tensor]] = {name: [] for name in SCORES}
         layers = self._model.num_layers
-        for w in self._codes().split(_CHUNK):
+        for start in range(0, self._num_samples, _CHUNK):
+            self._on_progress(start / self._num_samples, "scoring samples")
+            w = self._codes()[start : start + _CHUNK]
             codes = self._model.codes(w[None, :, None].expand(-1, -1, layers, -1))
             images = self._model.synthesize(codes)
             for name, score in SCORES.items():
                 parts[name].append(score(images).cpu())
         self._scores = {name: torch.cat(values) for name, values in parts.items()}
+        self._on_progress(1.0, "scored samples")
 
 
-def find_all(model: Inpainter, recipe: Path) -> Iterator[Found]:
-    """Yield the directions of a recipe, in its order.
+def find_all(
+    model: Inpainter, recipe: Path, on_progress: OnProgress = lambda share, what: None
+) -> list[Direction]:
+    """Return the directions of a recipe, in its order.
 
     Raises:
-        ConfigError: the recipe cannot be read, or holds an unknown key.
+        ConfigError: the recipe cannot be read, holds an unknown key, or two directions whose files
+            would have one name.
         InputError: see `Finder.find`.
     """
     table = _read(recipe)
-    wanted = [_wanted(entry, recipe) for entry in table.pop("direction", [])]
+    entries = table.pop("direction", [])
+    if not isinstance(entries, list):
+        entries = [entries]
+    wanted = [read_table(Wanted, "direction", entry) for entry in entries]
     numbers = {key: table.pop(key) for key in ("samples", "seed") if key in table}
     if table or not wanted:
         raise ConfigError(
@@ -158,9 +188,11 @@ def find_all(model: Inpainter, recipe: Path) -> Iterator[Found]:
             f"{', '.join(table) or 'no direction'} in {recipe}",
             "Correct the recipe.",
         )
-    finder = Finder(model, numbers.get("samples", 4000), numbers.get("seed", 0))
+    finder = Finder(model, numbers.get("samples", 4000), numbers.get("seed", 0), on_progress)
+    check_stems([file_stem(one.name) for one in wanted])
     for one in wanted:
-        yield finder.find(one)
+        finder.last_layer(one)
+    return [finder.find(one) for one in wanted]
 
 
 def _read(recipe: Path) -> dict[str, Any]:
@@ -172,13 +204,20 @@ def _read(recipe: Path) -> dict[str, Any]:
         ) from error
 
 
-def _wanted(entry: dict[str, Any], recipe: Path) -> Wanted:
-    lists = {"apart_from": tuple(entry["apart_from"])} if "apart_from" in entry else {}
-    try:
-        return Wanted(**entry | lists)
-    except (TypeError, InputError) as error:
+def file_stem(name: str) -> str:
+    """Return a file name without ending for a direction's name."""
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-") or "direction"
+
+
+def check_stems(stems: list[str]) -> None:
+    """Pass file names that differ.
+
+    Raises:
+        ConfigError: one occurs twice, and the second file would replace the first.
+    """
+    twice = [stem for i, stem in enumerate(stems) if stem in stems[:i]]
+    if twice:
         raise ConfigError(
-            "fields of a direction: " + ", ".join(f.name for f in dataclasses.fields(Wanted)),
-            f"{error} in {recipe}",
-            "Correct the recipe.",
-        ) from error
+            "directions whose files differ in name", f"{twice[0]} twice", "Rename one."
+        )

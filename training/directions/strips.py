@@ -9,6 +9,9 @@ from ...core.contact_sheet import contact_sheet
 from ...core.directions import Direction
 from ...core.inpainter import Edit, Inpainter
 
+STRENGTHS = (-3.0, -1.5, 0.0, 1.5, 3.0)
+"""Where people look first."""
+
 
 def strip(
     model: Inpainter,

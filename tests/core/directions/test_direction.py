@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from diverse_inpainting.core.directions import (
     Direction,
     apply_direction,
+    bundled_direction_names,
     bundled_directions,
     read_direction,
     read_directions,
@@ -181,10 +182,9 @@ def test_all_directions_of_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFix
 
 def test_bundled_directions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = "diverse_inpainting.core.directions.direction"
-    monkeypatch.setattr(f"{module}.WEIGHTS_FOLDER", tmp_path)
-    (tmp_path / "directions").mkdir()
-    write_direction(tmp_path / "directions" / "a.safetensors", _direction())
-    assert list(bundled_directions(ID)) == ["colour"]
+    monkeypatch.setattr(f"{module}._BUNDLED", tmp_path)
+    write_direction(tmp_path / "a.safetensors", _direction())
+    assert list(bundled_directions(ID)) == bundled_direction_names() == ["colour"]
     assert bundled_directions(OTHER_ID) == {}
 
 
@@ -258,6 +258,11 @@ def test_a_pickle_and_a_cut_file(path: Path) -> None:
     torch.save({"vector": torch.ones(D)}, path)
     with pytest.raises(CheckpointError, match=r"a diverse-inpainting direction .* PyTorch pickle"):
         read_direction(path)
+    before = path.read_bytes()
+    with pytest.raises(CheckpointError, match="PyTorch pickle"):
+        write_direction(path, _direction())
+    assert path.read_bytes() == before, "only a direction is replaced"
+    path.unlink()
     write_direction(path, _direction())
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match="truncated"):

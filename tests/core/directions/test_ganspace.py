@@ -33,7 +33,7 @@ def test_components_are_the_eigenvectors_of_the_covariance():
 
 
 def test_a_direction_by_hand():
-    """Four codes on two axes, variances 4 and 1 times 4/3."""
+    """Four codes on two axes, squares 8 and 2 in sum, over N - 1 = 3."""
     w = torch.tensor([[2.0, 5.0], [-2.0, 5.0], [0.0, 6.0], [0.0, 4.0]])
     first, second = (discover_ganspace(w, k, 1, 3, ID) for k in (0, 1))
     torch.testing.assert_close(first.vector, torch.tensor([(8 / 3) ** 0.5, 0.0]))

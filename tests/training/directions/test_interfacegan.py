@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.training.directions.interfacegan import find_boundary, independent
+from diverse_inpainting.training.directions.interfacegan import Boundary, find_boundary, independent
 
 
 def codes(num=2000, width=8):
@@ -22,7 +22,8 @@ def test_the_normal_of_a_linear_score_is_found():
     boundary = find_boundary(w, w.double() @ wanted)
     assert boundary.normal @ wanted > 0.98
     assert boundary.normal.norm().item() == pytest.approx(1)
-    assert boundary.accuracy > 0.98
+    assert boundary.accuracy(boundary.normal) > 0.98
+    assert abs(boundary.accuracy(unit(0, 1, 0, 0, 0, 0, 0, 0)) - 0.5) < 0.15
 
 
 def test_scale_and_offset_of_the_codes_do_not_matter():
@@ -34,7 +35,16 @@ def test_scale_and_offset_of_the_codes_do_not_matter():
 
 def test_a_random_score_is_guessed_by_chance():
     noise = torch.randn(2000, generator=torch.Generator().manual_seed(5))
-    assert abs(find_boundary(codes(), noise).accuracy - 0.5) < 0.15
+    boundary = find_boundary(codes(), noise)
+    assert abs(boundary.accuracy(boundary.normal) - 0.5) < 0.15
+
+
+def test_accuracy_by_hand():
+    """Of six pairs, the high code lies further along in five."""
+    low, high = torch.tensor([[0.0], [2.0], [4.0]]), torch.tensor([[3.0], [5.0]])
+    boundary = Boundary(unit(1), low.double(), high.double())
+    assert boundary.accuracy(unit(1)) == pytest.approx(5 / 6)
+    assert boundary.accuracy(unit(-1)) == pytest.approx(1 / 6)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +62,7 @@ def test_what_cannot_be_used_is_refused(w, scores, message):
 
 
 def test_independent_directions_move_along_no_other():
-    others = [unit(1, 1, 0), unit(1, 0, 0)]
+    others = [unit(1, 1, 0), unit(1, 0, 0), unit(1, 0, 0)]
     rest = independent(unit(1, 2, 3), others)
     torch.testing.assert_close(rest, unit(0, 0, 1))
     torch.testing.assert_close(independent(unit(1, 2, 3), []), unit(1, 2, 3))
