@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from .dispatch import select
+from .dispatch import requested, select
 
 ACTIVATIONS: dict[str, tuple[float, float]] = {
     "linear": (1.0, 1.0),
@@ -52,7 +52,7 @@ def bias_act(
     gain = default_gain if gain is None else float(gain)
     if not gain > 0:  # also refuses NaN
         raise InputError("a positive gain", str(gain), "Negate the result instead.")
-    return _BiasAct.apply(x, bias, slope, gain)
+    return _BiasAct.apply(x, bias, slope, gain, requested())
 
 
 class _BiasAct(torch.autograd.Function):
@@ -65,9 +65,10 @@ class _BiasAct(torch.autograd.Function):
         bias: Tensor | None,
         slope: float,
         gain: float,
+        backend: str | None,
     ) -> Tensor:
-        y = select("bias_act")(x, bias, slope, gain)
-        ctx.settings = (slope, gain)
+        y = select("bias_act", x.device, backend)(x, bias, slope, gain)
+        ctx.settings = (slope, gain, backend)
         ctx.bias_dtype = None if bias is None else bias.dtype
         # The sign of y tells the branch taken; a linear layer needs none.
         ctx.save_for_backward(None if slope == 1.0 else y)
@@ -76,12 +77,11 @@ class _BiasAct(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         (y,) = ctx.saved_tensors
-        slope, gain = ctx.settings
-        dx = _BiasActGradient.apply(dy, y, slope, gain)
+        dx = _BiasActGradient.apply(dy, y, *ctx.settings)
         db = None
         if ctx.bias_dtype is not None and ctx.needs_input_grad[1]:
             db = dx.sum([0, *range(2, dx.ndim)]).to(ctx.bias_dtype)
-        return dx, db, None, None
+        return dx, db, None, None, None
 
 
 class _BiasActGradient(torch.autograd.Function):
@@ -94,15 +94,16 @@ class _BiasActGradient(torch.autograd.Function):
         y: Tensor | None,
         slope: float,
         gain: float,
+        backend: str | None,
     ) -> Tensor:
-        ctx.settings = (slope, gain)
+        ctx.settings = (slope, gain, backend)
         ctx.save_for_backward(y)
         if y is None:
             return dy * gain
         # Only the sign of y matters here, and a positive gain keeps it.
-        return torch.ops.aten.leaky_relu_backward(dy, y, slope, True).mul_(gain)
+        return select("bias_act_gradient", dy.device, backend)(dy, y, slope, gain)
 
     @staticmethod
     def backward(ctx: Any, ddx: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         (y,) = ctx.saved_tensors
-        return _BiasActGradient.apply(ddx, y, *ctx.settings), None, None, None
+        return _BiasActGradient.apply(ddx, y, *ctx.settings), None, None, None, None

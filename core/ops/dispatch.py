@@ -1,37 +1,64 @@
 """Which backend runs an op: the one asked for by name, else the best that can, else the reference.
 
-A backend is a subpackage beside this file that holds one module per op, each with a function of
-the op's name and the public op's arguments. `reference` is plain PyTorch and runs everywhere.
+A backend is a subpackage beside this file. It says on which devices it runs, and holds some of the
+ops' modules, each with a function of the op's name and the public op's arguments. What it lacks
+runs on the reference, which is plain PyTorch, has all and runs everywhere.
 """
 
 import contextlib
 import contextvars
 import importlib
+import importlib.util
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
 
 from ..errors import BackendError
 
 _log = logging.getLogger(__name__)
 
-OPS = ("upfirdn2d", "bias_act", "modulated_conv2d")
-BACKENDS = ("reference",)
+OPS = {
+    "upfirdn2d": "upfirdn2d",
+    "bias_act": "bias_act",
+    "bias_act_gradient": "bias_act",
+    "modulated_conv2d": "modulated_conv2d",
+}
+"""Names of the functions, and of the module that holds each."""
+BACKENDS = ("triton", "reference")
 """Names of the backends, the best first."""
 
+
+@dataclass(frozen=True)
+class _Backend:
+    runs_on: Callable[[torch.device], bool]
+    functions: dict[str, Callable]
+
+
 _requested: contextvars.ContextVar[str | None] = contextvars.ContextVar("backend", default=None)
-_loaded: dict[str, dict[str, Callable] | str] = {}
+_loaded: dict[str, _Backend | str] = {}
 
 
-def _load(backend: str) -> dict[str, Callable] | str:
-    """Return the backend's functions, or why it cannot run; decided once per process."""
+def _load(backend: str) -> _Backend | str:
+    """Return the backend, or why it cannot be loaded; decided once per process."""
     if backend not in _loaded:
         try:
-            modules = {op: importlib.import_module(f".{backend}.{op}", __package__) for op in OPS}
-            _loaded[backend] = {op: getattr(module, op) for op, module in modules.items()}
+            _loaded[backend] = _import(backend)
         except ImportError as error:
             _loaded[backend] = str(error)
             _log.info("ops backend %s is not used: %s", backend, error)
     return _loaded[backend]
+
+
+def _import(backend: str) -> _Backend:
+    package = importlib.import_module(f".{backend}", __package__)
+    functions = {}
+    for op, module in OPS.items():
+        name = f"{package.__name__}.{module}"
+        if importlib.util.find_spec(name) is not None:
+            functions[op] = getattr(importlib.import_module(name), op)
+    return _Backend(package.runs_on, functions)
 
 
 def list_backends() -> dict[str, str | None]:
@@ -62,11 +89,31 @@ def use_backend(name: str) -> Iterator[None]:
         _requested.reset(token)
 
 
-def select(op: str) -> Callable:
-    """Return the function that runs the op here and now."""
-    requested = _requested.get()
-    for backend in (requested,) if requested else BACKENDS:
-        functions = _load(backend)
-        if not isinstance(functions, str):
-            return functions[op]
-    raise BackendError("a backend that can run", str(list_backends()), "Reinstall the package.")
+def requested() -> str | None:
+    """Return the backend asked for in this thread; gradients run in others, and are told it."""
+    return _requested.get()
+
+
+def select(op: str, device: torch.device, backend: str | None) -> Callable:
+    """Return the function that runs the op on a device.
+
+    Args:
+        op: a key of `OPS`.
+        device: of the tensors.
+        backend: what `requested` returned when the op was called.
+
+    Raises:
+        BackendError: the backend asked for does not run on the device.
+    """
+    for name in (backend,) if backend else BACKENDS:
+        loaded = _load(name)
+        if isinstance(loaded, str) or not loaded.runs_on(device):
+            continue
+        if op in loaded.functions:
+            return loaded.functions[op]
+        return select(op, device, "reference")
+    raise BackendError(
+        f"an ops backend that runs on {device.type}",
+        f"{backend}, which does not",
+        "Leave the `use_backend` block, or move the tensors.",
+    )

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from ..errors import InputError
-from .dispatch import select
+from .dispatch import requested, select
 
 
 def modulated_conv2d(
@@ -59,4 +59,5 @@ def modulated_conv2d(
             f"up = {up}, taps {None if taps is None else tuple(taps.shape)}",
             "Pass `setup_filter()` as taps.",
         )
-    return select("modulated_conv2d")(x, weight, styles, demodulate, up, taps)
+    function = select("modulated_conv2d", x.device, requested())
+    return function(x, weight, styles, demodulate, up, taps)

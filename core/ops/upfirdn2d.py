@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from .dispatch import select
+from .dispatch import requested, select
 
 
 def setup_filter(taps: Sequence[float] = (1.0, 3.0, 3.0, 1.0)) -> Tensor:
@@ -57,7 +57,7 @@ def upfirdn2d(
     """
     padding = tuple(padding)
     _check(x, taps, up, down, padding)
-    return _Upfirdn2d.apply(x, taps, up, down, padding, flip, float(gain))
+    return _Upfirdn2d.apply(x, taps, up, down, padding, flip, float(gain), requested())
 
 
 def _check(x: Tensor, taps: Tensor, up: int, down: int, padding: tuple[int, ...]) -> None:
@@ -90,15 +90,16 @@ class _Upfirdn2d(torch.autograd.Function):
         padding: tuple[int, ...],
         flip: bool,
         gain: float,
+        backend: str | None,
     ) -> Tensor:
         ctx.save_for_backward(taps)
-        ctx.settings = (x.shape, up, down, padding, flip, gain)
-        return select("upfirdn2d")(x, taps, up, down, padding, flip, gain)
+        ctx.settings = (x.shape, up, down, padding, flip, gain, backend)
+        return select("upfirdn2d", x.device, backend)(x, taps, up, down, padding, flip, gain)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         (taps,) = ctx.saved_tensors
-        (_, _, H, W), up, down, (left, _, top, _), flip, gain = ctx.settings
+        (_, _, H, W), up, down, (left, _, top, _), flip, gain, backend = ctx.settings
         KH, KW = taps.shape[0], taps.shape[-1]
         adjoint = (
             KW - 1 - left,
@@ -108,8 +109,8 @@ class _Upfirdn2d(torch.autograd.Function):
         )
         dx = None
         if ctx.needs_input_grad[0]:
-            dx = upfirdn2d(dy, taps, up=down, down=up, padding=adjoint, flip=not flip, gain=gain)
-        return dx, None, None, None, None, None, None
+            dx = _Upfirdn2d.apply(dy, taps, down, up, adjoint, not flip, gain, backend)
+        return dx, None, None, None, None, None, None, None
 
 
 def upsample2d(x: Tensor, taps: Tensor) -> Tensor:

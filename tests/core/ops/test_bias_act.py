@@ -6,21 +6,12 @@ import pytest
 import torch
 
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.core.ops import ACTIVATIONS, bias_act, dispatch, use_backend
+from diverse_inpainting.core.ops import ACTIVATIONS, bias_act, use_backend
 from tolerances import assert_close, assert_half_rule
 
 SLOPES = {"linear": 1.0, "relu": 0.0, "lrelu": 0.2}
 GAINS = {"linear": 1.0, "relu": math.sqrt(2), "lrelu": math.sqrt(2)}
 SHAPES = [(3, 4), (2, 4, 5), (2, 4, 3, 5), (1, 1, 1, 1), (0, 4, 2, 2)]
-
-
-@pytest.fixture(params=dispatch.BACKENDS, autouse=True)
-def backend(request):
-    """Each test on each backend that can run here (the reference always can)."""
-    if dispatch.list_backends()[request.param] is not None:
-        pytest.skip(f"{request.param}: {dispatch.list_backends()[request.param]}")
-    with use_backend(request.param):
-        yield request.param
 
 
 def draw(generator, shape, device="cpu", away_from_kink=False):

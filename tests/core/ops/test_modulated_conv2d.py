@@ -6,19 +6,10 @@ import scipy.signal
 import torch
 
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.core.ops import dispatch, modulated_conv2d, setup_filter, use_backend
+from diverse_inpainting.core.ops import modulated_conv2d, setup_filter, use_backend
 from tolerances import assert_close, assert_half_rule
 
 SKEWED = torch.tensor([1.0, -0.5, 3.0, 2.0], dtype=torch.float64)
-
-
-@pytest.fixture(params=dispatch.BACKENDS, autouse=True)
-def backend(request):
-    """Each test on each backend that can run here (the reference always can)."""
-    if dispatch.list_backends()[request.param] is not None:
-        pytest.skip(f"{request.param}: {dispatch.list_backends()[request.param]}")
-    with use_backend(request.param):
-        yield request.param
 
 
 def draw(generator, *shape):

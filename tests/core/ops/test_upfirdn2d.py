@@ -7,7 +7,6 @@ import torch
 
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.ops import (
-    dispatch,
     downsample2d,
     setup_filter,
     upfirdn2d,
@@ -33,15 +32,6 @@ SETTINGS = [
     (2, 2, (-3, -1, -2, -4), True, 2.0),
     (1, 3, (9, -1, -2, 8), False, 1.0),
 ]
-
-
-@pytest.fixture(params=dispatch.BACKENDS, autouse=True)
-def backend(request):
-    """Each test on each backend that can run here (the reference always can)."""
-    if dispatch.list_backends()[request.param] is not None:
-        pytest.skip(f"{request.param}: {dispatch.list_backends()[request.param]}")
-    with use_backend(request.param):
-        yield request.param
 
 
 def random_map(generator, *shape, dtype=torch.float64, device="cpu"):
