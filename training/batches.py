@@ -1,6 +1,6 @@
 """What the stages train on: batches that depend on (seed, images seen) alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -51,47 +51,59 @@ class Batches:
                 )
             photographs.to(self._device)
 
-    @torch.no_grad()
     def generated(self, nimg: int, size: int, share: Share = WHOLE) -> Batch:
         """Generate the share of images nimg to nimg + size - 1."""
-        w_same, w_other, valid = self._draw(nimg, size, share)
-        image = self._synthesize(w_same)
-        return Batch(image, image * valid, valid, w_same, w_other)
+        return self.make(self._draw(nimg, size, share))
 
-    @torch.no_grad()
     def training(self, nimg: int, size: int, share: Share = WHOLE) -> Batch:
         """Return what the recipe trains on: generated pictures, photographs, or some of both."""
-        if self._config.pictures == "generated":
-            batch = self.generated(nimg, size, share)
-            return batch._replace(substitutes=self._substitutes(nimg, size, share, batch.valid))
-        assert self._photographs is not None
-        _, w_other, valid = self._draw(nimg, size, share)
-        image = self._photographs.batch(nimg, size, share)
-        return Batch(image, image * valid, valid, None, w_other)
+        return self.make(self.draw(nimg, size, share))
 
-    def _draw(self, nimg: int, size: int, share: Share) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the codes of both paths, and M."""
+    def draw(self, nimg: int, size: int, share: Share = WHOLE) -> dict[str, Tensor]:
+        """Return all that is particular to the images of `training`, on the device, for `make`."""
+        drawn = self._draw(nimg, size, share)
+        if self._config.pictures == "photographs":
+            assert self._photographs is not None
+            return {**drawn, "image": self._photographs.batch(nimg, size, share)}
+        return {**drawn, **self._substitutes(nimg, size, share)}
+
+    @torch.no_grad()
+    def make(self, drawn: Mapping[str, Tensor]) -> Batch:
+        """Return the batch of what was drawn; waits for nothing, a CUDA graph may hold it."""
+        w = self._generator.mapping(drawn["z"].flatten(0, 1))
+        w_same, w_other = (self._generator.broadcast(code) for code in (w[::2], w[1::2]))
+        valid = 1 - drawn["holes"].float()
+        if "image" in drawn:
+            image = drawn["image"]
+            return Batch(image, image * valid, valid, None, w_other)
+        image = self._synthesize(w_same)
+        substitutes = None
+        if "substituted" in drawn:
+            index = drawn["substituted"]
+            substitutes = Substitutes(index, drawn["photographs"] * valid[index])
+        return Batch(image, image * valid, valid, w_same, w_other, substitutes)
+
+    def _draw(self, nimg: int, size: int, share: Share) -> dict[str, Tensor]:
+        """Return the latents of both paths [n, 2, Z], and the holes [n, 1, R, R] uint8."""
         drawn = generator_for(self._config.seed, f"{self._stage}/latents", nimg)
         z = Draws(drawn, share).normal(size // share.count, 2, self._generator.config.z_dim)
-        w = self._generator.mapping(send(z, self._device).flatten(0, 1))
-        w_same, w_other = (self._generator.broadcast(code) for code in (w[::2], w[1::2]))
         holes = self._holes(share.of(torch.arange(nimg, nimg + size)))
-        return w_same, w_other, 1 - send(holes, self._device)
+        return {"z": send(z, self._device), "holes": send(holes, self._device)}
 
     def _holes(self, indices: Tensor) -> Tensor:
         """Return the masks of images, [n, 1, R, R]; the host makes them while the device works."""
         kind, R, seed = self._config.masks, self._generator.config.resolution, self._config.seed
         masks = [sample_hole_masks(kind, 1, R, seed, first=i) for i in indices.tolist()]
-        return torch.cat(masks)
+        return torch.cat(masks).to(torch.uint8)
 
-    def _substitutes(self, nimg: int, size: int, share: Share, valid: Tensor) -> Substitutes | None:
-        """Return photographs for a share of images, evenly spaced; None where there are none."""
+    def _substitutes(self, nimg: int, size: int, share: Share) -> dict[str, Tensor]:
+        """Return photographs for a share of images, evenly spaced; nothing where there are none."""
         fraction = self._config.real_fraction
         images = share.of(torch.arange(nimg, nimg + size)).tolist()
         is_chosen = [int((image + 1) * fraction) > int(image * fraction) for image in images]
         if not any(is_chosen):
-            return None
+            return {}
         assert self._photographs is not None
         index = send(torch.tensor(is_chosen).nonzero()[:, 0], self._device)
         photographs = self._photographs.batch(nimg, size, share)[index]
-        return Substitutes(index, photographs * valid[index])
+        return {"substituted": index, "photographs": photographs}

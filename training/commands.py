@@ -26,7 +26,7 @@ from .stage2 import Stage2Trainer
 from .trainer import Progress, Trainer
 
 # What can change between two parts of a run without changing its result.
-_INTERVALS = ("log_every", "grid_every", "save_every", "keep_last", "keep_every")
+_FREE = ("cuda_graphs", "log_every", "grid_every", "save_every", "keep_last", "keep_every")
 
 _COMPLETIONS = {"stage1": Stage1Trainer, "stage2": Stage2Trainer}
 _BEFORE = {"stage1": "prior", "stage2": "stage1"}
@@ -129,7 +129,10 @@ def _prior(order: Order, device: torch.device, processes: Processes) -> _Prepare
         # No schedule depends on the total, so a longer run may go on where a shorter one ended.
         "total_images": None,
     }
-    return PriorTrainer(recipe, photographs, device, processes), restart, inputs
+    trainer = PriorTrainer(recipe, photographs, device, processes)
+    if restart is not None:
+        trainer.judge_since = restart.first
+    return trainer, restart, inputs
 
 
 def _completion(order: Order, device: torch.device, processes: Processes) -> _Prepared:
@@ -160,7 +163,7 @@ def _fingerprint(order: Order, device: torch.device, inputs: dict[str, Any]) -> 
         "stage": order.stage,
         "model": {part: model.get(part) for part in TRAINED[order.stage]},
         "data": dataclasses.asdict(order.recipe.data),
-        **{name: value for name, value in config.items() if name not in _INTERVALS},
+        **{name: value for name, value in config.items() if name not in _FREE},
         "device": device.type,
         "precision": str(feature_dtype(order.config.precision, device)),
         **inputs,

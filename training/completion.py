@@ -7,7 +7,7 @@ code that made the picture, path (r) with another one.
 import copy
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ from .alarms import measure
 from .batch import Batch
 from .batches import Batches
 from .config import CompletionConfig, Recipe
+from .cuda_graphs import StepGraphs
 from .data import Photographs
 from .ema import update_average
 from .grids import picture_grid
-from .hardware import feature_dtype
+from .hardware import feature_dtype, send
 from .losses import discriminator_objective, judge
 from .objective import adversarial, comparisons, composites, reconstruction
 from .perceptual import perceptual_term
@@ -109,6 +110,7 @@ class CompletionTrainer(ABC):
         group_size = self.discriminator.config.stddev_group_size
         self._share = processes.share(self._micro_batch, group_size)
         self._shards = ShardRunner(device, self.config.batch_size, self._micro_batch, processes)
+        self._graphs = StepGraphs(device, is_used=self.config.cuda_graphs and processes.count == 1)
 
     def _load(self, checkpoint: Checkpoint) -> dict[str, Any]:
         missing = {"generator", "discriminator"} - set(checkpoint.parts)
@@ -166,22 +168,34 @@ class CompletionTrainer(ABC):
 
     def _gradients(self, start: int, nimg: int) -> Gradients:
         """Return the gradients of the own share of the micro-batch from image `start` on."""
-        batch = self.batches.training(start, self._micro_batch, self._share)
+        weight = self.config.lambda_adversarial * adversarial_share(
+            self.config, nimg - self.judge_since
+        )
+        r1_weight = self.config.r1_weight(nimg)
+        drawn = self.batches.draw(start, self._micro_batch, self._share)
+        drawn["fooling_weight"] = send(torch.tensor(weight), self.device)
+        return self._graphs.run(
+            (weight > 0, r1_weight),
+            lambda inputs, _: self._learn(inputs, fools=weight > 0, r1_weight=r1_weight),
+            drawn,
+            seeds={},
+        )
+
+    def _learn(self, drawn: Mapping[str, Tensor], *, fools: bool, r1_weight: float) -> Gradients:
+        """Return the gradients of what was drawn; a CUDA graph may hold all of it."""
+        batch = self.batches.make(drawn)
         outputs, gate = self.complete(*batch.inputs(), averaged=False)
         compared = comparisons(batch, outputs, self.config)
         loss, scalars = reconstruction(compared, self.perceptual, self.config.pixel_weight)
         # Separate calls: one batch of both would put near-duplicates into one deviation group.
         fake_logits = [self._judge(fakes) for fakes in composites(batch, outputs)]
         fooling = adversarial(fake_logits)
-        weight = self.config.lambda_adversarial * adversarial_share(
-            self.config, nimg - self.judge_since
-        )
-        if weight:  # else D's gradient would be walked back only to be multiplied by zero
-            loss = loss + weight * fooling
+        if fools:  # else D's gradient would be walked back only to be multiplied by zero
+            loss = loss + drawn["fooling_weight"] * fooling
         # D's graph of the fakes is walked twice: to E, Mi or S here, and to D's weights below.
         completion = torch.autograd.grad(loss, self._parameters["completion"], retain_graph=True)
         d_loss, d_scalars = discriminator_objective(
-            self._judge, batch.image, fake_logits, self.config.r1_weight(nimg)
+            self._judge, batch.image, fake_logits, r1_weight
         )
         discriminator = torch.autograd.grad(d_loss, self._parameters["discriminator"])
         if self._has_gate:

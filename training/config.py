@@ -91,6 +91,9 @@ class StageConfig:
     """Images after which a weight's share in the moving average has halved."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the feature maps; auto takes bfloat16 where the hardware multiplies it."""
+    cuda_graphs: bool = True
+    """Replay a step on a GPU as CUDA graphs, where one process trains. They keep the memory of the
+    step, once for each course that it may take."""
     log_every: int = 1000
     """Images between two lines of the log."""
     grid_every: int = 10_000
@@ -131,6 +134,9 @@ class PriorConfig(StageConfig):
     betas: tuple[float, float] = (0.0, 0.99)
     learning_rate: float = 0.0025
     """Of G and D."""
+    generator_ramp: int = 0
+    """Images over which G's learning rate rises from zero, at the start and after a restart: its
+    judges begin with guesses."""
     style_mixing: float = 0.9
     """Share of samples with two latents, crossed at a random layer."""
     noise: bool = True

@@ -1,7 +1,7 @@
 """The prior: StyleGAN2 trained on photographs, which both stages then keep frozen."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from ..core.errors import InputError
 from ..core.networks import Discriminator, Generator, ModelConfig
 from .augment import augment
 from .config import PriorConfig, Recipe
+from .cuda_graphs import StepGraphs
 from .data import Photographs
 from .ema import averaged_copy, update_average
 from .feature_network import load_feature_network
@@ -26,7 +27,7 @@ from .hardware import feature_dtype, send
 from .losses import discriminator_objective, generator_loss, judge
 from .processes import ALONE, Processes
 from .projected import ProjectedCritic, critic_generator_loss, critic_loss
-from .seeding import Draws, generator_for
+from .seeding import Draws, generator_for, seed_for
 from .shards import Gradients, ShardRunner, adam, apply_gradients
 from .spread import spread, spread_loss, thumbnails
 
@@ -49,6 +50,8 @@ class PriorTrainer:
     """
 
     config: PriorConfig
+    judge_since = 0
+    """Image at which the judges began: from there G's learning rate rises."""
 
     def __init__(
         self,
@@ -89,6 +92,7 @@ class PriorTrainer:
         self._micro_batch = self.config.micro_batch or self.config.batch_size
         self._share = processes.share(self._micro_batch, self._group_size)
         self._shards = ShardRunner(device, self.config.batch_size, self._micro_batch, processes)
+        self._graphs = StepGraphs(device, is_used=self.config.cuda_graphs and processes.count == 1)
         self._dtype = feature_dtype(self.config.precision, device)
         grid = generator_for(self.config.seed, "grid", 0)
         self._grid_z = torch.randn(48, model.generator.z_dim, generator=grid)
@@ -137,6 +141,8 @@ class PriorTrainer:
                 self._wanted_spread = self._measure_spread(critic)
         gradients = self._shards.run(lambda start: self._gradients(start, nimg), nimg)
         for name, of_network in gradients.by_network.items():
+            for group in self.optimizers[name].param_groups:
+                group["lr"] = self._rate(name, nimg)
             apply_gradients(self.optimizers[name], _learned(self.modules[name]), of_network)
         update_average(
             self.generator_ema,
@@ -147,18 +153,59 @@ class PriorTrainer:
         )
         return gradients.scalars
 
+    def _rate(self, name: str, nimg: int) -> float:
+        ramp = self.config.generator_ramp
+        if name != "generator" or not ramp:
+            return self._rates[name]
+        return self._rates[name] * min((nimg - self.judge_since) / ramp, 1.0)
+
     def _gradients(self, start: int, nimg: int) -> Gradients:
         """Return the gradients of the own share of the micro-batch from image `start` on."""
-        draws = self._draws("augment", start, self.device)
+        critic = self._critic_at(nimg)
+        r1_weight = self.config.r1_weight(nimg)
+        return self._graphs.run(
+            (critic is None, r1_weight),
+            lambda drawn, generators: self._learn(drawn, generators, critic, r1_weight),
+            self._draw(start),
+            {name: seed_for(self.config.seed, name, start) for name in ("augment", "noise")},
+        )
+
+    def _draw(self, start: int) -> dict[str, Tensor]:
+        """Return all that is particular to a micro-batch, on the device.
+
+        `keep` tells which layers take the first of a sample's two latents: two are crossed in a
+        share of the samples.
+        """
         position = (start, self._micro_batch, self._share)
-        real, real_labels = self.photographs.batch(*position), self.photographs.labels(*position)
-        labels = self.photographs.random_labels(*position)
-        samples = self._fakes(start, labels)
+        draws, N = self._draws("latents", start), self._micro_batch // self._share.count
+        z = draws.normal(N, 2, self.generator.config.z_dim)
+        L = self.generator.config.num_layers
+        crossing = draws.integers(1, L, N, 1)
+        mixed = draws.uniform(N, 1) < self.config.style_mixing
+        keep = (torch.arange(L)[None] < crossing) | ~mixed
+        return {
+            "real": self.photographs.batch(*position),
+            "real_labels": self.photographs.labels(*position),
+            "labels": self.photographs.random_labels(*position),
+            "z": send(z, self.device),
+            "keep": send(keep, self.device),
+        }
+
+    def _learn(
+        self,
+        drawn: Mapping[str, Tensor],
+        generators: Mapping[str, torch.Generator],
+        critic: ProjectedCritic | None,
+        r1_weight: float,
+    ) -> Gradients:
+        """Return the gradients of what was drawn; a CUDA graph may hold all of it."""
+        draws = Draws(generators["augment"], self._share)
+        real, labels = drawn["real"], drawn["labels"]
+        samples = self._fakes(drawn, Draws(generators["noise"], self._share))
         fakes = augment(samples, self.config.augment, draws)
         fake_logits = self._judge(fakes, labels)
         scalars = {"g_loss": generator_loss(fake_logits)}
         g_loss = scalars["g_loss"]
-        critic = self._critic_at(nimg)
         if critic is not None:
             fake_maps = critic.maps(fakes, self._dtype)
             fake_patches = critic.judge(fake_maps, self._dtype)
@@ -172,11 +219,11 @@ class PriorTrainer:
         by_network = {"generator": self._grad("generator", g_loss, retain_graph=True)}
         d_loss, d_scalars = discriminator_objective(
             lambda pictures: self._judge(
-                augment(pictures, self.config.augment, draws), real_labels
+                augment(pictures, self.config.augment, draws), drawn["real_labels"]
             ),
             real,
             [fake_logits],
-            self.config.r1_weight(nimg),
+            r1_weight,
         )
         by_network["discriminator"] = self._grad("discriminator", d_loss)
         if critic is not None:
@@ -193,28 +240,22 @@ class PriorTrainer:
             materialize_grads=True,  # without noise, nothing depends on its strengths
         )
 
-    def _fakes(self, start: int, labels: Tensor) -> Tensor:
-        """Return pictures of fresh latents, two of them crossed in a share of the samples."""
-        draws, N = self._draws("latents", start), self._micro_batch // self._share.count
-        z = draws.normal(N, 2, self.generator.config.z_dim)
-        both = labels.repeat_interleave(2, dim=0)
-        codes = self.generator.mapping(send(z, self.device).flatten(0, 1), both)
+    def _fakes(self, drawn: Mapping[str, Tensor], noise: Draws) -> Tensor:
+        """Return pictures of the latents drawn."""
+        both = drawn["labels"].repeat_interleave(2, dim=0)
+        codes = self.generator.mapping(drawn["z"].flatten(0, 1), both)
         w, other = codes[::2], codes[1::2]
-        L = self.generator.config.num_layers
-        crossing = draws.integers(1, L, N, 1)
-        mixed = draws.uniform(N, 1) < self.config.style_mixing
-        keep = (torch.arange(L)[None] < crossing) | ~mixed
-        ws = torch.where(send(keep, self.device)[:, :, None], w[:, None], other[:, None])
+        ws = torch.where(drawn["keep"][:, :, None], w[:, None], other[:, None])
+
+        def draw(x: Tensor) -> Tensor:
+            return noise.normal(len(x), 1, *x.shape[2:], dtype=x.dtype)
+
         return self.generator.synthesis(
             ws,
-            self._noise(start) if self.config.noise else "none",
+            draw if self.config.noise else "none",
             dtype=self._dtype,
             memory_format=torch.channels_last,
         )
-
-    def _noise(self, start: int) -> Callable[[Tensor], Tensor]:
-        draws = self._draws("noise", start, self.device)
-        return lambda x: draws.normal(len(x), 1, *x.shape[2:], dtype=x.dtype)
 
     def _judge(self, images: Tensor, labels: Tensor) -> Tensor:
         return judge(self.discriminator, images, self._dtype, labels)

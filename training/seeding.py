@@ -10,12 +10,17 @@ import torch
 from torch import Tensor
 
 
+def seed_for(seed: int, purpose: str, position: int) -> int:
+    """Return the seed of a generator."""
+    digest = hashlib.sha256(f"{seed}/{purpose}/{position}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
 def generator_for(
     seed: int, purpose: str, position: int, device: torch.device | str = "cpu"
 ) -> torch.Generator:
     """Return a fresh generator; equal arguments give equal numbers on one kind of device."""
-    digest = hashlib.sha256(f"{seed}/{purpose}/{position}".encode()).digest()
-    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return torch.Generator(device).manual_seed(seed_for(seed, purpose, position))
 
 
 @dataclass(frozen=True)

@@ -60,28 +60,33 @@ class ShardRunner:
 
     def _mean(self, parts: Iterator[Gradients]) -> Gradients:
         """Add up in the order of the batch, as parts come in: only the sum stays in memory."""
-        total = next(parts)
-        for part in parts:
-            total = _sum(total, part)
         share = 1 / len(self._offsets)
+        total = _scaled(next(parts), share)
+        for part in parts:
+            _add(total, part, share)
         mean = self._processes.mean
-        scalars = mean([value * share for value in total.scalars.values()])
+        scalars = mean(list(total.scalars.values()))
         return Gradients(
-            {
-                name: mean(torch._foreach_mul(tensors, share) if share < 1 else tensors)
-                for name, tensors in total.by_network.items()
-            },
+            {name: mean(tensors) for name, tensors in total.by_network.items()},
             dict(zip(total.scalars, scalars, strict=True)),
         )
 
 
-def _sum(first: Gradients, second: Gradients) -> Gradients:
-    by_network = {
-        name: torch._foreach_add(tensors, second.by_network[name])
-        for name, tensors in first.by_network.items()
-    }
-    scalars = {name: value + second.scalars[name] for name, value in first.scalars.items()}
-    return Gradients(by_network, scalars)
+def _scaled(part: Gradients, share: float) -> Gradients:
+    """Return new tensors: a CUDA graph overwrites its own with the next micro-batch."""
+    if share == 1:
+        return part
+    return Gradients(
+        {name: torch._foreach_mul(tensors, share) for name, tensors in part.by_network.items()},
+        {name: value * share for name, value in part.scalars.items()},
+    )
+
+
+def _add(total: Gradients, part: Gradients, share: float) -> None:
+    for name, tensors in total.by_network.items():
+        torch._foreach_add_(tensors, part.by_network[name], alpha=share)
+    for name, value in part.scalars.items():
+        total.scalars[name].add_(value, alpha=share)
 
 
 @contextlib.contextmanager

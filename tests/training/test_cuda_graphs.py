@@ -1,0 +1,68 @@
+"""Steps replayed as CUDA graphs are the steps that they were captured from."""
+
+import dataclasses
+
+import pytest
+import torch
+
+import three_steps
+from diverse_inpainting.training.cuda_graphs import StepGraphs
+from diverse_inpainting.training.processes import ALONE
+from diverse_inpainting.training.shards import Gradients
+
+CPU = torch.device("cpu")
+
+
+def noisy_double(inputs, generators):
+    noise = torch.randn(3, generator=generators["noise"], device=generators["noise"].device)
+    return Gradients({"net": [inputs["x"] * 2 + noise]}, {"loss": inputs["x"].sum()})
+
+
+def test_without_cuda_the_function_is_called_with_generators_of_these_seeds():
+    graphs = StepGraphs(CPU, is_used=True)
+    x = torch.arange(3.0)
+    first, again, other = (
+        graphs.run("key", noisy_double, {"x": x}, {"noise": seed}) for seed in (5, 5, 6)
+    )
+    noise = torch.randn(3, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(first.by_network["net"][0], x * 2 + noise)
+    assert torch.equal(again.by_network["net"][0], x * 2 + noise)
+    assert not torch.equal(other.by_network["net"][0], x * 2 + noise)
+
+
+@pytest.mark.cuda
+def test_a_replay_follows_its_inputs_seeds_and_key():
+    device = torch.device("cuda")
+    graphs = StepGraphs(device, is_used=True)
+    for call in range(8):
+        x = torch.full((3,), float(call), device=device)
+        factor = 1 + call % 2
+        result = graphs.run(
+            factor,
+            lambda inputs, generators, factor=factor: noisy_double(
+                {"x": inputs["x"] * factor}, generators
+            ),
+            {"x": x},
+            {"noise": call},
+        )
+        noise = torch.randn(3, generator=torch.Generator(device).manual_seed(call), device=device)
+        torch.testing.assert_close(result.by_network["net"][0], x * factor * 2 + noise)
+        assert result.scalars["loss"].item() == 3 * call * factor
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("stage", ["prior", "stage1", "stage2"])
+def test_training_by_graphs_equals_training_without(stage):
+    """Twelve steps: R1 joins every second one, and each course is replayed four times."""
+    ended = []
+    for is_used in (True, False):
+        torch.manual_seed(0)
+        trainer = three_steps.make_trainers(torch.device("cuda"), ALONE)[stage]
+        trainer.config = dataclasses.replace(trainer.config, precision="float32")
+        trainer._dtype = torch.float32
+        trainer._graphs = StepGraphs(torch.device("cuda"), is_used=is_used)
+        size = trainer.config.batch_size
+        scalars = [trainer.step(nimg) for nimg in range(0, 12 * size, size)]
+        ended.append([{k: v.item() for k, v in step.items()} for step in scalars])
+    for replayed, called in zip(*ended, strict=True):
+        assert replayed == pytest.approx(called, rel=1e-2, abs=1e-3)
