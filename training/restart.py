@@ -16,6 +16,7 @@ from typing import Any
 from ..core.checkpoint import Checkpoint, read_checkpoint
 from ..core.errors import ConfigError
 from .config import Recipe
+from .growth import grow
 from .sources import Source, hash_checkpoint
 from .trainer import Trainer
 
@@ -44,8 +45,18 @@ class Restart:
     def apply(self, trainer: Trainer) -> None:
         """Give the networks, and their moving averages, the weights."""
         for part in TRAINED[self.stage]:
-            for name in {part, f"{part}_ema"} & set(trainer.modules):
-                trainer.modules[name].load_state_dict(self.learned.state_dict_of(part))
+            names = [name for name in (part, f"{part}_ema") if name in trainer.modules]
+            first, *averages = (trainer.modules[name] for name in names)
+            state = self.learned.state_dict_of(part)
+            if self._is_smaller(trainer.recipe):
+                grow(first, state, self.learned.config.generator.resolution)
+            else:
+                first.load_state_dict(state)
+            for average in averages:
+                average.load_state_dict(first.state_dict())
+
+    def _is_smaller(self, recipe: Recipe) -> bool:
+        return self.learned.config.generator.resolution < recipe.model.generator.resolution
 
     @property
     def fingerprint(self) -> dict[str, Any]:
@@ -92,7 +103,12 @@ def plan_restart(path: Path, source: Source, stage: str, recipe: Recipe) -> Rest
 
 def _check_part(part: str, recipe: Recipe, learned: Checkpoint, path: Path) -> None:
     wanted, given = (dataclasses.asdict(getattr(m, part)) for m in (recipe.model, learned.config))
-    differing = [name for name in wanted if wanted[name] != given.get(name)]
+    may_grow = part in TRAINED["prior"] and given["resolution"] < wanted["resolution"]
+    differing = [
+        name
+        for name in wanted
+        if wanted[name] != given.get(name) and not (may_grow and name == "resolution")
+    ]
     if differing:
         names = ", ".join(f"{name} {wanted[name]}" for name in differing)
         found = ", ".join(f"{name} {given.get(name)}" for name in differing)

@@ -42,7 +42,8 @@ def read_source(path: Path, stage: str, recipe: Recipe) -> Source:
     """
     source = _with_discriminator(path, _TAKEN_OVER[stage], must_judge_photographs=stage == "prior")
     wanted, given = recipe.model.generator, source.checkpoint.config.generator
-    if (wanted.resolution, wanted.w_dim) != (given.resolution, given.w_dim):
+    grows = stage == "prior" and given.resolution < wanted.resolution
+    if given.w_dim != wanted.w_dim or (given.resolution != wanted.resolution and not grows):
         raise ConfigError(
             f"a generator as the recipe {recipe.name} has it, of {wanted.resolution} pixels with "
             f"codes {wanted.w_dim} wide",

@@ -343,7 +343,7 @@ def _preset(
     )
 
 
-def _demo(resolution: int, channel_base: int) -> ModelConfig:
+def _demo(resolution: int, channel_base: int, mapping_depth: int) -> ModelConfig:
     """A third of the paper's skip-encoder width, so that the bundled file stays under 26 MB."""
     return _preset(
         GeneratorConfig(
@@ -352,6 +352,7 @@ def _demo(resolution: int, channel_base: int) -> ModelConfig:
             w_dim=256,
             channel_base=channel_base,
             channel_max=256,
+            mapping_depth=mapping_depth,
         ),
         EncoderConfig(
             kind="small",
@@ -367,7 +368,7 @@ def _demo(resolution: int, channel_base: int) -> ModelConfig:
 
 PRESETS: dict[str, ModelConfig] = {
     "paper256": _preset(GeneratorConfig(), EncoderConfig(), SkipEncoderConfig()),
-    "demo128": _demo(128, 8192),
-    "demo64": _demo(64, 1024),
+    "demo128": _demo(128, 8192, mapping_depth=2),
+    "demo64": _demo(64, 1024, mapping_depth=8),
 }
 """Named configurations: the paper's FFHQ-256 setting and the two demo sizes."""

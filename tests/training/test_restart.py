@@ -10,12 +10,17 @@ from PIL import Image
 
 import tiny_model
 from diverse_inpainting.core.checkpoint import (
+    Checkpoint,
+    collect_tensors,
+    generator_id_of,
     inspect_checkpoint,
     read_checkpoint,
     resolve_source,
     write_checkpoint,
 )
 from diverse_inpainting.core.errors import CheckpointError, ConfigError
+from diverse_inpainting.core.networks import build
+from diverse_inpainting.core.ops import upsample2d
 from diverse_inpainting.training import commands, completion
 from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.restart import plan_restart
@@ -140,6 +145,61 @@ def test_an_encoder_of_another_generator_goes_on_when_asked_to(
     assert "was trained for another generator" in caplog.text
     assert restart.first == 200
     assert set(restart.learned.parts) == {"encoder", "mixer"}
+
+
+def with_side(recipe, side):
+    """The recipe for pictures of another side."""
+    model = recipe.model
+    generator, judge = (
+        dataclasses.replace(part, resolution=side)
+        for part in (model.generator, model.discriminator)
+    )
+    model = dataclasses.replace(
+        model, generator=generator, discriminator=judge, encoder=None, mixer=None, skip_encoder=None
+    )
+    return dataclasses.replace(recipe, model=model)
+
+
+def test_a_prior_grows(recipe, pair, photographs, tmp_path):
+    """At a learning rate of zero: the smaller one's pictures, enlarged, and its images go on."""
+    finished = go(
+        with_side(recipe, 64), "prior", tmp_path / "run", restart_from=pair, data=photographs
+    )
+    assert finished.nimg == SEEN["prior"] + 4
+    grown = read_checkpoint(tmp_path / "run/prior/prior.safetensors").networks()["generator"]
+    small = read_checkpoint(pair).networks()["generator"]
+    w = small.mapping(torch.randn(2, 16))
+    wanted = upsample2d(small.synthesis(small.broadcast(w)), small.synthesis.taps)
+    torch.testing.assert_close(grown.synthesis(grown.broadcast(w)), wanted)
+
+
+def test_a_prior_does_not_shrink(recipe, tiny_checkpoint, photographs, tmp_path):
+    large = with_side(recipe, 64)
+    networks = build(large.model)
+    networks["generator"].set_w_avg()
+    tensors = collect_tensors(networks)
+    whole = Checkpoint(
+        config=large.model,
+        tensors=tensors,
+        generator_id=generator_id_of(tensors),
+        training={"stage": "prior", "images": {"prior": 3000}},
+    )
+    write_checkpoint(tmp_path / "large.safetensors", whole)
+    with pytest.raises(ConfigError, match=r"of 32 pixels .* got one of 64 pixels"):
+        plan(recipe, "prior", tmp_path / "large.safetensors")
+
+
+def test_the_learning_rate_of_g_rises_from_the_restart(recipe, pair, photographs, tmp_path):
+    ramped = dataclasses.replace(recipe.prior, learning_rate=0.002, generator_ramp=16)
+    ramped = dataclasses.replace(recipe, prior=ramped)
+    order = commands.Order(
+        stage="prior", recipe=ramped, out=tmp_path, restart_from=pair, data=photographs
+    )
+    trainer, restart, _ = commands._prior(order, torch.device("cpu"), commands.ALONE)
+    assert restart.first == 3000
+    for nimg, wanted in ((3000, 0.0), (3004, 0.0005), (3016, 0.002), (3100, 0.002)):
+        assert trainer._rate("generator", nimg) == pytest.approx(wanted)
+        assert trainer._rate("discriminator", nimg) == 0.002
 
 
 def test_the_bundled_pair_restarts_every_stage():
