@@ -127,7 +127,7 @@ def test_on_a_terminal_a_bar_shows_speed_and_time_left(run, recipe, monkeypatch)
             patch.setattr(sys, "stderr", terminal)
             assert run(*PRIOR, "--device", "cpu").code == 0
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.result())
-    assert re.search(r" 8/16 images, \d+\.\d images/s, \d:\d\d:\d\d left", text), text
+    # The end alone is sure to be drawn: eight images may take less time than one refresh.
     assert re.search(r"16/16 images, \d+\.\d images/s, 0:00:00 left", text), text
 
 
