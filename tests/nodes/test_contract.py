@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 
 import pytest
 from write_locales import NODE_DEFS, as_text, node_defs
@@ -177,6 +178,15 @@ def test_the_help_page_names_every_input_and_output(node, node_id, root, pack):
         for option in kind if isinstance(kind, list) else ():
             if not option.endswith((".safetensors", "(bundled)")):
                 assert f"`{option}`" in page, option
+
+
+def test_the_help_page_is_not_wider_than_its_panel(node_id, root):
+    """ComfyUI's panel breaks code at spaces and hyphens only, and cuts off what is too long."""
+    page = (root / "web" / "docs" / f"{node_id}.md").read_text(encoding="utf-8")
+    cells = [line.split("|", 2)[2] for line in page.splitlines() if line.startswith("|")]
+    for text, most in ((page, 25), *((cell, 20) for cell in cells)):
+        for code in text.split("`")[1::2]:
+            assert all(len(word) <= most for word in re.split(r"[\s-]", code)), code
 
 
 def test_the_readme_lists_the_node_by_its_name(node_id, root, pack):
