@@ -35,6 +35,14 @@ Spec = tuple[Any, dict[str, Any]]
 Inputs = dict[str, dict[str, Spec]]
 
 
+def absent(name: str, folders: Iterable[str], alternative: str) -> str:
+    """Return what to say of a choice in a workflow that is not on this machine."""
+    if name.endswith(BUNDLED):
+        return f"{name!r} does not come with this version of the pack. Choose {alternative}."
+    where = " or ".join(folders)
+    return f"{name!r} is not in {where}. Put the file there and press R, or choose {alternative}."
+
+
 class Node:
     """What all nodes of the pack have in common."""
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
+from ..core.errors import InputError
 from . import host
 from .declare import (
     BUNDLED,
@@ -11,6 +12,7 @@ from .declare import (
     OWN_LAYERS,
     Inputs,
     Node,
+    absent,
     choice,
     integer,
     socket,
@@ -62,10 +64,7 @@ class LoadDirection(Node):
         """Say what to do when the workflow names a direction that is not here."""
         if direction_name is None or direction_name in direction_names():
             return True
-        return (
-            f"{direction_name!r} is not in {' or '.join(host.model_folders())}. Put the file there "
-            "and press R, or choose another direction."
-        )
+        return absent(direction_name, host.model_folders(), "another direction")
 
     @classmethod
     def IS_CHANGED(cls, direction_name: str, model: object = None) -> str:
@@ -80,10 +79,23 @@ class LoadDirection(Node):
 
         path = host.file_path(direction_name)
         if path is None:
-            return (model.direction(direction_name.removesuffix(BUNDLED)),)
+            return (_bundled(model, direction_name),)
         direction = read_direction(path)
         check_same_generator(direction.generator_id, model.generator_id, "a direction")
         return (direction,)
+
+
+def _bundled(model: "Inpainter", direction_name: str) -> "Direction":
+    """Return a direction that comes with the pack for this model."""
+    found = model.directions.get(direction_name.removesuffix(BUNDLED))
+    if found is None:
+        known = ", ".join(repr(name + BUNDLED) for name in sorted(model.directions)) or "none yet"
+        raise InputError(
+            f"a direction that comes with the pack for this model ({known})",
+            repr(direction_name),
+            "Choose one of these or a file of your own, or take Discover Direction instead.",
+        )
+    return found
 
 
 def direction_names() -> list[str]:

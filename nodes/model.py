@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from ..core.errors import CheckpointError
 from . import host
-from .declare import BUNDLED, MODEL, Inputs, Node, choice
+from .declare import BUNDLED, MODEL, Inputs, Node, absent, choice
 
 if TYPE_CHECKING:
     from ..core.inpainter import Inpainter
@@ -56,10 +56,7 @@ class LoadModel(Node):
         """Say what to do when the workflow names a model that is not here."""
         if model_name is None or model_name in model_names():  # None: filled by a link
             return True
-        return (
-            f"{model_name!r} is not in {' or '.join(host.model_folders())}. Put the file there "
-            f"and press R, or choose {DEFAULT_MODEL!r}."
-        )
+        return absent(model_name, host.model_folders(), repr(DEFAULT_MODEL))
 
     @classmethod
     def IS_CHANGED(cls, model_name: str, precision: str) -> str:

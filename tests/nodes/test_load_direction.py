@@ -71,17 +71,26 @@ def test_a_bundled_one_and_one_of_a_file(loader, bundled, folder, save, classes,
 def test_another_model_is_refused(loader, bundled, folder, save, model, errors):
     save(bundled / "b.safetensors", name="age", generator_id="f" * 64)
     save(folder / "c.safetensors", generator_id="f" * 64)
-    with pytest.raises(errors.InputError, match="'age'"):
+    with pytest.raises(errors.InputError, match=r"\(none yet\); got 'age \(bundled\)'"):
         loader().execute(model, "age (bundled)")
     with pytest.raises(errors.GeneratorMismatchError, match="same model"):
         loader().execute(model, "directions/c.safetensors")
 
 
-@pytest.mark.parametrize("name", ["directions/../a.safetensors", "/etc/passwd", "joy (bundled)"])
+@pytest.mark.parametrize("name", ["directions/../a.safetensors", "/etc/passwd", "sefa:0"])
 def test_what_is_not_listed_is_refused(loader, folder, model, errors, name):
     assert "Put the file there" in loader.VALIDATE_INPUTS(name)
-    with pytest.raises(errors.InputError, match="Correct the name"):
+    with pytest.raises(errors.InputError, match="Choose one of these"):
         loader().execute(model, name)
+
+
+def test_no_file_can_mend_an_absent_bundled_one(loader, bundled, save, model, errors):
+    age = save(bundled / "a.safetensors", name="age")
+    model.directions["age"] = age
+    message = loader.VALIDATE_INPUTS("joy (bundled)")
+    assert "does not come with this version" in message and "Put the file" not in message
+    with pytest.raises(errors.InputError, match=r"'age \(bundled\)'\); got 'joy \(bundled\)'"):
+        loader().execute(model, "joy (bundled)")
 
 
 def test_another_file_of_the_same_name_counts_as_a_change(loader, folder, save):

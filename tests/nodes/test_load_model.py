@@ -112,6 +112,9 @@ def test_validation_says_where_to_put_the_file(loader, model_name):
     assert "'cars.safetensors' is not in" in message
     assert "diverse_inpainting" in message
     assert BUNDLED in message
+    message = loader.VALIDATE_INPUTS("cars (bundled)")
+    assert "does not come with this version" in message and BUNDLED in message
+    assert "Put the file" not in message
 
 
 def test_a_damaged_file_is_refused(loader, errors, model_folder, model_name):
