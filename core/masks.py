@@ -183,9 +183,9 @@ def _sample_one(
         if ratio > 0.0 and low <= ratio < high:
             return mask
     raise InputError(
-        f"a hole_range that {kind!r} masks can meet",
+        f"a range of erased shares that {kind!r} masks can meet",
         f"({low:g}, {high:g}), which {_MAX_ATTEMPTS} masks in a row missed",
-        "Widen hole_range or choose another kind of mask.",
+        "Widen the range or choose another kind of mask.",
     )
 
 
@@ -200,6 +200,8 @@ def _sampler(kind: str, range_sum: float) -> Callable[[_Stream], Shapes]:
         full_boxes=_scaled_bound(bounds.full_boxes, scale),
         strokes=_scaled_bound(bounds.strokes, scale),
     )
+    if scaled == _FreeForm(half_boxes=0, full_boxes=0, strokes=0):  # nothing is ever accepted
+        scaled = _FreeForm(half_boxes=0, full_boxes=0, strokes=1)
     return lambda stream: _draw_free_form(stream, scaled)
 
 

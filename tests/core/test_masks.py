@@ -105,6 +105,14 @@ def test_masks_are_never_empty_or_full():
         assert ratios.max().item() < 1.0
 
 
+@pytest.mark.parametrize("hole_range", [(0.0, 0.1), (0.1, 0.2), (0.1, 0.4), (0.2, 0.4)])
+@pytest.mark.parametrize("kind", ["mat-small", "mat-large"])
+def test_small_holes_leave_something_to_draw(kind, hole_range):
+    ratios = hole_ratio(sample_hole_masks(kind, 8, 32, seed=0, hole_range=hole_range))
+    assert ratios.min().item() >= hole_range[0] and ratios.min().item() > 0.0
+    assert ratios.max().item() < hole_range[1]
+
+
 def test_half_masks_are_the_four_halves():
     masks = sample_hole_masks("half", 40, 8, seed=0)
     halves = torch.zeros(4, 1, 8, 8)
@@ -136,7 +144,7 @@ def test_an_impossible_range_is_refused(hole_range):
 
 
 def test_an_unreachable_range_ends_with_a_clear_error():
-    with pytest.raises(InputError, match=r"'half'.*Widen hole_range"):
+    with pytest.raises(InputError, match=r"'half'.*Widen the range"):
         sample_hole_masks("half", 1, 8, seed=0, hole_range=(0.6, 0.9))
 
 
