@@ -4,11 +4,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from ..core.errors import InputError
 from . import host
 from .declare import MASK, Inputs, Node, choice, integer, real, seed
 
 _MAX_SIDE_PX = 8192
 _MAX_MASKS = 256
+_MAX_ATTEMPTS = 100
 
 
 class RandomMask(Node):
@@ -60,9 +62,34 @@ class RandomMask(Node):
         max_ratio: float,
     ) -> tuple[Tensor]:
         """Return [count, height, width] masks: the middle of square ones, so shapes stay true."""
-        from ..core.masks import sample_hole_masks
+        import torch
 
-        side = max(width, height)
-        masks = sample_hole_masks(kind, count, side, seed, (min_ratio, max_ratio))[:, 0]
-        top, left = (side - height) // 2, (side - width) // 2
-        return (host.to_output(masks[:, top : top + height, left : left + width].contiguous()),)
+        if not min_ratio < max_ratio:
+            raise InputError(
+                "min_ratio below max_ratio",
+                f"{min_ratio:g} and {max_ratio:g}",
+                "Lower min_ratio or raise max_ratio.",
+            )
+        hole_range = (min_ratio, max_ratio)
+        masks = [_draw(kind, width, height, seed, hole_range, first=i) for i in range(count)]
+        return (host.to_output(torch.stack(masks)),)
+
+
+def _draw(
+    kind: str, width: int, height: int, seed: int, hole_range: tuple[float, float], *, first: int
+) -> Tensor:
+    """Return one mask, [height, width]; a square one with an empty middle is drawn again."""
+    from ..core.masks import sample_hole_masks
+
+    side = max(width, height)
+    top, left = (side - height) // 2, (side - width) // 2
+    for index in range(first, first + _MAX_ATTEMPTS * _MAX_MASKS, _MAX_MASKS):
+        square = sample_hole_masks(kind, 1, side, seed, hole_range, first=index)[0, 0]
+        mask = square[top : top + height, left : left + width]
+        if mask.any():
+            return mask.clone()
+    raise InputError(
+        f"a width and height that {kind!r} masks reach",
+        f"{width} x {height}, whose middle {_MAX_ATTEMPTS} masks in a row missed",
+        "Make the picture more nearly square, raise min_ratio or choose another kind of mask.",
+    )

@@ -83,5 +83,5 @@ def test_completions_for_another_number_of_pictures(classes, model, errors, pict
 
 
 def test_a_range_of_ratios_that_is_empty(classes, errors):
-    with pytest.raises(errors.InputError, match="first number is below its second"):
+    with pytest.raises(errors.InputError, match="Lower min_ratio or raise max_ratio"):
         classes["DI_RandomMask"]().execute("box", 32, 32, 0, 1, 0.5, 0.5)

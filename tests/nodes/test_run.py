@@ -195,6 +195,15 @@ def test_random_masks_fit_pictures_that_are_not_square(call):
     assert not torch.equal(call("DI_RandomMask", kind="box", seed=8, **chosen)[0], masks)
 
 
+def test_random_masks_of_strips_are_never_empty(call):
+    chosen = {"width": 64, "height": 8, "count": 40, "min_ratio": 0.0, "max_ratio": 1.0}
+    (masks,) = call("DI_RandomMask", kind="mat-small", seed=0, **chosen)
+    assert masks.shape == (40, 8, 64)
+    assert bool(masks.flatten(1).any(dim=1).all())
+    (fewer,) = call("DI_RandomMask", kind="mat-small", seed=0, **{**chosen, "count": 7})
+    assert torch.equal(fewer, masks[:7])
+
+
 def test_random_masks_are_usable_as_they_come(call, model, picture):
     chosen = {"width": 48, "height": 40, "count": 2, "min_ratio": 0.1, "max_ratio": 0.9}
     (masks,) = call("DI_RandomMask", kind="paper", seed=1, **chosen)
