@@ -193,6 +193,26 @@ def test_the_saved_pictures_are_those_of_the_library(server, prompt, part, activ
         assert str(server.base) not in str(Image.open(path).info), "no path in the metadata"
 
 
+def test_a_direction_file_edits_as_what_it_was_made_of(server, prompt, part, active_checkpoint):
+    found = saved_pictures(server, server.run(prompt))[0]
+    folder = server.base / "models" / "diverse_inpainting" / "directions"
+    folder.mkdir()
+    model = part("core.inpainter").Inpainter.load(active_checkpoint, device="cpu")
+    direction = model.discover("sefa", 0)
+    part("core.directions").write_direction(folder / "own.safetensors", direction)
+    (node,) = (n for n in prompt.values() if n["class_type"] == "DI_DiscoverDirection")
+    node["class_type"] = "DI_LoadDirection"
+    node["inputs"] = {
+        "model": node["inputs"]["model"],
+        "direction_name": "directions/own.safetensors",
+    }
+    entry = server.run(prompt)
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    assert torch.equal(saved_pictures(server, entry)[0], found)
+    info = server.get_json("/object_info")
+    assert info["DI_LoadModel"]["input"]["required"]["model_name"][0][1:] == ["tiny.safetensors"]
+
+
 def test_a_picture_without_a_mask_is_explained(server, prompt):
     for node in prompt.values():
         if node["class_type"] == "LoadImage":
