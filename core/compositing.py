@@ -23,6 +23,17 @@ def composite_at_resolution(image: Tensor, erased: Tensor, valid: Tensor) -> Ten
     return erased + (1 - valid) * image
 
 
+def completed_share(hole_mask: Tensor) -> Tensor:
+    """Return min(2 * hole_mask, 1): nothing of what is erased shines through.
+
+    From 0.5 on a pixel is erased for the network, and a mask editor's brush paints 0.7.
+
+    Args:
+        hole_mask: any shape, in [0, 1].
+    """
+    return (2 * hole_mask).clamp(max=1)
+
+
 def within_crops(weight: Tensor, erased: Erased, ramp_px: int) -> Tensor:
     """Let a weight end where the completion does: at the sides of its square.
 
@@ -42,7 +53,7 @@ def within_crops(weight: Tensor, erased: Erased, ramp_px: int) -> Tensor:
         vertical = _distance_to_sides(rows, crop.height, weight.device)
         horizontal = _distance_to_sides(columns, crop.width, weight.device)
         ramp = torch.minimum(vertical[:, None], horizontal) / max(ramp_px, 1)
-        floor = torch.minimum(weight[area], erased.hole_mask[area])
+        floor = torch.minimum(weight[area], completed_share(erased.hole_mask[area]))
         result[area] = torch.maximum(torch.minimum(weight[area], ramp.clamp(max=1)), floor)
     return result
 
@@ -62,7 +73,7 @@ def composite(
 ) -> tuple[Tensor, Tensor]:
     """Put completions into the original pictures (Eq. 4), at their own size.
 
-    Where the mask is soft the two are blended; where it is 0 the original stays bit for bit.
+    From 0.5 to 0 of the hole mask the completion fades out; at 0 the original stays bit for bit.
 
     Args:
         erased: the pictures.
@@ -79,7 +90,7 @@ def composite(
         InputError: shapes or numbers that do not fit.
     """
     B, _, H, W = erased.original.shape
-    weight = erased.hole_mask
+    weight = completed_share(erased.hole_mask)
     if blend_mask is not None:
         weight = hole_mask_to_b1hw(blend_mask.to(weight.device), B, H, W)
     weight = within_crops(feather(weight, feather_px), erased, feather_px)

@@ -162,14 +162,15 @@ def test_the_erased_content_never_shows(model, picture, hole):
 
 def test_soft_masks_blend(model, picture):
     soft = torch.zeros(1, 40, 56)
-    soft[:, :, :20], soft[:, :, 20:30] = 1.0, 0.25
+    soft[:, :, :10], soft[:, :, 10:20], soft[:, :, 20:30] = 1.0, 0.5, 0.25
     hard = (soft >= 0.5).float()
     blended = inpaint(model, picture[:1], soft, 1)[0, 0]
     erased, encoded = model.encode(picture[:1], soft)
     codes, _ = model.mix(encoded, model.sample_w(0, 1))
     full, _ = composite(erased, model.refine(erased, codes), blend_mask=torch.ones(1, 40, 56))
-    expected = picture[0] * 0.75 + full[0].cpu() * 0.25
+    expected = (picture[0] + full[0].cpu()) / 2
     torch.testing.assert_close(blended[:, 20:30], expected[:, 20:30])
+    torch.testing.assert_close(blended[:, :20], full[0, :, :20].cpu())  # what is erased is gone
     assert torch.equal(model.encode(picture[:1], hard)[0].valid, erased.valid)
 
 
