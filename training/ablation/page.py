@@ -63,10 +63,15 @@ def _setting(results: Mapping[str, Any]) -> Iterator[str]:
         )
         yield ""
     yield f"- {setting['resolution']} pixels, recipes on the base `{setting['base']}`"
+    prior = results["prior"]
+    seen = "" if prior["images"] is None else f", {prior['images']:,} images"
+    yield f"- prior: {prior['title']}{seen}, generator {prior['generator_id'][:16]}"
     yield f"- stage 1: {stages[0]}; stage 2: {stages[1]}; equal for all models"
     yield f"- seeds: {', '.join(map(str, results['seeds']))}"
     yield f"- perceptual term: {setting['perceptual']}"
-    yield f"- machine: {results['machine']}"
+    yield f"- machine: {results['machine']}, feature maps in {setting['precision']}"
+    hours = [_total(results["runs"], name) for name in ("hours", "measuring_hours")]
+    yield f"- hours: {hours[0]:.2f} to train all models, {hours[1]:.2f} to measure them"
     if results["protocol"]:
         protocol = results["protocol"]
         yield (
@@ -88,12 +93,19 @@ def _table(results: Mapping[str, Any]) -> Iterator[str]:
         cells = [_cell(run["values"].get(name), METRICS[name].digits) for name in metrics]
         hours = "-" if run["hours"] is None else f"{run['hours']:.2f}"
         yield _line([run["row"], run["meaning"], str(run["seed"]), *cells, hours])
+    for name, yardstick in results["yardsticks"].items():
+        cells = [_cell(yardstick["values"].get(name), METRICS[name].digits) for name in metrics]
+        yield _line([name, yardstick["meaning"], "-", *cells, "-"])
     better = [METRICS[name].better or "-" for name in metrics]
     yield _line(["", "better", "", *better, ""])
     yield ""
     yield "In brackets: 95 % bootstrap over pictures; of SWD the range of three patch seeds."
     yield "Hours are those of the row's last stage, training only."
     yield ""
+
+
+def _total(runs: Sequence[Mapping[str, Any]], name: str) -> float:
+    return sum(run[name] or 0.0 for run in runs)
 
 
 def _findings(findings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -105,6 +117,8 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield "Not measured yet."
             yield ""
             continue
+        yield f"Why: {finding['reason']}"
+        yield ""
         yield _line(["claim", "metric", "difference by seed", "it"])
         yield _line(["---"] * 4)
         for judged in finding["judged"]:
