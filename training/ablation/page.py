@@ -1,8 +1,10 @@
 """RESULTS.md: the table, the findings, and how both came about."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..metrics.network_metrics import NetworkFiles
 from ..metrics.report import ROWS as METRICS
 from ..metrics.report import describe_metrics
 
@@ -10,6 +12,7 @@ _METRICS = (
     *("fid", "u_ids", "p_ids", "swd", "told_apart", "seam", "valid_psnr"),
     *("lpips_diversity", "diversity", "rho"),
 )
+_NETWORKS = tuple(field.name for field in dataclasses.fields(NetworkFiles))
 _PAPER_IMAGES, _PAPER_PX = 4_000_000, 256
 
 _RULES = """\
@@ -78,8 +81,12 @@ def _setting(results: Mapping[str, Any]) -> Iterator[str]:
             f"- measured on {protocol['pictures']} photographs, masks `{protocol['masks']}`, "
             f"evaluation seed {protocol['seed']}"
         )
-    for line in describe_metrics(results["metrics"]):
+    facts = results["metrics"]
+    absent = [name for name in _NETWORKS if "left_out" in facts.get(name, {})]
+    for line in describe_metrics({name: facts[name] for name in facts if name not in absent}):
         yield f"- {line}"
+    if absent:
+        yield f"- left out, as no weights were given: metrics on {', '.join(absent)}"
     yield ""
 
 

@@ -87,7 +87,11 @@ def report(plan, out, pairs="same"):
     results = {
         "methods": {stage: {"(0,1]": values}} | yardsticks,
         "protocol": protocol,
-        "metrics": {"inception": {"name": "tiny"}},
+        "metrics": {
+            "two_sample": {"folds": 3},
+            "inception": {"name": "tiny"},
+            "lpips": {"left_out": "give --lpips FILE, or --download"},
+        },
     }
     (out / "results.json").write_text(json.dumps(results))
     with (out / "pictures.csv").open("w", newline="") as file:
@@ -166,6 +170,9 @@ def test_numbers_findings_and_page(plan, done):
     assert "Why: unrealism of 4 below that of 3: fails on swd." in page
     assert "prior: Tiny, 12,345 images, generator 0123456789abcdef" in page
     assert "feature maps in float32" in page
+    assert "- two_sample: folds 3\n- inception: name tiny\n" in page
+    assert "- left out, as no weights were given: metrics on lpips\n" in page
+    assert "--download" not in page, "an option that the ablation has not"
     assert str(plan.out) not in page
     assert "--prior prior.safetensors" in page and "--lpips alex.pth" in page
     assert all(p.networks == plan.networks for p in done.measured)
