@@ -19,7 +19,8 @@ from ..metrics.summary import summarise
 State = Literal["holds", "fails", "open"]
 Verdict = Literal["reproduced", "not reproduced", "inconclusive"]
 
-_LEAST_SEEDS = 2
+LEAST_SEEDS = 2
+"""Trained models of each row that a claim needs."""
 
 METRICS = {
     "diversity": ("lpips_diversity", "diversity"),
@@ -54,7 +55,7 @@ class Judged:
     @property
     def state(self) -> State:
         """Where the intervals lie."""
-        if len(self.differences) < _LEAST_SEEDS:
+        if len(self.differences) < LEAST_SEEDS:
             return "open"
         bounds = [_bounds(difference) for difference in self.differences.values()]
         if all(high < 0 for _, high in bounds):

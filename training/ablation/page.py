@@ -7,6 +7,7 @@ from typing import Any
 from ..metrics.network_metrics import NetworkFiles
 from ..metrics.report import ROWS as METRICS
 from ..metrics.report import describe_metrics
+from .findings import LEAST_SEEDS
 
 _METRICS = (
     *("fid", "u_ids", "p_ids", "swd", "told_apart", "seam", "valid_psnr"),
@@ -61,8 +62,15 @@ def _setting(results: Mapping[str, Any]) -> Iterator[str]:
     )
     if is_reduced:
         yield (
-            f"**A reduced version**: the paper trains at {_PAPER_PX} pixels, for "
+            f"**A reduced version** at {setting['resolution']} pixels, {stages[0]} in stage 1 and "
+            f"{stages[1]} in stage 2; the paper trains at {_PAPER_PX} pixels, for "
             f"{_PAPER_IMAGES:,} images in stage 1."
+        )
+        yield ""
+    if len(results["seeds"]) < LEAST_SEEDS:
+        yield (
+            f"**Too few seeds**: with fewer than {LEAST_SEEDS} every claim is open and every "
+            "finding inconclusive, whatever the differences."
         )
         yield ""
     yield f"- {setting['resolution']} pixels, recipes on the base `{setting['base']}`"

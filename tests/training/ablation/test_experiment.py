@@ -163,7 +163,8 @@ def test_numbers_findings_and_page(plan, done):
     assert [j["state"] for j in diverse] == ["holds", "holds"]
     assert diverse[0]["differences"]["0"]["value"] == pytest.approx(-3)
     page = render(results)
-    assert "**A reduced version**" in page
+    assert "**A reduced version** at 64 pixels, 64 images in stage 1 and 32 images in" in page
+    assert "**Too few seeds**" not in page
     assert "| 5 | 4 with stage 2 | 1 | 5.01 | 5.01 | 0.500 [0.400, 0.600] | 0.00 |" in page
     assert "| mean-colour | the mean colour of the valid pixels | - | 77.00 | - | - | - |" in page
     assert "**Gated mixing helps.** Not reproduced." in page
@@ -176,6 +177,14 @@ def test_numbers_findings_and_page(plan, done):
     assert str(plan.out) not in page
     assert "--prior prior.safetensors" in page and "--lpips alex.pth" in page
     assert all(p.networks == plan.networks for p in done.measured)
+
+
+def test_one_seed_is_said_to_leave_everything_open(plan, done):
+    run(plan := dataclasses.replace(plan, seeds=(1,)))
+    assert all(p.yardsticks == (p.out == done.measured[0].out) for p in done.measured)
+    page = render(collect(plan, CPU))
+    assert "**Too few seeds**" in page and page.count("Inconclusive.") == 4
+    assert "| mean-colour |" in page
 
 
 def test_the_page_stands_before_anything_is_measured(plan, done):
