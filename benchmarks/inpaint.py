@@ -14,11 +14,12 @@ import time
 from collections.abc import Callable
 
 import torch
-from machine import device_name, peak_mib
+from machine import peak_mib
 
 from diverse_inpainting import Inpainter
 from diverse_inpainting.core.demo import demo_input
 from diverse_inpainting.core.device import resolve_device
+from diverse_inpainting.training.hardware import device_name
 
 # What ComfyUI has imported before it loads a node pack.
 IMPORT_NODES = """

@@ -22,7 +22,7 @@ from typing import Any
 from unittest import mock
 
 import torch
-from machine import device_name, peak_mib
+from machine import peak_mib
 
 from diverse_inpainting.core.checkpoint import Checkpoint, collect_tensors
 from diverse_inpainting.core.device import resolve_device
@@ -30,7 +30,7 @@ from diverse_inpainting.core.networks import build
 from diverse_inpainting.training.completion import CompletionTrainer
 from diverse_inpainting.training.config import Recipe, StageConfig
 from diverse_inpainting.training.data import Photographs
-from diverse_inpainting.training.hardware import feature_dtype, set_fast_arithmetic
+from diverse_inpainting.training.hardware import device_name, feature_dtype, set_fast_arithmetic
 from diverse_inpainting.training.prior import PriorTrainer
 from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.stage1 import Stage1Trainer

@@ -1,5 +1,8 @@
 """What the machine at hand computes well."""
 
+import platform
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
@@ -16,6 +19,17 @@ def feature_dtype(precision: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if able else torch.float32
     native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if native else torch.float32
+
+
+def device_name(device: torch.device) -> str:
+    """Return what computes, as its maker names it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        return next(line.split(": ")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):  # no Linux
+        return platform.processor() or platform.machine()
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

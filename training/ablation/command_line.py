@@ -54,6 +54,7 @@ def ablation(
     from .collect import collect
     from .experiment import Plan, run_ablation
     from .page import render
+    from .reports import write_text
 
     images = {"stage1": images_stage1, "stage2": images_stage2}
     bounds = [f"{stage}.total_images={n}" for stage, n in images.items() if n is not None]
@@ -73,8 +74,8 @@ def ablation(
         is_complete = run_ablation(plan, place, show)
     results = collect(plan, place)
     text = json.dumps(results, indent=2, allow_nan=False)
-    (out / "ablation.json").write_text(text + "\n", encoding="utf-8")
-    (out / "RESULTS.md").write_text(render(results), encoding="utf-8")
+    write_text(out / "ablation.json", text + "\n")
+    write_text(out / "RESULTS.md", render(results))
     for finding in results["findings"]:
         print(f"{finding['verdict']}: {finding['text']}")
     print("finished" if is_complete else "stopped; the same command goes on")

@@ -1,6 +1,5 @@
 """Training and measuring every row, one after the other; what is done already is skipped."""
 
-import csv
 import dataclasses
 import json
 import time
@@ -17,13 +16,12 @@ from ..commands import Order, train
 from ..config import Recipe
 from ..metrics.evaluate import OnProgress, evaluate
 from ..metrics.evaluate import Plan as EvaluationPlan
-from ..metrics.evaluated import Estimate
 from ..metrics.network_metrics import NetworkFiles
 from ..metrics.report import write_report
-from ..metrics.summary import ALL
 from ..recipe_file import load_recipe
 from ..trainer import Progress
 from .findings import Measured
+from .reports import read_numbers, read_report, write_text
 from .rows import ROWS, Row
 
 
@@ -82,8 +80,13 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Where its stage and its measurements lie."""
+        """Where all of it lies."""
         return self.plan.out / f"seed-{self.seed}" / self.row.recipe
+
+    @property
+    def evaluation(self) -> Path:
+        """Where its measurements lie."""
+        return self.folder / "evaluation"
 
     @property
     def recipe(self) -> Recipe:
@@ -101,6 +104,11 @@ class Run:
         if not self.row.stage1_of:
             return self.plan.prior
         return dataclasses.replace(self, row=ROWS[self.row.stage1_of]).model
+
+    @property
+    def has_yardsticks(self) -> bool:
+        """Whether it measures them as well, once for all runs: their pictures are the same."""
+        return (self.row.name, self.seed) == (next(iter(ROWS)), self.plan.seeds[0])
 
     @property
     def total_images(self) -> int:
@@ -124,7 +132,7 @@ class Run:
     def add_seconds(self, what: str, seconds: float) -> None:
         """Count time spent, over all parts of an interrupted run."""
         total = {**self.seconds, what: self.seconds.get(what, 0.0) + seconds}
-        (self.folder / "seconds.json").write_text(json.dumps(total) + "\n", encoding="utf-8")
+        write_text(self.folder / "seconds.json", json.dumps(total) + "\n")
 
     @property
     def is_measured(self) -> bool:
@@ -133,29 +141,8 @@ class Run:
 
     def read(self) -> tuple[dict[str, Any], Measured]:
         """Return the report's facts, and the numbers of the row's last stage."""
-        report = json.loads((self.folder / "evaluation" / "results.json").read_text("utf-8"))
-        values = report["methods"][self.row.stage][ALL.label]
-        estimates = {
-            name: Estimate(v["value"], v.get("low"), v.get("high"))
-            for name, v in values.items()
-            if v["value"] is not None
-        }
-        path = self.folder / "evaluation" / "pictures.csv"
-        return report, Measured(estimates, _read_pictures(path, self.row.stage))
-
-
-def _read_pictures(path: Path, method: str) -> dict[str, dict[str, float]]:
-    """Return metrics whose value for a set is the mean over its pictures."""
-    metrics: dict[str, dict[str, float]] = {}
-    ratios = set()
-    with path.open(newline="", encoding="utf-8") as file:
-        for line in csv.DictReader(file):
-            if line["method"] != method:
-                continue
-            if float(line["denominator"]) != 1:
-                ratios.add(line["metric"])
-            metrics.setdefault(line["metric"], {})[line["picture"]] = float(line["numerator"])
-    return {name: values for name, values in metrics.items() if name not in ratios}
+        report = read_report(self.evaluation)
+        return report, read_numbers(self.evaluation, report, self.row.stage)
 
 
 def runs(plan: Plan) -> Iterator[Run]:
@@ -198,7 +185,7 @@ def _claim_folder(plan: Plan) -> None:
     plan.out.mkdir(parents=True, exist_ok=True)
     path, facts = plan.out / "plan.json", plan.facts()
     if not path.is_file():
-        path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(facts, indent=2) + "\n")
     held = json.loads(path.read_text("utf-8"))
     if held != facts:
         changed = [name for name in facts if held.get(name) != facts[name]]
@@ -229,19 +216,20 @@ def _train(run: Run, device: torch.device, on_progress: OnProgress) -> bool:
 
 
 def _measure(run: Run, device: torch.device, on_progress: OnProgress) -> None:
-    out = run.folder / "evaluation"
     plan = EvaluationPlan(
         data=run.plan.test_data,
-        out=out,
+        out=run.evaluation,
         model=run.model,
         count=run.plan.count,
         device=str(device),
         networks=run.plan.networks,
         cache=run.plan.out / "features.sqlite",
+        stages=(run.row.stage,),
+        yardsticks=run.has_yardsticks,
     )
     began = time.monotonic()
     evaluation = evaluate(plan, lambda share, what: on_progress(share, _title("measuring", run)))
-    write_report(evaluation, out)
+    write_report(evaluation, run.evaluation)
     run.add_seconds("measuring", time.monotonic() - began)
 
 

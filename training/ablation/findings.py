@@ -19,7 +19,8 @@ from ..metrics.summary import summarise
 State = Literal["holds", "fails", "open"]
 Verdict = Literal["reproduced", "not reproduced", "inconclusive"]
 
-_LEAST_SEEDS = 2
+LEAST_SEEDS = 2
+"""Trained models of each row that a claim needs."""
 
 METRICS = {
     "diversity": ("lpips_diversity", "diversity"),
@@ -54,7 +55,7 @@ class Judged:
     @property
     def state(self) -> State:
         """Where the intervals lie."""
-        if len(self.differences) < _LEAST_SEEDS:
+        if len(self.differences) < LEAST_SEEDS:
             return "open"
         bounds = [_bounds(difference) for difference in self.differences.values()]
         if all(high < 0 for _, high in bounds):
@@ -136,16 +137,37 @@ def verdict_of(finding: Finding, judged: Iterable[Judged]) -> Verdict:
     A claim holds (fails) where it does so on one metric at least and on none it is the other way
     round. All else is "inconclusive".
     """
-    states: dict[str, set[State]] = {str(claim): set() for claim in finding.claims}
-    for one in judged:
-        states[one.claim].add(one.state)
-    claims = [_claim_state(found) for found in states.values()]
+    claims = [_claim_state(found) for found in _by_claim(finding, judged).values()]
     if "fails" in claims:
         return "not reproduced"
     return "reproduced" if set(claims) == {"holds"} else "inconclusive"
 
 
-def _claim_state(states: set[State]) -> State:
+def reason_of(finding: Finding, judged: Iterable[Judged]) -> str:
+    """Return how each claim fared and on which metrics, in one sentence."""
+    claims = _by_claim(finding, judged)
+    return "; ".join(_reason(claim, found) for claim, found in claims.items()) + "."
+
+
+def _by_claim(finding: Finding, judged: Iterable[Judged]) -> dict[str, list[Judged]]:
+    found: dict[str, list[Judged]] = {str(claim): [] for claim in finding.claims}
+    for one in judged:
+        found[one.claim].append(one)
+    return found
+
+
+def _reason(claim: str, judged: Sequence[Judged]) -> str:
+    if not judged:
+        return f"{claim}: not measured"
+    metrics: dict[State, list[str]] = {}
+    for one in judged:
+        metrics.setdefault(one.state, []).append(one.metric)
+    parts = [f"{state} on {' and '.join(names)}" for state, names in metrics.items()]
+    return f"{claim}: {', '.join(parts)}"
+
+
+def _claim_state(judged: Iterable[Judged]) -> State:
+    states = {one.state for one in judged}
     if ("holds" in states) == ("fails" in states):
         return "open"
     return "holds" if "holds" in states else "fails"

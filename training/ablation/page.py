@@ -1,15 +1,19 @@
 """RESULTS.md: the table, the findings, and how both came about."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..metrics.network_metrics import NetworkFiles
 from ..metrics.report import ROWS as METRICS
 from ..metrics.report import describe_metrics
+from .findings import LEAST_SEEDS
 
 _METRICS = (
     *("fid", "u_ids", "p_ids", "swd", "told_apart", "seam", "valid_psnr"),
     *("lpips_diversity", "diversity", "rho"),
 )
+_NETWORKS = tuple(field.name for field in dataclasses.fields(NetworkFiles))
 _PAPER_IMAGES, _PAPER_PX = 4_000_000, 256
 
 _RULES = """\
@@ -58,23 +62,39 @@ def _setting(results: Mapping[str, Any]) -> Iterator[str]:
     )
     if is_reduced:
         yield (
-            f"**A reduced version**: the paper trains at {_PAPER_PX} pixels, for "
+            f"**A reduced version** at {setting['resolution']} pixels, {stages[0]} in stage 1 and "
+            f"{stages[1]} in stage 2; the paper trains at {_PAPER_PX} pixels, for "
             f"{_PAPER_IMAGES:,} images in stage 1."
         )
         yield ""
+    if len(results["seeds"]) < LEAST_SEEDS:
+        yield (
+            f"**Too few seeds**: with fewer than {LEAST_SEEDS} every claim is open and every "
+            "finding inconclusive, whatever the differences."
+        )
+        yield ""
     yield f"- {setting['resolution']} pixels, recipes on the base `{setting['base']}`"
+    prior = results["prior"]
+    seen = "" if prior["images"] is None else f", {prior['images']:,} images"
+    yield f"- prior: {prior['title']}{seen}, generator {prior['generator_id'][:16]}"
     yield f"- stage 1: {stages[0]}; stage 2: {stages[1]}; equal for all models"
     yield f"- seeds: {', '.join(map(str, results['seeds']))}"
     yield f"- perceptual term: {setting['perceptual']}"
-    yield f"- machine: {results['machine']}"
+    yield f"- machine: {results['machine']}, feature maps in {setting['precision']}"
+    hours = [_total(results["runs"], name) for name in ("hours", "measuring_hours")]
+    yield f"- hours: {hours[0]:.2f} to train all models, {hours[1]:.2f} to measure them"
     if results["protocol"]:
         protocol = results["protocol"]
         yield (
             f"- measured on {protocol['pictures']} photographs, masks `{protocol['masks']}`, "
             f"evaluation seed {protocol['seed']}"
         )
-    for line in describe_metrics(results["metrics"]):
+    facts = results["metrics"]
+    absent = [name for name in _NETWORKS if "left_out" in facts.get(name, {})]
+    for line in describe_metrics({name: facts[name] for name in facts if name not in absent}):
         yield f"- {line}"
+    if absent:
+        yield f"- left out, as no weights were given: metrics on {', '.join(absent)}"
     yield ""
 
 
@@ -88,12 +108,19 @@ def _table(results: Mapping[str, Any]) -> Iterator[str]:
         cells = [_cell(run["values"].get(name), METRICS[name].digits) for name in metrics]
         hours = "-" if run["hours"] is None else f"{run['hours']:.2f}"
         yield _line([run["row"], run["meaning"], str(run["seed"]), *cells, hours])
+    for name, yardstick in results["yardsticks"].items():
+        cells = [_cell(yardstick["values"].get(name), METRICS[name].digits) for name in metrics]
+        yield _line([name, yardstick["meaning"], "-", *cells, "-"])
     better = [METRICS[name].better or "-" for name in metrics]
     yield _line(["", "better", "", *better, ""])
     yield ""
     yield "In brackets: 95 % bootstrap over pictures; of SWD the range of three patch seeds."
     yield "Hours are those of the row's last stage, training only."
     yield ""
+
+
+def _total(runs: Sequence[Mapping[str, Any]], name: str) -> float:
+    return sum(run[name] or 0.0 for run in runs)
 
 
 def _findings(findings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -105,6 +132,8 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield "Not measured yet."
             yield ""
             continue
+        yield f"Why: {finding['reason']}"
+        yield ""
         yield _line(["claim", "metric", "difference by seed", "it"])
         yield _line(["---"] * 4)
         for judged in finding["judged"]:

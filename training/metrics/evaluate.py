@@ -71,6 +71,10 @@ class Plan:
     """Weights for metrics on features."""
     cache: Path | None = None
     """File of features that evaluations share; None takes OUT/features.sqlite."""
+    stages: tuple[str, ...] = ("stage1", "stage2")
+    """Which of the model's to measure."""
+    yardsticks: bool = True
+    """Whether to measure them: they depend on pictures and masks alone."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -123,11 +127,13 @@ def evaluate(
     suites = _suites(plan, pairs, training) if processes.is_main else ()
     methods = [] if plan.predictions is None else [read_predictions(plan.predictions, pairs)]
     if model is not None:
-        methods = [*_complete(model, pairs, plan, on_progress, processes), *methods]
+        completed = _complete(model, pairs, plan, on_progress, processes)
+        methods = [*(one for one in completed if one.method in plan.stages), *methods]
     processes.leave()
     if not processes.is_main:
         return None
-    methods += yardsticks(pairs, plan.seed, training)
+    if plan.yardsticks:
+        methods += yardsticks(pairs, plan.seed, training)
     pictures, buckets = _measure(methods, suites, on_progress)
     facts = {
         "protocol": _protocol_facts(plan, pairs, training),

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from diverse_inpainting.core.errors import ConfigError
-from diverse_inpainting.training.ablation import experiment
+from diverse_inpainting.training.ablation import collect as collecting
+from diverse_inpainting.training.ablation import experiment, reports
 from diverse_inpainting.training.ablation.collect import collect
 from diverse_inpainting.training.ablation.experiment import Plan, run_ablation
 from diverse_inpainting.training.ablation.page import render
@@ -28,7 +29,10 @@ def plan(tmp_path):
         test_data=tmp_path / "test.zip",
         out=tmp_path / "out",
         base="demo64-cpu",
-        overrides=tuple(f"{stage}.total_images={n}" for stage, n in IMAGES.items()),
+        overrides=(
+            *(f"{stage}.total_images={n}" for stage, n in IMAGES.items()),
+            "stage1.precision='float32'",
+        ),
         count=6,
         networks=NetworkFiles(lpips=tmp_path / "alex.pth"),
     )
@@ -53,8 +57,14 @@ def done(monkeypatch):
 
     def evaluate(plan, on_progress):
         done.measured.append(plan)
-        return plan.model
+        return plan
 
+    def inspect_prior(path):
+        assert path.name == "prior.safetensors"
+        training = {"images": {"prior": 12345}}
+        return SimpleNamespace(training=training, title="Tiny", generator_id="0123456789abcdef0")
+
+    monkeypatch.setattr(collecting, "inspect_checkpoint", inspect_prior)
     monkeypatch.setattr(experiment, "train", train)
     monkeypatch.setattr(experiment, "inspect_checkpoint", inspect)
     monkeypatch.setattr(experiment, "evaluate", evaluate)
@@ -62,8 +72,9 @@ def done(monkeypatch):
     return done
 
 
-def report(model, out, pairs="same"):
+def report(plan, out, pairs="same"):
     """The numbers of a model, its diversity that of its row's place in Table 3."""
+    model = plan.model
     stage, recipe, seed = model.parent.name, model.parents[1].name, model.parents[2].name
     row = next(row for row in ROWS.values() if row.recipe == recipe)
     worth = list(ROWS).index(row.name) + 0.01 * int(seed.removeprefix("seed-"))
@@ -71,10 +82,16 @@ def report(model, out, pairs="same"):
     values = {"diversity": {"value": worth}, "swd": {"value": worth, "low": worth, "high": worth}}
     values |= {"rho": {"value": 0.5, "low": 0.4, "high": 0.6}, "seam": {"value": None}}
     protocol = {"pictures": 2, "pairs_sha256": pairs, "resolution": 64, "masks": "paper", "seed": 0}
+    assert plan.stages == (stage,)
+    yardsticks = {"mean-colour": {"(0,1]": {"swd": {"value": 77.0}}}} if plan.yardsticks else {}
     results = {
-        "methods": {stage: {"(0,1]": values}},
+        "methods": {stage: {"(0,1]": values}} | yardsticks,
         "protocol": protocol,
-        "metrics": {"inception": {"name": "tiny"}},
+        "metrics": {
+            "two_sample": {"folds": 3},
+            "inception": {"name": "tiny"},
+            "lpips": {"left_out": "give --lpips FILE, or --download"},
+        },
     }
     (out / "results.json").write_text(json.dumps(results))
     with (out / "pictures.csv").open("w", newline="") as file:
@@ -103,6 +120,7 @@ def test_every_row_is_trained_and_measured_under_every_seed_from_what_it_goes_on
     assert {o.config.total_images for o in done.trained if o.stage == "stage2"} == {32}
     assert all(o.data == plan.data for o in done.trained)
     assert all(p.data == plan.test_data and p.count == 6 for p in done.measured)
+    assert [p.yardsticks for p in done.measured] == [True] + [False] * (2 * len(ROWS) - 1)
 
 
 def test_what_is_done_is_skipped_and_a_stopped_training_goes_on(plan, done):
@@ -145,12 +163,28 @@ def test_numbers_findings_and_page(plan, done):
     assert [j["state"] for j in diverse] == ["holds", "holds"]
     assert diverse[0]["differences"]["0"]["value"] == pytest.approx(-3)
     page = render(results)
-    assert "**A reduced version**" in page
+    assert "**A reduced version** at 64 pixels, 64 images in stage 1 and 32 images in" in page
+    assert "**Too few seeds**" not in page
     assert "| 5 | 4 with stage 2 | 1 | 5.01 | 5.01 | 0.500 [0.400, 0.600] | 0.00 |" in page
+    assert "| mean-colour | the mean colour of the valid pixels | - | 77.00 | - | - | - |" in page
     assert "**Gated mixing helps.** Not reproduced." in page
+    assert "Why: unrealism of 4 below that of 3: fails on swd." in page
+    assert "prior: Tiny, 12,345 images, generator 0123456789abcdef" in page
+    assert "feature maps in float32" in page
+    assert "- two_sample: folds 3\n- inception: name tiny\n" in page
+    assert "- left out, as no weights were given: metrics on lpips\n" in page
+    assert "--download" not in page, "an option that the ablation has not"
     assert str(plan.out) not in page
     assert "--prior prior.safetensors" in page and "--lpips alex.pth" in page
     assert all(p.networks == plan.networks for p in done.measured)
+
+
+def test_one_seed_is_said_to_leave_everything_open(plan, done):
+    run(plan := dataclasses.replace(plan, seeds=(1,)))
+    assert all(p.yardsticks == (p.out == done.measured[0].out) for p in done.measured)
+    page = render(collect(plan, CPU))
+    assert "**Too few seeds**" in page and page.count("Inconclusive.") == 4
+    assert "| mean-colour |" in page
 
 
 def test_the_page_stands_before_anything_is_measured(plan, done):
@@ -160,10 +194,43 @@ def test_the_page_stands_before_anything_is_measured(plan, done):
     assert "| 3 | full reconstruction, no gate | 0 | - |" in page
 
 
+def test_a_base_in_a_file_is_named_without_its_folder(plan, done, tmp_path):
+    base = tmp_path / "narrow.toml"
+    base.write_text('base = "demo64-cpu"\n')
+    run(plan := dataclasses.replace(plan, base=str(base)))
+    page = render(collect(plan, CPU))
+    assert "--base narrow.toml" in page and str(tmp_path) not in page
+
+
+def test_hours_are_those_of_all_parts_of_a_run(plan, done):
+    done.stop_after = 0
+    assert not run(plan)
+    (first, *_) = experiment.runs(plan)
+    first.add_seconds("training", 1800)
+    first.add_seconds("training", 5400)
+    first.add_seconds("measuring", 900)
+    assert not [path for path in first.folder.iterdir() if path.suffix == ".tmp"]
+    assert first.seconds == {"training": pytest.approx(7200, abs=1), "measuring": 900}
+
+
+def test_a_disk_that_refuses_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "plan.json"
+    reports.write_text(path, "old")
+
+    def refuse(draft, path):
+        raise OSError("no room")
+
+    monkeypatch.setattr(reports, "publish", refuse)
+    with pytest.raises(OSError, match="no room"):
+        reports.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_different_pictures_are_not_compared(plan, done, monkeypatch):
     done.stop_after = 1
     run(plan)
-    monkeypatch.setattr(experiment, "write_report", lambda model, out: report(model, out, "other"))
+    monkeypatch.setattr(experiment, "write_report", lambda plan, out: report(plan, out, "other"))
     done.stop_after = None
     run(plan)
     with pytest.raises(ConfigError, match="same pictures"):

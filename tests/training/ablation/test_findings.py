@@ -8,6 +8,7 @@ from diverse_inpainting.training.ablation.findings import (
     Finding,
     Judged,
     Measured,
+    reason_of,
     verdict_of,
 )
 from diverse_inpainting.training.ablation.rows import ROWS
@@ -108,6 +109,18 @@ BOTH = Finding("text", "paper", (FIRST, SECOND))
 )
 def test_a_finding_needs_all_its_claims(judged, verdict):
     assert verdict_of(BOTH, judged) == verdict
+
+
+def test_a_reason_names_every_claim_and_the_metrics_of_each_state():
+    judged = [
+        *states((FIRST, "holds"), (FIRST, "open")),
+        Judged(str(FIRST), "told_apart", dict.fromkeys((0, 1), Estimate(-1.0))),
+    ]
+    reason = reason_of(BOTH, judged)
+    assert reason == (
+        "unrealism of 2 below that of 1: holds on swd and told_apart, open on swd; "
+        "unrealism of 5 below that of 4: not measured."
+    )
 
 
 def test_the_papers_own_table_gives_all_four_findings():

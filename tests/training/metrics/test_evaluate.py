@@ -1,5 +1,6 @@
 """The whole evaluation without the command line."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,13 @@ def test_another_method_on_the_pictures_and_masks_of_an_evaluation(data, tmp_pat
     shares = [share for share, _ in seen]
     assert shares == sorted(shares) and shares[-1] == 1 and "measuring predictions" in str(seen)
     assert results(second)["methods"]["predictions"]["(0,1]"]["diversity"]["value"] == 20
+
+
+def test_only_what_is_asked_for_is_measured(data, tmp_path, tiny_checkpoint):
+    plan = Plan(data=data, out=tmp_path / "out", model=tiny_checkpoint, device="cpu")
+    assert {"stage1", "stage2", "original"} < set(evaluate(plan).methods)
+    fewer = dataclasses.replace(plan, stages=("stage2",), yardsticks=False)
+    assert list(evaluate(fewer).methods) == ["stage2"]
 
 
 def test_networks_and_training_pictures_add_their_metrics(tmp_path, monkeypatch):
