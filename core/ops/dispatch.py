@@ -1,8 +1,9 @@
 """Which backend runs an op: the one asked for by name, else the best that can, else the reference.
 
-A backend is a subpackage beside this file. It says on which devices it runs, and holds some of the
-ops' modules, each with a function of the op's name and the public op's arguments. What it lacks
-runs on the reference, which is plain PyTorch, has all and runs everywhere.
+A backend is a subpackage beside this file. It says on which devices it runs, without importing
+anything heavy, and holds some of the ops' modules, each with a function of the op's name and the
+public op's arguments. What it lacks runs on the reference, which is plain PyTorch, has all and runs
+everywhere.
 """
 
 import contextlib
@@ -49,6 +50,17 @@ def _load(backend: str) -> _Backend | str:
             _loaded[backend] = str(error)
             _log.info("ops backend %s is not used: %s", backend, error)
     return _loaded[backend]
+
+
+def _may_run_on(backend: str, device: torch.device) -> bool:
+    """Ask a backend before its modules are imported: on a CPU nobody should wait for Triton."""
+    loaded = _loaded.get(backend)
+    if isinstance(loaded, _Backend):
+        return loaded.runs_on(device)
+    name = f"{__package__}.{backend}"
+    if loaded is not None or importlib.util.find_spec(name) is None:
+        return True  # what is known, or will be: why it cannot run
+    return importlib.import_module(name).runs_on(device)
 
 
 def _import(backend: str) -> _Backend:
@@ -106,8 +118,10 @@ def select(op: str, device: torch.device, backend: str | None) -> Callable:
         BackendError: the backend asked for does not run on the device.
     """
     for name in (backend,) if backend else BACKENDS:
+        if not _may_run_on(name, device):
+            continue
         loaded = _load(name)
-        if isinstance(loaded, str) or not loaded.runs_on(device):
+        if isinstance(loaded, str):
             continue
         if op in loaded.functions:
             return loaded.functions[op]

@@ -10,6 +10,7 @@ from diverse_inpainting.core.networks import PRESETS
 from diverse_inpainting.training.config import PerceptualConfig
 from diverse_inpainting.training.recipe_file import RECIPES_DIR, load_recipe
 
+OWN_NETWORKS = {"ablation32-cpu", "demo32-cuda", "demo64-cuda"}
 BUNDLED = sorted(path.stem for path in RECIPES_DIR.glob("*.toml"))
 
 STAGE = """
@@ -35,7 +36,8 @@ def write(tmp_path):
 def test_there_is_a_recipe_for_each_machine_and_each_result_of_the_paper():
     rows = {f"table3-model{k}" for k in range(1, 6)} | {"psp-baseline"}
     domains = {"ffhq256", "afhqcat256", "afhqdog256"}
-    assert {"demo64-cpu", "demo128-cuda", "ablation32-cpu", *domains, *rows} <= set(BUNDLED)
+    sizes = {"demo64-cpu", "demo128-cuda", *OWN_NETWORKS}
+    assert {*sizes, *domains, *rows} <= set(BUNDLED)
 
 
 @pytest.mark.parametrize("name", ["ffhq256", "afhqcat256", "afhqdog256"])
@@ -77,12 +79,22 @@ def test_the_rows_of_table_3_differ_from_the_method_in_one_thing_each(base):
         assert dataclasses.replace(row, name=own.name, model=model, **stages) == own
 
 
+def test_each_prior_of_the_chain_can_go_on_from_the_one_before():
+    """Only the side differs in G and D, and so does what it brings along."""
+    chain = [load_recipe(f"demo{side}-cuda").model for side in (32, 64, 128)]
+    for side, model in zip((32, 64, 128), chain, strict=True):
+        for part in ("generator", "discriminator"):
+            same = dataclasses.replace(getattr(model, part), resolution=128)
+            assert same == getattr(PRESETS["demo128"], part)
+            assert getattr(model, part).resolution == side
+
+
 @pytest.mark.parametrize("name", BUNDLED)
 def test_bundled_recipes_load(name):
     recipe = load_recipe(name)
     assert recipe.name == name
     presets = [preset.generator for preset in PRESETS.values()]
-    assert recipe.model.generator in presets or name == "ablation32-cpu"
+    assert recipe.model.generator in presets or name in OWN_NETWORKS
     assert recipe.license != "unknown"
     for stage in (recipe.prior, recipe.stage1, recipe.stage2):
         group = recipe.model.discriminator.stddev_group_size

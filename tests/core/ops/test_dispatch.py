@@ -136,3 +136,10 @@ def test_gradients_run_on_the_backend_of_the_forward_pass(marked):
         (gradient,) = torch.autograd.grad(y, x, create_graph=True)
     assert y.grad_fn.settings[-1] == marked
     assert gradient.item() == 1
+
+
+def test_on_a_cpu_nobody_waits_for_triton(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setattr(dispatch, "_loaded", {})
+    bias_act(torch.zeros(1, 1))
+    assert set(dispatch._loaded) == {"reference"}
