@@ -5,7 +5,8 @@
 Follows the recipes demo64-cpu, demo128-cuda and ffhq256, each line in a process of its own.
 Networks (VGG16 among them) and pictures have random values, so that nothing but the checkout is
 needed: speed does not depend on them. R1 joins every r1_every-th step; the default of 16 iterations
-sees as much of it as a training does.
+sees as much of it as a training does. On a GPU, images/s are those of steps replayed as graphs, and
+the shares of the phases those of steps without.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from diverse_inpainting.core.device import resolve_device
 from diverse_inpainting.core.networks import build
 from diverse_inpainting.training.completion import CompletionTrainer
 from diverse_inpainting.training.config import Recipe, StageConfig
+from diverse_inpainting.training.cuda_graphs import StepGraphs
 from diverse_inpainting.training.data import Photographs
 from diverse_inpainting.training.hardware import device_name, feature_dtype, set_fast_arithmetic
 from diverse_inpainting.training.prior import PriorTrainer
@@ -66,7 +68,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, help="instead of the recipe's")
     parser.add_argument("--micro-batch", type=int, default=0, help="with --batch; 0: all at once")
     parser.add_argument("--iterations", type=int, default=16)
-    parser.add_argument("--warm-up", type=int, default=2, help="iterations that do not count")
+    parser.add_argument("--warm-up", type=int, default=2, help="iterations before; on CPUs")
     parser.add_argument("--device", default=None, help="the best by default")
     return parser.parse_args()
 
@@ -78,23 +80,32 @@ def measure(stage: str, resolution: int, options: argparse.Namespace) -> list[st
     stopwatch = Stopwatch(device)
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(stage, choose_recipe(stage, resolution, options, folder), device)
-    batch = trainer.config.batch_size
-    steps = range(begin(trainer.config), 2**62, batch)
-    for i in range(options.warm_up):
-        trainer.step(steps[i])
+    batch, on_cuda = trainer.config.batch_size, device.type == "cuda"
+    begun = begin(trainer.config)
+    # On a GPU a course of a step is captured as a graph when it comes for the third time.
+    warm_up = 3 * trainer.config.r1_every if on_cuda else options.warm_up
+    run(trainer, begun, warm_up, stopwatch)
+    first = begun + warm_up * batch
+    seconds = run(trainer, first, options.iterations, stopwatch) if on_cuda else 0.0
+    trainer._graphs = StepGraphs(device, is_used=False)  # whose phases nothing tells apart
     with watched(trainer, stopwatch):
-        stopwatch.wait()
-        started = time.perf_counter()
-        for i in range(options.warm_up, options.warm_up + options.iterations):
-            trainer.step(steps[i])
-        stopwatch.wait()
-        seconds = time.perf_counter() - started
-    on_cuda = device.type == "cuda"
+        watched_seconds = run(trainer, first, options.iterations, stopwatch)
+    seconds = seconds or watched_seconds
     memory = torch.cuda.max_memory_allocated(device) / 2**20 if on_cuda else peak_mib()
     dtype = str(feature_dtype(trainer.config.precision, device)).removeprefix("torch.")
     speed = options.iterations * batch / seconds
     cells = [stage, str(resolution), str(batch), dtype, f"{speed:.2f}", f"{memory:.0f}"]
     return cells + [f"{share:.0%}" for share in shares(stopwatch.seconds())]
+
+
+def run(trainer: AnyTrainer, nimg: int, num_steps: int, stopwatch: "Stopwatch") -> float:
+    """Return how many seconds steps from image nimg on take."""
+    stopwatch.wait()
+    started = time.perf_counter()
+    for i in range(num_steps):
+        trainer.step(nimg + i * trainer.config.batch_size)
+    stopwatch.wait()
+    return time.perf_counter() - started
 
 
 def choose_recipe(stage: str, resolution: int, options: argparse.Namespace, folder: str) -> Recipe:
@@ -178,15 +189,19 @@ class Stopwatch:
 def watched(trainer: AnyTrainer, stopwatch: Stopwatch) -> Iterator[None]:
     """Count the parts of a trainer's steps."""
     is_prior = isinstance(trainer, PriorTrainer)
-    places = {
-        "step": (trainer, "step"),
-        "gradients": (trainer._shards, "run"),
-        "passes": (trainer, "_gradients"),
-        "data": (trainer.photographs, "batch") if is_prior else (trainer.batches, "training"),
-        "backward": (torch.autograd, "grad"),
-    }
+    places: list[tuple[str, Any, str]] = [
+        ("step", trainer, "step"),
+        ("gradients", trainer._shards, "run"),
+        ("passes", trainer, "_gradients"),
+        ("backward", torch.autograd, "grad"),
+    ]
+    places += (
+        [("data", trainer, "_draw")]
+        if is_prior
+        else [("data", trainer.batches, "draw"), ("data", trainer.batches, "make")]
+    )
     with contextlib.ExitStack() as stack:
-        for name, (owner, attribute) in places.items():
+        for name, owner, attribute in places:
             timed = stopwatch.timed(name, getattr(owner, attribute))
             stack.enter_context(mock.patch.object(owner, attribute, timed))
         yield

@@ -73,12 +73,19 @@ class StepGraphs:
             self._captured[key] = self._capture(function, inputs)
         return self._replay(self._captured[key], inputs)
 
+    @property
+    def num_captured(self) -> int:
+        """Courses that are replayed."""
+        return len(self._captured)
+
     def _capture(self, function: Function, inputs: Inputs) -> _Captured:
         static = {name: value.clone() for name, value in inputs.items()}
         graph = torch.cuda.CUDAGraph()
         for generator in self._generators.values():
             graph.register_generator_state(generator)
-        with torch.cuda.graph(graph, pool=self._pool):
+        # Else the graph would be captured on the current device, which need not be this one.
+        stream = torch.cuda.Stream(self._device)
+        with torch.cuda.device(self._device), torch.cuda.graph(graph, self._pool, stream):
             result = function(static, self._generators)
             gradients = {name: list(tensors) for name, tensors in result.by_network.items()}
             scalars = torch.stack([value.detach().float() for value in result.scalars.values()])

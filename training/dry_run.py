@@ -69,7 +69,9 @@ def _gib(num_bytes: int) -> str:
 def _curve(recipe: Recipe, stage: str) -> Iterator[str]:
     config = getattr(recipe, stage)
     if not isinstance(config, CompletionConfig):
-        yield f"# learning rate {config.learning_rate} throughout"
+        ramp = config.generator_ramp
+        rising = f", G's rising to it over {ramp:,} images" if ramp else ""
+        yield f"# learning rate {config.learning_rate} throughout{rising}"
         return
     yield "# images        learning rate, and the share of the adversarial term's weight"
     for k in range(_CURVE_POINTS):

@@ -34,11 +34,13 @@ BACKENDS = ("triton", "reference")
 @dataclass(frozen=True)
 class _Backend:
     runs_on: Callable[[torch.device], bool]
+    why_not: Callable[[torch.device], str | None]
     functions: dict[str, Callable]
 
 
 _requested: contextvars.ContextVar[str | None] = contextvars.ContextVar("backend", default=None)
 _loaded: dict[str, _Backend | str] = {}
+_reasons: dict[tuple[str, torch.device], str | None] = {}
 
 
 def _load(backend: str) -> _Backend | str:
@@ -52,17 +54,6 @@ def _load(backend: str) -> _Backend | str:
     return _loaded[backend]
 
 
-def _may_run_on(backend: str, device: torch.device) -> bool:
-    """Ask a backend before its modules are imported: on a CPU nobody should wait for Triton."""
-    loaded = _loaded.get(backend)
-    if isinstance(loaded, _Backend):
-        return loaded.runs_on(device)
-    name = f"{__package__}.{backend}"
-    if loaded is not None or importlib.util.find_spec(name) is None:
-        return True  # what is known, or will be: why it cannot run
-    return importlib.import_module(name).runs_on(device)
-
-
 def _import(backend: str) -> _Backend:
     package = importlib.import_module(f".{backend}", __package__)
     functions = {}
@@ -70,13 +61,42 @@ def _import(backend: str) -> _Backend:
         name = f"{package.__name__}.{module}"
         if importlib.util.find_spec(name) is not None:
             functions[op] = getattr(importlib.import_module(name), op)
-    return _Backend(package.runs_on, functions)
+    return _Backend(package.runs_on, package.why_not, functions)
 
 
-def list_backends() -> dict[str, str | None]:
-    """Return every backend, the best first, with the reason why it cannot run or None."""
-    reasons = {backend: _load(backend) for backend in BACKENDS}
-    return {name: why if isinstance(why, str) else None for name, why in reasons.items()}
+def _reason(backend: str, device: torch.device) -> str | None:
+    """Return why a backend cannot run on a device, or None; decided once per process."""
+    key = (backend, device)
+    if key not in _reasons:
+        _reasons[key] = _find_reason(backend, device)
+        if _reasons[key] is not None:
+            _log.info("ops backend %s is not used on %s: %s", backend, device, _reasons[key])
+    return _reasons[key]
+
+
+def _find_reason(backend: str, device: torch.device) -> str | None:
+    """Ask a backend before its modules are imported: on a CPU nobody should wait for Triton."""
+    name = f"{__package__}.{backend}"
+    is_meant = True
+    if backend not in _loaded and importlib.util.find_spec(name) is not None:
+        is_meant = importlib.import_module(name).runs_on(device)
+    loaded = _load(backend) if is_meant else None
+    if isinstance(loaded, str):
+        return loaded
+    if loaded is None or not loaded.runs_on(device):
+        return f"it is not made for {device.type}"
+    return loaded.why_not(device)
+
+
+def list_backends(device: torch.device | None = None) -> dict[str, str | None]:
+    """Return every backend, the best first, with the reason why it cannot run or None.
+
+    Args:
+        device: where; None takes CUDA if there is one, else the CPU.
+    """
+    if device is None:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return {backend: _reason(backend, device) for backend in BACKENDS}
 
 
 @contextlib.contextmanager
@@ -86,8 +106,8 @@ def use_backend(name: str) -> Iterator[None]:
     Raises:
         BackendError: there is no such backend, or it cannot run here.
     """
-    if name not in BACKENDS or isinstance(_load(name), str):
-        reason = _load(name) if name in BACKENDS else "there is no such backend"
+    reason = _load(name) if name in BACKENDS else "there is no such backend"
+    if isinstance(reason, str):
         able = [backend for backend, why in list_backends().items() if why is None]
         raise BackendError(
             f"an ops backend that can run here: {', '.join(able)}",
@@ -118,16 +138,12 @@ def select(op: str, device: torch.device, backend: str | None) -> Callable:
         BackendError: the backend asked for does not run on the device.
     """
     for name in (backend,) if backend else BACKENDS:
-        if not _may_run_on(name, device):
-            continue
-        loaded = _load(name)
-        if isinstance(loaded, str):
-            continue
-        if op in loaded.functions:
-            return loaded.functions[op]
-        return select(op, device, "reference")
+        if _reason(name, device) is None:
+            loaded = _load(name)
+            assert isinstance(loaded, _Backend)
+            return loaded.functions.get(op) or select(op, device, "reference")
     raise BackendError(
         f"an ops backend that runs on {device.type}",
-        f"{backend}, which does not",
+        f"{backend} ({_reason(str(backend), device)})",
         "Leave the `use_backend` block, or move the tensors.",
     )

@@ -4,11 +4,29 @@ An op that is not here runs on the reference: its cost is in cuBLAS and cuDNN an
 """
 
 import os
+import subprocess
 
 import torch
 
 
 def runs_on(device: torch.device) -> bool:
-    """Tell whether the kernels run on a device; Triton's interpreter runs them on a CPU."""
+    """Tell whether the kernels are meant for a device; Triton's interpreter runs them on a CPU."""
     is_interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # Triton's own switch
     return device.type == "cuda" or (device.type == "cpu" and is_interpreted)
+
+
+def why_not(device: torch.device) -> str | None:
+    """Return why no kernel can be launched on a device, or None.
+
+    Triton compiles a launcher with the machine's C compiler, which may be absent, and old GPUs have
+    no bfloat16.
+    """
+    from triton.errors import TritonError
+
+    from .bias_act import bias_act
+
+    try:
+        bias_act(torch.ones(1, 1, device=device, dtype=torch.bfloat16), None, 0.2, 1.0)
+    except (RuntimeError, OSError, subprocess.CalledProcessError, TritonError) as error:
+        return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return None

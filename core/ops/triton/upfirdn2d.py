@@ -50,7 +50,7 @@ def _upfirdn2d_kernel(
     block_pixels: tl.constexpr,
     block_channels: tl.constexpr,
 ):
-    pixel = tl.program_id(0) * block_pixels + tl.arange(0, block_pixels)
+    pixel = tl.program_id(0).to(tl.int64) * block_pixels + tl.arange(0, block_pixels)
     channel = tl.program_id(1) * block_channels + tl.arange(0, block_channels)
     is_pixel, is_channel = pixel < num_pixels, channel < C
     out_x = pixel % out_w
@@ -80,14 +80,14 @@ def _upfirdn2d_kernel(
             else:
                 place = tap_y * kernel_w + tap_x
                 tap = tl.load(taps_ptr + place, mask=is_sample, other=0.0).to(dtype)
-            sample = ((n * H + y).to(tl.int64) * W + x) * C
+            sample = ((n * H + y) * W + x) * C
             value = tl.load(
                 x_ptr + sample[:, None] + channel[None, :],
                 mask=is_sample[:, None] & is_channel[None, :],
                 other=0.0,
             )
             total += tap[:, None] * value.to(dtype)
-    place = pixel.to(tl.int64)[:, None] * C + channel[None, :]
+    place = pixel[:, None] * C + channel[None, :]
     tl.store(y_ptr + place, total * gain, mask=is_pixel[:, None] & is_channel[None, :])
 
 

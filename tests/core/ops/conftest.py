@@ -13,8 +13,8 @@ def backend(request, device):
     """Each test on each backend that can run where its tensors are (the reference always can)."""
     if not inspect.signature(request.function).parameters.keys() & {"device"}:
         device = torch.device("cpu")
-    loaded = dispatch._load(request.param)
-    if isinstance(loaded, str) or not loaded.runs_on(device):
-        pytest.skip(f"{request.param} does not run on {device}: {loaded}")
+    reason = dispatch.list_backends(device)[request.param]
+    if reason is not None:
+        pytest.skip(f"{request.param}: {reason}")
     with use_backend(request.param):
         yield request.param
