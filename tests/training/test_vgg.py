@@ -47,7 +47,7 @@ def test_the_layers_have_torchvisions_numbers():
 
 def test_relu4_3_is_ten_convolutions_and_three_poolings():
     state = random_state("relu4_3")
-    images = torch.rand(1, 3, 16, 16) * 2 - 1
+    images = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
     (features,) = VGG16Features(state, ["relu4_3"], "rgb")(images)
     x = images * 127.5 + 127.5 - torch.tensor([RED, GREEN, BLUE])[:, None, None]
     for index in (0, 2, "pool", 5, 7, "pool", 10, 12, 14, "pool", 17, 19, 21):
@@ -57,7 +57,8 @@ def test_relu4_3_is_ten_convolutions_and_three_poolings():
             key = f"features.{index}"
             x = F.conv2d(x, state[f"{key}.weight"], state[f"{key}.bias"], padding=1).clamp(min=0)
     assert features.shape == (1, 512, 2, 2)
-    assert_close(features, x, 1e-4)
+    scale = x.std()  # small features are differences of large sums
+    assert_close(features / scale, x / scale, 1e-4)
 
 
 @pytest.mark.parametrize(("order", "first"), [("rgb", RED), ("bgr", BLUE)])
