@@ -1,9 +1,9 @@
 """Which backend runs an op: the one asked for by name, else the best that can, else the reference.
 
-A backend is a subpackage beside this file. It says on which devices it runs, without importing
-anything heavy, and holds some of the ops' modules, each with a function of the op's name and the
-public op's arguments. What it lacks runs on the reference, which is plain PyTorch, has all and runs
-everywhere.
+A backend is a subpackage beside this file. Its `why_not` says why it cannot run on a device, and
+imports nothing heavy for one that it is not made for. It holds some of the ops' modules, each with
+a function of the op's name and the public op's arguments. What it lacks runs on the reference,
+which is plain PyTorch, has all and runs everywhere.
 """
 
 import contextlib
@@ -12,7 +12,6 @@ import importlib
 import importlib.util
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
 
@@ -31,61 +30,43 @@ BACKENDS = ("triton", "reference")
 """Names of the backends, the best first."""
 
 
-@dataclass(frozen=True)
-class _Backend:
-    runs_on: Callable[[torch.device], bool]
-    why_not: Callable[[torch.device], str | None]
-    functions: dict[str, Callable]
-
-
 _requested: contextvars.ContextVar[str | None] = contextvars.ContextVar("backend", default=None)
-_loaded: dict[str, _Backend | str] = {}
+_loaded: dict[str, dict[str, Callable] | str] = {}
 _reasons: dict[tuple[str, torch.device], str | None] = {}
 
 
-def _load(backend: str) -> _Backend | str:
-    """Return the backend, or why it cannot be loaded; decided once per process."""
+def _load(backend: str) -> dict[str, Callable] | str:
+    """Return the backend's functions, or why they cannot be loaded; decided once per process."""
     if backend not in _loaded:
         try:
             _loaded[backend] = _import(backend)
         except ImportError as error:
             _loaded[backend] = str(error)
-            _log.info("ops backend %s is not used: %s", backend, error)
     return _loaded[backend]
 
 
-def _import(backend: str) -> _Backend:
+def _import(backend: str) -> dict[str, Callable]:
     package = importlib.import_module(f".{backend}", __package__)
     functions = {}
     for op, module in OPS.items():
         name = f"{package.__name__}.{module}"
         if importlib.util.find_spec(name) is not None:
             functions[op] = getattr(importlib.import_module(name), op)
-    return _Backend(package.runs_on, package.why_not, functions)
+    return functions
 
 
 def _reason(backend: str, device: torch.device) -> str | None:
     """Return why a backend cannot run on a device, or None; decided once per process."""
     key = (backend, device)
     if key not in _reasons:
-        _reasons[key] = _find_reason(backend, device)
+        try:
+            package = importlib.import_module(f".{backend}", __package__)
+            _reasons[key] = package.why_not(device)
+        except ImportError as error:
+            _reasons[key] = str(error)
         if _reasons[key] is not None:
             _log.info("ops backend %s is not used on %s: %s", backend, device, _reasons[key])
     return _reasons[key]
-
-
-def _find_reason(backend: str, device: torch.device) -> str | None:
-    """Ask a backend before its modules are imported: on a CPU nobody should wait for Triton."""
-    name = f"{__package__}.{backend}"
-    is_meant = True
-    if backend not in _loaded and importlib.util.find_spec(name) is not None:
-        is_meant = importlib.import_module(name).runs_on(device)
-    loaded = _load(backend) if is_meant else None
-    if isinstance(loaded, str):
-        return loaded
-    if loaded is None or not loaded.runs_on(device):
-        return f"it is not made for {device.type}"
-    return loaded.why_not(device)
 
 
 def list_backends(device: torch.device | None = None) -> dict[str, str | None]:
@@ -139,9 +120,9 @@ def select(op: str, device: torch.device, backend: str | None) -> Callable:
     """
     for name in (backend,) if backend else BACKENDS:
         if _reason(name, device) is None:
-            loaded = _load(name)
-            assert isinstance(loaded, _Backend)
-            return loaded.functions.get(op) or select(op, device, "reference")
+            functions = _load(name)
+            assert not isinstance(functions, str)  # else there was a reason
+            return functions.get(op) or select(op, device, "reference")
     raise BackendError(
         f"an ops backend that runs on {device.type}",
         f"{backend} ({_reason(str(backend), device)})",

@@ -3,11 +3,6 @@
 import torch
 
 
-def runs_on(device: torch.device) -> bool:
-    """Tell whether the backend is meant for a device: for all."""
-    return True
-
-
 def why_not(device: torch.device) -> str | None:
     """Return why nothing can be computed on a device: there is no reason."""
     return None

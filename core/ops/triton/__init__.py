@@ -9,18 +9,15 @@ import subprocess
 import torch
 
 
-def runs_on(device: torch.device) -> bool:
-    """Tell whether the kernels are meant for a device; Triton's interpreter runs them on a CPU."""
-    is_interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # Triton's own switch
-    return device.type == "cuda" or (device.type == "cpu" and is_interpreted)
-
-
 def why_not(device: torch.device) -> str | None:
     """Return why no kernel can be launched on a device, or None.
 
-    Triton compiles a launcher with the machine's C compiler, which may be absent, and old GPUs have
-    no bfloat16.
+    Triton's interpreter runs kernels on a CPU. Elsewhere Triton compiles a launcher with the
+    machine's C compiler, which may be absent, and old GPUs have no bfloat16.
     """
+    is_interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # Triton's own switch
+    if device.type != "cuda" and not (device.type == "cpu" and is_interpreted):
+        return f"it is not made for {device.type}"
     from triton.errors import TritonError
 
     from .bias_act import bias_act

@@ -1,7 +1,9 @@
 """Which backend runs: the one asked for, else the best that can."""
 
 import logging
+import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -31,15 +33,25 @@ def absent(monkeypatch):
     return "absent"
 
 
+def provide(monkeypatch, name, why_not, functions):
+    """Put a backend beside the real ones."""
+    package = SimpleNamespace(why_not=why_not)
+    monkeypatch.setitem(sys.modules, f"{dispatch.__package__}.{name}", package)
+    monkeypatch.setattr(dispatch, "_loaded", dispatch._loaded | {name: functions})
+    monkeypatch.setattr(dispatch, "_reasons", {})
+
+
 @pytest.fixture
 def marked(monkeypatch):
     """A backend that can run and whose bias_act is told by its result."""
     functions = {"bias_act": lambda x, bias, slope, gain: torch.full_like(x, 42.0)}
-    is_cpu = lambda device: device.type == "cpu"  # noqa: E731
-    loaded = dispatch._Backend(is_cpu, lambda device: None, functions)
+    provide(
+        monkeypatch,
+        "marked",
+        lambda device: None if device.type == "cpu" else f"it is not made for {device.type}",
+        functions,
+    )
     monkeypatch.setattr(dispatch, "BACKENDS", (*dispatch.BACKENDS, "marked"))
-    monkeypatch.setattr(dispatch, "_reasons", {})
-    monkeypatch.setattr(dispatch, "_loaded", dispatch._loaded | {"marked": loaded})
     return "marked"
 
 
@@ -155,10 +167,8 @@ def test_on_a_cpu_nobody_waits_for_triton(monkeypatch):
 
 def test_a_backend_whose_kernels_cannot_be_launched_is_passed_over(monkeypatch, caplog):
     """Triton imports wherever CUDA's torch is, and then finds no C compiler."""
-    loaded = dispatch._Backend(lambda device: True, lambda device: "no C compiler", {})
+    provide(monkeypatch, "bare", lambda device: "no C compiler", {})
     monkeypatch.setattr(dispatch, "BACKENDS", ("bare", *dispatch.BACKENDS))
-    monkeypatch.setattr(dispatch, "_loaded", dispatch._loaded | {"bare": loaded})
-    monkeypatch.setattr(dispatch, "_reasons", {})
     with caplog.at_level(logging.INFO, logger=dispatch.__name__):
         assert torch.equal(bias_act(torch.ones(1, 1)), torch.ones(1, 1))
     assert "bare is not used on cpu: no C compiler" in caplog.text
