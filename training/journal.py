@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.checkpoint import publish
 from .alarms import alarms_of
-from .saving import States
+from .saving import States, write_text
 from .trainer import Progress, Trainer, TrainingError
 
 _log = logging.getLogger(__name__)
@@ -141,9 +140,7 @@ def _strike_out(path: Path, nimg: int) -> None:
         with contextlib.suppress(ValueError):
             if json.loads(line)["nimg"] <= nimg and line.endswith("\n"):
                 kept.append(line)
-    draft = path.with_suffix(".partial")
-    draft.write_text("".join(kept), "utf-8")
-    publish(draft, path)
+    write_text(path, "".join(kept))
 
 
 class _Board:

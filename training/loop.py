@@ -9,11 +9,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..core.checkpoint import publish
 from ..core.errors import ConfigError
 from .journal import Journal, Watch, diverged
 from .processes import ALONE, Processes
-from .saving import States, load_state
+from .saving import States, load_state, write_text
 from .trainer import Progress, Trainer
 
 
@@ -87,9 +86,7 @@ def _passed(before: int, now: int, every: int) -> bool:
 
 def _write_recipe(trainer: Trainer, folder: Path) -> None:
     """Say what the run follows from here on; a longer one may go on where a shorter one ended."""
-    draft = folder / "recipe.partial"
-    draft.write_text(json.dumps(trainer.recipe.to_dict(), indent=2) + "\n", "utf-8")
-    publish(draft, folder / "recipe.json")
+    write_text(folder / "recipe.json", json.dumps(trainer.recipe.to_dict(), indent=2) + "\n")
 
 
 def _save(

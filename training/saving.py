@@ -111,6 +111,20 @@ def save_state(path: Path, state: dict[str, Any], fallback: str = "") -> None:
             draft.unlink()
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that a reader, or a run that goes on, sees the old one or the whole new one.
+
+    Raises:
+        OSError: the disk refuses; the old file is as it was.
+    """
+    draft = path.with_name(path.name + _DRAFT)
+    try:
+        draft.write_text(text, encoding="utf-8")
+        publish(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def load_state(path: Path) -> dict[str, Any]:
     """Read a state; only tensors and plain data are accepted, no code is run.
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from diverse_inpainting.core.errors import CheckpointError, ConfigError
+from diverse_inpainting.training import saving
 from diverse_inpainting.training.saving import load_state, save_state
 from diverse_inpainting.training.trainer import TrainingError
 from line import Line, assert_same, go, state_of
@@ -111,3 +112,17 @@ def test_exports_without_a_state_are_not_replaced(tmp_path):
     with pytest.raises(ConfigError, match=r"prior\.safetensors, which would be replaced"):
         go(trainer, tmp_path)
     assert trainer.steps == []
+
+
+def test_a_disk_that_refuses_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "plan.json"
+    saving.write_text(path, "old")
+
+    def refuse(draft, path):
+        raise OSError("no room")
+
+    monkeypatch.setattr(saving, "publish", refuse)
+    with pytest.raises(OSError, match="no room"):
+        saving.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

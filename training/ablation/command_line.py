@@ -51,10 +51,10 @@ def ablation(
     """
     from ...core.device import resolve_device
     from ..metrics.network_metrics import NetworkFiles
+    from ..saving import write_text
     from .collect import collect
     from .experiment import Plan, run_ablation
     from .page import render
-    from .reports import write_text
 
     images = {"stage1": images_stage1, "stage2": images_stage2}
     bounds = [f"{stage}.total_images={n}" for stage, n in images.items() if n is not None]

@@ -19,9 +19,10 @@ from ..metrics.evaluate import Plan as EvaluationPlan
 from ..metrics.network_metrics import NetworkFiles
 from ..metrics.report import write_report
 from ..recipe_file import load_recipe
+from ..saving import write_text
 from ..trainer import Progress
 from .findings import Measured
-from .reports import read_numbers, read_report, write_text
+from .reports import read_numbers, read_report
 from .rows import ROWS, Row
 
 

@@ -1,29 +1,13 @@
-"""The files of an ablation: reports that are read back, and text that is written whole."""
+"""The reports of an ablation's evaluations, read back."""
 
 import csv
 import json
-import secrets
 from pathlib import Path
 from typing import Any
 
-from ...core.checkpoint import publish
 from ..metrics.evaluated import Estimate
 from ..metrics.summary import ALL
 from .findings import Measured
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a run that goes on, sees the old one or the whole new one.
-
-    Raises:
-        OSError: the disk refuses; the old file is as it was.
-    """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        publish(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def read_report(folder: Path) -> dict[str, Any]:
