@@ -33,7 +33,7 @@ from .objective import adversarial, comparisons, composites, reconstruction
 from .perceptual import perceptual_term
 from .processes import ALONE, Processes
 from .schedules import adversarial_share, rate_factor
-from .shards import Gradients, ShardRunner, adam, apply_gradients
+from .shards import Gradients, ShardRunner, adam, apply_gradients, set_learning_rate
 
 _GRID_SIZE = 8
 _GRID_VARIANTS = 4
@@ -216,8 +216,7 @@ class CompletionTrainer(ABC):
         gradients: Sequence[Tensor],
         nimg: int,
     ) -> None:
-        for group in self.optimizers[name].param_groups:
-            group["lr"] = self._rates[name] * rate_factor(self.config, nimg)
+        set_learning_rate(self.optimizers[name], self._rates[name] * rate_factor(self.config, nimg))
         apply_gradients(self.optimizers[name], parameters, gradients)
 
     @torch.no_grad()

@@ -28,7 +28,7 @@ from .losses import discriminator_objective, generator_loss, judge
 from .processes import ALONE, Processes
 from .projected import ProjectedCritic, critic_generator_loss, critic_loss
 from .seeding import Draws, generator_for, seed_for
-from .shards import Gradients, ShardRunner, adam, apply_gradients
+from .shards import Gradients, ShardRunner, adam, apply_gradients, set_learning_rate
 from .spread import spread, spread_loss, thumbnails
 
 _SCALING_PHOTOGRAPHS = 64
@@ -141,8 +141,7 @@ class PriorTrainer:
                 self._wanted_spread = self._measure_spread(critic)
         gradients = self._shards.run(lambda start: self._gradients(start, nimg), nimg)
         for name, of_network in gradients.by_network.items():
-            for group in self.optimizers[name].param_groups:
-                group["lr"] = self._rate(name, nimg)
+            set_learning_rate(self.optimizers[name], self._rate(name, nimg))
             apply_gradients(self.optimizers[name], _learned(self.modules[name]), of_network)
         update_average(
             self.generator_ema,

@@ -106,6 +106,12 @@ def adam(
     return torch.optim.Adam(parameters, lr=learning_rate, betas=betas, fused=True)
 
 
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Let the next step take it."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+
+
 @torch.no_grad()
 def apply_gradients(
     optimizer: torch.optim.Optimizer,
