@@ -6,7 +6,6 @@ Source: Zhao et al. 2020, arXiv:2006.10738.
 from collections.abc import Callable, Iterable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .seeding import Draws
@@ -27,15 +26,23 @@ def colour(x: Tensor, draws: Draws) -> Tensor:
 
 
 def translation(x: Tensor, draws: Draws) -> Tensor:
-    """Shift by up to an eighth of the side, whole pixels, zeros coming in."""
+    """Shift by up to an eighth of the side, whole pixels; what comes in mirrors the border.
+
+    Deviates from the source, where zeros come in: a generator learned them as a pale frame.
+    """
     N, _, H, W = x.shape
     reach = H // 8
-    down, across = draws.integers(0, 2 * reach + 1, N, 2).split(1, dim=1)
-    rows = torch.arange(H, device=x.device) + down
-    columns = torch.arange(W, device=x.device) + across
-    padded = F.pad(x, (reach,) * 4).permute(0, 2, 3, 1)
+    down, across = draws.integers(-reach, reach + 1, N, 2).split(1, dim=1)
+    rows = _mirrored(torch.arange(H, device=x.device) + down, H)
+    columns = _mirrored(torch.arange(W, device=x.device) + across, W)
     sample = torch.arange(N, device=x.device)[:, None, None]
-    return padded[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    moved = x.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]]
+    return moved.permute(0, 3, 1, 2)
+
+
+def _mirrored(places: Tensor, size: int) -> Tensor:
+    """Fold places outside 0 .. size - 1 back in; the border itself is not repeated."""
+    return size - 1 - (size - 1 - places.abs()).abs()
 
 
 def cutout(x: Tensor, draws: Draws) -> Tensor:
