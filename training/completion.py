@@ -97,13 +97,19 @@ class CompletionTrainer(ABC):
             "completion": self.config.learning_rate,
             "discriminator": self.config.discriminator_learning_rate,
         }
+        factors = {"mixer": self.config.mixer_lr_multiplier}
+        groups = {
+            "completion": [
+                (list(part.parameters()), factors.get(name, 1.0))
+                for name, part in self.trained.items()
+            ],
+            "discriminator": [(list(self.discriminator.parameters()), 1.0)],
+        }
         self._parameters = {
-            "completion": [p for part in self.trained.values() for p in part.parameters()],
-            "discriminator": list(self.discriminator.parameters()),
+            name: [p for group, _ in of for p in group] for name, of in groups.items()
         }
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            name: adam(parameters, self._rates[name], self.config.betas)
-            for name, parameters in self._parameters.items()
+            name: adam(*of, betas=self.config.betas) for name, of in groups.items()
         }
         self._measured: dict[str, float] | None = None
         self._micro_batch = self.config.micro_batch or self.config.batch_size

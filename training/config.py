@@ -160,6 +160,9 @@ class CompletionConfig(StageConfig):
     betas: tuple[float, float] = (0.9, 0.99)
     learning_rate: float = 1e-4
     """Of the trained networks at the start."""
+    mixer_lr_multiplier: float = 1.0
+    """Factor of it for Mi. An encoder with equalised learning rates (kind `small`) bears 2.5e-3,
+    at which Mi, which has none, forgets where it began."""
     discriminator_learning_rate: float = 1e-4
     """Of D at the start."""
     schedule: Literal["cosine", "halved"] = "cosine"

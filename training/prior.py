@@ -86,8 +86,8 @@ class PriorTrainer:
             self.modules["critic"] = self.critic
             self._rates["critic"] = self.config.critic_learning_rate
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            name: adam(_learned(self.modules[name]), rate, self.config.betas)
-            for name, rate in self._rates.items()
+            name: adam((_learned(self.modules[name]), 1.0), betas=self.config.betas)
+            for name in self._rates
         }
         self._micro_batch = self.config.micro_batch or self.config.batch_size
         self._share = processes.share(self._micro_batch, self._group_size)

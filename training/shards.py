@@ -100,16 +100,22 @@ def _one_core_each() -> Iterator[None]:
 
 
 def adam(
-    parameters: Sequence[nn.Parameter], learning_rate: float, betas: tuple[float, float]
+    *groups: tuple[Sequence[nn.Parameter], float], betas: tuple[float, float]
 ) -> torch.optim.Optimizer:
-    """Return Adam in one pass over memory, on a CPU 2.6 times as fast as in PyTorch's default."""
-    return torch.optim.Adam(parameters, lr=learning_rate, betas=betas, fused=True)
+    """Return Adam in one pass over memory, on a CPU 2.6 times as fast as in PyTorch's default.
+
+    Args:
+        groups: parameters, and the factor by which they multiply the learning rate.
+        betas: decay rates of the moments.
+    """
+    as_torch_has_them = [{"params": parameters, "factor": factor} for parameters, factor in groups]
+    return torch.optim.Adam(as_torch_has_them, betas=betas, fused=True)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Let the next step take it."""
+    """Let the next step take it, times the factor of each group."""
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate
+        group["lr"] = learning_rate * group["factor"]
 
 
 @torch.no_grad()

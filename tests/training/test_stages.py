@@ -116,6 +116,28 @@ def test_stage2_trains_skip_encoder_and_discriminator_only(inputs):
     }
 
 
+def test_the_mixer_takes_its_own_share_of_the_learning_rate(inputs):
+    """Adam's first step is as long as the learning rate, whatever the gradient."""
+
+    def moved(multiplier):
+        trainer = trainer_of("stage1", inputs["stage1"], mixer_lr_multiplier=multiplier)
+        before = snapshot(trainer)
+        trainer.step(8)
+        after = snapshot(trainer)
+        return {
+            part: max(
+                float((after[key] - before[key]).abs().max())
+                for key in before
+                if key.startswith(part + "/")
+            )
+            for part in ("encoder", "mixer")
+        }
+
+    whole, quarter = moved(1.0), moved(0.25)
+    assert quarter["mixer"] == pytest.approx(whole["mixer"] / 4, rel=1e-3)
+    assert quarter["encoder"] == pytest.approx(whole["encoder"], rel=1e-3)
+
+
 def judged_by(trainer: CompletionTrainer, nimg: int) -> list[torch.Tensor]:
     """Step, and return what the discriminator was shown, call by call."""
     seen, judge = [], trainer._judge
