@@ -343,8 +343,10 @@ def _preset(
     )
 
 
-def _demo(resolution: int, channel_base: int, mapping_depth: int) -> ModelConfig:
-    """A third of the paper's skip-encoder width, so that the bundled file stays under 26 MB."""
+def _demo(
+    resolution: int, channel_base: int, mapping_depth: int, skip_widths: tuple[int, int, int]
+) -> ModelConfig:
+    """Narrower skip encoders than the paper's, so that the bundled file stays under 26 MB."""
     return _preset(
         GeneratorConfig(
             resolution=resolution,
@@ -362,13 +364,13 @@ def _demo(resolution: int, channel_base: int, mapping_depth: int) -> ModelConfig
             max_width=80,
             depths=(1, 2, 2, 1),
         ),
-        SkipEncoderConfig(resolution=resolution, stem_width=16, widths=(16, 24, 32)),
+        SkipEncoderConfig(resolution=resolution, stem_width=skip_widths[0], widths=skip_widths),
     )
 
 
 PRESETS: dict[str, ModelConfig] = {
     "paper256": _preset(GeneratorConfig(), EncoderConfig(), SkipEncoderConfig()),
-    "demo128": _demo(128, 8192, mapping_depth=2),
-    "demo64": _demo(64, 1024, mapping_depth=8),
+    "demo128": _demo(128, 8192, mapping_depth=2, skip_widths=(32, 40, 48)),
+    "demo64": _demo(64, 1024, mapping_depth=8, skip_widths=(16, 24, 32)),
 }
 """Named configurations: the paper's FFHQ-256 setting and the two demo sizes."""
