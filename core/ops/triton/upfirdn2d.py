@@ -1,7 +1,8 @@
 """Resampling with an FIR filter in one pass, without the zeros between samples.
 
 Legend: a map is a dense [N, H, W, C]; where channels do not lie side by side, each is a map of its
-own with C = 1.
+own with C = 1. A column is `rows` outputs of a map, one below the other: neighbours in it share
+most of the samples that they need.
 """
 
 from collections.abc import Sequence
@@ -13,32 +14,42 @@ from torch import Tensor
 
 from .layout import accumulator, dense, is_channels_last, on_device_of
 
+_ROWS = 4
+"""Outputs of a column: with eight, their sums alone would take 64 registers."""
 _ELEMENTS = 1024
-_PIXELS = 256
+"""Numbers of a line of samples in one program: eight per thread, 16 bytes of half precision."""
+_LOOSE_ELEMENTS = 512
+"""The same where Triton loads number by number, each with an address and a mask in registers."""
+_MAX_COLUMNS = 128
 _MAX_CHANNELS = 64
+_MAX_UNROLLED = 40
+"""Loads written out one after the other, so that many are under way; more take long to compile."""
 
 
 # Triton compiles anew for sizes of 1 and multiples of 16; only that of C pays.
 @triton.jit(
     do_not_specialize=(
-        *("num_pixels", "H", "W", "out_h", "out_w", "pad_left", "pad_top"),
-        *("first_tap_y", "first_tap_x", "step"),
+        *("num_tiles", "num_columns", "H", "W", "out_h", "out_w"),
+        *("shift_x", "shift_y", "lead_x", "lead_y", "first_tap_x", "first_tap_y", "step"),
     ),
 )
 def _upfirdn2d_kernel(
     x_ptr,
     taps_ptr,
     y_ptr,
-    num_pixels,
+    num_tiles,
+    num_columns,
     H,
     W,
     C,
     out_h,
     out_w,
-    pad_left,
-    pad_top,
-    first_tap_y,
+    shift_x,
+    shift_y,
+    lead_x,
+    lead_y,
     first_tap_x,
+    first_tap_y,
     step,
     gain: tl.constexpr,
     up: tl.constexpr,
@@ -47,48 +58,57 @@ def _upfirdn2d_kernel(
     kernel_w: tl.constexpr,
     separable: tl.constexpr,
     dtype: tl.constexpr,
-    block_pixels: tl.constexpr,
+    rows: tl.constexpr,
+    block_columns: tl.constexpr,
     block_channels: tl.constexpr,
+    num_lines: tl.constexpr,
+    unroll: tl.constexpr,
 ):
-    pixel = tl.program_id(0).to(tl.int64) * block_pixels + tl.arange(0, block_pixels)
-    channel = tl.program_id(1) * block_channels + tl.arange(0, block_channels)
-    is_pixel, is_channel = pixel < num_pixels, channel < C
-    out_x = pixel % out_w
-    row = pixel // out_w
-    out_y = row % out_h
-    n = row // out_h
-    # Where tap 0 lies in the upsampled map, whose samples are at multiples of up.
-    left = out_x * down - pad_left
-    top = out_y * down - pad_top
-    # The first tap that meets a sample; C's remainder of a negative number is negative.
-    first_x = (up - (left % up + up) % up) % up
-    first_y = (up - (top % up + up) % up) % up
-    total = tl.zeros([block_pixels, block_channels], dtype=dtype)
-    for j in tl.range((kernel_h + up - 1) // up):  # a loop: unrolled, it takes seconds to compile
-        ky = first_y + j * up
-        y = (top + ky) // up
-        is_row = is_pixel & (ky < kernel_h) & (top + ky >= 0) & (y < H)
+    # Everything is [rows, columns, channels], so that a tile of loads has one layout with the sums.
+    n = tl.program_id(0) // num_tiles
+    tile = tl.program_id(0) % num_tiles
+    column = (tile * block_columns + tl.arange(0, block_columns))[None, :, None]
+    channel = (tl.program_id(1) * block_channels + tl.arange(0, block_channels))[None, None, :]
+    row = tl.arange(0, rows)[:, None, None]
+    is_inside = (column < num_columns) & (channel < C)
+    # Nothing here is negative, and dividing unsigned numbers takes fewer instructions.
+    group = (column.to(tl.uint32) // out_w.to(tl.uint32)).to(tl.int32)
+    out_x, out_y = column - group * out_w, group * rows
+    place_x = (out_x * down + shift_x).to(tl.uint32)
+    place_y = (out_y * down + shift_y).to(tl.uint32)
+    # The first sample that each filter meets, and the tap that meets it.
+    first_x = (place_x // up).to(tl.int32) - lead_x
+    first_y = (place_y // up).to(tl.int32) - lead_y
+    first_kx = up - 1 - (place_x % up).to(tl.int32)
+    first_ky = up - 1 - (place_y % up).to(tl.int32)
+    start = (n.to(tl.int64) * H + first_y) * W + first_x
+    sample = x_ptr + start * C + channel
+    total = tl.zeros([rows, block_columns, block_channels], dtype=dtype)
+    for i in tl.range(0, num_lines, loop_unroll_factor=unroll):
+        is_line = is_inside & ((first_y + i).to(tl.uint32) < H)
+        ky = first_ky + i * up - row * down
+        is_tap_y = (ky >= 0) & (ky < kernel_h)
         tap_y = first_tap_y + step * ky
-        for i in tl.static_range((kernel_w + up - 1) // up):
-            kx = first_x + i * up
-            x = (left + kx) // up
-            is_sample = is_row & (kx < kernel_w) & (left + kx >= 0) & (x < W)
+        line = tl.zeros([1, block_columns, block_channels], dtype=dtype)
+        for j in tl.static_range((kernel_w - 1) // up + 1):
+            kx = first_kx + j * up
+            is_tap_x = kx < kernel_w
+            is_sample = is_line & is_tap_x & ((first_x + j).to(tl.uint32) < W)
             tap_x = first_tap_x + step * kx
+            value = tl.load(sample + j * C, mask=is_sample, other=0.0).to(dtype)
             if separable:
-                tap = tl.load(taps_ptr + tap_y, mask=is_sample, other=0.0).to(dtype)
-                tap *= tl.load(taps_ptr + tap_x, mask=is_sample, other=0.0).to(dtype)
+                line += tl.load(taps_ptr + tap_x, mask=is_tap_x, other=0.0).to(dtype) * value
             else:
-                place = tap_y * kernel_w + tap_x
-                tap = tl.load(taps_ptr + place, mask=is_sample, other=0.0).to(dtype)
-            sample = ((n * H + y) * W + x) * C
-            value = tl.load(
-                x_ptr + sample[:, None] + channel[None, :],
-                mask=is_sample[:, None] & is_channel[None, :],
-                other=0.0,
-            )
-            total += tap[:, None] * value.to(dtype)
-    place = pixel[:, None] * C + channel[None, :]
-    tl.store(y_ptr + place, total * gain, mask=is_pixel[:, None] & is_channel[None, :])
+                is_tap = is_tap_y & is_tap_x
+                tap = tl.load(taps_ptr + tap_y * kernel_w + tap_x, mask=is_tap, other=0.0)
+                total = tl.where(is_tap, total + tap.to(dtype) * value, total)
+        if separable:
+            tap = tl.load(taps_ptr + tap_y, mask=is_tap_y, other=0.0).to(dtype)
+            # Not 0 * line: a NaN must not reach rows whose filter does not.
+            total = tl.where(is_tap_y, total + tap * line, total)
+        sample += W * C
+    place = ((n.to(tl.int64) * out_h + out_y + row) * out_w + out_x) * C + channel
+    tl.store(y_ptr + place, total * gain, mask=is_inside & (out_y + row < out_h))
 
 
 def upfirdn2d(
@@ -108,19 +128,28 @@ def upfirdn2d(
         device=x.device,
         memory_format=torch.channels_last if channels_last else torch.contiguous_format,
     )
-    maps, inner = (B, C) if channels_last else (B * C, 1)
-    num_pixels = maps * out_h * out_w
-    if not num_pixels * inner:
+    if not y.numel():
         return y
+    maps, inner = (B, C) if channels_last else (B * C, 1)
+    rows = max(1, _ROWS // down)
+    num_lines = ((rows - 1) * down + KH - 1) // up + 1
+    num_loads = num_lines * ((KW - 1) // up + 1)
     block_channels = min(triton.next_power_of_2(inner), _MAX_CHANNELS)
-    block_pixels = _ELEMENTS // block_channels if inner > 1 else _PIXELS
-    grid = (triton.cdiv(num_pixels, block_pixels), triton.cdiv(inner, block_channels))
+    elements = _ELEMENTS if inner % 16 == 0 else _LOOSE_ELEMENTS
+    block_columns = min(elements // block_channels, _MAX_COLUMNS)
+    num_columns = triton.cdiv(out_h, rows) * out_w
+    num_tiles = triton.cdiv(num_columns, block_columns)
+    # Sample s of the map lies at s * up, the first output's tap 0 at -padding.
+    lead_x, lead_y = -(-left // up), -(-top // up)
+    shift_x, shift_y = lead_x * up - left + up - 1, lead_y * up - top + up - 1
     with on_device_of(x):
-        _upfirdn2d_kernel[grid](
-            *(x, taps, y, num_pixels, H, W, inner, out_h, out_w, left, top),
+        _upfirdn2d_kernel[(maps * num_tiles, triton.cdiv(inner, block_channels))](
+            *(x, taps, y, num_tiles, num_columns, H, W, inner, out_h, out_w),
+            *(shift_x, shift_y, lead_x, lead_y),
             # A convolution walks the taps backwards, a correlation forwards.
-            *((0, 0, 1) if flip else (KH - 1, KW - 1, -1)),
-            *(gain, up, down, KH, KW, taps.ndim == 1),
-            *(accumulator(x), block_pixels, block_channels),
+            *((0, 0, 1) if flip else (KW - 1, KH - 1, -1)),
+            *(gain, up, down, KH, KW, taps.ndim == 1, accumulator(x)),
+            *(rows, block_columns, block_channels, num_lines),
+            num_lines if num_loads <= _MAX_UNROLLED else 1,
         )
     return y

@@ -71,6 +71,66 @@ def test_equals_the_definition(generator, device, taps, setting):
     assert_close(actual.cpu(), oracle(x, taps, *setting))
 
 
+@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format], ids=str)
+@pytest.mark.parametrize(
+    ("C", "H", "W", "setting"),
+    [
+        (16, 9, 9, (1, 1, (1, 1, 1, 1), False, 1.0)),  # 8 rows: two whole columns of four
+        (16, 9, 21, (1, 1, (2, 1, 2, 1), True, 2.0)),  # 9 rows: one too many, 3 columns x 21 > 64
+        (65, 6, 3, (1, 1, (1, 2, 2, 2), False, 1.0)),  # a second block with one channel
+        (65, 5, 3, (2, 1, (2, 1, 2, 1), False, 4.0)),
+        (5, 8, 7, (2, 1, (1, 2, 1, 2), True, 4.0)),  # the other parity
+        (3, 7, 9, (2, 1, (2, 3, 1, 0), False, 4.0)),  # a parity for each axis
+        (3, 6, 5, (2, 1, (-1, 2, -3, 2), False, 4.0)),
+        (16, 13, 10, (1, 2, (1, 1, 1, 1), False, 1.0)),
+        (3, 10, 12, (1, 2, (-1, -3, 1, -2), True, 1.0)),
+        (1, 17, 33, (1, 1, (-1, 2, -2, 1), False, 1.0)),
+        (1, 5, 23, (3, 1, (2, 4, 3, 2), False, 9.0)),  # 17 x 69, rows in all three phases
+    ],
+    ids=str,
+)
+def test_equals_the_definition_at_the_edges_of_tiles(
+    generator, device, C, H, W, setting, memory_format
+):
+    """A kernel computes some rows, pixels and channels together, and the last of them may lack."""
+    up, down, padding, flip, gain = setting
+    # Channels that do not lie side by side are maps of their own: two show what 65 would.
+    C = C if memory_format == torch.channels_last else min(C, 2)
+    x = random_map(generator, 2, C, H, W)
+    actual = upfirdn2d(
+        x.to(device).contiguous(memory_format=memory_format),
+        SKEWED[:4].to(device),
+        **{"up": up, "down": down, "padding": padding, "flip": flip, "gain": gain},
+    )
+    assert_close(actual.cpu(), oracle(x, SKEWED[:4], *setting))
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize(
+    "setting", [(1, 1, (5, 6, 5, 6), False, 1.0), (2, 1, (6, 5, 6, 5), True, 4.0)], ids=str
+)
+def test_long_filters(generator, device, axes, setting):
+    """Twelve taps, as many as the filters of wavelets have."""
+    up, down, padding, flip, gain = setting
+    x, taps = random_map(generator, 1, 2, 6, 5), random_map(generator, *(12,) * axes)
+    actual = upfirdn2d(
+        x.to(device), taps.to(device), up=up, down=down, padding=padding, flip=flip, gain=gain
+    )
+    assert_close(actual.cpu(), oracle(x, taps, *setting))
+
+
+@pytest.mark.parametrize("taps", [SKEWED, SKEWED_2D], ids=["separable", "two_axes"])
+@pytest.mark.parametrize(("up", "down"), [(1, 1), (2, 1), (1, 2)])
+def test_what_is_not_finite_reaches_no_further_than_the_filter(device, taps, up, down):
+    x = torch.zeros(1, 1, 11, 11, dtype=torch.float64, device=device)
+    x[..., 5, 5] = 1.0
+    padding = (2, 2, 2, 2)
+    reached = upfirdn2d(x, taps.to(device), up=up, down=down, padding=padding) != 0
+    x[..., 5, 5] = torch.nan
+    y = upfirdn2d(x, taps.to(device), up=up, down=down, padding=padding)
+    assert torch.equal(y.isnan(), reached)
+
+
 def test_equals_scipy_upfirdn_along_two_axes(generator, device):
     """SciPy's upfirdn is the full convolution; our padding for that is K - 1 on both sides."""
     x = random_map(generator, 1, 1, 7, 4)
