@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..ops import bias_act, modulated_conv2d, setup_filter, upsample2d
+from ..ops import bias_act, modulated_conv2d, setup_filter, style_convolve, upsample2d
 from .config import GeneratorConfig
 from .layers import EqualizedLinear
 
 Noise = Literal["const", "none"] | Callable[[Tensor], Tensor]
-"""Stored noise, no noise, or a function from features [N, C, H, W] to their noise [N, 1, H, W]."""
+"""Stored noise, no noise, or a function from features [N, C, H, W] to their noise [N, 1, H, W].
+
+The features are not demodulated yet; their shape and dtype are what counts."""
 Skips = Mapping[int, tuple[Tensor, Tensor]]
 """Side of a block to (G_add, G_mult), each [N, C, side, side]: Eq. 7."""
 
@@ -40,12 +42,13 @@ class StyledConv(nn.Module):
     def forward(self, x: Tensor, w: Tensor, noise: Noise) -> Tensor:
         """Map [N, in, H, W] and w [N, D] to [N, out, H*up, W*up]."""
         # No equalised gain on the weight: demodulation cancels it.
-        y = modulated_conv2d(x, self.weight, self.affine(w), up=self.up, taps=self.taps)
-        if noise == "const":
-            y = y + self.noise.to(y.dtype) * self.noise_strength.to(y.dtype)
-        elif callable(noise):
-            y = y + noise(y) * self.noise_strength.to(y.dtype)
-        return bias_act(y, self.bias, "lrelu")
+        y, demodulation = style_convolve(x, self.weight, self.affine(w), up=self.up, taps=self.taps)
+        if noise == "none":
+            added = None
+        else:
+            drawn = noise(y) if callable(noise) else self.noise[None, None]
+            added = drawn * self.noise_strength
+        return bias_act(y, self.bias, "lrelu", scale=demodulation, noise=added)
 
 
 class ToRGB(nn.Module):

@@ -1,4 +1,4 @@
-"""Add a bias, then apply a leaky rectifier and a gain."""
+"""Scale channels, add noise and a bias, then apply a leaky rectifier and a gain: one pass."""
 
 import math
 from typing import Any
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from .dispatch import requested, select
+from .reference.bias_act import split_gradient
 
 ACTIVATIONS: dict[str, tuple[float, float]] = {
     "linear": (1.0, 1.0),
@@ -18,23 +19,31 @@ ACTIVATIONS: dict[str, tuple[float, float]] = {
 
 
 def bias_act(
-    x: Tensor, bias: Tensor | None = None, activation: str = "linear", gain: float | None = None
+    x: Tensor,
+    bias: Tensor | None = None,
+    activation: str = "linear",
+    gain: float | None = None,
+    *,
+    scale: Tensor | None = None,
+    noise: Tensor | None = None,
 ) -> Tensor:
-    """Return activation(x + bias) * gain.
+    """Return activation(x * scale + noise + bias) * gain.
 
     Args:
         x: [B, C, ...], any floating dtype.
         bias: [C] or None.
         activation: a key of `ACTIVATIONS`; StyleGAN2 uses only these piecewise linear ones.
         gain: positive factor of the result; None takes the activation's own.
+        scale: [B, C], factors of each sample's channels, or None.
+        noise: [B or 1, 1, ...], shared by the channels, or None.
 
     Returns:
         x's shape and dtype.
 
     Raises:
-        InputError: unknown activation, a gain not above zero, or a bias that is not [C].
+        InputError: unknown activation, a gain not above zero, or a shape that does not fit x's.
 
-    Gradients: with respect to x and bias, of any order.
+    Gradients: with respect to x, bias, scale and noise, of any order.
 
     Source: Karras et al. 2019, arXiv:1812.04948 (equalised leaky layers).
     """
@@ -42,50 +51,79 @@ def bias_act(
         raise InputError(
             f"an activation among {', '.join(ACTIVATIONS)}", repr(activation), "Choose one."
         )
-    if x.ndim < 2 or (bias is not None and bias.shape != x.shape[1:2]):
-        raise InputError(
-            "x [B, C, ...] and a bias [C]",
-            f"{tuple(x.shape)} and {None if bias is None else tuple(bias.shape)}",
-            "Give one bias per channel.",
-        )
+    _check_shapes(x, bias, scale, noise)
     slope, default_gain = ACTIVATIONS[activation]
     gain = default_gain if gain is None else float(gain)
     if not gain > 0:  # also refuses NaN
         raise InputError("a positive gain", str(gain), "Negate the result instead.")
-    return _BiasAct.apply(x, bias, slope, gain, requested())
+    return _BiasAct.apply(x, bias, scale, noise, slope, gain, requested())
+
+
+def scale_channels(x: Tensor, scale: Tensor) -> Tensor:
+    """Return x [B, C, ...] times scale [B, C], as `bias_act` does."""
+    return bias_act(x, scale=scale)
+
+
+def _check_shapes(
+    x: Tensor, bias: Tensor | None, scale: Tensor | None, noise: Tensor | None
+) -> None:
+    given = [None if tensor is None else tensor.shape for tensor in (x, bias, scale, noise)]
+    one_map = (1, *x.shape[2:])
+    fits = (
+        x.ndim >= 2
+        and given[1] in (None, x.shape[1:2])
+        and given[2] in (None, x.shape[:2])
+        and given[3] in (None, (1, *one_map), (len(x), *one_map))
+    )
+    if not fits:
+        raise InputError(
+            "x [B, C, ...], bias [C], scale [B, C] and noise [B or 1, 1, ...]",
+            ", ".join("None" if shape is None else str(tuple(shape)) for shape in given),
+            "Give one bias per channel, one scale per sample and channel.",
+        )
 
 
 class _BiasAct(torch.autograd.Function):
-    """y = max(x + b, slope * (x + b)) * gain, so dy/dx = gain * (1 if y/gain > 0 else slope)."""
+    """y = max(z, slope * z) * gain, so dy/dz = gain * (1 if y > 0 else slope)."""
 
     @staticmethod
     def forward(
         ctx: Any,  # noqa: ANN401 - autograd's context has no public type
         x: Tensor,
         bias: Tensor | None,
+        scale: Tensor | None,
+        noise: Tensor | None,
         slope: float,
         gain: float,
         backend: str | None,
     ) -> Tensor:
-        y = select("bias_act", x.device, backend)(x, bias, slope, gain)
+        y = select("bias_act", x.device, backend)(x, bias, scale, noise, slope, gain)
         ctx.settings = (slope, gain, backend)
-        ctx.bias_dtype = None if bias is None else bias.dtype
-        # The sign of y tells the branch taken; a linear layer needs none.
-        ctx.save_for_backward(None if slope == 1.0 else y)
+        ctx.noise_shape = None if noise is None else noise.shape
+        wants_x, _, wants_scale, _ = ctx.needs_input_grad[:4]
+        ctx.save_for_backward(
+            None if slope == 1.0 else y,  # its sign tells the branch taken
+            x if wants_scale else None,
+            scale if wants_x else None,
+        )
         return y
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        (y,) = ctx.saved_tensors
-        dx = _BiasActGradient.apply(dy, y, *ctx.settings)
-        db = None
-        if ctx.bias_dtype is not None and ctx.needs_input_grad[1]:
-            db = dx.sum([0, *range(2, dx.ndim)]).to(ctx.bias_dtype)
-        return dx, db, None, None, None
+        y, x, scale = ctx.saved_tensors
+        slope, gain, backend = ctx.settings
+        *wants, wants_noise = ctx.needs_input_grad[:4]
+        # Autograd casts each gradient to the dtype of what it belongs to.
+        if not (torch.is_grad_enabled() or wants_noise):
+            gradients = select("bias_act_gradients", dy.device, backend)
+            return *gradients(dy, y, x, scale, slope, gain, wants), None, None, None, None
+        dz = _Rectify.apply(dy, y, slope, gain, backend)
+        dnoise = dz.sum(1, keepdim=True).sum_to_size(ctx.noise_shape) if wants_noise else None
+        return *split_gradient(dz, x, scale, wants), dnoise, None, None, None
 
 
-class _BiasActGradient(torch.autograd.Function):
-    """dx = dy * gain * (1 or slope): linear in dy, so its own gradient is itself again."""
+class _Rectify(torch.autograd.Function):
+    """dz = dy * gain * (1 or slope): linear in dy, so its own gradient is itself again."""
 
     @staticmethod
     def forward(
@@ -98,12 +136,11 @@ class _BiasActGradient(torch.autograd.Function):
     ) -> Tensor:
         ctx.settings = (slope, gain, backend)
         ctx.save_for_backward(y)
-        if y is None:
-            return dy * gain
+        gradients = select("bias_act_gradients", dy.device, backend)
         # Only the sign of y matters here, and a positive gain keeps it.
-        return select("bias_act_gradient", dy.device, backend)(dy, y, slope, gain)
+        return gradients(dy, y, None, None, slope, gain, (True, False, False))[0]
 
     @staticmethod
-    def backward(ctx: Any, ddx: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+    def backward(ctx: Any, ddz: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         (y,) = ctx.saved_tensors
-        return _BiasActGradient.apply(ddx, y, *ctx.settings), None, None, None, None
+        return _Rectify.apply(ddz, y, *ctx.settings), None, None, None, None

@@ -22,8 +22,7 @@ _log = logging.getLogger(__name__)
 OPS = {
     "upfirdn2d": "upfirdn2d",
     "bias_act": "bias_act",
-    "bias_act_gradient": "bias_act",
-    "modulated_conv2d": "modulated_conv2d",
+    "bias_act_gradients": "bias_act",
 }
 """Names of the functions, and of the module that holds each."""
 BACKENDS = ("triton", "reference")

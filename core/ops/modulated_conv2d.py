@@ -1,9 +1,18 @@
-"""Convolution whose weights every sample scales by a style of its own."""
+"""Convolution whose weights every sample scales by a style of its own.
 
+Scaling the input by the style and the output by the demodulation coefficient equals convolving
+every sample with weights of its own, and lets the batch share one convolution.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-from .dispatch import requested, select
+from .bias_act import scale_channels
+from .upfirdn2d import upfirdn2d
 
 
 def modulated_conv2d(
@@ -39,6 +48,44 @@ def modulated_conv2d(
 
     Source: Karras et al. 2020, arXiv:1912.04958, eqs. 1-3.
     """
+    if demodulate:
+        return scale_channels(*style_convolve(x, weight, styles, up=up, taps=taps))
+    _check(x, weight, styles, up, taps)
+    return _convolve(scale_channels(x, styles), weight.to(x.dtype), up, taps)
+
+
+def style_convolve(
+    x: Tensor, weight: Tensor, styles: Tensor, *, up: int = 1, taps: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the two factors of `modulated_conv2d`, for who fuses the product with what follows.
+
+    Args:
+        x: as in `modulated_conv2d`, like all others.
+        weight: the same.
+        styles: the same.
+        up: the same.
+        taps: the same.
+
+    Returns:
+        The convolution before demodulation, [B, Cout, H*up, W*up], x's dtype; in float16 scaled so
+            that no sum exceeds 65504.
+        The coefficients that demodulate it, [B, Cout], float32 (float64 for such weights).
+
+    Raises:
+        InputError: as in `modulated_conv2d`.
+
+    Gradients: with respect to x, weight and styles, of any order.
+    """
+    _check(x, weight, styles, up, taps)
+    if x.dtype == torch.float16:
+        weight, styles = _normalized(weight, styles)
+    y = _convolve(scale_channels(x, styles), weight.to(x.dtype), up, taps)
+    precise = torch.promote_types(weight.dtype, torch.float32)  # 1e-8 is zero in float16
+    power = weight.to(precise).square().sum(dim=(2, 3))
+    return y, torch.rsqrt(styles.to(precise).square() @ power.t() + 1e-8)
+
+
+def _check(x: Tensor, weight: Tensor, styles: Tensor, up: int, taps: Tensor | None) -> None:
     fits = (
         x.ndim == 4
         and weight.ndim == 4
@@ -59,5 +106,32 @@ def modulated_conv2d(
             f"up = {up}, taps {None if taps is None else tuple(taps.shape)}",
             "Pass `setup_filter()` as taps.",
         )
-    function = select("modulated_conv2d", x.device, requested())
-    return function(x, weight, styles, demodulate, up, taps)
+
+
+def _normalized(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale both so that no sum exceeds float16's 65504; demodulation undoes any scale.
+
+    The scales are constants to the gradient: what does not change the result has none.
+    """
+    largest_weight = weight.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
+    largest_style = styles.detach().abs().amax(dim=1, keepdim=True)
+    weight = weight / (_or_one(largest_weight) * math.sqrt(weight[0].numel()))
+    return weight, styles / _or_one(largest_style)
+
+
+def _or_one(scale: Tensor) -> Tensor:
+    """Replace zeros, which scale nothing, by one."""
+    return scale.masked_fill(scale == 0, 1.0)
+
+
+def _convolve(x: Tensor, weight: Tensor, up: int, taps: Tensor | None) -> Tensor:
+    """Convolve with zero padding that keeps the size, or doubles it when up is 2."""
+    K = weight.shape[-1]
+    if up == 1 or taps is None:
+        return F.conv2d(x, weight, padding=K // 2)
+    # The transposed convolution skips the multiplications by inserted zeros; it makes 2H - 2 + K
+    # samples, which the filter smooths and its padding trims to 2H.
+    y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+    before = (taps.shape[0] + 1) // 2 + K // 2 - (K - 1)
+    after = (taps.shape[0] - 2) // 2 + K // 2 - (K - 2)
+    return upfirdn2d(y, taps, padding=(before, after) * 2, gain=4.0)

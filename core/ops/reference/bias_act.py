@@ -1,18 +1,78 @@
-"""Bias and activation in plain PyTorch."""
+"""Scale, noise, bias and activation in plain PyTorch."""
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def bias_act(x: Tensor, bias: Tensor | None, slope: float, gain: float) -> Tensor:
-    """Return leaky_relu(x + bias) * gain; arguments as in the public op, all given."""
-    y = x.clone() if bias is None else x + bias.to(x.dtype).view(1, -1, *([1] * (x.ndim - 2)))
+def bias_act(
+    x: Tensor,
+    bias: Tensor | None,
+    scale: Tensor | None,
+    noise: Tensor | None,
+    slope: float,
+    gain: float,
+) -> Tensor:
+    """Return leaky_relu(x * scale + noise + bias) * gain; arguments as in the public op."""
+    y = x if scale is None else x * _per_sample(scale, x)
+    if bias is not None:
+        bias = bias.view(-1, *[1] * (x.ndim - 2))
+    for term in (noise, bias):
+        if term is not None:
+            y = y + term.to(x.dtype) if y is x else y.add_(term.to(x.dtype))
+    y = x.clone() if y is x else y
     if slope != 1.0:
         F.leaky_relu_(y, slope)
     return y.mul_(gain) if gain != 1.0 else y
 
 
-def bias_act_gradient(dy: Tensor, y: Tensor, slope: float, gain: float) -> Tensor:
-    """Return dy * gain where y is above zero, dy * gain * slope elsewhere."""
-    return torch.ops.aten.leaky_relu_backward(dy, y, slope, True).mul_(gain)
+def bias_act_gradients(
+    dy: Tensor,
+    y: Tensor | None,
+    x: Tensor | None,
+    scale: Tensor | None,
+    slope: float,
+    gain: float,
+    wants: Sequence[bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Return the gradients that are wanted with respect to x, bias and scale.
+
+    Args:
+        dy: with respect to y, [B, C, ...].
+        y: the op's result; only its signs matter; None if slope is 1.
+        x: what the scale multiplied; needed for the scale's gradient.
+        scale: [B, C]; None if there was none or x's gradient is not wanted.
+        slope: factor of dy where y is not above zero.
+        gain: factor of dy.
+        wants: which of the three are wanted.
+    """
+    if y is None:
+        return split_gradient(dy * gain, x, scale, wants)
+    dz = torch.ops.aten.leaky_relu_backward(dy, y, slope, True).mul_(gain)
+    return split_gradient(dz, x, scale, wants)
+
+
+def split_gradient(
+    dz: Tensor, x: Tensor | None, scale: Tensor | None, wants: Sequence[bool]
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Return what a gradient with respect to z = x * scale + bias means for x, bias and scale.
+
+    Arguments as above. Differentiable in all tensors, to any order.
+    """
+    wants_x, wants_bias, wants_scale = wants
+    dx = dbias = dscale = None
+    if wants_x:
+        dx = dz if scale is None else dz * _per_sample(scale, dz)
+    if wants_bias:
+        dbias = dz.sum([0, *range(2, dz.ndim)])
+    if wants_scale:
+        assert x is not None
+        dscale = (dz * x).flatten(2).sum(2) if dz.ndim > 2 else dz * x
+    return dx, dbias, dscale
+
+
+def _per_sample(scale: Tensor, x: Tensor) -> Tensor:
+    """Give [B, C] the rank and dtype of x."""
+    return scale.to(x.dtype).view(*scale.shape, *[1] * (x.ndim - 2))

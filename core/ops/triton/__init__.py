@@ -23,7 +23,7 @@ def why_not(device: torch.device) -> str | None:
     from .bias_act import bias_act
 
     try:
-        bias_act(torch.ones(1, 1, device=device, dtype=torch.bfloat16), None, 0.2, 1.0)
+        bias_act(torch.ones(1, 1, device=device, dtype=torch.bfloat16), None, None, None, 0.2, 1.0)
     except (RuntimeError, OSError, subprocess.CalledProcessError, TritonError) as error:
         return (str(error).strip().splitlines() or [type(error).__name__])[0]
     return None

@@ -44,7 +44,7 @@ def provide(monkeypatch, name, why_not, functions):
 @pytest.fixture
 def marked(monkeypatch):
     """A backend that can run and whose bias_act is told by its result."""
-    functions = {"bias_act": lambda x, bias, slope, gain: torch.full_like(x, 42.0)}
+    functions = {"bias_act": lambda x, *_: torch.full_like(x, 42.0)}
     provide(
         monkeypatch,
         "marked",
