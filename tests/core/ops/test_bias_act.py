@@ -191,7 +191,8 @@ def test_a_large_map_is_walked_in_tiles(generator, device):
     y = scale_channels(x, scale)
     assert torch.equal(y[1, :, -1, -1], scale[1].bfloat16())
     (gradient,) = torch.autograd.grad(y, scale, torch.ones_like(y))
-    assert_close(gradient / (3600 * 3200), torch.ones_like(gradient))
+    # The reference rounds the sum to bfloat16, which keeps eight bits.
+    assert_close(gradient / (3600 * 3200), torch.ones_like(gradient), 2**-8)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
