@@ -131,13 +131,14 @@ def make_trainer(stage: str, recipe: Recipe, device: torch.device) -> AnyTrainer
     """Return a stage that goes on from random networks."""
     torch.manual_seed(0)
     R = recipe.model.generator.resolution
+    pictures = torch.randint(0, 256, (256, 3, R, R), dtype=torch.uint8)
+    photographs = Photographs(pictures, recipe.data, 0)
     if stage == "prior":
-        pictures = torch.randint(0, 256, (256, 3, R, R), dtype=torch.uint8)
-        return PriorTrainer(recipe, Photographs(pictures, recipe.data, 0), device)
+        return PriorTrainer(recipe, photographs, device)
     checkpoint = Checkpoint(
         config=recipe.model, tensors=collect_tensors(build(recipe.model)), generator_id="0" * 64
     )
-    return COMPLETIONS[stage](recipe, checkpoint, None, device)
+    return COMPLETIONS[stage](recipe, checkpoint, photographs, device)
 
 
 def begin(config: StageConfig) -> int:

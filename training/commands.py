@@ -28,6 +28,9 @@ from .trainer import Progress, Trainer
 # What can change between two parts of a run without changing its result.
 _FREE = ("cuda_graphs", "log_every", "grid_every", "save_every", "keep_last", "keep_every")
 
+_VERSION = 2
+"""Raised where the same recipe begins to train in another way: 2, `translation` mirrors."""
+
 _COMPLETIONS = {"stage1": Stage1Trainer, "stage2": Stage2Trainer}
 _BEFORE = {"stage1": "prior", "stage2": "stage1"}
 
@@ -160,6 +163,7 @@ def _fingerprint(order: Order, device: torch.device, inputs: dict[str, Any]) -> 
     config = dataclasses.asdict(order.config)
     model = order.recipe.model.to_dict()
     return {
+        "version of the training code": _VERSION,
         "stage": order.stage,
         "model": {part: model.get(part) for part in TRAINED[order.stage]},
         "data": dataclasses.asdict(order.recipe.data),

@@ -106,10 +106,10 @@ class CompletionTrainer(ABC):
             "discriminator": [(list(self.discriminator.parameters()), 1.0)],
         }
         self._parameters = {
-            name: [p for group, _ in of for p in group] for name, of in groups.items()
+            name: [p for group, _ in parts for p in group] for name, parts in groups.items()
         }
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            name: adam(*of, betas=self.config.betas) for name, of in groups.items()
+            name: adam(*parts, betas=self.config.betas) for name, parts in groups.items()
         }
         self._measured: dict[str, float] | None = None
         self._micro_batch = self.config.micro_batch or self.config.batch_size

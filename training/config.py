@@ -142,7 +142,7 @@ class PriorConfig(StageConfig):
     noise: bool = True
     """Add random noise to the feature maps, as StyleGAN2 does; without, its strengths stay zero."""
     augment: tuple[Literal[*AUGMENTATIONS], ...] = ("colour", "translation", "cutout")
-    """Differentiable augmentations of what D sees (Zhao et al. 2020, arXiv:2006.10738)."""
+    """Differentiable augmentations of what D sees, see augment.py."""
     features: Literal["none", "efficientnet-lite0"] = "none"
     """Network on whose features a second judge of G looks, see projected.py."""
     features_from: int = 0
@@ -161,8 +161,9 @@ class CompletionConfig(StageConfig):
     learning_rate: float = 1e-4
     """Of the trained networks at the start."""
     mixer_lr_multiplier: float = 1.0
-    """Factor of it for Mi. An encoder with equalised learning rates (kind `small`) bears 2.5e-3,
-    at which Mi, which has none, forgets where it began."""
+    """Stage 1: the learning rate of Mi over that of E; 0 leaves Mi as it begins. An encoder with
+    equalised learning rates (kind `small`) bears 2.5e-3, at which Mi, which has none, forgets where
+    it began."""
     discriminator_learning_rate: float = 1e-4
     """Of D at the start."""
     schedule: Literal["cosine", "halved"] = "cosine"
@@ -242,6 +243,12 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.stage2.mixer_lr_multiplier != 1:
+            raise ConfigError(
+                "mixer_lr_multiplier in [stage1] alone",
+                f"{self.stage2.mixer_lr_multiplier} in [stage2], where the mixer is frozen",
+                "Take it out.",
+            )
 
     def require_parts(self, parts: Sequence[str]) -> None:
         """Check that the recipe describes some networks.

@@ -108,14 +108,14 @@ def adam(
         groups: parameters, and the factor by which they multiply the learning rate.
         betas: decay rates of the moments.
     """
-    as_torch_has_them = [{"params": parameters, "factor": factor} for parameters, factor in groups]
-    return torch.optim.Adam(as_torch_has_them, betas=betas, fused=True)
+    param_groups = [{"params": parameters, "lr_factor": factor} for parameters, factor in groups]
+    return torch.optim.Adam(param_groups, betas=betas, fused=True)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
     """Let the next step take it, times the factor of each group."""
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate * group["factor"]
+        group["lr"] = learning_rate * group["lr_factor"]
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from .config import GeneratorConfig
 from .layers import EqualizedLinear
 
 Noise = Literal["const", "none"] | Callable[[Tensor], Tensor]
-"""Stored noise, no noise, or a function from features [N, C, H, W] to their noise [N, 1, H, W].
+"""Stored noise, no noise, or a function from features [N, C, H, W] to noise [N or 1, 1, H, W].
 
 The features are not demodulated yet; their shape and dtype are what counts."""
 Skips = Mapping[int, tuple[Tensor, Tensor]]

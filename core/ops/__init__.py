@@ -1,6 +1,6 @@
 """StyleGAN2's operations: public functions that choose a backend (see dispatch.py)."""
 
-from .bias_act import ACTIVATIONS, bias_act, scale_channels
+from .bias_act import ACTIVATIONS, bias_act
 from .dispatch import list_backends, use_backend
 from .modulated_conv2d import modulated_conv2d, style_convolve
 from .upfirdn2d import downsample2d, setup_filter, upfirdn2d, upsample2d
@@ -11,7 +11,6 @@ __all__ = [
     "downsample2d",
     "list_backends",
     "modulated_conv2d",
-    "scale_channels",
     "setup_filter",
     "style_convolve",
     "upfirdn2d",

@@ -113,13 +113,26 @@ class _BiasAct(torch.autograd.Function):
         y, x, scale = ctx.saved_tensors
         slope, gain, backend = ctx.settings
         *wants, wants_noise = ctx.needs_input_grad[:4]
-        # Autograd casts each gradient to the dtype of what it belongs to.
-        if not (torch.is_grad_enabled() or wants_noise):
+        dz = None
+        if torch.is_grad_enabled():  # to be differentiated again
+            dz = _rectify(dy, y, slope, gain, backend)
+            fused = split_gradient(dz, x, scale, wants)
+        else:
             gradients = select("bias_act_gradients", dy.device, backend)
-            return *gradients(dy, y, x, scale, slope, gain, wants), None, None, None, None
-        dz = _Rectify.apply(dy, y, slope, gain, backend)
-        dnoise = dz.sum(1, keepdim=True).sum_to_size(ctx.noise_shape) if wants_noise else None
-        return *split_gradient(dz, x, scale, wants), dnoise, None, None, None
+            fused = gradients(dy, y, x, scale, slope, gain, wants)
+        dnoise = None
+        if wants_noise:  # a pass of its own: learned strengths of noise are rare
+            dz = _rectify(dy, y, slope, gain, backend) if dz is None else dz
+            dnoise = dz.sum(1, keepdim=True).sum_to_size(ctx.noise_shape)
+        # Autograd casts each gradient to the dtype of what it belongs to.
+        return *fused, dnoise, None, None, None
+
+
+def _rectify(
+    dy: Tensor, y: Tensor | None, slope: float, gain: float, backend: str | None
+) -> Tensor:
+    """Return dz of dy, to be differentiated or not."""
+    return dy if y is None and gain == 1.0 else _Rectify.apply(dy, y, slope, gain, backend)
 
 
 class _Rectify(torch.autograd.Function):
@@ -143,4 +156,4 @@ class _Rectify(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, ddz: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         (y,) = ctx.saved_tensors
-        return _Rectify.apply(ddz, y, *ctx.settings), None, None, None, None
+        return _rectify(ddz, y, *ctx.settings), None, None, None, None

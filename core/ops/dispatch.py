@@ -2,8 +2,8 @@
 
 A backend is a subpackage beside this file. Its `why_not` says why it cannot run on a device, and
 imports nothing heavy for one that it is not made for. It holds some of the ops' modules, each with
-a function of the op's name and the public op's arguments. What it lacks runs on the reference,
-which is plain PyTorch, has all and runs everywhere.
+functions of the reference's names and arguments. What it lacks runs on the reference, which is
+plain PyTorch, has all and runs everywhere.
 """
 
 import contextlib

@@ -59,12 +59,7 @@ def style_convolve(
 ) -> tuple[Tensor, Tensor]:
     """Return the two factors of `modulated_conv2d`, for who fuses the product with what follows.
 
-    Args:
-        x: as in `modulated_conv2d`, like all others.
-        weight: the same.
-        styles: the same.
-        up: the same.
-        taps: the same.
+    Args: as in `modulated_conv2d`.
 
     Returns:
         The convolution before demodulation, [B, Cout, H*up, W*up], x's dtype; in float16 scaled so

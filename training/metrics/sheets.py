@@ -19,7 +19,7 @@ CRITERIA = (_TIES, "told_apart")
 """Metrics that pictures are sorted by, from low (best) to high; equal ones by the seam, since
 `told_apart` has three values only."""
 
-_ROWS = 6
+_ROWS = 8
 
 
 def write_sheets(evaluation: Evaluation, folder: Path) -> None:

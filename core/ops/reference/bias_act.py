@@ -15,7 +15,7 @@ def bias_act(
     slope: float,
     gain: float,
 ) -> Tensor:
-    """Return leaky_relu(x * scale + noise + bias) * gain; arguments as in the public op."""
+    """Return leaky_relu(x * scale + noise + bias) * gain: the public op, told the slope."""
     y = x if scale is None else x * _per_sample(scale, x)
     if bias is not None:
         bias = bias.view(-1, *[1] * (x.ndim - 2))
@@ -49,7 +49,7 @@ def bias_act_gradients(
         wants: which of the three are wanted.
     """
     if y is None:
-        return split_gradient(dy * gain, x, scale, wants)
+        return split_gradient(dy if gain == 1.0 else dy * gain, x, scale, wants)
     dz = torch.ops.aten.leaky_relu_backward(dy, y, slope, True).mul_(gain)
     return split_gradient(dz, x, scale, wants)
 
@@ -57,7 +57,7 @@ def bias_act_gradients(
 def split_gradient(
     dz: Tensor, x: Tensor | None, scale: Tensor | None, wants: Sequence[bool]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Return what a gradient with respect to z = x * scale + bias means for x, bias and scale.
+    """Return what a gradient of z = x * scale + noise + bias means for x, bias and scale.
 
     Arguments as above. Differentiable in all tensors, to any order.
     """

@@ -160,7 +160,8 @@ class _Tiling(NamedTuple):
             block_pixels = min(triton.next_power_of_2(max(P, 1)), _ELEMENTS)
             block_channels = min(triton.next_power_of_2(max(C, 1)), _ELEMENTS // block_pixels)
         tiles = triton.cdiv(P, block_pixels)
-        num_tiles = max(1, tiles * N * triton.cdiv(C, block_channels) // _PROGRAMS)
+        wanted = tiles * N * triton.cdiv(C, block_channels) // _PROGRAMS
+        num_tiles = min(max(wanted, 1), max(tiles, 1))
         sizes = (P, C, *strides, triton.cdiv(tiles, num_tiles), num_tiles)
         return cls(N, sizes, block_pixels, block_channels)
 
@@ -187,7 +188,7 @@ def bias_act(
     slope: float,
     gain: float,
 ) -> Tensor:
-    """Return leaky_relu(x * scale + noise + bias) * gain; arguments as in the public op."""
+    """Return leaky_relu(x * scale + noise + bias) * gain; arguments as in the reference."""
     x = dense(x, is_channels_last(x))
     y = torch.empty_like(x)
     bias, scale, noise = (

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.core.ops import ACTIVATIONS, bias_act, dispatch, scale_channels, use_backend
+from diverse_inpainting.core.ops import ACTIVATIONS, bias_act, dispatch, use_backend
+from diverse_inpainting.core.ops.bias_act import scale_channels
 from tolerances import assert_close, assert_half_rule
 
 SLOPES = {"linear": 1.0, "relu": 0.0, "lrelu": 0.2}
@@ -102,13 +103,16 @@ WANTS = ["bias", "scale", "noise", "x scale", "x bias scale noise"]
 @pytest.mark.parametrize("memory_format", FORMATS, ids=str)
 @pytest.mark.parametrize("activation", ["linear", "lrelu"])
 @pytest.mark.parametrize("wanted", WANTS)
-def test_gradients_with_scale_and_noise(generator, device, memory_format, activation, wanted):
+@pytest.mark.parametrize("noises", [1, 2])
+def test_gradients_with_scale_and_noise(
+    generator, device, memory_format, activation, wanted, noises
+):
     """First and second order, by finite differences."""
     tensors = {
         "x": draw(generator, (2, 3, 1, 2), device).contiguous(memory_format=memory_format),
         "bias": draw(generator, (3,), device),
         "scale": draw(generator, (2, 3), device),
-        "noise": draw(generator, (1, 1, 1, 2), device),
+        "noise": draw(generator, (noises, 1, 1, 2), device),
     }
     wanted = wanted.split()
     inputs = tuple(tensors[name].requires_grad_() for name in wanted)
@@ -179,6 +183,26 @@ def test_half_precision_gradients_are_as_good_as_plain_code(generator, device, h
         assert one.dtype == like.dtype
         # Plain code rounds sums to half precision, whatever it returns them in.
         assert_half_rule(one.to(half), other.to(half), true)
+
+
+@pytest.mark.parametrize("memory_format", FORMATS, ids=str)
+def test_programs_walk_through_several_tiles(generator, device, memory_format, monkeypatch):
+    """With three programs in place of thousands, each has many tiles."""
+    kernels = pytest.importorskip("diverse_inpainting.core.ops.triton.bias_act")
+    monkeypatch.setattr(kernels, "_PROGRAMS", 3)
+    x = draw(generator, (2, 5, 70, 61), device).contiguous(memory_format=memory_format)
+    bias, scale = draw(generator, (5,), device), draw(generator, (2, 5), device)
+    noise, dy = draw(generator, (2, 1, 70, 61), device), draw(generator, x.shape, device)
+    inputs = [tensor.requires_grad_() for tensor in (x, bias, scale)]
+    actual = bias_act(x, bias, "lrelu", scale=scale, noise=noise)
+    expected = oracle(x, bias, "lrelu", None, scale, noise)
+    assert_close(actual, expected)
+    for one, other in zip(
+        torch.autograd.grad(actual, inputs, dy),
+        torch.autograd.grad(expected, inputs, dy),
+        strict=True,
+    ):
+        assert_close(one, other)
 
 
 def test_a_large_map_is_walked_in_tiles(generator, device):
