@@ -156,6 +156,7 @@ def test_survives_json(write):
         ("stage1.style_mixing=0.5", "style_mixing"),
         ("stage1.schedule='linear'", "schedule"),
         ("stage1.halve_every=0", "halve_every"),
+        ("stage2.mixer_lr_multiplier=0.5", "[stage1] alone"),
         ("data.path='x'", "path"),
         ("preset='demo65'", "demo65"),
         ("preset=[1]", "preset"),

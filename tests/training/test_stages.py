@@ -120,7 +120,10 @@ def test_the_mixer_takes_its_own_share_of_the_learning_rate(inputs):
     """Adam's first step is as long as the learning rate, whatever the gradient."""
 
     def moved(multiplier):
-        trainer = trainer_of("stage1", inputs["stage1"], mixer_lr_multiplier=multiplier)
+        usual = recipe()
+        stage1 = dataclasses.replace(usual.stage1, mixer_lr_multiplier=multiplier)
+        changed = dataclasses.replace(usual, stage1=stage1)
+        trainer = Stage1Trainer(changed, inputs["stage1"], None, CPU)
         before = snapshot(trainer)
         trainer.step(8)
         after = snapshot(trainer)
