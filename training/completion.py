@@ -79,10 +79,10 @@ class CompletionTrainer(ABC):
         self.networks = self._load(checkpoint)
         self.generator: Generator = self.networks["generator"].requires_grad_(False)
         self.discriminator: Discriminator = self.networks["discriminator"].requires_grad_(True)
-        self.perceptual = perceptual_term(
-            recipe.perceptual, self.generator, self.discriminator, self.config.seed
-        )
         self._dtype = feature_dtype(self.config.precision, device)
+        self.perceptual = perceptual_term(
+            recipe.perceptual, self.generator, self.discriminator, self.config.seed, self._dtype
+        )
         self.batches = Batches(
             self.config, self.stage, self.generator, self.synthesize, photographs
         )

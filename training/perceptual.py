@@ -76,15 +76,17 @@ class DiscriminatorTerm(PerceptualTerm):
     VGG16 where no such weights are at hand.
     """
 
-    def __init__(self, discriminator: Discriminator) -> None:
+    def __init__(self, discriminator: Discriminator, dtype: torch.dtype) -> None:
         super().__init__()
         self.network = averaged_copy(discriminator)
+        self._dtype = dtype
         self.register_buffer("weight", torch.ones([]))
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return normalised maps, the largest first."""
-        images = images.contiguous(memory_format=torch.channels_last)
-        maps = self.network.features(images, _NUM_SCALES)
+        exact = images.dtype
+        images = images.to(self._dtype, memory_format=torch.channels_last)
+        maps = [m.to(exact) for m in self.network.features(images, _NUM_SCALES)]
         return [m * torch.rsqrt(m.square().sum(dim=1, keepdim=True) + 1e-8) for m in maps]
 
     def forward(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
@@ -112,9 +114,20 @@ class DiscriminatorTerm(PerceptualTerm):
 
 
 def perceptual_term(
-    config: PerceptualConfig, generator: Generator, discriminator: Discriminator, seed: int
+    config: PerceptualConfig,
+    generator: Generator,
+    discriminator: Discriminator,
+    seed: int,
+    dtype: torch.dtype,
 ) -> PerceptualTerm:
     """Return the term that a recipe asks for, on the generator's device.
+
+    Args:
+        config: which.
+        generator: makes the pairs that weigh the discriminator's features.
+        discriminator: whose features they are; VGG16 has its own.
+        seed: of the pairs.
+        dtype: of the discriminator's feature maps; VGG16's, of values up to 255, are exact.
 
     Raises:
         ConfigError, CheckpointError: see `load_vgg16`.
@@ -122,7 +135,7 @@ def perceptual_term(
     device = generator.w_avg.device
     if config.network == "vgg16":
         return VGG16Term(config).to(device)
-    term = DiscriminatorTerm(discriminator).to(device)
+    term = DiscriminatorTerm(discriminator, dtype).to(device)
     # Anew in each stage: D has learned since, and a weight belongs to its network.
     term.calibrate(generator, seed)
     return term

@@ -17,6 +17,7 @@ from diverse_inpainting.training.completion import CompletionTrainer
 from diverse_inpainting.training.config import DataConfig
 from diverse_inpainting.training.data import Photographs
 from diverse_inpainting.training.loop import run
+from diverse_inpainting.training.perceptual import DiscriminatorTerm
 from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.saving import States, load_state
 from diverse_inpainting.training.stage1 import Stage1Trainer
@@ -244,6 +245,23 @@ def test_each_stage_weighs_the_perceptual_term_like_the_pixel_term(inputs):
         trainer.perceptual.weight.fill_(1)
         trainer.perceptual.calibrate(trainer.generator, trainer.config.seed)
         torch.testing.assert_close(trainer.perceptual.weight, weight)
+
+
+def test_features_in_half_precision_compare_alike(prior):
+    """Feature maps lose bits, their normalisation and difference do not."""
+    networks = prior.networks()
+    generator, discriminator = networks["generator"], networks["discriminator"]
+    z = torch.randn(8, generator.config.z_dim, generator=torch.Generator().manual_seed(0))
+    w = generator.mapping(z)
+    first, second = generator.synthesis(generator.broadcast(w)).detach().chunk(2)
+    found = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        term = DiscriminatorTerm(discriminator, dtype)
+        maps = [term.features(images) for images in (first, second)]
+        assert {m.dtype for both in maps for m in both} == {torch.float32}
+        found[dtype] = float(term(*maps))
+    assert found[torch.bfloat16] == pytest.approx(found[torch.float32], rel=0.02)
+    assert found[torch.bfloat16] != found[torch.float32]
 
 
 def test_stage2_starts_from_stage1(inputs):
