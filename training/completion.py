@@ -5,7 +5,6 @@ code that made the picture, path (r) with another one.
 """
 
 import copy
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..core.checkpoint import Checkpoint, collect_tensors, write_checkpoint
+from ..core.checkpoint import Checkpoint
 from ..core.compositing import composite_at_resolution
 from ..core.errors import CheckpointError
 from ..core.networks import Discriminator, Generator
@@ -26,6 +25,7 @@ from .config import CompletionConfig, Recipe
 from .cuda_graphs import StepGraphs
 from .data import Photographs
 from .ema import update_average
+from .exports import stage_facts, write_stage
 from .grids import picture_grid
 from .hardware import feature_dtype, send
 from .losses import discriminator_objective, judge
@@ -263,34 +263,17 @@ class CompletionTrainer(ABC):
 
     def export(self, folder: Path, nimg: int) -> None:
         """Write the stage's checkpoint with averaged networks and the present discriminator."""
-        networks = {**self.networks, "discriminator": self.discriminator, **self.averages}
-        learned = {name: getattr(self.recipe.model, name) for name in self.averages}
-        tensors = {k: v.cpu().contiguous() for k, v in collect_tensors(networks).items()}
-        write_checkpoint(
-            folder / f"{self.stage}.safetensors",
-            dataclasses.replace(
-                self.checkpoint,
-                config=dataclasses.replace(self.checkpoint.config, **learned),
-                tensors=tensors,
-                training=self._facts(nimg),
-                # Those of the generator's data, whatever recipe the stage was trained with.
-                license=self.checkpoint.license or self.recipe.license,
-                title=self.checkpoint.title or self.recipe.title,
-            ),
-        )
-
-    def _facts(self, nimg: int) -> dict[str, Any]:
-        """Return what is known about the training, stage by stage, up to this one."""
         own = {
             "images": nimg,
             "recipe": self.recipe.name,
             "perceptual": {**self.perceptual.facts, "weight": float(self.perceptual.weight)},
             "alarms": self.alarms(),
         }
-        facts = {**self.checkpoint.training, "stage": self.stage}
-        for name, value in own.items():
-            known = facts.get(name)
-            before = known if isinstance(known, dict) else {}
-            earlier = {stage: before[stage] for stage in self._stages_before if stage in before}
-            facts[name] = {**earlier, self.stage: value}
-        return facts
+        write_stage(
+            folder / f"{self.stage}.safetensors",
+            self.recipe,
+            self.checkpoint,
+            {**self.networks, "discriminator": self.discriminator, **self.averages},
+            self.averages,
+            stage_facts(self.checkpoint.training, self.stage, self._stages_before, own),
+        )

@@ -1,6 +1,5 @@
 """The prior: StyleGAN2 trained on photographs, which both stages then keep frozen."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,19 +7,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..core.checkpoint import (
-    Checkpoint,
-    collect_tensors,
-    generator_id_of,
-    write_checkpoint,
-)
 from ..core.errors import InputError
-from ..core.networks import Discriminator, Generator, ModelConfig
+from ..core.networks import Discriminator, Generator
 from .augment import augment
 from .config import PriorConfig, Recipe
 from .cuda_graphs import StepGraphs
 from .data import Photographs
 from .ema import averaged_copy, update_average
+from .exports import write_prior
 from .feature_network import load_feature_network
 from .grids import picture_grid
 from .hardware import feature_dtype, send
@@ -274,30 +268,7 @@ class PriorTrainer:
         return {}
 
     def export(self, folder: Path, nimg: int) -> None:
-        """Write prior.safetensors (averaged generator and D), and D alone in half precision.
-
-        The bundled model leaves D out; the small file beside it lets anybody train on.
-        """
+        """Write prior.safetensors (averaged generator and D), and D alone in half precision."""
         self.generator_ema.set_w_avg()
         networks = {"generator": self.generator_ema, "discriminator": self.discriminator}
-        tensors = {k: v.cpu().contiguous() for k, v in collect_tensors(networks).items()}
-        model = self.recipe.model
-        whole = Checkpoint(
-            config=ModelConfig(generator=model.generator, discriminator=model.discriminator),
-            tensors=tensors,
-            generator_id=generator_id_of(tensors),
-            training={
-                "stage": "prior",
-                "images": {"prior": nimg},
-                "recipe": {"prior": self.recipe.name},
-            },
-            license=self.recipe.license,
-            title=self.recipe.title,
-        )
-        write_checkpoint(folder / "prior.safetensors", whole)
-        alone = {k: v for k, v in tensors.items() if k.startswith("discriminator.")}
-        write_checkpoint(
-            folder / "discriminator.safetensors",
-            dataclasses.replace(whole, tensors=alone),
-            dtype=torch.float16,
-        )
+        write_prior(folder, self.recipe, networks, nimg)
