@@ -98,18 +98,16 @@ class CompletionTrainer(ABC):
             "discriminator": self.config.discriminator_learning_rate,
         }
         factors = {"mixer": self.config.mixer_lr_multiplier}
-        groups = {
-            "completion": [
-                (list(part.parameters()), factors.get(name, 1.0))
-                for name, part in self.trained.items()
-            ],
-            "discriminator": [(list(self.discriminator.parameters()), 1.0)],
+        parts = [(list(m.parameters()), factors.get(name, 1.0)) for name, m in self.trained.items()]
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "completion": adam(*parts, betas=self.config.betas),
+            "discriminator": adam(
+                (list(self.discriminator.parameters()), 1.0), betas=self.config.betas
+            ),
         }
         self._parameters = {
-            name: [p for group, _ in parts for p in group] for name, parts in groups.items()
-        }
-        self.optimizers: dict[str, torch.optim.Optimizer] = {
-            name: adam(*parts, betas=self.config.betas) for name, parts in groups.items()
+            name: [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            for name, optimizer in self.optimizers.items()
         }
         self._measured: dict[str, float] | None = None
         self._micro_batch = self.config.micro_batch or self.config.batch_size

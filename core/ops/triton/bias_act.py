@@ -23,14 +23,29 @@ _PROGRAMS = 4096
 
 
 @triton.jit
-def _program(P, C, stride_p, stride_c, num_blocks, num_tiles, block_pixels, block_channels):
-    """Return sample, first channel and first pixel, and where the program's channels begin."""
+def _program(
+    P,
+    C,
+    stride_p,
+    stride_c,
+    num_blocks,
+    num_tiles,
+    block_pixels: tl.constexpr,
+    block_channels: tl.constexpr,
+):
+    """Return sample, first channel, first pixel, where these lie, and a tile's places from there.
+
+    Of a tile: pixels and channels, which of the channels there are, and where all of it lies.
+    """
     program, channel_blocks = tl.program_id(0), tl.cdiv(C, block_channels)
     column = program // num_blocks
-    block = (program % num_blocks).to(tl.int64)
     n = (column // channel_blocks).to(tl.int64)
-    channel = (column % channel_blocks) * block_channels
-    return n, channel, block * num_tiles * block_pixels, n * P * C + channel.to(tl.int64) * stride_c
+    first_c = (column % channel_blocks) * block_channels
+    first_p = (program % num_blocks).to(tl.int64) * num_tiles * block_pixels
+    place = n * P * C + first_c.to(tl.int64) * stride_c
+    pixels, channels = tl.arange(0, block_pixels), tl.arange(0, block_channels)
+    inside = pixels[:, None] * stride_p + channels[None, :] * stride_c
+    return n, first_c, first_p, place, pixels, channels, channels < C - first_c, inside
 
 
 @triton.jit(do_not_specialize=("num_blocks", "num_tiles"))
@@ -53,12 +68,9 @@ def _bias_act_kernel(
     block_pixels: tl.constexpr,
     block_channels: tl.constexpr,
 ):
-    n, first_c, first_p, place = _program(
+    n, first_c, first_p, place, pixels, channels, is_channel, inside = _program(
         P, C, stride_p, stride_c, num_blocks, num_tiles, block_pixels, block_channels
     )
-    pixels, channels = tl.arange(0, block_pixels), tl.arange(0, block_channels)
-    is_channel = channels < C - first_c
-    inside = pixels[:, None] * stride_p + channels[None, :] * stride_c
     if scale_ptr is not None:
         scale = tl.load(scale_ptr + n * C + first_c + channels, mask=is_channel).to(dtype)
     if bias_ptr is not None:
@@ -101,12 +113,9 @@ def _gradients_kernel(
     block_pixels: tl.constexpr,
     block_channels: tl.constexpr,
 ):
-    n, first_c, first_p, place = _program(
+    n, first_c, first_p, place, pixels, channels, is_channel, inside = _program(
         P, C, stride_p, stride_c, num_blocks, num_tiles, block_pixels, block_channels
     )
-    pixels, channels = tl.arange(0, block_pixels), tl.arange(0, block_channels)
-    is_channel = channels < C - first_c
-    inside = pixels[:, None] * stride_p + channels[None, :] * stride_c
     if scale_ptr is not None:
         scale = tl.load(scale_ptr + n * C + first_c + channels, mask=is_channel).to(dtype)
     dbias = tl.zeros([block_pixels, block_channels], dtype=dtype)
