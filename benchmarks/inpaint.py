@@ -17,7 +17,7 @@ import torch
 from machine import peak_mib
 
 from diverse_inpainting import Inpainter
-from diverse_inpainting.core.demo import demo_input
+from diverse_inpainting.cli.demo import demo_input
 from diverse_inpainting.core.device import resolve_device
 from diverse_inpainting.training.hardware import device_name
 

@@ -140,6 +140,17 @@ def valid_l1(image: Tensor, erased: Tensor, valid: Tensor) -> Tensor:
     return error / valid.sum(dim=(1, 2, 3)).clamp(min=1)
 
 
+def hole_l1(first: Tensor, second: Tensor, hole: Tensor) -> Tensor:
+    """Return the summed absolute difference of two pictures in the hole, [N].
+
+    Args:
+        first: [N, 3, R, R].
+        second: as first.
+        hole: [N, 1, R, R], 1 = fill.
+    """
+    return ((first - second).abs() * hole).sum(dim=(1, 2, 3))
+
+
 def feather(hole_mask: Tensor, width_px: int) -> Tensor:
     """Let a hole mask fall linearly to zero over width_px pixels outside the hole.
 

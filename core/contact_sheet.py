@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .checks import check_int
 from .errors import InputError
-from .pictures import to_pil
+from .image_files import to_pil
 
 _GAP_PX = 8
 _ROW_GAP_PX = 12
@@ -18,6 +20,8 @@ _LARGEST_CELL_PX = 256  # eight variants in a row still fit a screen
 _LABEL_SIZE_PX = 14
 _TITLE_SIZE_PX = 20
 _ELLIPSIS = "..."
+_THUMBNAIL_PX = 256  # a cell at most: keeping whole results would double the memory
+_GREY = 0.5
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,18 @@ def contact_sheet(
             strips.append(_text_strip(row_title, width, _LABEL_SIZE_PX, theme))
         strips.append(_row_strip(row, texts, column_px, width, theme))
     return _stack(strips, theme.background)
+
+
+def thumbnail(image_hwc: Tensor) -> Tensor:
+    """Return a small copy, [h, w, 3] uint8, for the sheet."""
+    picture = to_pil(image_hwc)
+    picture.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX), Image.Resampling.LANCZOS)
+    return torch.from_numpy(np.array(picture))
+
+
+def show_erased(image_hwc: Tensor, hole_mask_hw: Tensor) -> Tensor:
+    """Return the picture, [H, W, 3] in [0, 1], with grey in the hole."""
+    return torch.lerp(image_hwc, torch.full_like(image_hwc, _GREY), hole_mask_hw[:, :, None])
 
 
 def _stack(strips: list[Image.Image], background: tuple[int, int, int]) -> Image.Image:

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core each; programs that tests start inherit it
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,14 +15,6 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def _load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def _provide_pack() -> None:
     """Import this checkout as `diverse_inpainting`, whether or not it is installed.
 
@@ -32,7 +23,9 @@ def _provide_pack() -> None:
     """
     spec = importlib.util.find_spec("diverse_inpainting")
     if spec is None:
-        _load("diverse_inpainting", ROOT / "__init__.py")
+        spec = importlib.util.spec_from_file_location("diverse_inpainting", ROOT / "__init__.py")
+        sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[spec.name])
     elif Path(spec.origin).resolve() != ROOT / "__init__.py":
         raise pytest.UsageError(
             f"diverse_inpainting is {spec.origin}, not this checkout; pip install -e . here"
@@ -40,9 +33,7 @@ def _provide_pack() -> None:
 
 
 _provide_pack()
-_load("tolerances", ROOT / "tests" / "tolerances.py")
-_load("layering", ROOT / "tests" / "layering.py")
-tiny_checkpoint = _load("tiny_model", ROOT / "tests" / "tiny_model.py").tiny_checkpoint
+pytest_plugins = ["tiny_model"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,7 +6,10 @@ from layering import AREAS, python_files, violations
 
 CLEAN = {
     "__init__.py": "import importlib\nfrom .core.inpainter import Inpainter\n",
-    "__main__.py": "def main():\n    from .training import loop\n    from .nodes import host\n",
+    "__main__.py": "from .cli.main import main\n",
+    "cli/main.py": "from ..training import loop\nfrom ..evaluation import seam\n",
+    "evaluation/__init__.py": "",
+    "evaluation/seam.py": "from ..core import image\n",
     "core/__init__.py": "",
     "core/errors.py": "",
     "core/image.py": "import torch\nfrom .errors import InputError\n",
@@ -54,6 +57,10 @@ PLANTED = [
         "nodes",
     ),
     ("training/loop.py", "import importlib\nimportlib.import_module('core.image')", "absolutely"),
+    ("training/loop.py", "from ..evaluation.seam import seam", "training must not"),
+    ("evaluation/seam.py", "from ..training.loop import run", "evaluation must not"),
+    ("evaluation/seam.py", "from ..cli.main import main", "evaluation must not"),
+    ("cli/main.py", "from ..nodes import host", "imports nodes.host: cli must not"),
     ("__init__.py", "from .training import loop", "imports training.loop: __init__ must not"),
 ]
 
@@ -67,7 +74,7 @@ def plant(root, files):
 
 def test_the_pack_keeps_its_layers(root):
     files = python_files(root)
-    assert {"core", "nodes", "training"} == set(AREAS)
+    assert {"core", "nodes", "training", "evaluation", "cli"} == set(AREAS)
     for area in AREAS:
         assert any(root / area in path.parents for path in files), f"no Python file in {area}"
     assert violations(root) == []

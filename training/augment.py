@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from .seeding import Draws
+from ..core.rng import Draws
 
 
 def _uniform(x: Tensor, draws: Draws, low: float, high: float) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .processes import Processes
+from ..core.distributed import Processes
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):

@@ -16,14 +16,15 @@ from torch import Tensor, nn
 
 from ..core.checkpoint import Checkpoint
 from ..core.compositing import composite_at_resolution
+from ..core.distributed import ALONE, Processes
 from ..core.errors import CheckpointError
 from ..core.networks import Discriminator, Generator
-from .alarms import measure
+from .accumulate import Gradients, ShardRunner, adam, apply_gradients, set_learning_rate
 from .batch import Batch
-from .batches import Batches
 from .config import CompletionConfig, Recipe
 from .cuda_graphs import StepGraphs
 from .data import Photographs
+from .diagnostics import measure
 from .ema import update_average
 from .exports import stage_facts, write_stage
 from .grids import picture_grid
@@ -31,9 +32,8 @@ from .hardware import feature_dtype, send
 from .losses import discriminator_objective, judge
 from .objective import adversarial, comparisons, composites, reconstruction
 from .perceptual import perceptual_term
-from .processes import ALONE, Processes
+from .sampler import Batches
 from .schedules import adversarial_share, rate_factor
-from .shards import Gradients, ShardRunner, adam, apply_gradients, set_learning_rate
 
 _GRID_SIZE = 8
 _GRID_VARIANTS = 4

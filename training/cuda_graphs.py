@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .shards import Gradients
+from .accumulate import Gradients
 
 Inputs = Mapping[str, Tensor]
 Generators = Mapping[str, torch.Generator]

@@ -9,10 +9,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ..core.distributed import ALONE, Processes
 from ..core.errors import ConfigError
-from .journal import Journal, Watch, diverged
-from .processes import ALONE, Processes
-from .saving import States, load_state, write_text
+from ..core.files import write_text
+from .checkpointing import States, load_state
+from .logger import Journal, Watch, diverged
 from .trainer import Progress, Trainer
 
 

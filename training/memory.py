@@ -23,7 +23,7 @@ from .config import CompletionConfig, PerceptualConfig, PriorConfig, Recipe, Sta
 from .feature_network import blank_feature_network
 from .hardware import feature_dtype
 from .losses import discriminator_objective, judge
-from .projected import ProjectedCritic
+from .projected_gan import ProjectedCritic
 from .restart import TRAINED
 from .vgg import LAYERS, VGG16Features
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from ..core.networks import Discriminator, Generator
+from ..core.rng import generator_for
 from .config import PerceptualConfig
 from .ema import averaged_copy
-from .seeding import generator_for
 from .vgg import load_vgg16
 
 _NUM_SCALES = 3

@@ -7,8 +7,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ..core.distributed import ALONE, Processes
 from ..core.errors import InputError
 from ..core.networks import Discriminator, Generator
+from ..core.rng import Draws, generator_for, seed_for
+from .accumulate import Gradients, ShardRunner, adam, apply_gradients, set_learning_rate
 from .augment import augment
 from .config import PriorConfig, Recipe
 from .cuda_graphs import StepGraphs
@@ -19,10 +22,7 @@ from .feature_network import load_feature_network
 from .grids import picture_grid
 from .hardware import feature_dtype, send
 from .losses import discriminator_objective, generator_loss, judge
-from .processes import ALONE, Processes
-from .projected import ProjectedCritic, critic_generator_loss, critic_loss
-from .seeding import Draws, generator_for, seed_for
-from .shards import Gradients, ShardRunner, adam, apply_gradients, set_learning_rate
+from .projected_gan import ProjectedCritic, critic_generator_loss, critic_loss
 from .spread import spread, spread_loss, thumbnails
 
 _SCALING_PHOTOGRAPHS = 64

@@ -17,7 +17,7 @@ from ..core.checkpoint import Checkpoint, read_checkpoint
 from ..core.errors import ConfigError
 from .config import Recipe
 from .growth import grow
-from .sources import Source, hash_checkpoint
+from .init_from import Source, hash_checkpoint
 from .trainer import Trainer
 
 _log = logging.getLogger(__name__)

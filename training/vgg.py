@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.errors import ConfigError
-from .weight_files import PublishedWeights, obtain, read_state, sha256_of, wrong_network
+from ..core.pretrained import PublishedWeights, obtain, read_state, sha256_of, wrong_network
 
 _log = logging.getLogger(__name__)
 

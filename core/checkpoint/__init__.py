@@ -1,7 +1,6 @@
 """Checkpoints: our safetensors format, what foreign files are, where models come from."""
 
 from .blank import build_blank, collect_tensors
-from .container import publish, remove_drafts
 from .content import Checkpoint, generator_id_of
 from .format import inspect_checkpoint, read_checkpoint, write_checkpoint
 from .header import FORMAT, FORMAT_VERSION, PARTS
@@ -18,9 +17,7 @@ __all__ = [
     "collect_tensors",
     "generator_id_of",
     "inspect_checkpoint",
-    "publish",
     "read_checkpoint",
-    "remove_drafts",
     "resolve_source",
     "write_checkpoint",
 ]

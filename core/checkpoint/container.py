@@ -2,18 +2,17 @@
 
 import contextlib
 import json
-import os
 import struct
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import CheckpointError
+from ..files import atomic_write
 from .detection import detect
 
 SUFFIX = ".safetensors"
@@ -122,38 +121,17 @@ def write_container(path: Path, tensors: Mapping[str, Tensor], metadata: dict[st
     """
     path = Path(path)
     check_place(path)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        _write(draft, tensors, metadata)
-        publish(draft, path)
+        atomic_write(path, lambda file: _write(file, tensors, metadata))
     except OSError as error:
         raise CheckpointError(
             "a folder that can be written to",
             f"{path} ({error.strerror or error})",
             "Choose another folder or make room on the disk.",
         ) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
-def publish(draft: Path, path: Path) -> None:
-    """Give a finished file its name; after a power cut the folder holds the old one or this."""
-    os.replace(draft, path)
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def remove_drafts(folder: Path) -> None:
-    """Remove what killed writers left in a folder that nobody writes to now."""
-    for draft in folder.glob(f".*{SUFFIX}.*.tmp"):
-        draft.unlink(missing_ok=True)
-
-
-def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+def _write(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     # Wide types first, as the safetensors package does: every tensor then starts aligned.
     ordered = sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0]))
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
@@ -168,12 +146,9 @@ def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) 
         offset = end
     encoded = json.dumps(header, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % _ALIGNMENT)
-    with path.open("xb") as file:
-        file.write(struct.pack("<Q", len(encoded)) + encoded)
-        for _, tensor in ordered:
-            file.write(raw_bytes(tensor))
-        file.flush()
-        os.fsync(file.fileno())
+    file.write(struct.pack("<Q", len(encoded)) + encoded)
+    for _, tensor in ordered:
+        file.write(raw_bytes(tensor))
 
 
 def raw_bytes(tensor: Tensor) -> memoryview:

@@ -5,7 +5,7 @@ from PIL import Image, ImageFont
 
 from diverse_inpainting.core.contact_sheet import contact_sheet
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.core.pictures import write_png
+from diverse_inpainting.core.image_files import write_png
 
 RED, GREEN, BLUE = (torch.eye(3)[i].expand(128, 128, 3) for i in range(3))
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from diverse_inpainting.core.rng import Draws
 from diverse_inpainting.training.augment import AUGMENTATIONS, augment, colour, cutout, translation
-from diverse_inpainting.training.seeding import Draws
 from tolerances import assert_close
 
 N, R = 24, 16

@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 import torch
 
-import three_steps
+import distributed_worker
+from diverse_inpainting.core.distributed import ALONE
+from diverse_inpainting.training.accumulate import Gradients
 from diverse_inpainting.training.cuda_graphs import StepGraphs
-from diverse_inpainting.training.processes import ALONE
-from diverse_inpainting.training.shards import Gradients
 
 CPU = torch.device("cpu")
 
@@ -60,7 +60,7 @@ def test_training_by_graphs_equals_training_without(stage):
     ended = []
     for is_used in (True, False):
         torch.manual_seed(0)
-        trainer = three_steps.make_trainers(torch.device("cuda"), ALONE)[stage]
+        trainer = distributed_worker.make_trainers(torch.device("cuda"), ALONE)[stage]
         if stage != "prior":
             trainer.config = dataclasses.replace(trainer.config, adversarial_ramp=1000)
         trainer._rates = {name: rate / 100 for name, rate in trainer._rates.items()}

@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from diverse_inpainting.core.dataset import load_pictures
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.training.config import DataConfig
-from diverse_inpainting.training.data import Photographs, load_pictures
+from diverse_inpainting.training.data import Photographs
 
 R = 8
 

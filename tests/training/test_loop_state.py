@@ -15,7 +15,7 @@ from diverse_inpainting.training.loop import run
 from diverse_inpainting.training.prior import PriorTrainer
 from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.trainer import TrainingError
-from line import FINGERPRINT, Line, assert_same, go, log_of, state_of
+from toy_trainer import FINGERPRINT, Line, assert_same, go, log_of, state_of
 
 
 def give_nan(_, scalars):
@@ -47,7 +47,7 @@ def test_runs_to_the_end_and_leaves_its_results(tmp_path):
     assert seen[0].total_images == 42
     assert seen[0].seconds_left == pytest.approx(34 / seen[0].images_per_s)
     assert state_of(tmp_path)["nimg"] == 44
-    assert not list(tmp_path.rglob("*.partial"))
+    assert not list(tmp_path.rglob("*.tmp"))
     assert json.loads((tmp_path / "recipe.json").read_text()) == {"name": "line"}
 
 
@@ -99,7 +99,11 @@ def test_a_crash_costs_the_steps_since_the_last_state(tmp_path):
         go(first, tmp_path / "parts")
     leftovers = [
         tmp_path / "parts" / name
-        for name in ("states/000000020.partial", ".prior.safetensors.0f.tmp", "kept/8.partial/a.pt")
+        for name in (
+            "states/.000000020.pt.0123abcd.tmp",
+            ".prior.safetensors.0123abcd.tmp",
+            "kept/.8.0123abcd.tmp/a.pt",
+        )
     ]
     leftovers[2].parent.mkdir()
     for path in leftovers:

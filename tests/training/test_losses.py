@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from diverse_inpainting.core.rng import generator_for
 from diverse_inpainting.training.losses import discriminator_loss, generator_loss, r1_penalty
-from diverse_inpainting.training.seeding import generator_for
 from tolerances import assert_close
 
 LN2 = math.log(2)

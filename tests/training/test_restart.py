@@ -21,10 +21,11 @@ from diverse_inpainting.core.checkpoint import (
 from diverse_inpainting.core.errors import CheckpointError, ConfigError
 from diverse_inpainting.core.networks import build
 from diverse_inpainting.core.ops import upsample2d
-from diverse_inpainting.training import commands, completion
+from diverse_inpainting.training import completion
+from diverse_inpainting.training import run as commands
+from diverse_inpainting.training.init_from import BUNDLED_DISCRIMINATOR, read_source
 from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.restart import plan_restart
-from diverse_inpainting.training.sources import BUNDLED_DISCRIMINATOR, read_source
 
 pytestmark = pytest.mark.usefixtures("small_measurements")
 

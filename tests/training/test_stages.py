@@ -12,14 +12,14 @@ import tiny_model
 from diverse_inpainting.core.checkpoint import Checkpoint, read_checkpoint
 from diverse_inpainting.core.errors import CheckpointError, ConfigError
 from diverse_inpainting.core.inpainter import Inpainter
-from diverse_inpainting.training.alarms import LIMITS, alarms_of, measure_model
+from diverse_inpainting.training.checkpointing import States, load_state
 from diverse_inpainting.training.completion import CompletionTrainer
 from diverse_inpainting.training.config import DataConfig
 from diverse_inpainting.training.data import Photographs
+from diverse_inpainting.training.diagnostics import LIMITS, alarms_of, measure_model
 from diverse_inpainting.training.loop import run
 from diverse_inpainting.training.perceptual import DiscriminatorTerm
 from diverse_inpainting.training.recipe_file import load_recipe
-from diverse_inpainting.training.saving import States, load_state
 from diverse_inpainting.training.stage1 import Stage1Trainer
 from diverse_inpainting.training.stage2 import Stage2Trainer
 

@@ -1,0 +1,75 @@
+"""Files and folders: written whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from .errors import InputError
+
+
+def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file so that a reader, or a run after a crash, sees the old one or the whole new one.
+
+    Args:
+        path: the file; its folder exists.
+        write: writes the content to an open binary file.
+
+    Raises:
+        OSError: the disk refuses; the old file is as it was.
+    """
+    draft = draft_of(path)
+    try:
+        with draft.open("xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        publish(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, as `atomic_write` does."""
+    atomic_write(path, lambda file: file.write(text.encode()))
+
+
+def draft_of(path: Path) -> Path:
+    """Return a new name beside path, to be given to `publish` or removed by `remove_drafts`."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def publish(draft: Path, path: Path) -> None:
+    """Rename a finished draft; after a power cut the folder holds the old file or this one."""
+    os.replace(draft, path)
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def find_drafts(folder: Path) -> list[Path]:
+    """Return the drafts that killed writers left in a folder that nobody is writing to."""
+    return sorted(folder.glob(".*.????????.tmp"))
+
+
+def prepare_folder(out: Path) -> None:
+    """Create a folder for results, and check that it can be written to.
+
+    Raises:
+        InputError: it cannot be created or written to.
+    """
+    probe = draft_of(out / "diverse-inpainting")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"a folder {out} that can be written to",
+            f"{error.strerror or error}",
+            "Choose another folder for the results.",
+        ) from error

@@ -1,0 +1,92 @@
+"""From values of pictures to values of sets: buckets of hole ratios, and bootstrap intervals.
+
+Legend: n pictures, K metrics.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..core.rng import generator_for
+from .types import Estimate, PictureValues
+
+_RESAMPLES = 1000
+_TAILS = (0.025, 0.975)
+
+
+class Bucket(NamedTuple):
+    """Pictures by their hole ratio."""
+
+    low: float
+    """Exclusive."""
+    high: float
+    """Inclusive."""
+
+    @property
+    def label(self) -> str:
+        """Its name in the report."""
+        return f"({self.low:g},{self.high:g}]"
+
+    @property
+    def middle(self) -> float:
+        """Where it stands in plots."""
+        return (self.low + self.high) / 2
+
+    def members(self, ratios: Tensor) -> Tensor:
+        """Return the positions of the pictures in it, [m] int64."""
+        return ((ratios > self.low) & (ratios <= self.high)).nonzero()[:, 0]
+
+
+ALL = Bucket(0.0, 1.0)
+HALVES = (Bucket(0.0, 0.4), Bucket(0.4, 1.0))
+"""Easy and difficult, as in the paper's Fig. 5."""
+STEPS = (
+    Bucket(0.0, 0.2),
+    Bucket(0.2, 0.4),
+    Bucket(0.4, 0.6),
+    Bucket(0.6, 0.8),
+    Bucket(0.8, 1.0),
+)
+"""Those of Zhao et al. 2021 (CoModGAN), arXiv:2103.10428."""
+BUCKETS = (ALL, *HALVES, *STEPS)
+
+
+def summarise(pictures: Mapping[str, PictureValues], index: Tensor) -> dict[str, Estimate]:
+    """Return each metric of the pictures at these positions, with its 95 % bootstrap interval.
+
+    Pictures are drawn with replacement 1000 times, the same for all metrics and, with equal
+    numbers of pictures, for all methods. Pictures without a value (NaN) are left out.
+
+    Args:
+        pictures: K metrics by name.
+        index: [m] int64, m at least 1.
+    """
+    if not pictures:
+        return {}
+    pairs = [_without_nan(values, index) for values in pictures.values()]
+    numerators, denominators = (torch.stack(parts, dim=1) for parts in zip(*pairs, strict=True))
+    values = numerators.sum(dim=0) / denominators.sum(dim=0)
+    counts = _resample_counts(len(index))
+    resampled = (counts @ numerators) / (counts @ denominators)
+    lows, highs = resampled.nanquantile(torch.tensor(_TAILS, dtype=torch.float64), dim=0)
+    numbers = zip(values.tolist(), lows.tolist(), highs.tolist(), strict=True)
+    return {
+        name: Estimate(*three)
+        for name, three in zip(pictures, numbers, strict=True)
+        if three[0] == three[0]  # not NaN: no picture has a value
+    }
+
+
+def _without_nan(values: PictureValues, index: Tensor) -> tuple[Tensor, Tensor]:
+    numerator, denominator = values.numerator[index], values.denominator[index]
+    known = numerator.isfinite() & denominator.isfinite()
+    return numerator.where(known, 0.0), denominator.where(known, 0.0)
+
+
+def _resample_counts(num: int) -> Tensor:
+    """[1000, num] float64: how often each picture is drawn."""
+    drawn = torch.randint(num, (_RESAMPLES, num), generator=generator_for(0, "bootstrap", num))
+    ones = torch.ones(_RESAMPLES, num, dtype=torch.float64)
+    return torch.zeros_like(ones).scatter_add_(1, drawn, ones)

@@ -1,0 +1,177 @@
+"""The methods under test: a model's two stages, and results of any method in a folder.
+
+Legend: n pictures, B of a batch, V = 2 results of each, R their side in pixels.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..core.distributed import ALONE, Processes
+from ..core.errors import InputError
+from ..core.image import image_to_uint8
+from ..core.image_files import SUFFIXES, read_picture
+from ..core.inpainter import Inpainter
+from ..core.latents import WPlus
+from ..core.rng import generator_for
+from .protocol import Pairs
+from .types import Evaluated
+
+NUM_VARIANTS = 2
+"""Results for each picture, as the paper measures diversity."""
+
+_SEPARATORS = ("-", "_")
+
+
+def complete(
+    model: Inpainter,
+    pairs: Pairs,
+    seed: int,
+    batch_size: int,
+    on_batch: Callable[[int], None] = lambda num_pictures: None,
+    processes: Processes = ALONE,
+) -> list[Evaluated]:
+    """Complete all pictures with a model, twice.
+
+    The pictures have the model's size, so nothing is cropped or resized. Each picture has random
+    codes of its own, which depend on (seed, name) alone.
+
+    Args:
+        model: of the pictures' resolution.
+        pairs: pictures and holes.
+        seed: of the random codes.
+        batch_size: B; changes nothing but memory and, by rounding, single levels of single pixels.
+        on_batch: called with the number of pictures that are done, in whichever process.
+        processes: those among which the batches are dealt out; all of them return everything.
+
+    Returns:
+        `stage1` and, of a model with a skip encoder, `stage2`.
+    """
+    batches = torch.arange(len(pairs.names)).split(batch_size)
+    drawn: dict[int, dict[str, Tensor]] = {}
+    for number in range(processes.index, len(batches), processes.count):
+        drawn[number] = _complete_batch(model, pairs, seed, batches[number])
+        on_batch(min((number + 1) * batch_size, len(pairs.names)))
+    collected = {n: batch for part in processes.collect(drawn) for n, batch in part.items()}
+    ordered = [collected[number] for number in range(len(batches))]
+    whole = {name: torch.cat([batch[name] for batch in ordered]) for name in ordered[0]}
+    independent = whole.pop("independent")
+    return [evaluate_raw(stage, pairs, raw, independent) for stage, raw in whole.items()]
+
+
+def _complete_batch(model: Inpainter, pairs: Pairs, seed: int, index: Tensor) -> dict[str, Tensor]:
+    """Return stage1, perhaps stage2, and independent, each [B, V, 3, R, R] uint8."""
+    images = pairs.originals[index].movedim(1, -1).to(model.device)
+    erased, encoded = model.encode(images, pairs.holes[index].to(model.device))
+    random = _random_codes(model, seed, [pairs.names[i] for i in index.tolist()])
+    codes, _ = model.mix(encoded, random)
+    drawn = {"stage1": model.synthesize(codes), "independent": model.synthesize(random)}
+    if "skip_encoder" in model.num_parameters:
+        drawn["stage2"] = model.refine(erased, codes)
+    return {name: _to_levels(images) for name, images in drawn.items()}
+
+
+def _random_codes(model: Inpainter, seed: int, names: Sequence[str]) -> WPlus:
+    """[B, V, L, D]; one picture's codes are another's only by chance."""
+    generators = [generator_for(seed, f"codes of {name}", 0) for name in names]
+    seeds = [int(torch.randint(2**62, (), generator=generator)) for generator in generators]
+    return model.codes(torch.cat([model.sample_w(s, NUM_VARIANTS).codes for s in seeds]))
+
+
+def _to_levels(images_nhwc: Tensor) -> Tensor:
+    """[B, V, 3, R, R] uint8 from [B * V, R, R, 3] in [0, 1]."""
+    levels = image_to_uint8(images_nhwc).movedim(-1, 1).cpu()
+    return levels.unflatten(0, (-1, NUM_VARIANTS))
+
+
+def evaluate_raw(
+    method: str, pairs: Pairs, raw: Tensor, independent: Tensor | None = None
+) -> Evaluated:
+    """Return a method's pictures with Eq. 4 applied.
+
+    Args:
+        method: its name.
+        pairs: what it was given.
+        raw: [n, V, 3, R, R] uint8, what it returned.
+        independent: see `Evaluated`.
+    """
+    results = torch.where(pairs.holes[:, None], raw, pairs.originals[:, None])
+    return Evaluated(
+        method=method,
+        names=pairs.names,
+        originals=pairs.originals,
+        holes=pairs.holes,
+        results=results,
+        raw=raw,
+        independent=independent,
+    )
+
+
+def read_predictions(folder: Path, pairs: Pairs) -> Evaluated:
+    """Return what another method made of the pictures and masks that `write_pairs` wrote.
+
+    Result k of picture NAME is NAME-k.png (as the command `inpaint` writes it) or NAME_k.png, k
+    from 0; a method with one result may write NAME.png. The first two are read. Every picture has
+    as many as the others.
+
+    Raises:
+        InputError: results are absent, ambiguous, unreadable or of another size.
+    """
+    files = _files_by_stem(folder)
+    stems = _stems_of(folder, set(files), pairs.names)
+    resolution = pairs.originals.shape[-1]
+    raw = [torch.stack([_read(files[stem], resolution) for stem in variants]) for variants in stems]
+    return evaluate_raw("predictions", pairs, torch.stack(raw))
+
+
+def _files_by_stem(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise InputError("a folder of results", f"{folder}, which is none", "Check the path.")
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        if path.stem in files:
+            names = f"{files[path.stem].name} and {path.name}"
+            raise InputError(f"one result named {path.stem} in {folder}", names, "Move one away.")
+        files[path.stem] = path
+    return files
+
+
+def _stems_of(folder: Path, present: set[str], names: tuple[str, ...]) -> list[list[str]]:
+    """Return the stems of each picture's results, under the naming that fits most pictures."""
+    numbered = [
+        [[f"{name}{separator}{k}" for k in range(NUM_VARIANTS)] for name in names]
+        for separator in _SEPARATORS
+    ]
+    first_only = [
+        [stems[:1] for stems in naming]
+        for naming in numbered
+        if present.isdisjoint(stem for stems in naming for stem in stems[1:])
+    ]
+    namings = [*numbered, *first_only, [[name] for name in names]]
+    for naming in namings:
+        if present.issuperset(stem for stems in naming for stem in stems):
+            return naming
+    best = max(namings, key=lambda naming: len(present.intersection(*zip(*naming, strict=True))))
+    absent = [stem for stems in best for stem in stems if stem not in present]
+    raise InputError(
+        f"results of all {len(names)} pictures in {folder}",
+        f"none named {absent[0]}" + (f", and {len(absent) - 1} more absent" if absent[1:] else ""),
+        "Run the method on the pictures and masks that the evaluation wrote, and name the results "
+        "of NAME.png NAME-0.png and NAME-1.png.",
+    )
+
+
+def _read(path: Path, resolution: int) -> Tensor:
+    """[3, R, R] uint8."""
+    image = read_picture(path).image[0]
+    if tuple(image.shape[:2]) != (resolution, resolution):
+        raise InputError(
+            f"results of {resolution} x {resolution} pixels, as the pictures are",
+            f"{image.shape[1]} x {image.shape[0]} in {path}",
+            "Write them at the size of the pictures: resizing here would change every number.",
+        )
+    return image_to_uint8(image).movedim(-1, 0)

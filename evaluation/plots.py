@@ -1,0 +1,83 @@
+"""Each metric against the hole ratio, as the paper's Fig. 5 has it."""
+
+import math
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .baselines import NAMES as YARDSTICKS
+from .bootstrap import HALVES, STEPS, Bucket
+from .evaluate import Evaluation
+from .report import ROWS
+
+_PERFECT = "original"
+_COLUMNS = 4
+_SIDE_INCHES = 3.2
+
+
+def write_plots(evaluation: Evaluation, out: Path) -> None:
+    """Write plot-steps.png (0.2 steps) and plot-fig5.png (easy and difficult) into a folder.
+
+    Vertical bars are the intervals of the report. Yardsticks are dashed; the original is left out,
+    whose perfect values would flatten the others.
+    """
+    for file, buckets in (("plot-steps.png", STEPS), ("plot-fig5.png", HALVES)):
+        figure = _draw(evaluation, buckets)
+        figure.savefig(out / file, dpi=100)
+
+
+def _draw(evaluation: Evaluation, buckets: tuple[Bucket, ...]) -> Figure:
+    measured = {
+        name
+        for by_bucket in evaluation.buckets.values()
+        for estimates in by_bucket.values()
+        for name in estimates
+    }
+    names = [name for name in ROWS if name in measured]
+    num_rows = math.ceil((len(names) + 1) / _COLUMNS)  # one place is for the legend
+    size = (_SIDE_INCHES * _COLUMNS, _SIDE_INCHES * num_rows)
+    figure = Figure(figsize=size)
+    margin = 0.6 / num_rows  # of titles and axis labels; a computed layout takes seconds
+    figure.subplots_adjust(
+        left=0.05, right=0.98, bottom=margin / 3, top=1 - margin / 4, wspace=0.25, hspace=0.4
+    )
+    places = figure.subplots(num_rows, _COLUMNS, squeeze=False).flatten()
+    handles = {}
+    for axes, name in zip(places, names, strict=False):
+        handles |= _draw_metric(axes, evaluation, name, buckets)
+    for axes in places[len(names) :]:
+        axes.set_axis_off()
+    places[len(names)].legend(handles.values(), handles.keys(), loc="center")
+    return figure
+
+
+def _draw_metric(
+    axes: Axes, evaluation: Evaluation, name: str, buckets: tuple[Bucket, ...]
+) -> dict[str, object]:
+    """Return the lines by method."""
+    lines = {}
+    for number, (method, by_bucket) in enumerate(evaluation.buckets.items()):
+        found = [b for b in buckets if name in by_bucket.get(b.label, {})]
+        if method == _PERFECT or not found:
+            continue
+        estimates = [by_bucket[bucket.label][name] for bucket in found]
+        values = [estimate.value for estimate in estimates]
+        below = [0 if e.low is None else max(e.value - e.low, 0) for e in estimates]
+        above = [0 if e.high is None else max(e.high - e.value, 0) for e in estimates]
+        lines[method] = axes.errorbar(
+            [bucket.middle for bucket in found],
+            values,
+            yerr=[below, above],
+            color=f"C{number}",
+            linestyle="--" if method in YARDSTICKS else "-",
+            marker="o",
+            markersize=3,
+            linewidth=1,
+        )
+    better = f" (better: {ROWS[name].better})" if ROWS[name].better else ""
+    axes.set_title(ROWS[name].label + better, fontsize=8)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("hole ratio", fontsize=8)
+    axes.tick_params(labelsize=7)
+    return lines

@@ -1,0 +1,180 @@
+"""What an evaluation leaves behind: results.json, pictures.csv, table.md, and a table to print."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.files import write_text
+from .bootstrap import ALL, HALVES, Bucket
+from .evaluate import Evaluation
+from .types import Estimate
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Row:
+    """A metric as people read it."""
+
+    label: str
+    better: str = ""
+    """"lower", "higher", a number to be near to, or "" where the yardsticks must tell."""
+    digits: int = 2
+    """Behind the point."""
+
+
+ROWS = {
+    "fid": Row("FID", "lower"),
+    "u_ids": Row("U-IDS", "higher", 4),
+    "p_ids": Row("P-IDS", "higher", 4),
+    "fid_imagenet": Row("FID, ImageNet", "lower"),
+    "u_ids_imagenet": Row("U-IDS, ImageNet", "higher", 4),
+    "p_ids_imagenet": Row("P-IDS, ImageNet", "higher", 4),
+    "told_apart": Row("told apart", "0.5", 3),
+    "swd": Row("SWD x 1000", "lower"),
+    "seam": Row("seam", "1"),
+    "rim_colour": Row("rim colour, levels", "lower"),
+    "erased_psnr": Row("PSNR erased, dB", "higher"),
+    "erased_ssim": Row("SSIM erased", "higher", 3),
+    "erased_l1": Row("L1 erased, levels", "lower"),
+    "valid_psnr": Row("PSNR valid, dB", "higher"),
+    "valid_ssim": Row("SSIM valid", "higher", 3),
+    "valid_l1": Row("L1 valid, levels", "lower"),
+    "lpips_diversity": Row("LPIPS diversity", "", 4),
+    "diversity": Row("diversity, levels"),
+    "rho": Row("rho", "", 3),
+    "neighbour_ratio": Row("neighbour ratio", "1", 3),
+    "near_training": Row("near training", "0.05", 3),
+}
+"""What tables and plots show, in this order; results.json holds every value."""
+
+
+def write_report(evaluation: Evaluation, out: Path) -> None:
+    """Write results.json, pictures.csv and table.md into a folder that exists."""
+    text = json.dumps(results(evaluation), indent=2, allow_nan=False)
+    write_text(out / "results.json", text + "\n")
+    _write_pictures(evaluation, out / "pictures.csv")
+    lines = [line for bucket in (ALL, *HALVES) for line in _markdown(evaluation, bucket)]
+    write_text(out / "table.md", "\n".join(lines))
+
+
+def results(evaluation: Evaluation) -> dict[str, Any]:
+    """Return facts and all values of sets, plain data for JSON.
+
+    A value is {"value": v, "low": a, "high": b}, without bounds where there is no interval; one
+    that is not finite is null.
+    """
+    methods = {
+        method: {
+            label: {name: _plain(estimate) for name, estimate in estimates.items()}
+            for label, estimates in buckets.items()
+        }
+        for method, buckets in evaluation.buckets.items()
+    }
+    return {**evaluation.facts, "methods": methods}
+
+
+def _plain(estimate: Estimate) -> dict[str, float | None]:
+    numbers = {"value": estimate.value}
+    if estimate.low is not None:
+        numbers |= {"low": estimate.low, "high": estimate.high}
+    return {name: x if x is not None and math.isfinite(x) else None for name, x in numbers.items()}
+
+
+def _write_pictures(evaluation: Evaluation, path: Path) -> None:
+    """Write one line for each picture, method and metric; a set's value is sum over sum."""
+    ratios = evaluation.methods[next(iter(evaluation.methods))].ratios.tolist()
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("method", "picture", "hole_ratio", "metric", "numerator", "denominator"))
+        for method, metrics in evaluation.pictures.items():
+            for metric, values in metrics.items():
+                numbers = zip(values.numerator.tolist(), values.denominator.tolist(), strict=True)
+                for name, ratio, pair in zip(evaluation.pairs.names, ratios, numbers, strict=True):
+                    fields = (f"{number:.6g}" for number in (ratio, *pair))
+                    writer.writerow((method, name, next(fields), metric, *fields))
+
+
+def tables(evaluation: Evaluation) -> Iterator["Table"]:
+    """Yield tables for a terminal: all pictures, and the paper's two buckets."""
+    from rich.table import Table
+
+    for bucket in (ALL, *HALVES):
+        header, *rows = _cells(evaluation, bucket)
+        if not rows:
+            continue
+        table = Table(title=_title(evaluation, bucket), title_justify="left")
+        table.add_column(header[0])
+        for name in header[1:]:
+            table.add_column(name, justify="right")
+        for row in rows:
+            table.add_row(*row)
+        yield table
+
+
+def _markdown(evaluation: Evaluation, bucket: Bucket) -> list[str]:
+    header, *rows = _cells(evaluation, bucket)
+    if not rows:
+        return []
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    text = ["| " + " | ".join(line) + " |" for line in lines]
+    return [f"**{_title(evaluation, bucket)}**", "", *text, ""]
+
+
+def _title(evaluation: Evaluation, bucket: Bucket) -> str:
+    protocol = evaluation.facts["protocol"]
+    num = protocol["pictures_by_bucket"][bucket.label]
+    return (
+        f"Hole ratio {bucket.label}: {num} pictures of {protocol['resolution']} px, masks "
+        f"{protocol['masks']}, seed {protocol['seed']}"
+    )
+
+
+def _cells(evaluation: Evaluation, bucket: Bucket) -> list[list[str]]:
+    """Return a header and one row for each metric that a method has in the bucket."""
+    columns = {
+        method: buckets.get(bucket.label, {}) for method, buckets in evaluation.buckets.items()
+    }
+    cells = [["metric", "better", *columns]]
+    for name, row in ROWS.items():
+        if any(name in column for column in columns.values()):
+            values = [_cell(column.get(name), row.digits) for column in columns.values()]
+            cells.append([row.label, row.better or "-", *values])
+    return cells
+
+
+def _cell(estimate: Estimate | None, digits: int) -> str:
+    if estimate is None:
+        return "-"
+    text = f"{estimate.value:.{digits}f}"
+    if estimate.low is None or estimate.low == estimate.high:
+        return text
+    return f"{text} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+
+
+def describe(evaluation: Evaluation) -> Iterator[str]:
+    """Yield what the numbers depend on, line by line."""
+    facts = evaluation.facts
+    protocol, model = facts["protocol"], facts["model"]
+    if model is not None:
+        yield f"model: {model['title'] or model['source']}, SHA-256 {model['sha256'][:16]}"
+    yield (
+        f"{protocol['pictures']} pictures of {protocol['data']} at {protocol['resolution']} px, "
+        f"masks {protocol['masks']}, seed {protocol['seed']}"
+    )
+    yield from describe_metrics(facts["metrics"])
+    yield "intervals: 95 % bootstrap over pictures; of SWD the range of three patch seeds"
+
+
+def describe_metrics(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what each metric depends on, or why it was left out."""
+    for name, fact in facts.items():
+        if "left_out" in fact:
+            yield f"{name} left out: {fact['left_out']}"
+        else:
+            yield f"{name}: " + ", ".join(f"{key.replace('_', ' ')} {fact[key]}" for key in fact)

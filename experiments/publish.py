@@ -1,0 +1,130 @@
+"""Make every published picture again from the bundled model.
+
+    python experiments/publish.py
+
+Run it after a new model and look at all it writes. Pictures and samples are chosen by index, not
+by taste.
+
+    web/docs/demo.jpg                          the sheet of `diverse-inpainting demo`
+    web/docs/samples.jpg                       bundled photographs x kinds of mask x variants
+    web/docs/edits.jpg                         completions of the demo moved along each direction
+    web/docs/directions/NAME.jpg               random samples moved along each direction
+    example_workflows/diverse-inpainting.jpg   the results of the workflow's settings
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from diverse_inpainting import Edit, Inpainter
+from diverse_inpainting.cli.batch import write_results
+from diverse_inpainting.cli.demo import PICTURE, demo_input
+from diverse_inpainting.cli.direction_recipes import file_stem
+from diverse_inpainting.cli.direction_strips import STRENGTHS, strip
+from diverse_inpainting.cli.result_files import ResultFiles
+from diverse_inpainting.cli.settings import Settings
+from diverse_inpainting.core.contact_sheet import contact_sheet, show_erased
+from diverse_inpainting.core.image_files import read_picture
+from diverse_inpainting.core.masks import sample_hole_masks
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "web" / "docs"
+STRIPS = DOCS / "directions"
+WORKFLOW = ROOT / "example_workflows" / "diverse-inpainting.jpg"
+PROMPT = ROOT / "example_workflows" / "api" / "diverse-inpainting.json"
+
+MASK_KINDS = ("box", "half", "paper")
+NUM_VARIANTS = 4
+SMALL_PX, MEDIUM_PX, LARGE_PX = 96, 128, 192
+JPEG_QUALITY = 88
+
+
+def main() -> None:
+    model = Inpainter.load("cats")
+    save(draw_demo(model), DOCS / "demo.jpg")
+    save(draw_samples(model), DOCS / "samples.jpg")
+    save(draw_workflow(model), WORKFLOW)
+    if model.directions:
+        save(draw_edits(model), DOCS / "edits.jpg")
+    for old in STRIPS.glob("*.jpg"):
+        old.unlink()
+    for name, direction in model.directions.items():
+        save(strip(model, direction, STRENGTHS), STRIPS / f"{file_stem(name)}.jpg")
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    picture.save(path, quality=JPEG_QUALITY, optimize=True)
+    print(path.relative_to(ROOT), f"{path.stat().st_size / 1024:.0f} KiB")
+
+
+def draw_demo(model: Inpainter) -> Image.Image:
+    """Return the sheet that the command writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = ResultFiles(Path(folder), PICTURE.stem, 8)
+        write_results(model, *demo_input(), files, Settings())
+        with Image.open(files.sheet) as sheet:
+            return sheet.convert("RGB")
+
+
+def draw_samples(model: Inpainter) -> Image.Image:
+    """Return one row for each photograph: erased and completed for each kind of mask."""
+    rows = []
+    for index, path in enumerate(sorted(PICTURE.parent.glob("*.jpg"))):
+        image = read_picture(path).image
+        row: list[Tensor] = []
+        for kind in MASK_KINDS:
+            hole = sample_hole_masks(kind, 1, image.shape[1], seed=0, first=index)[:, 0]
+            completed = model.inpaint(image, hole, NUM_VARIANTS, seed=0).images[0]
+            row += [show_erased(image[0], hole[0]), *completed.cpu()]
+        rows.append(row)
+    last = [label for kind in MASK_KINDS for label in (kind, *map(str, range(NUM_VARIANTS)))]
+    blank = [[""] * len(last)] * (len(rows) - 1)
+    return contact_sheet(rows, [*blank, last], cell_px=SMALL_PX)
+
+
+def draw_edits(model: Inpainter) -> Image.Image:
+    """Return one row for each direction: the demo's first completion, edited."""
+    image, hole = demo_input()
+    rows = [
+        [
+            model.inpaint(image, hole, 1, seed=0, edits=[Edit(name, s)]).images[0, 0].cpu()
+            for s in STRENGTHS
+        ]
+        for name in model.directions
+    ]
+    labels = [[f"{name} {s:+g}" for s in STRENGTHS] for name in model.directions]
+    return contact_sheet(rows, labels, cell_px=MEDIUM_PX)
+
+
+def draw_workflow(model: Inpainter) -> Image.Image:
+    """Return the erased demo and eight results of the example's settings, three by three.
+
+    tests/nodes hold that the workflow gives what the library gives.
+    """
+    nodes = {node["class_type"]: node["inputs"] for node in json.loads(PROMPT.read_text()).values()}
+    sampled, found, edit = (
+        nodes[name] for name in ("DI_SampleW", "DI_DiscoverDirection", "DI_ApplyEdit")
+    )
+    last = None if found["last_layer"] == -1 else found["last_layer"]
+    direction = model.discover(found["method"], found["component"], found["first_layer"], last)
+    image, hole = demo_input()
+    result = model.inpaint(
+        image,
+        hole,
+        **{k: sampled[k] for k in ("num_variants", "seed", "truncation_psi")},
+        edits=[Edit(direction, edit["strength"])],
+        gate_bias=nodes["DI_GatedMix"]["gate_bias"],
+        crop_mode=nodes["DI_EncodeErased"]["crop_mode"],
+        margin=nodes["DI_EncodeErased"]["margin"],
+        feather_px=nodes["DI_Composite"]["feather_px"],
+    )
+    cells = [show_erased(image[0], hole[0]), *result.images[0, :8].cpu()]
+    return contact_sheet([cells[0:3], cells[3:6], cells[6:9]], cell_px=LARGE_PX)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""A run over many pictures: what is written, what fails alone, what is reported."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diverse_inpainting.cli import batch
+from diverse_inpainting.cli.pairing import Job, plan_jobs
+from diverse_inpainting.cli.settings import Settings
+from diverse_inpainting.core.image_files import write_png
+from diverse_inpainting.core.inpainter import Inpainter
+
+SETTINGS = Settings(num_variants=2, seed=3)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint):
+    return Inpainter.load(tiny_checkpoint, device="cpu")
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two pictures and their masks in two folders; the first picture is not square."""
+    drawn = torch.Generator().manual_seed(1)
+    for index, (name, height, width) in enumerate((("a", 40, 56), ("b", 32, 32))):
+        image = torch.rand(height, width, 3, generator=drawn)
+        hole = torch.zeros(height, width)
+        hole[5:20, 8 + index : 25] = 1
+        for folder, content in (("photos", image), ("masks", hole)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            write_png(tmp_path / folder / f"{name}.png", content)
+    return tmp_path
+
+
+def run(model, photos, settings=SETTINGS, overwrite=False, jobs=None):
+    (photos / "out").mkdir(exist_ok=True)
+    if jobs is None:
+        jobs = plan_jobs(photos / "photos", photos / "masks", photos / "out")
+    return list(batch.run_jobs(model, jobs, photos / "out", settings, overwrite))
+
+
+def levels(path):
+    return np.array(Image.open(path))
+
+
+def test_results_are_those_of_the_library(model, photos):
+    outcomes = run(model, photos)
+    assert [outcome.status for outcome in outcomes] == ["done", "done"]
+    for name in "ab":
+        image = levels(photos / "photos" / f"{name}.png")
+        hole = levels(photos / "masks" / f"{name}.png") > 0
+        wanted = model.inpaint(
+            torch.from_numpy(image)[None] / 255.0, torch.from_numpy(hole)[None].float(), 2, 3
+        ).images[0]
+        for k in range(2):
+            result = levels(photos / "out" / f"{name}-{k}.png")
+            assert np.array_equal(result[~hole], image[~hole])
+            assert abs(result - wanted[k].numpy() * 255).max() <= 0.51
+
+
+def test_nothing_but_results_is_left_behind(model, photos):
+    run(model, photos)
+    names = {f"{stem}-{end}.png" for stem in "ab" for end in ("0", "1", "sheet")}
+    assert {path.name for path in (photos / "out").iterdir()} == names
+
+
+def test_transparency_is_the_mask_where_none_is_given(model, photos):
+    image, hole = levels(photos / "photos" / "a.png"), levels(photos / "masks" / "a.png")
+    picture = photos / "alpha.png"
+    Image.fromarray(np.dstack([image, 255 - hole])).save(picture)
+    run(model, photos)
+    outcomes = run(model, photos, jobs=plan_jobs(picture, None, photos / "out"))
+    assert outcomes[0].status == "done"
+    for k in range(2):
+        alpha, mask = (levels(photos / "out" / f"{stem}-{k}.png") for stem in ("alpha", "a"))
+        assert np.array_equal(alpha, mask)
+
+
+def test_a_picture_without_mask_and_transparency_fails(model, photos):
+    (outcome,) = run(model, photos, jobs=(Job(picture=photos / "photos" / "a.png"),))
+    assert outcome.status == "failed" and "Give a mask" in outcome.error
+    assert list((photos / "out").iterdir()) == []
+
+
+def test_a_bad_picture_does_not_stop_the_others(model, photos):
+    (photos / "photos" / "a.png").write_text("not a picture")
+    bad, good = run(model, photos)
+    assert (bad.status, good.status) == ("failed", "done")
+    assert bad.files is None and "a.png" in bad.error
+    assert batch.report([bad, good])["failed"] == 1
+
+
+def test_existing_results_are_kept_and_overwritten_on_demand(model, photos):
+    run(model, photos)
+    result = photos / "out" / "a-1.png"
+    before = result.read_bytes()
+    write_png(result, torch.zeros(40, 56, 3))
+    assert [outcome.status for outcome in run(model, photos)] == ["skipped", "skipped"]
+    assert result.read_bytes() != before
+    assert [o.status for o in run(model, photos, overwrite=True)] == ["done", "done"]
+    assert result.read_bytes() == before
+
+
+def test_a_deleted_result_comes_back_and_the_others_stay(model, photos):
+    run(model, photos)
+    deleted, kept = photos / "out" / "a-0.png", photos / "out" / "a-1.png"
+    before = deleted.read_bytes()
+    deleted.unlink()
+    write_png(kept, torch.zeros(40, 56, 3))
+    assert [outcome.status for outcome in run(model, photos)] == ["done", "skipped"]
+    assert deleted.read_bytes() == before
+    assert levels(kept).max() == 0
+
+
+@pytest.mark.parametrize("changed", ["settings", "picture", "mask"])
+def test_results_of_something_else_are_kept_with_a_warning(model, photos, changed):
+    run(model, photos)
+    if changed == "settings":
+        outcome = run(model, photos, Settings(num_variants=2, seed=4))[0]
+    else:
+        folder, shape = {"picture": ("photos", (40, 56, 3)), "mask": ("masks", (40, 56))}[changed]
+        write_png(photos / folder / "a.png", torch.ones(shape))
+        outcome = run(model, photos)[0]
+    assert outcome.status == "skipped"
+    assert {"settings": "seed 3 instead of 4"}.get(changed, changed) in outcome.warnings[0]
+
+
+def test_no_picture_or_mask_is_overwritten(model, photos):
+    picture, mask = photos / "out" / "cat.png", photos / "out" / "cat-1.png"
+    (photos / "out").mkdir()
+    picture.write_bytes((photos / "photos" / "a.png").read_bytes())
+    mask.write_bytes((photos / "masks" / "a.png").read_bytes())
+    before = mask.read_bytes()
+    jobs = plan_jobs(picture, mask, photos / "out")
+    (outcome,) = run(model, photos, overwrite=True, jobs=jobs)
+    assert outcome.status == "failed" and "overwrite no picture" in outcome.error
+    assert mask.read_bytes() == before
+
+
+def test_warnings_of_the_library_are_in_the_report(model, photos):
+    picture = photos / "photos" / "a.png"
+    image = Image.open(picture)
+    image.load()
+    image.save(picture, icc_profile=b"damaged")
+    outcome = run(model, photos)[0]
+    assert outcome.status == "done"
+    assert len(outcome.warnings) == 1 and "colour profile" in outcome.warnings[0]
+    assert logging.getLogger("diverse_inpainting.core").handlers == []
+
+
+def test_a_full_disk_fails_and_the_next_run_mends_it(model, photos, monkeypatch):
+    def full(path, image):
+        if path.name == "a-1.png":
+            raise OSError(28, "No space left on device", str(path))
+        write_png(path, image)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "write_png", full)
+        bad, good = run(model, photos)
+    assert bad.status == "failed" and "No space left on device" in bad.error
+    assert good.status == "done"
+    assert not (photos / "out" / "a-sheet.png").exists()
+    assert [outcome.status for outcome in run(model, photos)] == ["done", "skipped"]
+    assert levels(photos / "out" / "a-1.png").shape == (40, 56, 3)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 8 bytes"),
+    ],
+)
+def test_too_little_memory_fails_one_picture(model, photos, monkeypatch, error):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(model, "inpaint", fail)
+    outcomes = run(model, photos)
+    assert ["enough memory" in outcome.error for outcome in outcomes] == [True, True]
+
+
+def test_our_own_mistakes_are_not_hidden(model, photos, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(model, "inpaint", fail)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        run(model, photos)
+
+
+def test_the_report_is_json(model, photos):
+    (photos / "masks" / "b.png").unlink()
+    report = json.loads(json.dumps(batch.report(run(model, photos))))
+    assert {name: report[name] for name in ("done", "skipped", "failed")} == {
+        "done": 1,
+        "skipped": 0,
+        "failed": 1,
+    }
+    done, failed = report["pictures"]
+    out = photos / "out"
+    assert done == {
+        "picture": str(photos / "photos" / "a.png"),
+        "status": "done",
+        "results": [str(out / "a-0.png"), str(out / "a-1.png")],
+        "sheet": str(out / "a-sheet.png"),
+        "warnings": [],
+        "error": None,
+    }
+    assert failed["results"] == [] and failed["sheet"] is None and "one mask" in failed["error"]
+
+
+def test_an_outcome_in_words(model, photos):
+    (photos / "photos" / "b.png").write_bytes(b"")
+    done, failed = run(model, photos)
+    assert str(done).startswith("done: ") and str(done).endswith("a-sheet.png")
+    assert str(failed).startswith("failed: ") and "b.png" in str(failed)
+    run(model, photos, Settings(num_variants=2, seed=9))
+    assert "\n  warning: kept" in str(run(model, photos, Settings(num_variants=2, seed=9))[0])

@@ -1,0 +1,67 @@
+"""`demo`: nine files, and a check that notices broken promises."""
+
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from answers import levels
+from diverse_inpainting.cli import batch
+from diverse_inpainting.cli.demo import PICTURE, demo_input
+from diverse_inpainting.core.image_files import write_png
+
+
+def check_demo(folder, number=8):
+    """The promise, measured without the library's own reading and examining."""
+    names = {f"{PICTURE.stem}-{end}.png" for end in (*range(number), "sheet")}
+    assert {path.name for path in folder.iterdir()} == names
+    hole = demo_input()[1][0].numpy() > 0
+    results = [levels(folder / f"{PICTURE.stem}-{k}.png") for k in range(number)]
+    assert all(np.array_equal(result[~hole], levels(PICTURE)[~hole]) for result in results)
+    for first, second in itertools.combinations(results, 2):
+        assert (first != second).any(axis=2)[hole].any()
+
+
+def test_demo_writes_nine_files_and_says_what_it_checked(run, tiny_checkpoint, tmp_path):
+    answer = run("demo", "--model", tiny_checkpoint)
+    assert answer.code == 0, answer.err
+    check_demo(tmp_path / "demo-out")
+    assert "differ from the photograph: 0, 0, 0, 0, 0, 0, 0, 0\n" in answer.out
+    assert "demo-out/" in answer.out and " s to load" in answer.out
+    with Image.open(tmp_path / "demo-out" / f"{PICTURE.stem}-sheet.png") as sheet:
+        assert sheet.width > 5 * 256 and sheet.height > 2 * 256
+
+
+def test_demo_with_the_bundled_model(run, tmp_path):
+    answer = run("demo", "--out", "here", "--seed", 1)
+    assert answer.code == 0, answer.err
+    check_demo(tmp_path / "here")
+
+
+def test_demo_repeats_bit_for_bit_and_seeds_differ(run, tiny_checkpoint, tmp_path):
+    common = ("demo", "--model", tiny_checkpoint, "--variants", 2, "--out")
+    for out, seed in (("a", 5), ("b", 5), ("c", 6)):
+        assert run(*common, out, "--seed", seed).code == 0
+    for k in range(2):
+        a, b, c = ((tmp_path / f / f"{PICTURE.stem}-{k}.png").read_bytes() for f in "abc")
+        assert a == b != c
+
+
+@pytest.mark.parametrize("fault", ["outside", "equal"])
+def test_demo_fails_when_a_promise_is_broken(run, tiny_checkpoint, monkeypatch, fault):
+    def write(path, image):
+        hole = demo_input()[1][0] > 0
+        image = image.clone()
+        if fault == "outside" and path.name.endswith("-1.png"):
+            row, column = (~hole).nonzero()[0].tolist()
+            image[row, column, 0] = 1 - image[row, column, 0]
+        elif fault == "equal":
+            image[hole] = 0.5
+        write_png(path, image)
+
+    monkeypatch.setattr(batch, "write_png", write)
+    answer = run("demo", "--model", tiny_checkpoint, "--variants", 2)
+    assert answer.code == 1 and answer.err.startswith("Expected results that differ inside")
+    if fault == "outside":
+        assert "photograph: 0, 1\n" in answer.out

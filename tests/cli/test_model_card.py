@@ -1,0 +1,56 @@
+"""Facts about a model file, for programs and for people."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from diverse_inpainting.cli.info import describe_card, model_card
+from diverse_inpainting.core.checkpoint import read_checkpoint, write_checkpoint
+from diverse_inpainting.core.errors import CheckpointError
+from tiny_model import RESOLUTION, TRAINING
+
+
+def test_the_card_agrees_with_the_networks(tiny_checkpoint):
+    card = model_card(tiny_checkpoint)
+    checkpoint = read_checkpoint(tiny_checkpoint)
+    counts = {
+        part: sum(p.numel() for p in network.parameters())
+        for part, network in checkpoint.networks().items()
+    }
+    assert card["parts"] == counts and card["parameters"] == sum(counts.values())
+    assert card["resolution"] == RESOLUTION and card["style_layers"] == 8
+    assert card["generator_id"] == checkpoint.generator_id
+    assert card["bytes"] == tiny_checkpoint.stat().st_size
+    assert card["training"] == TRAINING
+    assert json.loads(json.dumps(card)) == card
+
+
+def test_half_precision_and_missing_parts_show(tiny_checkpoint, tmp_path):
+    path = tmp_path / "half.safetensors"
+    checkpoint = read_checkpoint(tiny_checkpoint, ("generator", "encoder"))
+    write_checkpoint(path, dataclasses.replace(checkpoint, training={}), dtype=torch.float16)
+    card = model_card(path)
+    assert "float16" in card["stored_as"] and set(card["parts"]) == {"generator", "encoder"}
+    lines = list(describe_card(card, {}, {}))
+    assert "images trained on" not in lines and "training" not in lines
+
+
+def test_people_get_every_fact_and_what_it_means(tiny_checkpoint):
+    card = model_card(tiny_checkpoint)
+    card["directions"] = {"colour": "from grey to ginger"}
+    lines = describe_card(card, {"reference": "available"}, {"rho": "under 0.15 it is ignored"})
+    text = "\n".join(lines)
+    for fact in ("CC0", "nothing, 32x32", card["generator_id"], "3,000", f"{card['bytes']:,}"):
+        assert fact in text
+    assert "0.25 (under 0.15 it is ignored)" in text
+    assert "from grey to ginger" in text and "available" in text
+    assert f"{card['parameters']:,}" in text
+
+
+def test_a_foreign_file_is_an_error(tmp_path):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(b"not a model")
+    with pytest.raises(CheckpointError):
+        model_card(path)

@@ -1,0 +1,95 @@
+"""Which files are pictures, which mask belongs to which, and what is refused."""
+
+import pytest
+
+from diverse_inpainting.cli.pairing import plan_jobs, unused_masks
+from diverse_inpainting.core.errors import InputError
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Make empty files in a folder: make("photos", "a.png", "b.jpg")."""
+
+    def create(folder, *names):
+        path = tmp_path / folder
+        path.mkdir(exist_ok=True)
+        for name in names:
+            (path / name).touch()
+        return path
+
+    return create
+
+
+def names_of(jobs):
+    return [(job.picture.name, job.mask.name if job.mask else None) for job in jobs]
+
+
+def test_a_folder_means_its_pictures_by_name(make, tmp_path):
+    photos = make("photos", "b.JPG", "a.png", "notes.txt", "._a.png", "c.webp")
+    (photos / "inner.png").mkdir()
+    jobs = plan_jobs(photos, None, tmp_path / "out")
+    assert names_of(jobs) == [("a.png", None), ("b.JPG", None), ("c.webp", None)]
+    assert [job.problem for job in jobs] == [None] * 3
+
+
+def test_masks_are_paired_by_stem_whatever_their_ending_and_case(make, tmp_path):
+    photos = make("photos", "a.jpg", "b.png")
+    masks = make("masks", "A.png", "b.webp", "c.png")
+    jobs = plan_jobs(photos, masks, tmp_path / "out")
+    assert names_of(jobs) == [("a.jpg", "A.png"), ("b.png", "b.webp")]
+    assert [path.name for path in unused_masks(jobs, masks)] == ["c.png"]
+
+
+def test_composed_and_decomposed_accents_are_one_name(make, tmp_path):
+    photos, masks = make("photos", "caf\u00e9.jpg"), make("masks", "cafe\u0301.png")
+    assert plan_jobs(photos, masks, tmp_path / "out")[0].mask is not None
+
+
+def test_one_mask_file_serves_all_pictures(make, tmp_path):
+    photos, mask = make("photos", "a.jpg", "b.png"), make("masks", "m.png") / "m.png"
+    jobs = plan_jobs(photos, mask, tmp_path / "out")
+    assert names_of(jobs) == [("a.jpg", "m.png"), ("b.png", "m.png")]
+    assert unused_masks(jobs, mask) == ()
+
+
+def test_one_picture_finds_its_mask_in_a_folder(make, tmp_path):
+    photo, masks = make("photos", "a.jpg") / "a.jpg", make("masks", "a.png", "b.png")
+    assert names_of(plan_jobs(photo, masks, tmp_path / "out")) == [("a.jpg", "a.png")]
+
+
+def test_a_missing_mask_is_the_problem_of_its_picture_only(make, tmp_path):
+    photos, masks = make("photos", "a.jpg", "b.jpg"), make("masks", "b.png")
+    a, b = plan_jobs(photos, masks, tmp_path / "out")
+    assert "one mask named a" in str(a.problem) and b.problem is None
+
+
+def test_two_masks_of_one_stem_are_a_problem(make, tmp_path):
+    photos, masks = make("photos", "a.jpg"), make("masks", "a.png", "a.webp")
+    (job,) = plan_jobs(photos, masks, tmp_path / "out")
+    assert "a.png and a.webp" in str(job.problem)
+
+
+def test_pictures_of_one_stem_are_all_refused(make, tmp_path):
+    photos = make("photos", "a.jpg", "A.png", "b.png")
+    upper, lower, other = plan_jobs(photos, None, tmp_path / "out")
+    assert "A.png and a.jpg" in str(upper.problem) and "A.png and a.jpg" in str(lower.problem)
+    assert other.problem is None
+
+
+def test_nothing_to_do_is_an_error(make, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="not there"):
+        plan_jobs(tmp_path / "absent.png", None, out)
+    with pytest.raises(InputError, match="without any"):
+        plan_jobs(make("empty", "notes.txt"), None, out)
+    with pytest.raises(InputError, match="a mask or a folder of masks"):
+        plan_jobs(make("photos", "a.png"), tmp_path / "absent", out)
+
+
+def test_results_never_land_among_pictures_or_masks(make):
+    photos, masks = make("photos", "a.png"), make("masks", "a.png")
+    for out in (photos, masks, photos / ".." / "masks"):
+        with pytest.raises(InputError, match="a folder for the results"):
+            plan_jobs(photos, masks, out)
+    with pytest.raises(InputError, match="masks in a folder of their own"):
+        plan_jobs(photos, photos, photos / "out")

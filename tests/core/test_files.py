@@ -1,0 +1,50 @@
+"""Files that are written whole or not at all."""
+
+import pytest
+
+from diverse_inpainting.core import files
+from diverse_inpainting.core.errors import InputError
+
+
+def test_a_disk_that_refuses_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "plan.json"
+    files.write_text(path, "old")
+
+    def refuse(draft, path):
+        raise OSError("no room")
+
+    monkeypatch.setattr(files, "publish", refuse)
+    with pytest.raises(OSError, match="no room"):
+        files.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "plan.json"
+    files.write_text(path, "old")
+
+    def fail(file):
+        file.write(b"half")
+        raise ValueError("no JSON")
+
+    with pytest.raises(ValueError, match="no JSON"):
+        files.atomic_write(path, fail)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_drafts_of_killed_writers_are_found(tmp_path):
+    draft = files.draft_of(tmp_path / "plan.json")
+    draft.write_text("half")
+    (tmp_path / "plan.json").write_text("whole")
+    (tmp_path / ".hidden").write_text("not ours")
+    assert files.find_drafts(tmp_path) == [draft]
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError):
+        files.prepare_folder(tmp_path / "file" / "out")
+    files.prepare_folder(tmp_path / "new" / "out")
+    assert list((tmp_path / "new" / "out").iterdir()) == []

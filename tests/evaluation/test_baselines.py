@@ -1,0 +1,76 @@
+"""Fills of known quality, and their order."""
+
+import pytest
+import torch
+
+from diverse_inpainting.evaluation.baselines import NAMES, yardsticks
+from diverse_inpainting.evaluation.fidelity import fidelity
+from diverse_inpainting.evaluation.protocol import Pairs
+from diverse_inpainting.evaluation.seam import seam
+from evaluation_samples import noise, pairs
+
+
+def by_name(given, training=None, seed=0):
+    return {made.method: made for made in yardsticks(given, seed, training)}
+
+
+def test_names():
+    given = pairs()
+    with_training = by_name(given, noise(9, 3, 16, 16))
+    assert tuple(with_training) == NAMES[:4]
+    assert tuple(by_name(given)) == (*NAMES[:3], NAMES[4])
+
+
+def test_mean_colour_of_the_valid_pixels():
+    originals = torch.zeros(1, 3, 2, 2, dtype=torch.uint8).expand(3, 3, 2, 2).clone()
+    originals[:, 0] = torch.tensor([[10, 20], [40, 200]])
+    holes = torch.tensor([[False, False], [False, True]]).expand(3, 1, 2, 2)
+    made = by_name(Pairs(("a", "b", "c"), originals, holes))["mean-colour"]
+    assert made.results[0, 0, 0].tolist() == [[10, 20], [40, 23]]
+    assert made.results[0, 0, 1].tolist() == [[0, 0], [0, 0]]
+    assert made.raw is None and made.num_variants == 1
+
+
+@pytest.mark.parametrize("n", [3, 4, 7])
+def test_two_other_photos_in_the_hole(n):
+    given = pairs(n)
+    made = by_name(given)["other-photo"]
+    for i in range(n):
+        hole = given.holes[i].expand(3, -1, -1)
+        inside = [result[hole].tolist() for result in made.results[i]]
+        sources = [
+            [j for j in range(n) if given.originals[j][hole].tolist() == pixels]
+            for pixels in inside
+        ]
+        assert all(len(source) == 1 and source != [i] for source in sources)
+        assert sources[0] != sources[1]
+        assert (made.results[i][:, ~hole] == given.originals[i][~hole]).all()
+
+
+def test_whole_photographs():
+    given, training = pairs(5), noise(9, 3, 16, 16, seed=1)
+    made = by_name(given, training)["training-photos"]
+    assert not made.is_paired and made.names == given.names
+    matches = (made.results == training[None]).flatten(2).all(dim=2)
+    assert matches.sum(dim=1).tolist() == [1] * 5 and matches.sum(dim=0).max() == 1
+    few = by_name(given, training[:2])["training-photos"]
+    assert len(few.names) == len(few.originals) == len(few.results) == 2
+    half = by_name(given)["other-half"]
+    assert not half.is_paired and len(half.names) == 2
+    assert not (half.results == half.originals[None]).flatten(2).all(dim=2).any()
+    other = by_name(given, training, seed=1)["training-photos"]
+    assert not torch.equal(made.results, other.results)
+
+
+def test_the_original_is_the_best_of_them():
+    found = {
+        name: {**fidelity(made), **seam(made)}
+        for name, made in by_name(pairs(6)).items()
+        if made.is_paired
+    }
+    best = found.pop("original")
+    for values in found.values():
+        for name in ("erased_psnr", "erased_ssim"):
+            assert (best[name].values > values[name].values).all()
+        for name in ("erased_l1", "rim_colour"):
+            assert (best[name].values < values[name].values).all()

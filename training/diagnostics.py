@@ -1,0 +1,126 @@
+"""Fixed-seed measures that tell a failing completion model (see `LIMITS`)."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..core.compositing import hole_l1, valid_l1
+from ..core.inpainter import Inpainter
+from ..core.masks import sample_hole_masks
+from .batch import Batch
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The range in which a measure gives no alarm."""
+
+    low: float
+    high: float
+    meaning: str
+    """What a value outside says."""
+
+
+LIMITS = {
+    "rho": Limit(0.15, math.inf, "under 0.15 the random code is ignored"),
+    "swap_ratio": Limit(0.0, 0.6, "over 0.6 the encoder is ignored"),
+    "domain_gap_db": Limit(-4.0, math.inf, "under -4 photographs are reproduced far worse"),
+    "skip_ratio": Limit(0.0, 1.0, "over 1 the skip encoder replaces features, not corrects them"),
+    "gate_extreme": Limit(0.0, 0.5, "over 0.5 most of the gate is stuck open or shut"),
+    "d_gap": Limit(0.1, 4.0, "under 0.1 D sees no difference, over 4 it sees nothing else"),
+}
+"""By the names of measures and of logged scalars."""
+
+
+def alarms_of(measures: Mapping[str, float]) -> list[str]:
+    """Return a sentence for each measure that is outside its limits."""
+    return [
+        f"{name} = {measures[name]:.3g}: {limit.meaning}"
+        for name, limit in LIMITS.items()
+        if name in measures and not limit.low <= measures[name] <= limit.high
+    ]
+
+
+Complete = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(erased [N, 3, R, R], valid [N, 1, R, R], w_rand [N, L, D]) to raw outputs [N, 3, R, R]."""
+
+
+@torch.no_grad()
+def measure(
+    complete: Complete,
+    batch: Batch,
+    synthesize: Callable[[Tensor], Tensor],
+    photographs: Tensor | None = None,
+) -> dict[str, float]:
+    """Return rho, swap_ratio, valid_l1_p99 and, with photographs, domain_gap_db.
+
+    rho: L1 inside the hole between two variants, over that between two independent samples.
+    swap_ratio: L1 on valid pixels with the picture's own codes, over that with another picture's.
+    valid_l1_p99: 99th percentile of the former, on photographs where there are some.
+    domain_gap_db: PSNR on valid pixels of photographs minus that of generated pictures.
+
+    Args:
+        complete: the model, without compositing.
+        batch: generated pictures.
+        synthesize: codes to pictures.
+        photographs: [n, 3, R, R] in [-1, 1].
+    """
+    other = batch.w_other
+    first = complete(batch.erased, batch.valid, other)
+    second = complete(batch.erased, batch.valid, other.roll(1, dims=0))
+    hole = 1 - batch.valid
+    between = hole_l1(first, second, hole)
+    independent = hole_l1(synthesize(other), synthesize(other.roll(1, dims=0)), hole)
+    own = valid_l1(first, batch.erased, batch.valid)
+    swapped = valid_l1(first.roll(1, dims=0), batch.erased, batch.valid)
+    measures = {
+        "rho": float(between.sum() / independent.sum()),
+        "swap_ratio": float(own.mean() / swapped.mean()),
+    }
+    if photographs is not None:
+        N = min(len(photographs), len(batch.valid))
+        valid = batch.valid[:N]
+        erased = photographs[:N] * valid
+        completed = complete(erased, valid, other[:N])
+        gap = _psnr(completed, erased, valid) - _psnr(first, batch.erased, batch.valid)
+        measures["domain_gap_db"] = gap
+        own = valid_l1(completed, erased, valid)
+    measures["valid_l1_p99"] = float(own.quantile(0.99))
+    return measures
+
+
+def _psnr(image: Tensor, erased: Tensor, valid: Tensor) -> float:
+    """Return the PSNR over all valid pixels, for a range of two, in dB."""
+    error = ((image - erased) * valid).square().sum() / (3 * valid.sum())
+    return 10 * math.log10(4 / max(float(error), 1e-12))
+
+
+@torch.no_grad()
+def measure_model(model: Inpainter, num_pictures: int = 128, seed: int = 0) -> dict[str, float]:
+    """Measure a finished model on pictures that it generates itself.
+
+    Args:
+        model: any model.
+        num_pictures: pictures and masks (`paper`).
+        seed: of pictures, codes and masks.
+    """
+    R = model.resolution
+    w = model.sample_w(seed, 2 * num_pictures)
+    w_same, w_other = w.flat().chunk(2)
+    image = _synthesize(model, w_same)
+    valid = 1 - sample_hole_masks("paper", num_pictures, R, seed).to(model.device)
+    batch = Batch(image, image * valid, valid, w_same, w_other)
+
+    def complete(erased: Tensor, valid: Tensor, w_rand: Tensor) -> Tensor:
+        pictures = (erased / 2 + 0.5).clamp(0, 1).movedim(1, -1)
+        _, encoded = model.encode(pictures, 1 - valid[:, 0])
+        random = model.codes(w_rand[:, None])
+        return _synthesize(model, model.mix(encoded, random)[0].flat())
+
+    return measure(complete, batch, lambda ws: _synthesize(model, ws))
+
+
+def _synthesize(model: Inpainter, ws: Tensor) -> Tensor:
+    return model.synthesize(model.codes(ws[:, None])).movedim(-1, 1) * 2 - 1

@@ -1,1 +1,0 @@
-"""Finding directions by what they change in pictures, naming, drawing and measuring them."""

@@ -1,0 +1,109 @@
+"""What the stages train on: batches that depend on (seed, images seen) alone."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from ..core.errors import ConfigError
+from ..core.masks import sample_hole_masks
+from ..core.networks import Generator
+from ..core.rng import WHOLE, Draws, Share, generator_for
+from .batch import Batch, Substitutes
+from .config import CompletionConfig
+from .data import Photographs
+from .hardware import send
+
+
+class Batches:
+    """Generated pictures or photographs with holes, and the codes of the paths."""
+
+    def __init__(
+        self,
+        config: CompletionConfig,
+        stage: str,
+        generator: Generator,
+        synthesize: Callable[[Tensor], Tensor],
+        photographs: Photographs | None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            config: what to draw.
+            stage: each stage draws other numbers.
+            generator: makes the codes; batches are on its device.
+            synthesize: [N, L, D] codes to pictures [N, 3, R, R].
+            photographs: for recipes that train on them; moved to the device then.
+
+        Raises:
+            ConfigError: the recipe trains on photographs, and there are none.
+        """
+        self._config, self._stage, self._generator = config, stage, generator
+        self._synthesize = synthesize
+        self._device = generator.w_avg.device
+        self._photographs = photographs
+        if config.uses_photographs:
+            if photographs is None:
+                raise ConfigError(
+                    f"photographs: the recipe's [{stage}] trains on them",
+                    "none",
+                    "Give a folder or zip with --data.",
+                )
+            photographs.to(self._device)
+
+    def generated(self, nimg: int, size: int, share: Share = WHOLE) -> Batch:
+        """Generate the share of images nimg to nimg + size - 1."""
+        return self.make(self._draw(nimg, size, share))
+
+    def training(self, nimg: int, size: int, share: Share = WHOLE) -> Batch:
+        """Return what the recipe trains on: generated pictures, photographs, or some of both."""
+        return self.make(self.draw(nimg, size, share))
+
+    def draw(self, nimg: int, size: int, share: Share = WHOLE) -> dict[str, Tensor]:
+        """Return all that is particular to the images of `training`, on the device, for `make`."""
+        drawn = self._draw(nimg, size, share)
+        if self._config.pictures == "photographs":
+            assert self._photographs is not None
+            return {**drawn, "image": self._photographs.batch(nimg, size, share)}
+        return {**drawn, **self._substitutes(nimg, size, share)}
+
+    @torch.no_grad()
+    def make(self, drawn: Mapping[str, Tensor]) -> Batch:
+        """Return the batch of what was drawn; waits for nothing, a CUDA graph may hold it."""
+        w = self._generator.mapping(drawn["z"].flatten(0, 1))
+        w_same, w_other = (self._generator.broadcast(code) for code in (w[::2], w[1::2]))
+        valid = 1 - drawn["holes"].float()
+        if "image" in drawn:
+            image = drawn["image"]
+            return Batch(image, image * valid, valid, None, w_other)
+        image = self._synthesize(w_same)
+        substitutes = None
+        if "substituted" in drawn:
+            index = drawn["substituted"]
+            substitutes = Substitutes(index, drawn["photographs"] * valid[index])
+        return Batch(image, image * valid, valid, w_same, w_other, substitutes)
+
+    def _draw(self, nimg: int, size: int, share: Share) -> dict[str, Tensor]:
+        """Return the latents of both paths [n, 2, Z], and the holes [n, 1, R, R] uint8."""
+        drawn = generator_for(self._config.seed, f"{self._stage}/latents", nimg)
+        z = Draws(drawn, share).normal(size // share.count, 2, self._generator.config.z_dim)
+        holes = self._holes(share.of(torch.arange(nimg, nimg + size)))
+        return {"z": send(z, self._device), "holes": send(holes, self._device)}
+
+    def _holes(self, indices: Tensor) -> Tensor:
+        """Return the masks of images, [n, 1, R, R]; the host makes them while the device works."""
+        kind, R, seed = self._config.masks, self._generator.config.resolution, self._config.seed
+        masks = [sample_hole_masks(kind, 1, R, seed, first=i) for i in indices.tolist()]
+        return torch.cat(masks).to(torch.uint8)
+
+    def _substitutes(self, nimg: int, size: int, share: Share) -> dict[str, Tensor]:
+        """Return photographs for a share of images, evenly spaced; nothing where there are none."""
+        fraction = self._config.real_fraction
+        images = share.of(torch.arange(nimg, nimg + size)).tolist()
+        is_chosen = [int((image + 1) * fraction) > int(image * fraction) for image in images]
+        if not any(is_chosen):
+            return {}
+        assert self._photographs is not None
+        index = send(torch.tensor(is_chosen).nonzero()[:, 0], self._device)
+        photographs = self._photographs.batch(nimg, size, share)[index]
+        return {"substituted": index, "photographs": photographs}
