@@ -18,7 +18,7 @@ from torch import Tensor
 from ..core.contact_sheet import show_erased, thumbnail
 from ..core.errors import DiverseInpaintingError, InputError
 from ..core.image import hole_mask_to_b1hw
-from ..core.image_files import read_mask, read_picture, write_png
+from ..core.image_files import read_image, read_mask, write_png
 from ..core.inpainter import Inpainter
 from .pairing import Job
 from .result_files import (
@@ -164,7 +164,7 @@ def _do(
         _log.warning("%s", pending.warning)
     if not pending.variants:
         return False
-    picture = read_picture(job.picture)
+    picture = read_image(job.picture)
     hole_mask = picture.hole_mask if job.mask is None else read_mask(job.mask)
     if hole_mask is None:
         raise InputError(

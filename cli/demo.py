@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.checkpoint import WEIGHTS_FOLDER
-from ..core.image_files import read_picture
+from ..core.image_files import read_image
 from ..core.masks import sample_hole_masks
 
 PICTURE = WEIGHTS_FOLDER / "pictures" / "flickr_cat_000010.jpg"
@@ -46,7 +46,7 @@ class Findings:
 
 def demo_input() -> tuple[Tensor, Tensor]:
     """Return the photograph [1, H, W, 3] in [0, 1], and its hole mask [1, H, W], 1 = fill."""
-    image = read_picture(PICTURE).image
+    image = read_image(PICTURE).image
     masks = sample_hole_masks(
         _MASK_KIND, 1, image.shape[1], _MASK_SEED, _HOLE_RANGE, first=_MASK_INDEX
     )

@@ -77,7 +77,7 @@ def train(
     loaded, place, processes = _prepare(recipe, override, device, threads)
     if dry_run:
         if processes.is_main:
-            _print_plan(loaded, stage, place, processes.count)
+            _print_plan(loaded, stage, place, processes.world_size)
         return
     order = Order(
         stage=stage.value,

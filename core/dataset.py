@@ -29,7 +29,7 @@ _DAMAGES = (
 )
 
 
-def load_pictures(source: Path, resolution: int) -> tuple[list[str], Tensor]:
+def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
     """Read all pictures of a folder or zip, sorted by name.
 
     Pictures are turned upright as their EXIF data says, cropped to the central square and, where

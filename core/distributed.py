@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .device import resolve_device
 from .errors import ConfigError
-from .rng import Share
+from .rng import Shard
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -28,9 +28,9 @@ _NUMS = ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"
 class Processes:
     """This process among those that train together; by default it is alone."""
 
-    index: int = 0
+    rank: int = 0
     """Of this process."""
-    count: int = 1
+    world_size: int = 1
     """Processes on all machines."""
     control: "ProcessGroup | None" = None
     """Carries what the hosts tell each other, past the queues of their devices."""
@@ -38,9 +38,14 @@ class Processes:
     @property
     def is_main(self) -> bool:
         """Whether this is the process that writes."""
-        return self.index == 0
+        return self.rank == 0
 
-    def share(self, micro_batch: int, group_size: int) -> Share:
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is no other process."""
+        return self.world_size == 1
+
+    def shard(self, micro_batch: int, group_size: int) -> Shard:
         """Return what this process computes of micro_batch samples.
 
         Args:
@@ -51,20 +56,20 @@ class Processes:
             ConfigError: the groups cannot be dealt out evenly.
         """
         group_size = min(group_size, micro_batch)
-        if micro_batch % (group_size * self.count):
+        if micro_batch % (group_size * self.world_size):
             raise ConfigError(
-                f"a micro_batch that is a multiple of {group_size * self.count}: standard-deviation"
-                f" groups of {group_size} for each of {self.count} processes",
+                f"a micro_batch that is a multiple of {group_size * self.world_size}, so that each "
+                f"of {self.world_size} processes gets whole groups of {group_size}",
                 str(micro_batch),
                 "Change micro_batch (batch_size, where it is 0) or the number of processes.",
             )
-        return Share(self.index, self.count, group_size)
+        return Shard(self.rank, self.world_size, group_size)
 
     @torch.no_grad()
     def mean(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Return the mean of each tensor over the processes, sent in one piece per dtype."""
         means = list(tensors)
-        if self.count == 1:
+        if self.world_size == 1:
             return means
         from accelerate.utils import reduce
 
@@ -81,12 +86,13 @@ class Processes:
 
         Gradients: with respect to tensor, of the sum of all processes' losses, first order.
         """
-        slots = [tensor if i == self.index else torch.zeros_like(tensor) for i in range(self.count)]
+        ranks = range(self.world_size)
+        slots = [tensor if rank == self.rank else torch.zeros_like(tensor) for rank in ranks]
         return _Sum.apply(torch.stack(slots))
 
     def synchronise(self, modules: Iterable[nn.Module]) -> None:
         """Give all processes the main one's weights: other processors may round initial ones."""
-        if self.count == 1:
+        if self.world_size == 1:
             return
         from accelerate.utils import broadcast
 
@@ -96,7 +102,7 @@ class Processes:
 
     def any(self, flag: bool) -> bool:
         """Tell whether the flag of any process is set; waits for the hosts, not for devices."""
-        if self.count == 1:
+        if self.world_size == 1:
             return flag
         flags = torch.tensor(int(flag))
         torch.distributed.all_reduce(flags, group=self.control)
@@ -112,21 +118,21 @@ class Processes:
         if len(different) > 1:
             raise ConfigError(
                 f"the same {meaning} in all processes",
-                f"{len(different)} different ones in {self.count} processes",
+                f"{len(different)} different ones in {self.world_size} processes",
                 "Give all machines the same files and one run folder that they share.",
             )
 
     def collect(self, value: Any) -> list[Any]:  # noqa: ANN401 - whatever can be pickled
         """Return the values of all processes, in their order."""
         values: list[Any] = [value]
-        if self.count > 1:
-            values *= self.count
+        if self.world_size > 1:
+            values *= self.world_size
             torch.distributed.all_gather_object(values, value, group=self.control)
         return values
 
     def leave(self) -> None:
         """Wait for the others and part."""
-        if self.count > 1:
+        if self.world_size > 1:
             from accelerate import PartialState
 
             torch.distributed.barrier(group=self.control)

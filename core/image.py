@@ -141,7 +141,7 @@ def _check_tensor(tensor: Tensor, what: str) -> None:
         raise InputError(
             f"{what} as a torch tensor",
             f"{type(tensor).__name__}",
-            "Convert it with torch.from_numpy or read the file with read_picture.",
+            "Convert it with torch.from_numpy or read the file with read_image.",
         )
     if tensor.numel() == 0:
         raise InputError(

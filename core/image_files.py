@@ -70,7 +70,7 @@ class Picture:
         return None if self.alpha is None else 1.0 - self.alpha
 
 
-def read_picture(path: str | Path) -> Picture:
+def read_image(path: str | Path) -> Picture:
     """Read a picture file.
 
     1. EXIF orientation is applied; an embedded ICC profile other than sRGB is converted to sRGB,
@@ -110,7 +110,7 @@ def read_mask(path: str | Path) -> Tensor:
         [1, H, W] float32 in [0, 1], 1 = fill.
 
     Raises:
-        InputError: as `read_picture`.
+        InputError: as `read_image`.
     """
     path = Path(path)
     image = _open_upright(path)

@@ -24,7 +24,7 @@ def generator_for(
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """The samples of a micro-batch that one process computes.
 
     The discriminator's standard-deviation group j of N samples is {j, j + N/G, j + 2N/G, ...}, so
@@ -39,40 +39,40 @@ class Share:
     group_size: int = 1
     """G, samples of a group."""
 
-    def of(self, whole: Tensor) -> Tensor:
+    def take(self, whole: Tensor) -> Tensor:
         """Return the own samples of [N, ...], in their order, [N/P, ...]."""
         groups = whole.unflatten(0, (self.group_size, self.count, -1))
         return groups[:, self.index].flatten(0, 1)
 
 
-WHOLE = Share()
+WHOLE = Shard()
 """All samples."""
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Random numbers for a share: drawn for the whole micro-batch, then cut.
+    """Random numbers for a shard: drawn for the whole micro-batch, then cut.
 
     That is a waste, but a small one (a feature map's noise has one channel), and equal whatever the
     number of processes.
     """
 
     generator: torch.Generator
-    share: Share = WHOLE
+    shard: Shard = WHOLE
 
     def uniform(self, num: int, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
         """Return numbers in [0, 1) for num own samples, [num, *shape]."""
-        return self.share.of(self._empty(num, shape, dtype).uniform_(generator=self.generator))
+        return self.shard.take(self._empty(num, shape, dtype).uniform_(generator=self.generator))
 
     def normal(self, num: int, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
         """Return normal numbers for num own samples, [num, *shape]."""
-        return self.share.of(self._empty(num, shape, dtype).normal_(generator=self.generator))
+        return self.shard.take(self._empty(num, shape, dtype).normal_(generator=self.generator))
 
     def integers(self, low: int, high: int, num: int, *shape: int) -> Tensor:
         """Return int64 numbers from low to high - 1 for num own samples, [num, *shape]."""
         whole = self._empty(num, shape, torch.int64)
-        return self.share.of(whole.random_(low, high, generator=self.generator))
+        return self.shard.take(whole.random_(low, high, generator=self.generator))
 
     def _empty(self, num: int, shape: tuple[int, ...], dtype: torch.dtype | None) -> Tensor:
-        size = (num * self.share.count, *shape)
+        size = (num * self.shard.count, *shape)
         return torch.empty(size, device=self.generator.device, dtype=dtype)

@@ -156,7 +156,7 @@ def _augment(versions: Tensor, generator: torch.Generator) -> Tensor:
 
 @torch.inference_mode()
 def _answer(judge: Judge, versions: Tensor) -> Tensor:
-    """Share of right answers [m], each from the sum over four corner crops and their mirrors."""
+    """Shard of right answers [m], each from the sum over four corner crops and their mirrors."""
     side, spare = _crop(versions)
     logits = torch.zeros(len(versions), 2, device=versions.device)
     for index in torch.arange(len(versions), device=versions.device).split(_BATCH):

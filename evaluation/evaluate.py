@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..core.checkpoint import resolve_source
 from ..core.checks import check_int
-from ..core.dataset import load_pictures
+from ..core.dataset import load_images
 from ..core.device import resolve_device
 from ..core.distributed import ALONE, Processes
 from ..core.errors import ConfigError
@@ -121,7 +121,7 @@ def evaluate(
     resolution = _resolution(plan, model)
     on_progress(0.0, "reading pictures")
     pairs = make_pairs(plan.data, resolution, plan.masks, plan.seed, plan.count)
-    training = None if plan.training is None else load_pictures(plan.training, resolution)[1]
+    training = None if plan.training is None else load_images(plan.training, resolution)[1]
     if processes.is_main:
         write_pairs(pairs, plan.out / "pairs")
     suites = _suites(plan, pairs, training) if processes.is_main else ()

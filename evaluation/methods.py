@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core.distributed import ALONE, Processes
 from ..core.errors import InputError
 from ..core.image import image_to_uint8
-from ..core.image_files import SUFFIXES, read_picture
+from ..core.image_files import SUFFIXES, read_image
 from ..core.inpainter import Inpainter
 from ..core.latents import WPlus
 from ..core.rng import generator_for
@@ -51,7 +51,7 @@ def complete(
     """
     batches = torch.arange(len(pairs.names)).split(batch_size)
     drawn: dict[int, dict[str, Tensor]] = {}
-    for number in range(processes.index, len(batches), processes.count):
+    for number in range(processes.rank, len(batches), processes.world_size):
         drawn[number] = _complete_batch(model, pairs, seed, batches[number])
         on_batch(min((number + 1) * batch_size, len(pairs.names)))
     collected = {n: batch for part in processes.collect(drawn) for n, batch in part.items()}
@@ -167,7 +167,7 @@ def _stems_of(folder: Path, present: set[str], names: tuple[str, ...]) -> list[l
 
 def _read(path: Path, resolution: int) -> Tensor:
     """[3, R, R] uint8."""
-    image = read_picture(path).image[0]
+    image = read_image(path).image[0]
     if tuple(image.shape[:2]) != (resolution, resolution):
         raise InputError(
             f"results of {resolution} x {resolution} pixels, as the pictures are",

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from ..core.checks import check_int
-from ..core.dataset import load_pictures
+from ..core.dataset import load_images
 from ..core.errors import InputError
 from ..core.files import prepare_folder
 from ..core.image import image_to_uint8
-from ..core.image_files import read_picture, write_png
+from ..core.image_files import read_image, write_png
 from ..core.masks import sample_hole_masks
 
 LEAST_PICTURES = 3
@@ -44,7 +44,7 @@ def make_pairs(
     A picture has the same mask whatever the count.
 
     Args:
-        data: folder or zip of pictures, see `load_pictures`.
+        data: folder or zip of pictures, see `load_images`.
         resolution: R, a power of two, at least 16.
         masks: a sampler of `sample_hole_masks`.
         seed: of the masks.
@@ -57,7 +57,7 @@ def make_pairs(
     check_int(resolution, "resolution", _LEAST_RESOLUTION_PX, 8192)
     if resolution & (resolution - 1):
         raise InputError("a power of two as resolution", str(resolution), "Choose 64 or 128.")
-    files, originals = load_pictures(data, resolution)
+    files, originals = load_images(data, resolution)
     num = len(files) if count is None else min(count, len(files))
     if num < LEAST_PICTURES:
         raise InputError(
@@ -110,5 +110,5 @@ def _holds(path: Path, wanted: Tensor | None) -> bool:
     """Tell whether a file has these levels [R, R, C]."""
     if wanted is None:
         return False
-    levels = image_to_uint8(read_picture(path).image[0])
+    levels = image_to_uint8(read_image(path).image[0])
     return levels.shape[:2] == wanted.shape[:2] and bool((levels == wanted).all())

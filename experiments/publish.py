@@ -27,7 +27,7 @@ from diverse_inpainting.cli.direction_strips import STRENGTHS, strip
 from diverse_inpainting.cli.result_files import ResultFiles
 from diverse_inpainting.cli.settings import Settings
 from diverse_inpainting.core.contact_sheet import contact_sheet, show_erased
-from diverse_inpainting.core.image_files import read_picture
+from diverse_inpainting.core.image_files import read_image
 from diverse_inpainting.core.masks import sample_hole_masks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,7 +74,7 @@ def draw_samples(model: Inpainter) -> Image.Image:
     """Return one row for each photograph: erased and completed for each kind of mask."""
     rows = []
     for index, path in enumerate(sorted(PICTURE.parent.glob("*.jpg"))):
-        image = read_picture(path).image
+        image = read_image(path).image
         row: list[Tensor] = []
         for kind in MASK_KINDS:
             hole = sample_hole_masks(kind, 1, image.shape[1], seed=0, first=index)[:, 0]

@@ -39,7 +39,7 @@ class ShardRunner:
         self._offsets = range(0, batch_size, micro_batch)
         self._processes = processes
         # Among several processes one by one: threads would mix up what the processes exchange.
-        is_parallel = device.type == "cpu" and processes.count == 1
+        is_parallel = device.type == "cpu" and processes.world_size == 1
         workers = min(len(self._offsets), torch.get_num_threads()) if is_parallel else 1
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
 

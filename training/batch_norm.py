@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from ..core.distributed import Processes
 
 
-class SharedBatchNorm2d(nn.BatchNorm2d):
+class SyncBatchNorm2d(nn.BatchNorm2d):
     """Batch norm whose batch is that of all processes.
 
     It normalises by the present batch and leaves the running statistics alone. nn.SyncBatchNorm
@@ -40,11 +40,11 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
-def share_batches(module: nn.Module, processes: Processes) -> None:
+def synchronise_batch_norm(module: nn.Module, processes: Processes) -> None:
     """Let every batch norm within the module see the samples of all processes."""
-    if processes.count == 1:
+    if processes.world_size == 1:
         return
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm2d):
-                setattr(parent, name, SharedBatchNorm2d(child, processes))
+                setattr(parent, name, SyncBatchNorm2d(child, processes))

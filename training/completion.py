@@ -48,7 +48,7 @@ class CompletionTrainer(ABC):
 
     stage: str
     _stages_before: tuple[str, ...]
-    judge_since = 0
+    discriminator_since = 0
     """Image at which the discriminator began to judge completions: from there it warms up."""
 
     def __init__(
@@ -112,9 +112,9 @@ class CompletionTrainer(ABC):
         self._measured: dict[str, float] | None = None
         self._micro_batch = self.config.micro_batch or self.config.batch_size
         group_size = self.discriminator.config.stddev_group_size
-        self._share = processes.share(self._micro_batch, group_size)
+        self._shard = processes.shard(self._micro_batch, group_size)
         self._shards = ShardRunner(device, self.config.batch_size, self._micro_batch, processes)
-        self._graphs = StepGraphs(device, is_used=self.config.cuda_graphs and processes.count == 1)
+        self._graphs = StepGraphs(device, is_used=self.config.cuda_graphs and processes.is_alone)
 
     def _load(self, checkpoint: Checkpoint) -> dict[str, Any]:
         missing = {"generator", "discriminator"} - set(checkpoint.parts)
@@ -171,12 +171,12 @@ class CompletionTrainer(ABC):
         return gradients.scalars
 
     def _gradients(self, start: int, nimg: int) -> Gradients:
-        """Return the gradients of the own share of the micro-batch from image `start` on."""
+        """Return the gradients of this process's shard of the micro-batch from image `start` on."""
         weight = self.config.lambda_adversarial * adversarial_share(
-            self.config, nimg - self.judge_since
+            self.config, nimg - self.discriminator_since
         )
         r1_weight = self.config.r1_weight(nimg)
-        drawn = self.batches.draw(start, self._micro_batch, self._share)
+        drawn = self.batches.draw(start, self._micro_batch, self._shard)
         drawn["fooling_weight"] = send(torch.tensor(weight), self.device)
         return self._graphs.run(
             (weight > 0, r1_weight),

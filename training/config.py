@@ -138,7 +138,7 @@ class PriorConfig(StageConfig):
     """Images over which G's learning rate rises from zero, at the start and after a restart: its
     judges begin with guesses."""
     style_mixing: float = 0.9
-    """Share of samples with two latents, crossed at a random layer."""
+    """Shard of samples with two latents, crossed at a random layer."""
     noise: bool = True
     """Add random noise to the feature maps, as StyleGAN2 does; without, its strengths stay zero."""
     augment: tuple[Literal[*AUGMENTATIONS], ...] = ("colour", "translation", "cutout")
@@ -176,7 +176,7 @@ class CompletionConfig(StageConfig):
     """What is completed, and D's real input. Photographs (models 1 and 2 of Table 3) have no path
     (g): they are reconstructed on valid pixels only."""
     real_fraction: float = 0.0
-    """Share of path (r) for which L_rr compares a photograph in place of the generated picture: a
+    """Shard of path (r) for which L_rr compares a photograph in place of the generated picture: a
     remedy where photographs are reproduced far worse. D is not shown these."""
     masks: Literal[*KINDS] = "paper"
     """Sampler of the holes, see core/masks.py."""

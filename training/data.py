@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..core.rng import WHOLE, Draws, Share, generator_for
+from ..core.rng import WHOLE, Draws, Shard, generator_for
 from .config import DataConfig
 from .hardware import send
 
@@ -42,36 +42,36 @@ class Photographs:
         self.training, self._labels = self.training.to(device), self._labels.to(device)
         return self
 
-    def batch(self, nimg: int, size: int, share: Share = WHOLE) -> Tensor:
-        """Return the share of pictures nimg .. nimg + size - 1 of the endless shuffled sequence.
+    def batch(self, nimg: int, size: int, shard: Shard = WHOLE) -> Tensor:
+        """Return the shard of images nimg .. nimg + size - 1 of the endless shuffled sequence.
 
         Returns:
             [n, 3, R, R] float32 in [-1, 1], each mirrored with probability one half.
         """
         device = self.training.device
-        index = send(self._index(nimg, size, share), device)
+        index = send(self._index(nimg, size, shard), device)
         images = self.training[index].float().div_(127.5).sub_(1)
         if self._config.mirror:
-            draws = Draws(generator_for(self._seed, "mirror", nimg), share)
+            draws = Draws(generator_for(self._seed, "mirror", nimg), shard)
             coin = send(draws.uniform(len(images)) < 0.5, device)
             images = torch.where(coin[:, None, None, None], images.flip(3), images)
         return images
 
-    def labels(self, nimg: int, size: int, share: Share = WHOLE) -> Tensor:
+    def labels(self, nimg: int, size: int, shard: Shard = WHOLE) -> Tensor:
         """Return the labels of the pictures of `batch`, one-hot [n, K]."""
-        return self._labels[send(self._index(nimg, size, share), self._labels.device)]
+        return self._labels[send(self._index(nimg, size, shard), self._labels.device)]
 
-    def random_labels(self, nimg: int, size: int, share: Share = WHOLE) -> Tensor:
+    def random_labels(self, nimg: int, size: int, shard: Shard = WHOLE) -> Tensor:
         """Return labels of random pictures, one-hot [n, K], as often as they occur."""
-        draws = Draws(generator_for(self._seed, "labels", nimg), share)
-        index = draws.integers(0, len(self._labels), size // share.count)
+        draws = Draws(generator_for(self._seed, "labels", nimg), shard)
+        index = draws.integers(0, len(self._labels), size // shard.count)
         return self._labels[send(index, self._labels.device)]
 
-    def _index(self, nimg: int, size: int, share: Share) -> Tensor:
+    def _index(self, nimg: int, size: int, shard: Shard) -> Tensor:
         count = len(self.training)
         positions = torch.arange(nimg, nimg + size)
         order = {e: self._order(e) for e in range(nimg // count, (nimg + size - 1) // count + 1)}
-        return torch.stack([order[int(p) // count][int(p) % count] for p in share.of(positions)])
+        return torch.stack([order[int(p) // count][int(p) % count] for p in shard.take(positions)])
 
     def _order(self, epoch: int) -> Tensor:
         generator = generator_for(self._seed, "order", epoch)

@@ -23,7 +23,7 @@ def load_labels(source: Path, names: Sequence[str], num_classes: int) -> Tensor:
 
     Args:
         source: folder or zip file.
-        names: of the pictures, as `load_pictures` returns them.
+        names: of the pictures, as `load_images` returns them.
         num_classes: 0 asks for no file.
 
     Raises:

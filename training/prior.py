@@ -44,7 +44,7 @@ class PriorTrainer:
     """
 
     config: PriorConfig
-    judge_since = 0
+    discriminator_since = 0
     """Image at which the judges began: from there G's learning rate rises."""
 
     def __init__(
@@ -84,9 +84,9 @@ class PriorTrainer:
             for name in self._rates
         }
         self._micro_batch = self.config.micro_batch or self.config.batch_size
-        self._share = processes.share(self._micro_batch, self._group_size)
+        self._shard = processes.shard(self._micro_batch, self._group_size)
         self._shards = ShardRunner(device, self.config.batch_size, self._micro_batch, processes)
-        self._graphs = StepGraphs(device, is_used=self.config.cuda_graphs and processes.count == 1)
+        self._graphs = StepGraphs(device, is_used=self.config.cuda_graphs and processes.is_alone)
         self._dtype = feature_dtype(self.config.precision, device)
         grid = generator_for(self.config.seed, "grid", 0)
         self._grid_z = torch.randn(48, model.generator.z_dim, generator=grid)
@@ -124,7 +124,7 @@ class PriorTrainer:
         return module.to(self.device, memory_format=torch.channels_last)
 
     def _draws(self, purpose: str, nimg: int, device: torch.device | str = "cpu") -> Draws:
-        return Draws(generator_for(self.config.seed, purpose, nimg, device), self._share)
+        return Draws(generator_for(self.config.seed, purpose, nimg, device), self._shard)
 
     def step(self, nimg: int) -> dict[str, Tensor]:
         """Update all networks on one batch; the R1 term joins every r1_every-th step."""
@@ -150,10 +150,10 @@ class PriorTrainer:
         ramp = self.config.generator_ramp
         if name != "generator" or not ramp:
             return self._rates[name]
-        return self._rates[name] * min((nimg - self.judge_since) / ramp, 1.0)
+        return self._rates[name] * min((nimg - self.discriminator_since) / ramp, 1.0)
 
     def _gradients(self, start: int, nimg: int) -> Gradients:
-        """Return the gradients of the own share of the micro-batch from image `start` on."""
+        """Return the gradients of this process's shard of the micro-batch from image `start` on."""
         critic = self._critic_at(nimg)
         r1_weight = self.config.r1_weight(nimg)
         return self._graphs.run(
@@ -169,8 +169,8 @@ class PriorTrainer:
         `keep` tells which layers take the first of a sample's two latents: two are crossed in a
         share of the samples.
         """
-        position = (start, self._micro_batch, self._share)
-        draws, N = self._draws("latents", start), self._micro_batch // self._share.count
+        position = (start, self._micro_batch, self._shard)
+        draws, N = self._draws("latents", start), self._micro_batch // self._shard.count
         z = draws.normal(N, 2, self.generator.config.z_dim)
         L = self.generator.config.num_layers
         crossing = draws.integers(1, L, N, 1)
@@ -192,9 +192,9 @@ class PriorTrainer:
         r1_weight: float,
     ) -> Gradients:
         """Return the gradients of what was drawn; a CUDA graph may hold all of it."""
-        draws = Draws(generators["augment"], self._share)
+        draws = Draws(generators["augment"], self._shard)
         real, labels = drawn["real"], drawn["labels"]
-        samples = self._fakes(drawn, Draws(generators["noise"], self._share))
+        samples = self._fakes(drawn, Draws(generators["noise"], self._shard))
         fakes = augment(samples, self.config.augment, draws)
         fake_logits = self._judge(fakes, labels)
         scalars = {"g_loss": generator_loss(fake_logits)}

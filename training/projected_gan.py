@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ..core.distributed import ALONE, Processes
-from .batch_norm import share_batches
+from .batch_norm import synchronise_batch_norm
 from .feature_network import FEATURE_CHANNELS, FeatureNetwork
 
 _PROJECTED_CHANNELS = (32, 48, 64, 96)
@@ -102,7 +102,7 @@ class ProjectedCritic(nn.Module):
             maps = self.maps(photographs)
             self.projection.scales.copy_(torch.stack([x.std() for x in maps]))
         self.heads = nn.ModuleList(_head(x.shape[1], x.shape[2]) for x in maps)
-        share_batches(self.heads, processes)
+        synchronise_batch_norm(self.heads, processes)
         self.eval()  # spectral norms iterate in renew_norms alone
 
     def maps(self, images: Tensor, dtype: torch.dtype = torch.float32) -> list[Tensor]:

@@ -39,7 +39,7 @@ class Restart:
     """The parts that the stage trains."""
     first: int = 0
     """Images that they have seen in this stage."""
-    judge_since: int = 0
+    discriminator_since: int = 0
     """Image at which the discriminator began to judge completions."""
 
     def apply(self, trainer: Trainer) -> None:
@@ -63,7 +63,7 @@ class Restart:
         """What a resumed run must share."""
         return {
             "first": self.first,
-            "judge_since": self.judge_since,
+            "judge_since": self.discriminator_since,
             "weights": hash_checkpoint(self.learned),
         }
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..core.checkpoint import resolve_source
-from ..core.dataset import load_pictures
+from ..core.dataset import load_images
 from ..core.distributed import ALONE, Processes
 from ..core.errors import InputError
 from .config import Recipe, StageConfig
@@ -124,7 +124,7 @@ def _prior(order: Order, device: torch.device, processes: Processes) -> _Prepare
         path = resolve_source(order.restart_from)
         restart = plan_restart(path, read_source(path, "prior", recipe), "prior", recipe)
     generator = recipe.model.generator
-    names, pictures = load_pictures(order.data, generator.resolution)
+    names, pictures = load_images(order.data, generator.resolution)
     labels = load_labels(order.data, names, generator.num_classes)
     photographs = Photographs(pictures, recipe.data, recipe.prior.seed, labels)
     inputs = {
@@ -135,7 +135,7 @@ def _prior(order: Order, device: torch.device, processes: Processes) -> _Prepare
     }
     trainer = PriorTrainer(recipe, photographs, device, processes)
     if restart is not None:
-        trainer.judge_since = restart.first
+        trainer.discriminator_since = restart.first
     return trainer, restart, inputs
 
 
@@ -149,7 +149,7 @@ def _completion(order: Order, device: torch.device, processes: Processes) -> _Pr
     photographs = _photographs(recipe, stage, order.data)
     trainer = _COMPLETIONS[stage](recipe, source.checkpoint, photographs, device, processes)
     if restart is not None:
-        trainer.judge_since = restart.judge_since
+        trainer.discriminator_since = restart.discriminator_since
     inputs = {
         "checkpoint": hash_checkpoint(source.checkpoint),
         "perceptual": trainer.perceptual.facts | {"weight": recipe.perceptual.weight},
@@ -184,5 +184,5 @@ def _hash_pictures(names: list[str], pictures: Tensor) -> str:
 def _photographs(recipe: Recipe, stage: str, data: Path | None) -> Photographs | None:
     if data is None:
         return None
-    _, pictures = load_pictures(data, recipe.model.generator.resolution)
+    _, pictures = load_images(data, recipe.model.generator.resolution)
     return Photographs(pictures, recipe.data, getattr(recipe, stage).seed)

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..core.errors import ConfigError
 from ..core.masks import sample_hole_masks
 from ..core.networks import Generator
-from ..core.rng import WHOLE, Draws, Share, generator_for
+from ..core.rng import WHOLE, Draws, Shard, generator_for
 from .batch import Batch, Substitutes
 from .config import CompletionConfig
 from .data import Photographs
@@ -51,21 +51,21 @@ class Batches:
                 )
             photographs.to(self._device)
 
-    def generated(self, nimg: int, size: int, share: Share = WHOLE) -> Batch:
-        """Generate the share of images nimg to nimg + size - 1."""
-        return self.make(self._draw(nimg, size, share))
+    def generated(self, nimg: int, size: int, shard: Shard = WHOLE) -> Batch:
+        """Generate the shard of images nimg to nimg + size - 1."""
+        return self.make(self._draw(nimg, size, shard))
 
-    def training(self, nimg: int, size: int, share: Share = WHOLE) -> Batch:
+    def training(self, nimg: int, size: int, shard: Shard = WHOLE) -> Batch:
         """Return what the recipe trains on: generated pictures, photographs, or some of both."""
-        return self.make(self.draw(nimg, size, share))
+        return self.make(self.draw(nimg, size, shard))
 
-    def draw(self, nimg: int, size: int, share: Share = WHOLE) -> dict[str, Tensor]:
+    def draw(self, nimg: int, size: int, shard: Shard = WHOLE) -> dict[str, Tensor]:
         """Return all that is particular to the images of `training`, on the device, for `make`."""
-        drawn = self._draw(nimg, size, share)
+        drawn = self._draw(nimg, size, shard)
         if self._config.pictures == "photographs":
             assert self._photographs is not None
-            return {**drawn, "image": self._photographs.batch(nimg, size, share)}
-        return {**drawn, **self._substitutes(nimg, size, share)}
+            return {**drawn, "image": self._photographs.batch(nimg, size, shard)}
+        return {**drawn, **self._substitutes(nimg, size, shard)}
 
     @torch.no_grad()
     def make(self, drawn: Mapping[str, Tensor]) -> Batch:
@@ -83,11 +83,11 @@ class Batches:
             substitutes = Substitutes(index, drawn["photographs"] * valid[index])
         return Batch(image, image * valid, valid, w_same, w_other, substitutes)
 
-    def _draw(self, nimg: int, size: int, share: Share) -> dict[str, Tensor]:
+    def _draw(self, nimg: int, size: int, shard: Shard) -> dict[str, Tensor]:
         """Return the latents of both paths [n, 2, Z], and the holes [n, 1, R, R] uint8."""
         drawn = generator_for(self._config.seed, f"{self._stage}/latents", nimg)
-        z = Draws(drawn, share).normal(size // share.count, 2, self._generator.config.z_dim)
-        holes = self._holes(share.of(torch.arange(nimg, nimg + size)))
+        z = Draws(drawn, shard).normal(size // shard.count, 2, self._generator.config.z_dim)
+        holes = self._holes(shard.take(torch.arange(nimg, nimg + size)))
         return {"z": send(z, self._device), "holes": send(holes, self._device)}
 
     def _holes(self, indices: Tensor) -> Tensor:
@@ -96,14 +96,14 @@ class Batches:
         masks = [sample_hole_masks(kind, 1, R, seed, first=i) for i in indices.tolist()]
         return torch.cat(masks).to(torch.uint8)
 
-    def _substitutes(self, nimg: int, size: int, share: Share) -> dict[str, Tensor]:
+    def _substitutes(self, nimg: int, size: int, shard: Shard) -> dict[str, Tensor]:
         """Return photographs for a share of images, evenly spaced; nothing where there are none."""
         fraction = self._config.real_fraction
-        images = share.of(torch.arange(nimg, nimg + size)).tolist()
+        images = shard.take(torch.arange(nimg, nimg + size)).tolist()
         is_chosen = [int((image + 1) * fraction) > int(image * fraction) for image in images]
         if not any(is_chosen):
             return {}
         assert self._photographs is not None
         index = send(torch.tensor(is_chosen).nonzero()[:, 0], self._device)
-        photographs = self._photographs.batch(nimg, size, share)[index]
+        photographs = self._photographs.batch(nimg, size, shard)[index]
         return {"substituted": index, "photographs": photographs}

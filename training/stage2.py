@@ -11,7 +11,7 @@ from ..core.compositing import composite_at_resolution
 from ..core.errors import CheckpointError
 from ..core.networks import SkipEncoder
 from .batch import Batch
-from .batch_norm import share_batches
+from .batch_norm import synchronise_batch_norm
 from .completion import CompletionTrainer
 from .ema import averaged_copy
 from .stage1 import mixed_codes
@@ -43,7 +43,7 @@ class Stage2Trainer(CompletionTrainer):
         skip_encoder = SkipEncoder(config, self.checkpoint.config.generator)
         skip_encoder.to(self.device, memory_format=torch.channels_last).train()
         average = averaged_copy(skip_encoder)
-        share_batches(skip_encoder, self.processes)
+        synchronise_batch_norm(skip_encoder, self.processes)
         for norm in _norms(skip_encoder):
             # Batches teach; the averaged weights get statistics of their own, see _recalibrate.
             norm.track_running_stats = False

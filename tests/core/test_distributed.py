@@ -12,7 +12,7 @@ import distributed_worker
 from diverse_inpainting.core.distributed import ALONE, Processes, join
 from diverse_inpainting.core.errors import ConfigError
 from diverse_inpainting.core.networks.discriminator import minibatch_stddev
-from diverse_inpainting.core.rng import Draws, Share
+from diverse_inpainting.core.rng import Draws, Shard
 from tolerances import assert_close
 
 
@@ -100,36 +100,36 @@ def test_the_loop_ends_everywhere_after_the_same_step_and_the_main_process_write
 def test_shares_hold_whole_deviation_groups(size, count, generator):
     x = torch.rand(size, 2, 1, 1, generator=generator)
     whole = minibatch_stddev(x, 4, 1)
-    shares = [Processes(index, count).share(size, 4) for index in range(count)]
-    positions = torch.cat([share.of(torch.arange(size)) for share in shares])
+    shards = [Processes(index, count).shard(size, 4) for index in range(count)]
+    positions = torch.cat([shard.take(torch.arange(size)) for shard in shards])
     assert sorted(positions.tolist()) == list(range(size))
-    for share in shares:
-        assert_close(minibatch_stddev(share.of(x), 4, 1), share.of(whole))
+    for shard in shards:
+        assert_close(minibatch_stddev(shard.take(x), 4, 1), shard.take(whole))
 
 
 def test_a_batch_smaller_than_a_group_is_one_group():
-    assert Processes(0, 1).share(2, 4).group_size == 2
+    assert Processes(0, 1).shard(2, 4).group_size == 2
 
 
 @pytest.mark.parametrize(("micro_batch", "count", "multiple"), [(12, 2, 8), (2, 2, 4), (6, 1, 4)])
 def test_groups_that_cannot_be_dealt_out_are_refused(micro_batch, count, multiple):
     with pytest.raises(ConfigError, match=f"multiple of {multiple}.*{micro_batch}"):
-        Processes(0, count).share(micro_batch, 4)
+        Processes(0, count).shard(micro_batch, 4)
 
 
 @pytest.mark.parametrize("method", ["uniform", "normal", "integers"])
 def test_shares_of_random_numbers_are_those_of_one_process(method):
-    def draw(share: Share, num: int) -> torch.Tensor:
-        draws = Draws(torch.Generator().manual_seed(3), share)
+    def draw(shard: Shard, num: int) -> torch.Tensor:
+        draws = Draws(torch.Generator().manual_seed(3), shard)
         bounds = (2, 100) if method == "integers" else ()
         first = getattr(draws, method)(*bounds, num, 2)
         return torch.cat([first, getattr(draws, method)(*bounds, num, 2)], dim=1)
 
-    whole = draw(Share(), 12)
+    whole = draw(Shard(), 12)
     assert len(set(whole.flatten().tolist())) > 12
     for index in range(3):
-        share = Share(index, 3, 2)
-        assert torch.equal(draw(share, 4), share.of(whole))
+        shard = Shard(index, 3, 2)
+        assert torch.equal(draw(shard, 4), shard.take(whole))
 
 
 def test_one_process_needs_no_launcher(monkeypatch):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from diverse_inpainting.core import image_files as pictures
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.core.image_files import read_mask, read_picture, to_pil, write_png
+from diverse_inpainting.core.image_files import read_image, read_mask, to_pil, write_png
 
 ORIENTATION = 0x0112
 
@@ -76,7 +76,7 @@ def srgb_from_gamma(array):
 def test_an_eight_bit_picture_is_read_exactly(tmp_path):
     array = levels()
     path = save(tmp_path, Image.fromarray(array))
-    picture = read_picture(path)
+    picture = read_image(path)
     assert torch.equal(picture.image, unit(array)[None])
     assert picture.alpha is None
     assert picture.hole_mask is None
@@ -85,7 +85,7 @@ def test_an_eight_bit_picture_is_read_exactly(tmp_path):
 
 def test_every_level_survives_reading_and_writing(tmp_path):
     array = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
-    first = read_picture(save(tmp_path, Image.fromarray(array))).image[0]
+    first = read_image(save(tmp_path, Image.fromarray(array))).image[0]
     write_png(tmp_path / "again.png", first)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "again.png")), array)
 
@@ -109,7 +109,7 @@ def test_exif_orientation_is_applied(tmp_path, name, orientation, show):
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     path = save(tmp_path, Image.fromarray(array), name, exif=exif)
-    assert torch.equal(read_picture(path).image[0], unit(show(array).copy()))
+    assert torch.equal(read_image(path).image[0], unit(show(array).copy()))
     assert read_mask(path).shape == (1, *show(array).shape[:2])
 
 
@@ -117,14 +117,14 @@ def test_a_damaged_exif_block_is_ignored_with_a_warning(tmp_path, caplog):
     array = levels()
     path = save(tmp_path, Image.fromarray(array), exif=b"Exif\0\0MM\xfb*\0\0\0\x08\0\x01")
     with caplog.at_level(logging.WARNING):
-        assert torch.equal(read_picture(path).image[0], unit(array))
+        assert torch.equal(read_image(path).image[0], unit(array))
     assert f"{path}: its EXIF block is damaged" in caplog.text
 
 
 @pytest.mark.parametrize("convert", ["L", "1"])
 def test_greyscale_is_repeated(tmp_path, convert):
     image = Image.fromarray(levels()).convert(convert)
-    picture = read_picture(save(tmp_path, image))
+    picture = read_image(save(tmp_path, image))
     expected = unit(np.asarray(image.convert("L")))[None, :, :, None].expand(-1, -1, -1, 3)
     assert torch.equal(picture.image, expected)
 
@@ -134,23 +134,23 @@ def test_sixteen_bit_greyscale_keeps_its_depth(tmp_path, name):
     array = np.array([[0, 1, 257], [32768, 65534, 65535]], dtype=np.uint16)
     path = save(tmp_path, Image.fromarray(array), name)
     expected = torch.from_numpy((array / 65535).astype(np.float32))
-    assert torch.equal(read_picture(path).image[0, :, :, 1], expected)
+    assert torch.equal(read_image(path).image[0, :, :, 1], expected)
     assert torch.equal(read_mask(path)[0], expected)
-    assert read_picture(path).image[0, 0, 2, 0] == np.float32(1 / 255)
+    assert read_image(path).image[0, 0, 2, 0] == np.float32(1 / 255)
 
 
 def test_wide_integers_beyond_sixteen_bits_are_refused(tmp_path):
     path = save(tmp_path, Image.fromarray(np.array([[0, 70000]], dtype=np.int32)), "wide.tif")
     with pytest.raises(InputError, match=r"70000.*8 or 16 bits"):
-        read_picture(path)
+        read_image(path)
 
 
 def test_floating_point_greyscale(tmp_path):
     path = save(tmp_path, Image.fromarray(np.array([[0.0, 0.25, 1.0]], dtype=np.float32)), "f.tif")
-    assert read_picture(path).image[0, 0, :, 0].tolist() == [0.0, 0.25, 1.0]
+    assert read_image(path).image[0, 0, :, 0].tolist() == [0.0, 0.25, 1.0]
     path = save(tmp_path, Image.fromarray(np.array([[0.0, np.nan]], dtype=np.float32)), "n.tif")
     with pytest.raises(InputError, match="nan"):
-        read_picture(path)
+        read_image(path)
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("RGBA", 4), ("LA", 2)])
@@ -158,7 +158,7 @@ def test_alpha_is_the_hole(tmp_path, mode, channels):
     array = levels(channels=channels)
     array[0, 0, -1], array[1, 1, -1] = 0, 255
     path = save(tmp_path, Image.fromarray(array, mode=mode))
-    picture = read_picture(path)
+    picture = read_image(path)
     assert torch.equal(picture.alpha, unit(array[..., -1])[None])
     assert torch.equal(picture.hole_mask, 1 - picture.alpha)
     assert torch.equal(read_mask(path), 1 - picture.alpha)
@@ -170,30 +170,30 @@ def test_a_palette_with_a_transparent_colour(tmp_path):
     image = Image.new("P", (3, 1))
     image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
     image.putdata([0, 1, 2])
-    picture = read_picture(save(tmp_path, image, "palette.png", transparency=1))
+    picture = read_image(save(tmp_path, image, "palette.png", transparency=1))
     expected = np.array([[[10, 20, 30], [40, 50, 60], [70, 80, 90]]])
     assert torch.equal(picture.image[0], unit(expected))
     assert picture.alpha.tolist() == [[[1.0, 0.0, 1.0]]]
-    assert read_picture(save(tmp_path, image, "opaque.png")).alpha is None
+    assert read_image(save(tmp_path, image, "opaque.png")).alpha is None
 
 
 def test_a_transparent_colour_of_an_rgb_file(tmp_path):
     array = levels()
     path = save(tmp_path, Image.fromarray(array), transparency=tuple(array[2, 3].tolist()))
-    assert read_picture(path).alpha[0, 2, 3] == 0.0
-    assert torch.equal(read_picture(path).image[0], unit(array))
+    assert read_image(path).alpha[0, 2, 3] == 0.0
+    assert torch.equal(read_image(path).image[0], unit(array))
 
 
 def test_cmyk_without_a_profile(tmp_path):
     image = Image.new("CMYK", (4, 4), (0, 255, 255, 0))
-    picture = read_picture(save(tmp_path, image, "print.tif"))
+    picture = read_image(save(tmp_path, image, "print.tif"))
     assert picture.image[0, 0, 0].tolist() == [1.0, 0.0, 0.0]
 
 
 def test_a_foreign_colour_profile_is_converted_to_srgb(tmp_path):
     array = levels(8, 8)
     profile = icc_profile(b"RGB ", (b"rTRC", b"gTRC", b"bTRC"), SRGB_COLORANTS)
-    picture = read_picture(save(tmp_path, Image.fromarray(array), icc_profile=profile))
+    picture = read_image(save(tmp_path, Image.fromarray(array), icc_profile=profile))
     expected = srgb_from_gamma(array)
     assert np.abs(picture.image[0].numpy() - expected).max() < 1.5 / 255
 
@@ -203,7 +203,7 @@ def test_a_greyscale_profile_is_converted_to_srgb(tmp_path):
     profile = icc_profile(b"GRAY", (b"kTRC",))
     path = save(tmp_path, Image.fromarray(array), icc_profile=profile)
     expected = srgb_from_gamma(array)
-    assert np.abs(read_picture(path).image[0, ..., 0].numpy() - expected).max() < 1.5 / 255
+    assert np.abs(read_image(path).image[0, ..., 0].numpy() - expected).max() < 1.5 / 255
     assert torch.equal(read_mask(path)[0], unit(array))
 
 
@@ -213,7 +213,7 @@ def test_an_srgb_profile_changes_nothing(tmp_path):
     curves = (b"rTRC", b"gTRC", b"bTRC")
     profile = icc_profile(b"RGB ", curves, SRGB_COLORANTS, name=b"sRGB IEC61966-2.1")
     path = save(tmp_path, Image.fromarray(array), icc_profile=profile)
-    assert torch.equal(read_picture(path).image[0], unit(array))
+    assert torch.equal(read_image(path).image[0], unit(array))
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_an_unusable_profile_is_ignored_with_a_warning(tmp_path, caplog, profile
     array = levels()
     path = save(tmp_path, Image.fromarray(array), icc_profile=profile)
     with caplog.at_level(logging.WARNING):
-        assert torch.equal(read_picture(path).image[0], unit(array))
+        assert torch.equal(read_image(path).image[0], unit(array))
     assert str(path) in caplog.text
     assert "profile" in caplog.text
 
@@ -254,7 +254,7 @@ def damaged_files():
 
 
 @pytest.mark.parametrize("name", damaged_files())
-@pytest.mark.parametrize("read", [read_picture, read_mask])
+@pytest.mark.parametrize("read", [read_image, read_mask])
 def test_damaged_files_name_their_path(tmp_path, name, read):
     path = tmp_path / name
     path.write_bytes(damaged_files()[name])
@@ -266,9 +266,9 @@ def test_damaged_files_name_their_path(tmp_path, name, read):
 
 def test_what_is_no_file_is_named(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        read_picture(tmp_path / "absent.png")
+        read_image(tmp_path / "absent.png")
     with pytest.raises(InputError, match="a folder"):
-        read_picture(str(tmp_path))
+        read_image(str(tmp_path))
 
 
 @pytest.mark.parametrize("pillow_limit", [10, None], ids=["Pillow's limit", "our limit"])
@@ -277,7 +277,7 @@ def test_decompression_bombs_are_refused(tmp_path, monkeypatch, pillow_limit):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillow_limit)
     monkeypatch.setattr(pictures, "_MAX_PIXELS", 9999)
     with pytest.raises(InputError, match="Scale the picture down") as caught:
-        read_picture(path)
+        read_image(path)
     assert str(path) in str(caught.value)
 
 

@@ -121,15 +121,15 @@ def _converse(processes) -> dict:
     """Say what this process hears when the last one raises a flag, and when they disagree."""
     from diverse_inpainting.core.errors import ConfigError
 
-    is_last = processes.index == processes.count - 1
+    is_last = processes.rank == processes.world_size - 1
     heard = {"one flag": processes.any(is_last), "no flag": processes.any(False)}
     processes.require_same({"seed": 1}, "seed")
     try:
-        processes.require_same({"seed": processes.index}, "seed")
+        processes.require_same({"seed": processes.rank}, "seed")
     except ConfigError as error:
         heard["disagreement"] = str(error)
     module = torch.nn.Linear(1, 1)
-    module.weight.data.fill_(processes.index)
+    module.weight.data.fill_(processes.rank)
     processes.synchronise([module])
     heard["weight"] = module.weight.item()
     return heard
@@ -151,7 +151,7 @@ def _loop(processes, folder) -> dict:
         scalars["line_loss"] *= float("nan")
 
     interrupted, resumed, failing = line.Line(20), line.Line(20), line.Line(40)
-    if processes.index == processes.count - 1:
+    if processes.rank == processes.world_size - 1:
         interrupted.spoil[8] = [lambda *_: signal.raise_signal(signal.SIGTERM)]
     ended = [go(interrupted), go(resumed)]
     failing.spoil[24] = [spoil]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from diverse_inpainting.core.dataset import load_pictures
+from diverse_inpainting.core.dataset import load_images
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.training.config import DataConfig
 from diverse_inpainting.training.data import Photographs
@@ -55,7 +55,7 @@ def test_reads_sorted_by_name(pack):
     pictures = {name: rng.integers(0, 256, (R, R, 3), np.uint8) for name in ("b", "a", "c")}
     files = {f"{name}.png": encode(pixels) for name, pixels in pictures.items()}
     source = pack({**files, "notes.txt": b"no picture", "sub/d.PNG": encode(plain(7))})
-    names, tensor = load_pictures(source, R)
+    names, tensor = load_images(source, R)
     assert [name.replace("\\", "/") for name in names] == ["a.png", "b.png", "c.png", "sub/d.PNG"]
     assert tensor.dtype == torch.uint8
     assert tensor.shape == (4, 3, R, R)
@@ -66,7 +66,7 @@ def test_reads_sorted_by_name(pack):
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".jpeg", ".webp", ".bmp"])
 def test_formats(pack, suffix):
     format_ = {".jpg": "JPEG", ".jpeg": "JPEG"}.get(suffix, suffix[1:].upper())
-    _, tensor = load_pictures(pack({f"a{suffix}": encode(plain(90), format_)}), R)
+    _, tensor = load_images(pack({f"a{suffix}": encode(plain(90), format_)}), R)
     assert (tensor.int() - 90).abs().max() <= 2
 
 
@@ -75,7 +75,7 @@ def test_the_central_square_is_kept(pack, upright):
     """32 x 8: the middle 8 columns, bit for bit, since they need no resizing."""
     wide = np.concatenate([plain(10, R, 12), plain(200), plain(30, R, 12)], axis=1)
     pixels = wide.transpose(1, 0, 2) if upright else wide
-    _, tensor = load_pictures(pack({"a.png": encode(np.ascontiguousarray(pixels))}), R)
+    _, tensor = load_images(pack({"a.png": encode(np.ascontiguousarray(pixels))}), R)
     assert torch.equal(tensor, torch.full((1, 3, R, R), 200, dtype=torch.uint8))
 
 
@@ -83,7 +83,7 @@ def test_the_central_square_is_kept(pack, upright):
 def test_other_sizes_are_resized(pack, side):
     ramp = (np.arange(side) + 0.5) / side * 255
     ramp = np.tile(ramp[None, :, None], (side, 1, 3)).round().astype(np.uint8)
-    _, tensor = load_pictures(pack({"a.png": encode(ramp), "b.png": encode(plain(77))}), R)
+    _, tensor = load_images(pack({"a.png": encode(ramp), "b.png": encode(plain(77))}), R)
     assert tensor.shape == (2, 3, R, R)
     expected = (torch.arange(R) + 0.5) / R * 255
     assert (tensor[0, 0, 3, 2:-2] - expected[2:-2]).abs().max() < 6
@@ -95,7 +95,7 @@ def test_grey_and_transparent_pictures(pack):
         "grey.png": encode(Image.new("L", (R, R), 50)),
         "alpha.png": encode(Image.new("RGBA", (R, R), (1, 2, 3, 255))),
     }
-    _, tensor = load_pictures(pack(files), R)
+    _, tensor = load_images(pack(files), R)
     assert tensor[0, :, 0, 0].tolist() == [1, 2, 3]
     assert tensor[1, :, 0, 0].tolist() == [50, 50, 50]
 
@@ -106,7 +106,7 @@ def test_exif_orientation(pack):
     pixels[:, :2] = 255  # left edge
     exif = Image.Exif()
     exif[0x0112] = 6
-    _, tensor = load_pictures(pack({"a.png": encode(pixels, exif=exif)}), R)
+    _, tensor = load_images(pack({"a.png": encode(pixels, exif=exif)}), R)
     assert (tensor[0, :, :2] == 255).all(), "the left edge is now the upper one"
     assert (tensor[0, :, 2:] == 0).all()
 
@@ -124,7 +124,7 @@ DAMAGED = {
 def test_a_damaged_picture_is_named_and_skipped(pack, caplog, kind):
     files = {f"{i:03d}.png": encode(plain(i)) for i in range(100)}
     with caplog.at_level(logging.WARNING):
-        names, tensor = load_pictures(pack({**files, "050x.png": DAMAGED[kind]}), R)
+        names, tensor = load_images(pack({**files, "050x.png": DAMAGED[kind]}), R)
     assert names == list(files)
     assert tensor[:, 0, 0, 0].tolist() == list(range(100))
     named, counted = (record.message for record in caplog.records)
@@ -140,7 +140,7 @@ def test_a_damaged_zip_entry_is_named_and_skipped(tmp_path, caplog):
         archive.writestr("zz.png", b"MARK" + bytes(100))
     path.write_bytes(path.read_bytes().replace(b"MARK", b"park"))  # its checksum no longer fits
     with caplog.at_level(logging.WARNING):
-        names, _ = load_pictures(path, R)
+        names, _ = load_images(path, R)
     assert len(names) == 100
     assert "zz.png" in caplog.text
 
@@ -149,19 +149,19 @@ def test_more_than_one_percent_damaged_stops(pack):
     files = {f"{i:03d}.png": encode(plain(i)) for i in range(98)}
     source = pack({**files, "x1.png": b"", "x2.png": b""})
     with pytest.raises(InputError, match="98 readable and 2 unreadable") as caught:
-        load_pictures(source, R)
+        load_images(source, R)
     assert "x1.png" in caught.value.got
 
 
 def test_hidden_files_do_not_count(pack):
-    names, _ = load_pictures(pack({"a.png": encode(plain(1)), "__MACOSX/._a.png": b"\x00\x05"}), R)
+    names, _ = load_images(pack({"a.png": encode(plain(1)), "__MACOSX/._a.png": b"\x00\x05"}), R)
     assert names == ["a.png"]
 
 
 def test_folders_named_like_pictures_do_not_count(tmp_path):
     (tmp_path / "album.png").mkdir()
     (tmp_path / "album.png" / "a.png").write_bytes(encode(plain(1)))
-    names, _ = load_pictures(tmp_path, R)
+    names, _ = load_images(tmp_path, R)
     assert len(names) == 1
 
 
@@ -173,7 +173,7 @@ def test_without_pictures(tmp_path, content):
     elif content == "text":
         source.write_text("no zip")
     with pytest.raises(InputError, match="0 readable"):
-        load_pictures(source, R)
+        load_images(source, R)
 
 
 def numbered(count):

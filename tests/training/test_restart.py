@@ -122,10 +122,12 @@ def plan(recipe, stage, path, source=None):
 
 
 def test_a_discriminator_of_photographs_warms_up_anew(recipe, pair, tiny_checkpoint, caplog):
-    assert plan(recipe, "stage1", pair).judge_since == 200
+    assert plan(recipe, "stage1", pair).discriminator_since == 200
     assert "its warm-up begins anew" in caplog.text
     caplog.clear()
-    assert plan(recipe, "stage1", tiny_checkpoint).judge_since == 0, "it has judged completions"
+    assert plan(recipe, "stage1", tiny_checkpoint).discriminator_since == 0, (
+        "it has judged completions"
+    )
     assert not caplog.text
 
 
@@ -212,7 +214,7 @@ def test_the_bundled_pair_restarts_every_stage():
     for stage in STAGES:
         restart = plan(recipe, stage, resolve_source("cats"))
         assert restart.first == images[stage] > 0
-        assert restart.judge_since == (0 if stage == "prior" else images[stage])
+        assert restart.discriminator_since == (0 if stage == "prior" else images[stage])
 
 
 @pytest.mark.parametrize(
