@@ -40,9 +40,9 @@ def model_card(path: Path) -> dict[str, Any]:
 
 def _count_parameters(checkpoint: Checkpoint) -> dict[str, int]:
     """Return the learned numbers of each part; buffers are none."""
-    networks = build_blank(checkpoint.config)
+    parts = build_blank(checkpoint.config).parts
     return {
-        part: sum(parameter.numel() for parameter in networks[part].parameters())
+        part: sum(parameter.numel() for parameter in parts[part].parameters())
         for part in checkpoint.parts
     }
 

@@ -98,6 +98,27 @@ class WPlus:
         check_same_generator(self.generator_id, generator_id, "codes")
 
 
+def expand_codes(codes: WPlus, batch: int, num_variants: int, name: str) -> Tensor:
+    """Return codes [batch * num_variants, L, D], image-major; one image or variant serves all.
+
+    Args:
+        codes: of as many images and variants, or one.
+        batch: B.
+        num_variants: V.
+        name: what they are, for the message ("skip codes").
+
+    Raises:
+        InputError: another number of images or variants.
+    """
+    if codes.batch not in (1, batch) or codes.num_variants not in (1, num_variants):
+        raise InputError(
+            f"{name} for {batch} images and {num_variants} variants, or for one",
+            f"{name} for {codes.batch} images and {codes.num_variants} variants",
+            "Use codes that were encoded from these images and sampled as often.",
+        )
+    return codes.codes.expand(batch, num_variants, -1, -1).flatten(0, 1)
+
+
 def check_same_generator(own_id: str, wanted_id: str, name: str) -> None:
     """Pass when the two generator ids are equal.
 

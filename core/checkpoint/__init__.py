@@ -1,20 +1,18 @@
 """Checkpoints: our safetensors format, what foreign files are, where models come from."""
 
-from .blank import build_blank, collect_tensors
+from .blank import build_blank
 from .content import Checkpoint, generator_id_of
 from .format import inspect_checkpoint, read_checkpoint, write_checkpoint
-from .header import FORMAT, FORMAT_VERSION, PARTS
+from .header import FORMAT, FORMAT_VERSION
 from .hub import WEIGHTS_FOLDER, bundled_names, resolve_source
 
 __all__ = [
     "FORMAT",
     "FORMAT_VERSION",
-    "PARTS",
     "WEIGHTS_FOLDER",
     "Checkpoint",
     "build_blank",
     "bundled_names",
-    "collect_tensors",
     "generator_id_of",
     "inspect_checkpoint",
     "read_checkpoint",

@@ -1,13 +1,13 @@
 """Networks without values: for the shapes that a checkpoint must have, and for loading fast."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from ..networks import ModelConfig, build
+from ..networks import DiverseInpaintingModel, ModelConfig, build
 
 _POINTWISE = frozenset(
     getattr(torch.Tensor, name)
@@ -58,29 +58,7 @@ def _pointwise_shape(first: Tensor, second: object) -> Tensor:
     return torch.empty(shape, dtype=first.dtype, device="meta")
 
 
-def build_blank(config: ModelConfig) -> dict[str, nn.Module]:
-    """Return the configured networks on the meta device: shapes, no values, no memory."""
+def build_blank(config: ModelConfig) -> DiverseInpaintingModel:
+    """Return the configured model on the meta device: shapes, no values, no memory."""
     with torch.device("meta"), _NoValues():
         return build(config)
-
-
-def expected_tensors(config: ModelConfig) -> dict[str, Tensor]:
-    """Return every tensor that a checkpoint of the configuration holds, on the meta device."""
-    return {
-        f"{part}.{name}": tensor
-        for part, network in build_blank(config).items()
-        for name, tensor in network.state_dict().items()
-    }
-
-
-def collect_tensors(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """Return the tensors of networks under the keys of a checkpoint; they share memory.
-
-    Args:
-        networks: by part name, as `core.networks.build` returns them.
-    """
-    return {
-        f"{part}.{name}": tensor.detach()
-        for part, network in networks.items()
-        for name, tensor in network.state_dict().items()
-    }

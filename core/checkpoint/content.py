@@ -1,4 +1,4 @@
-"""What a checkpoint holds in memory: networks, the generator's id, and facts about both."""
+"""What a checkpoint holds in memory: tensors, the generator's id, and facts about both."""
 
 import hashlib
 import json
@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..networks import ModelConfig
+from ..networks import DiverseInpaintingModel, ModelConfig
 from .blank import build_blank
 from .container import raw_bytes
 from .header import parts_of, require
@@ -73,19 +72,24 @@ class Checkpoint:
         prefix = f"{part}."
         return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
 
-    def networks(self) -> dict[str, nn.Module]:
-        """Return the parts as modules in eval mode; their values share memory with `tensors`.
+    def model(self) -> DiverseInpaintingModel:
+        """Return the model in eval mode; its values share memory with `tensors`.
 
         Much faster than building and loading: no initial values are drawn.
+
+        Raises:
+            CheckpointError: the generator was left out.
         """
-        blank = build_blank(self.config)
-        networks = {part: blank[part] for part in self.parts}
-        for part, network in networks.items():
-            state = self.state_dict_of(part)
-            network.load_state_dict(state, assign=True)
-            devices = {tensor.device for tensor in state.values()}
-            network.to(next(iter(devices), torch.device("cpu"))).eval()
-        return networks
+        require(
+            "generator" in self.parts,
+            "a checkpoint with a generator",
+            f"one with {', '.join(self.parts)} alone",
+            "Use the file that this part belongs to.",
+        )
+        model = build_blank(self.config)
+        model.load_state_dict(self.tensors, assign=True)
+        device = next(iter(self.tensors.values())).device
+        return model.to(device).eval()  # buffers that no checkpoint holds move, too
 
 
 def _is_json(data: dict[str, Any]) -> bool:

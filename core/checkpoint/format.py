@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..checks import check_choice
 from ..errors import CheckpointError
-from ..networks import ModelConfig
+from ..networks import PARTS, ModelConfig
 from .container import DTYPES, Container, layout_of, open_container, write_container
 from .content import Checkpoint
 from .header import (
@@ -24,7 +24,6 @@ from .header import (
     EXPECTED,
     FORMAT,
     FORMAT_VERSION,
-    PARTS,
     check_header,
     check_layouts,
     listed,
@@ -148,12 +147,20 @@ def _read_header(container: Container) -> Checkpoint:
             config=config,
             tensors={},
             generator_id=metadata["generator_id"],
-            training=cast("dict[str, Any]", parse_json(metadata["training"], "training", path)),
+            training=_training_facts(metadata["training"], path),
             license=metadata["license"],
             title=metadata["title"],
         )
     except CheckpointError as error:
         raise CheckpointError(error.expected, f"{error.got} in {path}", DAMAGED) from error
+
+
+def _training_facts(text: str, path: Path) -> dict[str, Any]:
+    """Return the facts under today's names."""
+    facts = cast("dict[str, Any]", parse_json(text, "training", path))
+    if isinstance(facts, dict) and "alarms" in facts:  # before version 0.2
+        facts = {"diagnostics" if k == "alarms" else k: value for k, value in facts.items()}
+    return facts
 
 
 def _choose(

@@ -10,16 +10,13 @@ from typing import Any, cast
 import torch
 
 from ..errors import CheckpointError, ConfigError
-from ..networks import ModelConfig
-from .blank import expected_tensors
+from ..networks import PARTS, ModelConfig
+from .blank import build_blank
 from .container import DTYPES, Container, Layout, layout_of
 from .detection import describe_keys
 
 FORMAT = "diverse-inpainting"
 FORMAT_VERSION = 1
-
-PARTS = ("generator", "discriminator", "encoder", "mixer", "skip_encoder")
-"""Networks that a checkpoint may hold, in the order in which they are trained."""
 
 EXPECTED = "a diverse-inpainting checkpoint (.safetensors)"
 DAMAGED = "The file is damaged or was edited: copy or download it again."
@@ -129,7 +126,7 @@ def check_layouts(
         CheckpointError: they do not; the message lists all keys at fault (ten of each kind).
     """
     try:
-        expected = expected_tensors(config)
+        expected = build_blank(config).state_dict()
     except (RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(
             "a config that describes networks", f"{name} ({str(error)[:200]})", remedy

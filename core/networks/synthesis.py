@@ -1,8 +1,8 @@
 """The synthesis network: style codes to a picture, with the places where Eq. 7 enters."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,17 @@ Noise = Literal["const", "none"] | Callable[[Tensor], Tensor]
 The features are not demodulated yet; their shape and dtype are what counts."""
 Skips = Mapping[int, tuple[Tensor, Tensor]]
 """Side of a block to (G_add, G_mult), each [N, C, side, side]: Eq. 7."""
+
+
+class PartialSynthesis(NamedTuple):
+    """What the blocks below a side leave to the others."""
+
+    side: int
+    """Of the first block that has not been run."""
+    features: Tensor
+    """[N, C, H, W]; the constant where no block has been run."""
+    image: Tensor | None
+    """[N, 3, H, W], the sum of the to-RGB outputs; None where no block has been run."""
 
 
 class StyledConv(nn.Module):
@@ -82,6 +93,11 @@ class SynthesisBlock(nn.Module):
         """Style layers that the block's convolutions take; to_rgb shares the next one."""
         return 1 if self.side == 4 else 2
 
+    @property
+    def first_layer(self) -> int:
+        """The style layer of the block's first convolution."""
+        return 0 if self.side == 4 else 2 * int(math.log2(self.side)) - 5
+
     def forward(
         self,
         x: Tensor,
@@ -131,17 +147,47 @@ class SynthesisNetwork(nn.Module):
         noise: Noise = "const",
         *,
         skips: Skips | None = None,
+        start: PartialSynthesis | None = None,
         dtype: torch.dtype | None = None,
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> Tensor:
-        """Return pictures, unclamped, about [-1, 1]: [N, 3, R, R] float32.
+        """Return images, unclamped, about [-1, 1]: [N, 3, R, R] float32.
 
         Args:
             ws: [N, L, D].
             noise: `const` takes the stored noise, `none` leaves it out, a function draws it.
             skips: side to (G_add, G_mult), applied between conv0 and conv1 of that block (Eq. 7).
-            dtype: of the feature maps; None takes that of ws.
+            start: what `start` returned for the same codes; its blocks are not run again.
+            dtype: of the feature maps; None takes that of ws, or of start.
             memory_format: of the feature maps; channels_last is the faster one on most hardware.
+
+        Raises:
+            InputError: a wrong number of layers, or unknown noise.
+        """
+        if start is None:
+            start = self.start(ws, 0, noise, dtype=dtype, memory_format=memory_format)
+        blocks = [block for block in self._blocks() if block.side >= start.side]
+        image = self._run(blocks, ws, noise, start, skips).image
+        assert image is not None
+        return image
+
+    def start(
+        self,
+        ws: Tensor,
+        side: int,
+        noise: Noise = "const",
+        *,
+        dtype: torch.dtype | None = None,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> PartialSynthesis:
+        """Run the blocks below a side, for several calls of `forward` to continue from.
+
+        Args:
+            ws: [N, L, D].
+            side: of the first block that is not run.
+            noise: as for `forward`.
+            dtype: as for `forward`.
+            memory_format: as for `forward`.
 
         Raises:
             InputError: a wrong number of layers, or unknown noise.
@@ -156,20 +202,26 @@ class SynthesisNetwork(nn.Module):
                 repr(noise),
                 "For random noise pass a function that draws it.",
             )
-        dtype = dtype or ws.dtype
-        x = self.const.to(dtype).expand(len(ws), -1, -1, -1)
-        x = x.contiguous(memory_format=memory_format)
-        image: Tensor | None = None
-        layer = 0
-        for block in self._blocks():
-            block_ws = ws[:, layer : layer + block.num_convs + 1]
-            skip = None if skips is None else skips.get(block.side)
-            x = block(x, block_ws, noise, skip)
+        x = self.const.to(dtype or ws.dtype).expand(len(ws), -1, -1, -1)
+        constant = PartialSynthesis(side, x.contiguous(memory_format=memory_format), None)
+        blocks = [block for block in self._blocks() if block.side < side]
+        return self._run(blocks, ws, noise, constant, None)
+
+    def _run(
+        self,
+        blocks: Sequence[SynthesisBlock],
+        ws: Tensor,
+        noise: Noise,
+        start: PartialSynthesis,
+        skips: Skips | None,
+    ) -> PartialSynthesis:
+        x, image = start.features, start.image
+        for block in blocks:
+            block_ws = ws[:, block.first_layer : block.first_layer + block.num_convs + 1]
+            x = block(x, block_ws, noise, None if skips is None else skips.get(block.side))
             rgb = block.to_rgb(x, block_ws[:, -1]).to(ws.dtype)
             image = rgb if image is None else upsample2d(image, self.taps) + rgb
-            layer += block.num_convs
-        assert image is not None
-        return image
+        return PartialSynthesis(start.side, x, image)
 
     def _blocks(self) -> Iterator[SynthesisBlock]:
         """Yield the blocks with their type, which ModuleList forgets."""
@@ -183,11 +235,10 @@ class SynthesisNetwork(nn.Module):
         A to-RGB layer shares its style with the next block's first convolution.
         """
         affines: list[tuple[int, Tensor]] = []
-        layer = 0
         for block in self._blocks():
+            layer, num_convs = block.first_layer, block.num_convs
             if block.conv0 is not None:
                 affines.append((layer, block.conv0.affine.weight))
-            affines.append((layer + block.num_convs - 1, block.conv1.affine.weight))
-            affines.append((layer + block.num_convs, block.to_rgb.affine.weight))
-            layer += block.num_convs
+            affines.append((layer + num_convs - 1, block.conv1.affine.weight))
+            affines.append((layer + num_convs, block.to_rgb.affine.weight))
         return affines

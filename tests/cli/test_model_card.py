@@ -17,7 +17,7 @@ def test_the_card_agrees_with_the_networks(tiny_checkpoint):
     checkpoint = read_checkpoint(tiny_checkpoint)
     counts = {
         part: sum(p.numel() for p in network.parameters())
-        for part, network in checkpoint.networks().items()
+        for part, network in checkpoint.model().parts.items()
     }
     assert card["parts"] == counts and card["parameters"] == sum(counts.values())
     assert card["resolution"] == RESOLUTION and card["style_layers"] == 8

@@ -1,16 +1,10 @@
 import pytest
 import torch
 
-from diverse_inpainting.core.checkpoint import Checkpoint, collect_tensors, generator_id_of
-from diverse_inpainting.core.compositing import (
-    composite,
-    composite_at_resolution,
-    feather,
-    valid_l1,
-)
+from diverse_inpainting.core.checkpoint import Checkpoint, generator_id_of
+from diverse_inpainting.core.compositing import composite
 from diverse_inpainting.core.directions import Direction
 from diverse_inpainting.core.errors import CheckpointError, GeneratorMismatchError, InputError
-from diverse_inpainting.core.geometry import erase
 from diverse_inpainting.core.inpainter import Edit, Inpainter
 from diverse_inpainting.core.latents import WPlus
 from diverse_inpainting.core.networks import (
@@ -37,10 +31,10 @@ def tiny_checkpoint(**training) -> Checkpoint:
         skip_encoder=SkipEncoderConfig(resolution=R, stem_width=4, widths=(4, 6, 8)),
     )
     torch.manual_seed(0)
-    networks = build(config)
-    for head in networks["skip_encoder"].heads:
+    model = build(config)
+    for head in model.skip_encoder.heads:
         torch.nn.init.normal_(head.add[-1].weight, std=0.05)  # or S would change nothing
-    tensors = collect_tensors(networks)
+    tensors = dict(model.state_dict())
     return Checkpoint(
         config=config,
         tensors=tensors,
@@ -97,13 +91,13 @@ def test_a_variant_does_not_depend_on_how_many_there_are_nor_on_its_batch(model,
 
 def test_variants_are_computed_as_one_batch(model, picture, hole, monkeypatch):
     sizes = []
-    inner = model._generator.synthesis.forward
+    inner = model.model.generator.synthesis.forward
 
     def spy(ws, *args, **kwargs):
         sizes.append(len(ws))
         return inner(ws, *args, **kwargs)
 
-    monkeypatch.setattr(model._generator.synthesis, "forward", spy)
+    monkeypatch.setattr(model.model.generator.synthesis, "forward", spy)
     model.inpaint(picture[:1], hole[:1], 8)
     assert sizes == [8, 8]
 
@@ -120,7 +114,7 @@ def test_inpaint_equals_its_steps(model, picture, hole):
 
 
 def test_truncation_moves_random_codes_towards_the_mean(model):
-    w_avg = model._generator.w_avg
+    w_avg = model.model.generator.w_avg
     assert torch.equal(model.sample_w(0, 2, 0.0).codes, w_avg.expand(1, 2, L, D))
     full, half = model.sample_w(0, 2).codes, model.sample_w(0, 2, 0.5).codes
     torch.testing.assert_close(half - w_avg, (full - w_avg) / 2)
@@ -180,10 +174,10 @@ def test_everything_erased_is_pure_generation(model):
 
 
 def test_a_picture_that_the_model_does_not_know_earns_a_warning(picture, hole):
-    strict = Inpainter(tiny_checkpoint(alarms={"stage1": {"valid_l1_p99": 1e-6}}))
+    strict = Inpainter(tiny_checkpoint(diagnostics={"stage1": {"valid_l1_p99": 1e-6}}))
     warnings = strict.inpaint(picture, hole, 1).warnings
     assert len(warnings) == 2 and "noise" in warnings[0]
-    lax = Inpainter(tiny_checkpoint(alarms={"stage1": {"valid_l1_p99": 100.0}}))
+    lax = Inpainter(tiny_checkpoint(diagnostics={"stage1": {"valid_l1_p99": 100.0}}))
     assert lax.inpaint(picture, hole, 1).warnings == ()
 
 
@@ -231,7 +225,7 @@ def test_codes_that_do_not_belong_to_the_pictures_are_refused(model, picture, ho
     erased, encoded = model.encode(picture, hole)
     with pytest.raises(InputError):
         model.refine(erased, model.codes(encoded.codes[:1]))
-    with pytest.raises(InputError, match="skip codes for 2 pictures and 1 variants"):
+    with pytest.raises(InputError, match="skip codes for 2 images and 1 variants"):
         model.refine(erased, encoded, model.codes(encoded.codes.expand(-1, 3, -1, -1)))
     with pytest.raises(InputError):
         composite(erased, torch.rand(3, R, R, 3))
@@ -258,56 +252,3 @@ def test_inference_leaves_inputs_and_global_random_state_alone(model, picture, h
     model.inpaint(picture, hole, 2)
     assert torch.equal(picture, copies[0]) and torch.equal(hole, copies[1])
     assert torch.equal(state, torch.random.get_rng_state())
-
-
-def test_composite_is_equation_4(generator):
-    image = torch.randn(2, 3, 4, 4, generator=generator)
-    valid = (torch.rand(2, 1, 4, 4, generator=generator) > 0.5).float()
-    output = torch.randn(2, 3, 4, 4, generator=generator)
-    expected = torch.where(valid.bool(), image, output)
-    assert torch.equal(composite_at_resolution(output, image * valid, valid), expected)
-
-
-def test_valid_l1_counts_valid_pixels_only():
-    erased, valid = torch.zeros(1, 3, 2, 2), torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
-    image = torch.full((1, 3, 2, 2), 9.0)
-    image[0, :, 0, 0] = torch.tensor([0.1, 0.2, -0.3])
-    torch.testing.assert_close(valid_l1(image, erased, valid), torch.tensor([0.2]))
-
-
-@pytest.mark.parametrize("width_px", [1, 2, 7, 8])
-def test_feather_falls_to_zero_outside_and_keeps_the_hole(width_px):
-    mask = torch.zeros(1, 1, 1, 41)
-    mask[..., :11] = 1
-    ramp = feather(mask, width_px)[0, 0, 0]
-    assert torch.equal(ramp[:11], torch.ones(11))
-    assert (ramp[10 : 11 + width_px].diff() < 0).all() and ramp[10 + width_px] > 0
-    assert ramp[11 + width_px :].max() == 0
-
-
-def test_a_feather_of_no_width_changes_nothing():
-    mask = torch.rand(1, 1, 4, 4)
-    assert feather(mask, 0) is mask
-
-
-def test_the_completion_fades_out_before_its_square_ends():
-    mask = torch.zeros(1, 200, 200)
-    mask[:, 90:110, 90:110] = 1
-    erased = erase(torch.zeros(1, 200, 200, 3), mask, R, crop_mode="hole", margin=1.0)
-    rows, columns = erased.crops[0].picture_area
-    pictures, share = composite(erased, torch.ones(1, R, R, 3), feather_px=60)
-    assert torch.equal(share[0][mask[0] == 1], torch.ones(400))
-    assert share[0, 100, columns.start] <= 1 / 60 and share[0, rows.stop - 1, 100] <= 1 / 60
-    torch.testing.assert_close(pictures[0, ..., 0], share[0])
-    steps = share[0].diff(dim=1).abs()[:, [columns.start - 1, columns.stop - 1]]
-    assert steps.max() <= 1 / 60
-
-
-def test_a_blend_mask_reaches_no_further_than_the_square():
-    mask = torch.zeros(1, 200, 200)
-    mask[:, 90:110, 90:110] = 1
-    erased = erase(torch.zeros(1, 200, 200, 3), mask, R, crop_mode="hole", margin=1.0)
-    pictures, share = composite(erased, torch.ones(1, R, R, 3), blend_mask=torch.ones(1, 200, 200))
-    inside = torch.zeros(200, 200)
-    inside[erased.crops[0].picture_area] = 1
-    assert torch.equal(share[0], inside) and torch.equal(pictures[0, ..., 0], inside)

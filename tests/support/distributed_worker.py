@@ -55,14 +55,14 @@ def _exact_feature_network():
 def make_trainers(device, processes) -> dict:
     """Return one trainer of each stage by name."""
     import tiny_model
-    from diverse_inpainting.core.checkpoint import Checkpoint, collect_tensors
+    from diverse_inpainting.core.checkpoint import Checkpoint
     from diverse_inpainting.training.prior import PriorTrainer
     from diverse_inpainting.training.stage1 import Stage1Trainer
     from diverse_inpainting.training.stage2 import Stage2Trainer
 
     recipe = _recipe()
     photographs = _photographs(recipe)
-    tensors = collect_tensors(tiny_model.build_lively(recipe.model))
+    tensors = dict(tiny_model.build_lively(recipe.model).state_dict())
     checkpoint = Checkpoint(config=recipe.model, tensors=tensors, generator_id="0" * 64)
     return {
         "prior": PriorTrainer(recipe, photographs, device, processes),

@@ -6,7 +6,6 @@ import torch
 from diverse_inpainting.core import networks
 from diverse_inpainting.core.checkpoint import (
     Checkpoint,
-    collect_tensors,
     generator_id_of,
     write_checkpoint,
 )
@@ -15,7 +14,7 @@ RESOLUTION = 32
 TRAINING = {
     "stage": "stage2",
     "images": {"prior": 3000, "stage1": 200},
-    "alarms": {"stage1": {"rho": 0.25}},
+    "diagnostics": {"stage1": {"rho": 0.25}},
 }
 
 
@@ -44,22 +43,21 @@ def config():
 
 
 def build_lively(model=None):
-    """Networks moved away from their start, where S and parts of Mi have no effect."""
+    """A model moved away from their start, where S and parts of Mi have no effect."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        modules = networks.build(model or config())
+        lively = networks.build(model or config())
         with torch.no_grad():
-            for module in modules.values():
-                for parameter in module.parameters():
-                    parameter.add_(torch.randn_like(parameter), alpha=0.1)
-    modules["generator"].set_w_avg()
-    return modules
+            for parameter in lively.parameters():
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    lively.generator.set_w_avg()
+    return lively
 
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory):
     """Path of a model with all parts, the discriminator included."""
-    tensors = collect_tensors(build_lively())
+    tensors = dict(build_lively().state_dict())
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     write_checkpoint(
         path,

@@ -267,7 +267,7 @@ def test_a_prior_learns_and_exports_its_average(recipe, tmp_path):
     checkpoint = read_checkpoint(tmp_path / "prior.safetensors")
     assert checkpoint.parts == ("generator", "discriminator")
     assert checkpoint.training["images"] == {"prior": 24}
-    exported = checkpoint.networks()["generator"]
+    exported = checkpoint.model().generator
     average = trainer.generator_ema
     for name, parameter in average.named_parameters():
         assert torch.equal(exported.get_parameter(name), parameter)

@@ -11,7 +11,6 @@ from PIL import Image
 import tiny_model
 from diverse_inpainting.core.checkpoint import (
     Checkpoint,
-    collect_tensors,
     generator_id_of,
     inspect_checkpoint,
     read_checkpoint,
@@ -169,8 +168,8 @@ def test_a_prior_grows(recipe, pair, photographs, tmp_path):
         with_side(recipe, 64), "prior", tmp_path / "run", restart_from=pair, data=photographs
     )
     assert finished.nimg == SEEN["prior"] + 4
-    grown = read_checkpoint(tmp_path / "run/prior/prior.safetensors").networks()["generator"]
-    small = read_checkpoint(pair).networks()["generator"]
+    grown = read_checkpoint(tmp_path / "run/prior/prior.safetensors").model().generator
+    small = read_checkpoint(pair).model().generator
     w = small.mapping(torch.randn(2, 16))
     wanted = upsample2d(small.synthesis(small.broadcast(w)), small.synthesis.taps)
     torch.testing.assert_close(grown.synthesis(grown.broadcast(w)), wanted)
@@ -178,9 +177,9 @@ def test_a_prior_grows(recipe, pair, photographs, tmp_path):
 
 def test_a_prior_does_not_shrink(recipe, tiny_checkpoint, photographs, tmp_path):
     large = with_side(recipe, 64)
-    networks = build(large.model)
-    networks["generator"].set_w_avg()
-    tensors = collect_tensors(networks)
+    built = build(large.model)
+    built.generator.set_w_avg()
+    tensors = dict(built.state_dict())
     whole = Checkpoint(
         config=large.model,
         tensors=tensors,

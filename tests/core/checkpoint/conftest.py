@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from diverse_inpainting.core.checkpoint import Checkpoint, collect_tensors, generator_id_of
+from diverse_inpainting.core.checkpoint import Checkpoint, generator_id_of
 from diverse_inpainting.core.networks import PRESETS, ModelConfig, build
 
 _TINY = {
@@ -72,7 +72,7 @@ CONFIGS = {
 @functools.cache
 def _make_once(config: ModelConfig) -> Checkpoint:
     """Return a checkpoint without two equal tensors, so that a mix-up is seen."""
-    tensors = collect_tensors(build(config))
+    tensors = dict(build(config).state_dict())
     generator = torch.Generator("cpu").manual_seed(5)
     for name, tensor in tensors.items():
         if tensor.is_floating_point():

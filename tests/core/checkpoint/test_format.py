@@ -14,7 +14,6 @@ import torch
 from safetensors.torch import load_file
 
 from diverse_inpainting.core.checkpoint import (
-    PARTS,
     Checkpoint,
     build_blank,
     generator_id_of,
@@ -23,7 +22,7 @@ from diverse_inpainting.core.checkpoint import (
     write_checkpoint,
 )
 from diverse_inpainting.core.errors import CheckpointError, InputError
-from diverse_inpainting.core.networks import ModelConfig, build
+from diverse_inpainting.core.networks import PARTS, ModelConfig, build
 
 KEPT = ("running_mean", "running_var", "num_batches_tracked", "w_avg")
 
@@ -127,7 +126,8 @@ def test_a_discriminator_may_be_alone(checkpoint: Checkpoint, path: Path) -> Non
     alone = read_checkpoint(path)
     assert alone.parts == ("discriminator",)
     assert alone.generator_id == checkpoint.generator_id
-    assert alone.networks().keys() == {"discriminator"}
+    with pytest.raises(CheckpointError, match="one with discriminator alone"):
+        alone.model()
     with pytest.raises(CheckpointError, match=r"with generator; got .* which holds discriminator"):
         read_checkpoint(path, parts=["generator"])
 
@@ -183,32 +183,28 @@ def test_files_get_the_usual_access_rights(checkpoint: Checkpoint, path: Path) -
     assert path.stat().st_mode == other.stat().st_mode
 
 
-def test_networks_are_those_that_were_stored(checkpoint: Checkpoint, path: Path) -> None:
+def test_the_model_is_the_one_that_was_stored(checkpoint: Checkpoint, path: Path) -> None:
     write_checkpoint(path, checkpoint)
     read = read_checkpoint(path)
-    networks = read.networks()
+    model = read.model()
     built = build(checkpoint.config)
-    assert networks.keys() == built.keys()
-    for part, network in networks.items():
-        built[part].load_state_dict(checkpoint.state_dict_of(part))
-        assert not network.training
-        # Buffers that no checkpoint holds (filter taps) are complete, too.
-        for kind in ("named_parameters", "named_buffers"):
-            present, wanted = (dict(getattr(n, kind)()) for n in (network, built[part]))
-            _assert_same(present, wanted)
-            assert all(present[k].requires_grad == v.requires_grad for k, v in wanted.items())
+    assert model.parts.keys() == built.parts.keys()
+    built.load_state_dict(checkpoint.tensors)
+    assert not model.training
+    # Buffers that no checkpoint holds (filter taps) are complete, too.
+    for kind in ("named_parameters", "named_buffers"):
+        present, wanted = (dict(getattr(n, kind)()) for n in (model, built))
+        _assert_same(present, wanted)
+        assert all(present[k].requires_grad == v.requires_grad for k, v in wanted.items())
     z = torch.linspace(-1, 1, 16).reshape(2, 8)
-    assert torch.equal(networks["generator"].mapping(z), built["generator"].mapping(z))
+    assert torch.equal(model.generator.mapping(z), built.generator.mapping(z))
 
 
 def test_blank_networks_have_the_layout_of_built_ones(config: ModelConfig) -> None:
-    blank, built = build_blank(config), build(config)
-    assert list(blank) == list(built)
-    for part, network in built.items():
-        wanted = {k: (tuple(v.shape), v.dtype) for k, v in network.state_dict().items()}
-        state = blank[part].state_dict()
-        assert {k: (tuple(v.shape), v.dtype) for k, v in state.items()} == wanted
-        assert all(tensor.is_meta for tensor in state.values())
+    blank, built = build_blank(config).state_dict(), build(config).state_dict()
+    wanted = {k: (tuple(v.shape), v.dtype) for k, v in built.items()}
+    assert {k: (tuple(v.shape), v.dtype) for k, v in blank.items()} == wanted
+    assert all(tensor.is_meta for tensor in blank.values())
 
 
 def test_generator_id(checkpoint: Checkpoint) -> None:
@@ -305,7 +301,7 @@ def test_names_and_folders_are_checked(checkpoint: Checkpoint, tmp_path: Path, n
 _LOAD = """
 import sys
 from diverse_inpainting.core.checkpoint import read_checkpoint
-read_checkpoint(sys.argv[1]).networks()
+read_checkpoint(sys.argv[1]).model()
 print("sympy" in sys.modules)
 """
 

@@ -152,7 +152,7 @@ def test_the_first_component_moves_the_styles_of_a_generator_most() -> None:
     config = GeneratorConfig(
         resolution=32, z_dim=8, w_dim=8, channel_base=256, channel_max=16, mapping_depth=2
     )
-    synthesis = build(ModelConfig(generator=config))["generator"].synthesis
+    synthesis = build(ModelConfig(generator=config)).generator.synthesis
     affines = list(synthesis.style_affines())
     assert {layer for layer, _ in affines} == set(range(config.num_layers))
     chosen = select_affines(affines, 2, 5)

@@ -1,0 +1,162 @@
+"""The whole model: the paper's Fig. 9 as code.
+
+Legend: N samples, R side of an image in pixels, L style layers, D width of one style code.
+"""
+
+from typing import NamedTuple, Self, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ..compositing import composite_at_resolution
+from .config import ModelConfig
+from .discriminator import Discriminator
+from .encoder import Encoder
+from .generator import Generator
+from .mixing import Mixer
+from .skip_encoder import SkipEncoder
+from .synthesis import Skips
+
+PARTS = ("generator", "discriminator", "encoder", "mixer", "skip_encoder")
+"""Attributes of the model that are networks, in the order in which they are trained."""
+
+_Network = TypeVar("_Network", bound=nn.Module)
+
+
+class Refinement(NamedTuple):
+    """What stage 2 makes of style codes, all [N, 3, R, R] in about [-1, 1]."""
+
+    stage1: Tensor
+    """I_o, the generator's output without skips."""
+    composite: Tensor
+    """I_f, stage 1 within the hole and the image around it (Eq. 4)."""
+    output: Tensor
+    """The generator's output with skips (Eq. 7): the whole image, not yet composited."""
+
+
+class DiverseInpaintingModel(nn.Module):
+    """G, D, E, Mi and S, and how an image passes through them.
+
+        W_enc = E(M*I, M)                          encode
+        W_out = Mi(W_enc, W_rand)                  mix,        Eq. 1
+        I_o   = G(W_out)                           synthesize, stage 1
+        I_f   = M*I + (1 - M)*I_o                              Eq. 4
+        G(W_out) with the skips of S(I_f, M*I, M)  refine,     stage 2, Eq. 7
+
+    All parts but G are optional. The keys of its state dict are those of a checkpoint.
+
+    Source: the paper, Figs. 2 and 9, section 3 and Appendix A.
+    """
+
+    generator: Generator
+    discriminator: Discriminator | None
+    encoder: Encoder | None
+    mixer: Mixer | None
+    skip_encoder: SkipEncoder | None
+
+    def __init__(
+        self,
+        generator: Generator,
+        *,
+        discriminator: Discriminator | None = None,
+        encoder: Encoder | None = None,
+        mixer: Mixer | None = None,
+        skip_encoder: SkipEncoder | None = None,
+        feature_dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Assemble a model; networks may be shared between models.
+
+        Args:
+            generator: G, with the mean code w_avg.
+            discriminator: D.
+            encoder: E.
+            mixer: Mi.
+            skip_encoder: S.
+            feature_dtype: of G's feature maps; everything else is computed in float32.
+        """
+        super().__init__()
+        self.generator = generator
+        self.discriminator = discriminator
+        self.encoder = encoder
+        self.mixer = mixer
+        self.skip_encoder = skip_encoder
+        self.feature_dtype = feature_dtype
+
+    @classmethod
+    def from_config(cls, config: ModelConfig) -> Self:
+        """Return a freshly initialised model with the parts that the configuration names."""
+        return cls(  # in the order of PARTS: initial values are drawn one after the other
+            generator=Generator(config.generator),
+            discriminator=Discriminator(config.discriminator) if config.discriminator else None,
+            encoder=Encoder(config.encoder) if config.encoder else None,
+            mixer=Mixer(config.mixer) if config.mixer else None,
+            skip_encoder=(
+                SkipEncoder(config.skip_encoder, config.generator) if config.skip_encoder else None
+            ),
+        )
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """The networks that are there, by name."""
+        return {name: part for name in PARTS if (part := getattr(self, name)) is not None}
+
+    def encode(self, erased: Tensor, valid: Tensor) -> Tensor:
+        """Return W_enc [N, L, D]: w_avg plus what the encoder sees.
+
+        Args:
+            erased: [N, 3, R, R] M*I.
+            valid: [N, 1, R, R] M, 1 where the image is known.
+        """
+        encoder = _required(self.encoder)
+        return encoder(torch.cat([erased, valid], dim=1)) + self.generator.w_avg
+
+    def mix(self, w_enc: Tensor, w_rand: Tensor, gate_bias: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Return W_out and the gate in [0, 1], both [N, L, D] (Eq. 1).
+
+        Args:
+            w_enc: [N, L, D].
+            w_rand: [N, L, D].
+            gate_bias: added to g; 0 as trained.
+        """
+        return _required(self.mixer)(w_enc, w_rand, gate_bias)
+
+    def synthesize(self, ws: Tensor, skips: Skips | None = None) -> Tensor:
+        """Return the generator's output with constant noise, [N, 3, R, R] in about [-1, 1].
+
+        Args:
+            ws: [N, L, D].
+            skips: the maps of Eq. 7 by side, as `SkipEncoder` returns them; None for stage 1.
+        """
+        return self.generator.synthesis(
+            ws, skips=skips, dtype=self.feature_dtype, memory_format=torch.channels_last
+        )
+
+    def refine(
+        self, ws: Tensor, erased: Tensor, valid: Tensor, skip_ws: Tensor | None = None
+    ) -> Refinement:
+        """Return stage 1 and stage 2 of style codes.
+
+        Both passes of the generator share all blocks below the first skip, where they are equal.
+
+        Args:
+            ws: [N, L, D].
+            erased: [N, 3, R, R] M*I.
+            valid: [N, 1, R, R] M.
+            skip_ws: [N, L, D] codes of the stage-1 image that S sees; None takes ws.
+        """
+        skip_encoder, synthesis = _required(self.skip_encoder), self.generator.synthesis
+        start = synthesis.start(
+            ws,
+            min(skip_encoder.config.sides),
+            dtype=self.feature_dtype,
+            memory_format=torch.channels_last,
+        )
+        stage1 = synthesis(ws, start=start) if skip_ws is None else self.synthesize(skip_ws)
+        composite = composite_at_resolution(stage1, erased, valid)
+        skips = skip_encoder(composite, erased, valid)
+        return Refinement(stage1, composite, synthesis(ws, skips=skips, start=start))
+
+
+def _required(network: _Network | None) -> _Network:
+    assert network is not None, "checked where models are loaded and trained"
+    return network
