@@ -1,6 +1,6 @@
-"""From completions to pictures: Eq. 4 at the network's resolution and at the picture's own.
+"""Eq. 4, at the network's resolution and at the image's own, and errors over regions.
 
-Legend: B pictures, V variants, N = B*V, H x W pixels of a picture, R the network's resolution.
+Legend: B images, V variants, N = B*V, H x W pixels of an image, R the network's resolution.
 """
 
 import torch
@@ -39,9 +39,9 @@ def within_crops(weight: Tensor, erased: Erased, ramp_px: int) -> Tensor:
 
     Args:
         weight: [B, 1, H, W] in [0, 1].
-        erased: the pictures with their squares.
+        erased: the images with their squares.
         ramp_px: beside the hole, the weight falls to zero over so many pixels towards a side that
-            lies inside the picture; the hole itself keeps its weight.
+            lies inside the image; the hole itself keeps its weight.
 
     Returns:
         [B, 1, H, W] in [0, 1], 0 outside the squares.
@@ -59,7 +59,7 @@ def within_crops(weight: Tensor, erased: Erased, ramp_px: int) -> Tensor:
 
 
 def _distance_to_sides(part: slice, length: int, device: torch.device) -> Tensor:
-    """Pixels from each index to the nearest end of the part that is not an end of the picture."""
+    """Pixels from each index to the nearest end of the part that is not an end of the image."""
     index = torch.arange(part.start, part.stop, device=device, dtype=torch.float32)
     far = torch.full_like(index, float("inf"))
     before = index - part.start + 1 if part.start > 0 else far
@@ -71,19 +71,19 @@ def _distance_to_sides(part: slice, length: int, device: torch.device) -> Tensor
 def composite(
     erased: Erased, images: Tensor, feather_px: int = 0, blend_mask: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Put completions into the original pictures (Eq. 4), at their own size.
+    """Put completions into the original images (Eq. 4), at their own size.
 
     From 0.5 to 0 of the hole mask the completion fades out; at 0 the original stays bit for bit.
 
     Args:
-        erased: the pictures.
+        erased: the images.
         images: [B*V, R, R, 3] in [0, 1], image-major.
         feather_px: the completion fades out over so many pixels outside the hole; 0 for none.
         blend_mask: used for blending in place of the hole mask; any layout of
             `hole_mask_to_b1hw`.
 
     Returns:
-        Pictures [B*V, H, W, 3] float32 in [0, 1], and the share of the completion in each pixel
+        Images [B*V, H, W, 3] float32 in [0, 1], and the share of the completion in each pixel
         [B, H, W], both where `erased` is.
 
     Raises:
@@ -97,18 +97,18 @@ def composite(
     completed = image_to_unit_bchw(images.to(weight.device))
     if len(completed) % B:
         raise InputError(
-            f"completions of {B} pictures, equally many of each",
-            f"{len(completed)}",
-            "Connect the completions of these pictures.",
+            f"the same number of completions for each of {B} images",
+            f"{len(completed)} completions",
+            "Connect the completions of these images.",
         )
     return blend_back(erased, completed, weight), weight[:, 0]
 
 
 def blend_back(erased: Erased, completed: Tensor, weight: Tensor) -> Tensor:
-    """Put completions into the original pictures, at their own size.
+    """Put completions into the original images, at their own size.
 
     Args:
-        erased: the pictures.
+        erased: the images.
         completed: [B*V, 3, R, R] in [0, 1], image-major.
         weight: [B, 1, H, W] share of the completion; where it is 0 the original stays bit for bit.
 
@@ -119,7 +119,7 @@ def blend_back(erased: Erased, completed: Tensor, weight: Tensor) -> Tensor:
     """
     B, _, H, W = erased.original.shape
     result = torch.empty(len(completed), H, W, 3, device=completed.device)
-    for i in range(len(completed)):  # one by one: a large picture's variants fill the memory
+    for i in range(len(completed)):  # one by one: a large image's variants would fill the memory
         b = i * B // len(completed)
         original, share = erased.original[b : b + 1], weight[b : b + 1]
         pasted = paste_back(original, completed[i : i + 1], erased.crops[b : b + 1])
@@ -129,7 +129,7 @@ def blend_back(erased: Erased, completed: Tensor, weight: Tensor) -> Tensor:
 
 
 def valid_l1(image: Tensor, erased: Tensor, valid: Tensor) -> Tensor:
-    """Return the mean absolute error over the valid pixels of each picture, [N].
+    """Return the mean absolute error over the valid pixels of each image, [N].
 
     Args:
         image: [N, 3, R, R] in about [-1, 1].
@@ -141,7 +141,7 @@ def valid_l1(image: Tensor, erased: Tensor, valid: Tensor) -> Tensor:
 
 
 def hole_l1(first: Tensor, second: Tensor, hole: Tensor) -> Tensor:
-    """Return the summed absolute difference of two pictures in the hole, [N].
+    """Return the summed absolute difference of two images in the hole, [N].
 
     Args:
         first: [N, 3, R, R].

@@ -1,6 +1,6 @@
 """Style codes, and the random latents of numbered variants.
 
-Legend: B pictures, V variants, L style layers, D width of one code (w_dim).
+Legend: B images, V variants, L style layers, D width of one code (w_dim).
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ _VARIANT_DOMAIN = b"diverse-inpainting/variant/1\0"
 
 @dataclass(frozen=True, eq=False)
 class WPlus:
-    """Style codes of one generator: V variants for each of B pictures.
+    """Style codes of one generator: V variants for each of B images.
 
     Raises:
         InputError: the codes are not [B, V, L, D] floating point, or an axis is empty.
@@ -35,7 +35,7 @@ class WPlus:
         shape = tuple(self.codes.shape) if is_tensor else type(self.codes).__name__
         if not is_tensor or self.codes.ndim != 4 or self.codes.numel() == 0:
             raise InputError(
-                "codes of shape [pictures, variants, style layers, w_dim]",
+                "codes of shape [images, variants, style layers, w_dim]",
                 f"{shape}",
                 "Take the codes from a node or method that makes them.",
             )
@@ -52,12 +52,12 @@ class WPlus:
 
     @property
     def batch(self) -> int:
-        """B, pictures."""
+        """B, images."""
         return self.codes.shape[0]
 
     @property
     def num_variants(self) -> int:
-        """V, variants of each picture."""
+        """V, variants of each image."""
         return self.codes.shape[1]
 
     @property
@@ -81,7 +81,7 @@ class WPlus:
         return dataclasses.replace(self, codes=self.codes.to(device=device, dtype=dtype))
 
     def pick(self, index: int) -> Self:
-        """Return one variant of every picture, as [B, 1, L, D].
+        """Return one variant of every image, as [B, 1, L, D].
 
         Raises:
             InputError: index lies outside [0, V-1].
@@ -90,7 +90,7 @@ class WPlus:
         return dataclasses.replace(self, codes=self.codes[:, index : index + 1])
 
     def check_generator(self, generator_id: str) -> None:
-        """Pass codes that belong to the generator with the given id.
+        """Raise unless the codes belong to the generator with the given id.
 
         Raises:
             GeneratorMismatchError: they belong to another one.
@@ -120,7 +120,7 @@ def expand_codes(codes: WPlus, batch: int, num_variants: int, name: str) -> Tens
 
 
 def check_same_generator(own_id: str, wanted_id: str, name: str) -> None:
-    """Pass when the two generator ids are equal.
+    """Raise unless both generator ids are equal.
 
     Args:
         own_id: id that `name` carries.
@@ -132,9 +132,9 @@ def check_same_generator(own_id: str, wanted_id: str, name: str) -> None:
     """
     if own_id != wanted_id:
         raise GeneratorMismatchError(
-            f"{name} of the generator {wanted_id[:12]}",
-            f"{name} of the generator {own_id[:12]}",
-            "Use one and the same model for both.",
+            f"{name} of generator {wanted_id[:12]}",
+            f"{name} of generator {own_id[:12]}",
+            "Use the same model for both.",
         )
 
 

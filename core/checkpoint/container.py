@@ -92,7 +92,7 @@ def open_container(path: Path, expected: str) -> Iterator[Container]:
 
 
 def check_place(path: Path) -> None:
-    """Pass the path of a file that may be written.
+    """Raise unless a file of this name may be written.
 
     Raises:
         CheckpointError: the name or folder does not fit.

@@ -16,7 +16,7 @@ _HEAD_SIZE = 1 << 20
 _MAX_HEADER_SIZE = 100_000_000  # the limit of the safetensors package
 
 _NEVER_UNPICKLED = (
-    "Such files can run code when they are opened and are never loaded; "
+    "Opening such files can run code, so they are never loaded; "
     "use a model that this project saved as .safetensors."
 )
 _NOT_OURS = "Use a model that this project saved as .safetensors."
@@ -31,8 +31,8 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"\x93NUMPY", "a NumPy array file (.npy)", _NOT_OURS),
     (b"GGUF", "a GGUF language or diffusion model", _NOT_OURS),
     (b"\x89HDF", "an HDF5 file (Keras)", _NOT_OURS),
-    (b"\x89PNG", "a PNG picture", _NOT_OURS),
-    (b"\xff\xd8\xff", "a JPEG picture", _NOT_OURS),
+    (b"\x89PNG", "a PNG image", _NOT_OURS),
+    (b"\xff\xd8\xff", "a JPEG image", _NOT_OURS),
 )
 
 _MARKUP = (b"<!doctype", b"<html", b"<?xml")

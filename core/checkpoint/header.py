@@ -41,7 +41,7 @@ def check_header(container: Container) -> ModelConfig:
     path, metadata = container.path, container.metadata
     _check_format(container)
     absent = [name for name in _TEXTS if name not in metadata]
-    require(not absent, f"{EXPECTED} with metadata for {', '.join(absent)}", f"{path} without")
+    require(not absent, f"{EXPECTED} with metadata for {', '.join(absent)}", f"{path} without them")
     config = _parse_config(metadata["config"], path)
     check_layouts(config, container.layouts, f"{path}", DAMAGED)
     return config
@@ -120,7 +120,7 @@ def _is_plausible(name: str, value: object) -> bool:
 def check_layouts(
     config: ModelConfig, layouts: Mapping[str, Layout], name: str, remedy: str
 ) -> None:
-    """Pass names, shapes and types that fit the networks which the configuration describes.
+    """Raise unless names, shapes and types fit the networks that the configuration describes.
 
     Raises:
         CheckpointError: they do not; the message lists all keys at fault (ten of each kind).

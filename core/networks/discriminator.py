@@ -59,7 +59,7 @@ def minibatch_stddev(x: Tensor, group_size: int, num_channels: int) -> Tensor:
 
 
 class Discriminator(nn.Module):
-    """D: pictures [N, 3, R, R] in about [-1, 1] to logits [N, 1]; high for real ones.
+    """D: images [N, 3, R, R] in about [-1, 1] to logits [N, 1]; high for real ones.
 
     Source: Karras et al. 2020, arXiv:1912.04958, Fig. 7 (c); with labels, projection as in
     Karras et al. 2020, arXiv:2006.06676.

@@ -1,4 +1,4 @@
-"""E: an erased picture and its mask to style codes, as offsets from w_avg."""
+"""E: an erased image and its mask to style codes, as offsets from w_avg."""
 
 import itertools
 import math
@@ -135,7 +135,7 @@ class PspEncoder(nn.Module):
 
 
 def _reduction(layer: int) -> int:
-    """Return by how much the map is smaller than the picture that this style layer reads."""
+    """Return by how much the map is smaller than the image that this style layer reads."""
     if layer < COARSE_LAYERS:
         return 16
     return 8 if layer < COARSE_LAYERS + MIDDLE_LAYERS else 4
@@ -236,7 +236,7 @@ def _stack(in_channels: int, out_channels: int, side: int) -> nn.Sequential:
 class Encoder(nn.Module):
     """E of either kind: cat(M * I, M) [N, 4, R, R] to offsets [N, L, D] from w_avg.
 
-    I is in [-1, 1]; M is 1 where the picture is valid.
+    I is in [-1, 1]; M is 1 where the image is valid.
     """
 
     def __init__(self, config: EncoderConfig) -> None:

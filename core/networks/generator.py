@@ -9,7 +9,7 @@ from .synthesis import SynthesisNetwork
 
 
 class Generator(nn.Module):
-    """G: z to w by `mapping`, codes to a picture by `synthesis`.
+    """G: z to w by `mapping`, codes to an image by `synthesis`.
 
     Source: Karras et al. 2020, arXiv:1912.04958, config F.
     """

@@ -1,4 +1,4 @@
-"""Mi: joins the codes of the erased picture with those of a random latent (Eq. 1)."""
+"""Mi: mixes the codes of the erased image with those of a random latent (Eq. 1)."""
 
 import math
 
@@ -36,9 +36,9 @@ class Mixer(nn.Module):
         """Return (W_out, gate), both [N, L, D]; the gate, in [0, 1], is the share of W_comb.
 
         Args:
-            w_enc: [N, L, D] codes of the erased picture.
+            w_enc: [N, L, D] codes of the erased image.
             w_rand: [N, L, D] codes of the random latent.
-            gate_bias: added to g; above zero trusts the picture more, below the random latent.
+            gate_bias: added to g; above 0 trusts the image more, below 0 the random latent.
         """
         if self.config.kind == "none":
             return w_enc, torch.ones_like(w_enc)

@@ -65,7 +65,7 @@ class SkipHead(nn.Module):
 
 
 class SkipEncoder(nn.Module):
-    """Stage-1 composite, erased picture and mask [N, 7, R, R] to {side: (G_add, G_mult)}.
+    """Stage-1 composite, erased image and mask [N, 7, R, R] to {side: (G_add, G_mult)}.
 
     Source: the paper, section 3.2 and Appendix A.
     """
@@ -96,9 +96,9 @@ class SkipEncoder(nn.Module):
         """Return the maps that `SynthesisNetwork` takes as `skips`.
 
         Args:
-            composite: [N, 3, R, R] stage-1 result pasted into the picture (Eq. 4).
+            composite: [N, 3, R, R] stage-1 result pasted into the image (Eq. 4).
             erased: [N, 3, R, R] M * I.
-            valid: [N, 1, R, R] M, 1 where the picture is valid.
+            valid: [N, 1, R, R] M, 1 where the image is valid.
         """
         x = self.stem(torch.cat([composite, erased, valid], dim=1))
         skips: dict[int, tuple[Tensor, Tensor]] = {}

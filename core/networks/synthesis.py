@@ -1,4 +1,4 @@
-"""The synthesis network: style codes to a picture, with the places where Eq. 7 enters."""
+"""The synthesis network: style codes to an image, with the places where Eq. 7 enters."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -122,7 +122,7 @@ def modulate_features(features: Tensor, g_add: Tensor, g_mult: Tensor) -> Tensor
 
 
 class SynthesisNetwork(nn.Module):
-    """Style codes [N, L, D] to pictures [N, 3, R, R], by a sum of upsampled to-RGB outputs.
+    """Style codes [N, L, D] to images [N, 3, R, R], by a sum of upsampled to-RGB outputs.
 
     Source: Karras et al. 2020, arXiv:1912.04958, Fig. 7 (b), skip generator.
     """

@@ -69,7 +69,7 @@ def test_codes_need_a_generator(generator_id: object) -> None:
 
 def test_check_generator() -> None:
     _codes().check_generator(ID)
-    with pytest.raises(GeneratorMismatchError, match="codes of the generator bbbb"):
+    with pytest.raises(GeneratorMismatchError, match="codes of generator bbbb"):
         _codes().check_generator("b" * 64)
 
 

@@ -75,7 +75,7 @@ def test_what_is_saved_with_pictures_shows_no_path(loader, model_name, model_fol
 def test_weights_loaded_in_inference_mode_can_still_be_trained(loader, model_name):
     with torch.inference_mode():
         model = loader().execute(model_name, "float32")[0]
-    assert not model._generator.w_avg.is_inference()
+    assert not model.model.generator.w_avg.is_inference()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from diverse_inpainting.core.checkpoint import (
 )
 from diverse_inpainting.core.errors import CheckpointError
 
-PICKLE_REMEDY = "can run code when they are opened and are never loaded"
+PICKLE_REMEDY = "Opening such files can run code, so they are never loaded"
 
 
 @pytest.fixture
