@@ -1,14 +1,12 @@
-"""What stages 1 and 2 share: batches, the step, and what is measured and written.
+"""What stages 1 and 2 have in common: the networks, the training step, and what is measured.
 
-Legend: N pictures per batch, R side, L style layers, D width of a code. Path (g) mixes with the
-code that made the picture, path (r) with another one.
+Legend: N images per batch, R side, L style layers, D width of a code.
 """
 
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
@@ -16,40 +14,48 @@ from torch import Tensor, nn
 
 from ..core.checkpoint import Checkpoint
 from ..core.compositing import composite_at_resolution
-from ..core.distributed import ALONE, Processes
 from ..core.errors import CheckpointError
-from ..core.networks import Discriminator, Generator
+from ..core.networks import Discriminator, DiverseInpaintingModel
 from .accumulate import Gradients, ShardRunner, adam, apply_gradients, set_learning_rate
-from .batch import Batch
-from .config import CompletionConfig, Recipe
+from .config import Recipe
 from .cuda_graphs import StepGraphs
 from .data import Photographs
 from .diagnostics import measure
-from .ema import update_average
+from .ema import averaged_copy, update_average
 from .exports import stage_facts, write_stage
 from .grids import picture_grid
 from .hardware import feature_dtype, send
-from .losses import discriminator_objective, judge
-from .objective import adversarial, comparisons, composites, reconstruction
+from .losses import (
+    L_adv,
+    Pair,
+    discriminate,
+    discriminator_objective,
+    full_objective,
+    pair_rg,
+    pair_rr,
+    reconstruction,
+)
 from .perceptual import perceptual_term
-from .sampler import Batches
+from .processes import ALONE, Processes
+from .sampler import Batch, BatchSampler
 from .schedules import adversarial_share, rate_factor
 
-_GRID_SIZE = 8
 _GRID_VARIANTS = 4
-_ALARM_PICTURES = 64
 
 
 class CompletionTrainer(ABC):
     """One stage of the method's own training; needs no photographs.
 
+    Attributes:
+        model: the networks that learn among those that are frozen.
+        averaged: the same with the moving averages of those that learn.
+
     Source: the paper, section 3, Eqs. 2-6 and Appendix B.
     """
 
     stage: str
-    _stages_before: tuple[str, ...]
     discriminator_since = 0
-    """Image at which the discriminator began to judge completions: from there it warms up."""
+    """Image at which D first saw completions: its warm-up begins there."""
 
     def __init__(
         self,
@@ -64,98 +70,123 @@ class CompletionTrainer(ABC):
         Args:
             recipe: configuration.
             checkpoint: what the stage before wrote, discriminator included.
-            photographs: for the alarm of a domain gap, and for recipes that train on them; or None.
+            photographs: for the domain gap among the diagnostics, and for recipes that train on
+                them; or None.
             device: where to train.
             processes: which train together.
 
         Raises:
+            CheckpointError: a network is missing.
             ConfigError: the recipe trains on photographs, and there are none.
         """
         self.recipe, self.device, self.checkpoint = recipe, device, checkpoint
-        self.processes = processes
-        self.config: CompletionConfig = getattr(recipe, self.stage)
-        self.photographs = photographs
-        torch.manual_seed(self.config.seed)
-        self.networks = self._load(checkpoint)
-        self.generator: Generator = self.networks["generator"].requires_grad_(False)
-        self.discriminator: Discriminator = self.networks["discriminator"].requires_grad_(True)
-        self._dtype = feature_dtype(self.config.precision, device)
+        self.photographs, self.processes = photographs, processes
+        config = self.config = recipe.stage_config(self.stage)
+        torch.manual_seed(config.seed)
+        self.model = self._load(checkpoint, feature_dtype(config.precision, device))
+        self.generator = self.model.generator
+        self.discriminator = self._discriminator()
         self.perceptual = perceptual_term(
-            recipe.perceptual, self.generator, self.discriminator, self.config.seed, self._dtype
+            recipe.perceptual,
+            self.generator,
+            self.discriminator,
+            config.seed,
+            self.model.feature_dtype,
         )
-        self.batches = Batches(
-            self.config, self.stage, self.generator, self.synthesize, photographs
+        self.batches = BatchSampler(
+            config, self.stage, self.generator, self.model.synthesize, photographs
         )
-        self.trained, self.averages = self._trained_parts()
-        self._has_gate = {**self.networks, **self.trained}["mixer"].config.kind == "gated"
+        self.learning = self._place(self._new_networks())
+        self.averages = {name: averaged_copy(network) for name, network in self.learning.items()}
+        self._prepare(self.learning)
+        self.averaged = self._with_networks(self.averages)
+        self.model = self._with_networks(self.learning)
+        self._prepare_optimizers()
+        micro_batch = self._micro_batch = config.micro_batch or config.batch_size
+        group_size = self.discriminator.config.stddev_group_size
+        self._shard = processes.shard(micro_batch, group_size)
+        self._shards = ShardRunner(device, config.batch_size, micro_batch, processes)
+        self._graphs = StepGraphs(device, is_used=config.cuda_graphs and processes.is_alone)
+        self._measured: dict[str, float] | None = None
+
+    def _load(self, checkpoint: Checkpoint, dtype: torch.dtype) -> DiverseInpaintingModel:
+        """Return a copy of what the stage begins with: D learns in place."""
+        taken = STAGES[self.stage].takes
+        missing = {*taken, "discriminator"} - set(checkpoint.parts)
+        if missing:
+            raise CheckpointError(
+                f"a checkpoint with {', '.join(taken)} and discriminator",
+                f"one without {', '.join(sorted(missing))}",
+                "Give the file that the stage before wrote.",
+            )
+        model = copy.deepcopy(checkpoint.model()).requires_grad_(False)
+        model.feature_dtype = dtype
+        return model.to(self.device, memory_format=torch.channels_last)
+
+    def _discriminator(self) -> Discriminator:
+        assert self.model.discriminator is not None, "_load has checked it"
+        return self.model.discriminator.requires_grad_(True)
+
+    def _place(self, networks: dict[str, nn.Module]) -> dict[str, nn.Module]:
+        for network in networks.values():
+            network.to(self.device, memory_format=torch.channels_last)
+        return networks
+
+    def _with_networks(self, networks: Mapping[str, nn.Module]) -> DiverseInpaintingModel:
+        """Return a model of the frozen networks and of these."""
+        frozen, dtype = self.model.parts, self.model.feature_dtype
+        return DiverseInpaintingModel(**{**frozen, **networks}, feature_dtype=dtype)  # pyright: ignore
+
+    def _prepare_optimizers(self) -> None:
+        config = self.config
         self.modules: dict[str, nn.Module] = {
             "discriminator": self.discriminator,
-            **self.trained,
+            **self.learning,
             **{f"{name}_ema": average for name, average in self.averages.items()},
         }
         self._rates = {
-            "completion": self.config.learning_rate,
-            "discriminator": self.config.discriminator_learning_rate,
+            "completion": config.learning_rate,
+            "discriminator": config.discriminator_learning_rate,
         }
-        factors = {"mixer": self.config.mixer_lr_multiplier}
-        parts = [(list(m.parameters()), factors.get(name, 1.0)) for name, m in self.trained.items()]
+        factors = {"mixer": config.mixer_lr_multiplier}
+        groups = [(list(m.parameters()), factors.get(n, 1.0)) for n, m in self.learning.items()]
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "completion": adam(*parts, betas=self.config.betas),
-            "discriminator": adam(
-                (list(self.discriminator.parameters()), 1.0), betas=self.config.betas
-            ),
+            "completion": adam(*groups, betas=config.betas),
+            "discriminator": adam((list(self.discriminator.parameters()), 1.0), betas=config.betas),
         }
         self._parameters = {
             name: [parameter for group in optimizer.param_groups for parameter in group["params"]]
             for name, optimizer in self.optimizers.items()
         }
-        self._measured: dict[str, float] | None = None
-        self._micro_batch = self.config.micro_batch or self.config.batch_size
-        group_size = self.discriminator.config.stddev_group_size
-        self._shard = processes.shard(self._micro_batch, group_size)
-        self._shards = ShardRunner(device, self.config.batch_size, self._micro_batch, processes)
-        self._graphs = StepGraphs(device, is_used=self.config.cuda_graphs and processes.is_alone)
-
-    def _load(self, checkpoint: Checkpoint) -> dict[str, Any]:
-        missing = {"generator", "discriminator"} - set(checkpoint.parts)
-        if missing:
-            raise CheckpointError(
-                "a checkpoint with generator and discriminator",
-                f"one without {', '.join(sorted(missing))}",
-                "Give the file that the stage before wrote.",
-            )
-        return {
-            # A copy: D learns in place, and the checkpoint's tensors are the caller's.
-            name: copy.deepcopy(module).to(self.device, memory_format=torch.channels_last)
-            for name, module in checkpoint.networks().items()
-        }
 
     @abstractmethod
-    def _trained_parts(self) -> tuple[dict[str, nn.Module], dict[str, nn.Module]]:
-        """Return the networks that learn, and their moving averages."""
+    def _new_networks(self) -> dict[str, nn.Module]:
+        """Return the networks that learn, freshly initialised, by part."""
+
+    def _prepare(self, learning: dict[str, nn.Module]) -> None:  # noqa: B027 - a hook
+        """Change the networks that learn after their averages were copied."""
 
     @abstractmethod
     def complete(
-        self, erased: Tensor, valid: Tensor, w_rand: Tensor, picture: Tensor, *, averaged: bool
+        self,
+        model: DiverseInpaintingModel,
+        erased: Tensor,
+        valid: Tensor,
+        w_rand: Tensor,
+        index: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Return raw outputs I_o [n, 3, R, R] and the gate [n, L, D].
 
         Args:
+            model: `model` or `averaged`.
             erased: [N, 3, R, R].
             valid: [N, 1, R, R].
             w_rand: [n, L, D].
-            picture: [n] int64, the picture that each code completes.
-            averaged: use the moving averages.
+            index: [n] int64, the image that each code completes.
         """
 
-    def synthesize(self, ws: Tensor, skips: Any = None) -> Tensor:  # noqa: ANN401 - core's Skips
-        """Run the frozen generator with stored noise, [N, L, D] to [N, 3, R, R]."""
-        return self.generator.synthesis(
-            ws, skips=skips, dtype=self._dtype, memory_format=torch.channels_last
-        )
-
     def step(self, nimg: int) -> dict[str, Tensor]:
-        """Update the trained networks and D on one batch."""
+        """Update the networks that learn and D on one batch."""
         self._measured = None
         gradients = self._shards.run(lambda start: self._gradients(start, nimg), nimg)
         for name, parameters in self._parameters.items():
@@ -163,7 +194,7 @@ class CompletionTrainer(ABC):
         for name, average in self.averages.items():
             update_average(
                 average,
-                self.trained[name],
+                self.learning[name],
                 num_images=self.config.batch_size,
                 nimg=nimg,
                 half_life=self.config.ema_half_life,
@@ -172,46 +203,57 @@ class CompletionTrainer(ABC):
 
     def _gradients(self, start: int, nimg: int) -> Gradients:
         """Return the gradients of this process's shard of the micro-batch from image `start` on."""
-        weight = self.config.lambda_adversarial * adversarial_share(
+        lambda_a = self.config.lambda_a * adversarial_share(
             self.config, nimg - self.discriminator_since
         )
         r1_weight = self.config.r1_weight(nimg)
         drawn = self.batches.draw(start, self._micro_batch, self._shard)
-        drawn["fooling_weight"] = send(torch.tensor(weight), self.device)
+        drawn["lambda_a"] = send(torch.tensor(lambda_a), self.device)
         return self._graphs.run(
-            (weight > 0, r1_weight),
-            lambda inputs, _: self._learn(inputs, fools=weight > 0, r1_weight=r1_weight),
+            (lambda_a > 0, r1_weight),
+            lambda inputs, _: self._learn(inputs, lambda_a > 0, r1_weight),
             drawn,
             seeds={},
         )
 
-    def _learn(self, drawn: Mapping[str, Tensor], *, fools: bool, r1_weight: float) -> Gradients:
+    def _learn(
+        self, drawn: Mapping[str, Tensor], is_adversarial: bool, r1_weight: float
+    ) -> Gradients:
         """Return the gradients of what was drawn; a CUDA graph may hold all of it."""
         batch = self.batches.make(drawn)
-        outputs, gate = self.complete(*batch.inputs(), averaged=False)
-        compared = comparisons(batch, outputs, self.config)
-        loss, scalars = reconstruction(compared, self.perceptual, self.config.pixel_weight)
+        outputs, gate = self.complete(self.model, *batch.inputs())
+        losses, scalars = reconstruction(
+            compared_pairs(batch, outputs), self.perceptual, self.config.pixel_weight
+        )
         # Separate calls: one batch of both would put near-duplicates into one deviation group.
-        fake_logits = [self._judge(fakes) for fakes in composites(batch, outputs)]
-        fooling = adversarial(fake_logits)
-        if fools:  # else D's gradient would be walked back only to be multiplied by zero
-            loss = loss + drawn["fooling_weight"] * fooling
+        fake_logits = [self._discriminate(I_f) for I_f in composites(batch, outputs)]
+        adversarial = L_adv(fake_logits)
+        loss = full_objective(
+            losses.get("g", 0.0),
+            losses["r"],
+            # Left out, or D's gradient would be walked back only to be multiplied by zero.
+            adversarial if is_adversarial else 0.0,
+            lambda_r1=self.config.lambda_r1,
+            lambda_r2=self.config.lambda_r2,
+            lambda_a=drawn["lambda_a"] if is_adversarial else 0.0,
+        )
         # D's graph of the fakes is walked twice: to E, Mi or S here, and to D's weights below.
         completion = torch.autograd.grad(loss, self._parameters["completion"], retain_graph=True)
         d_loss, d_scalars = discriminator_objective(
-            self._judge, batch.image, fake_logits, r1_weight
+            self._discriminate, batch.image, fake_logits, r1_weight
         )
         discriminator = torch.autograd.grad(d_loss, self._parameters["discriminator"])
-        if self._has_gate:
+        assert self.model.mixer is not None
+        if self.model.mixer.config.kind == "gated":
             gates = torch.cat(batch.by_path(gate)[0])  # as many in each process
             scalars["gate_extreme"] = ((gates < 0.05) | (gates > 0.95)).float().mean()
         return Gradients(
             {"completion": completion, "discriminator": discriminator},
-            {**scalars, "adversarial": fooling, **d_scalars},
+            {**scalars, "adversarial": adversarial, **d_scalars},
         )
 
-    def _judge(self, images: Tensor) -> Tensor:
-        return judge(self.discriminator, images, self._dtype)
+    def _discriminate(self, images: Tensor) -> Tensor:
+        return discriminate(self.discriminator, images, self.model.feature_dtype)
 
     def _update(
         self,
@@ -225,11 +267,12 @@ class CompletionTrainer(ABC):
 
     @torch.no_grad()
     def grid(self) -> Image.Image:
-        """Return rows of: picture, erased, then `_views` of path (g) and of four variants."""
-        batch = self._fixed(_GRID_SIZE)
-        columns = [batch.image, batch.erased, *self._views(batch, batch.w_same)]
+        """Return rows of: image, erased, then `_views` of path (g) and of four variants."""
+        batch = self._fixed(self.config.grid_images)
+        assert batch.w_g is not None
+        columns = [batch.image, batch.erased, *self._views(batch, batch.w_g)]
         for k in range(_GRID_VARIANTS):
-            columns += self._views(batch, batch.w_other.roll(k, dims=0))
+            columns += self._views(batch, batch.w_r.roll(k, dims=0))
         rows = torch.stack(columns, dim=1).flatten(0, 1)
         return picture_grid(rows.clamp(-1, 1), len(columns))
 
@@ -238,25 +281,26 @@ class CompletionTrainer(ABC):
         raw = self._complete_averaged(batch.erased, batch.valid, w_rand)
         return raw, composite_at_resolution(raw, batch.erased, batch.valid)
 
-    def alarms(self) -> dict[str, float]:
-        """Return the measures of alarms.py on fixed generated pictures, and on photographs."""
+    def diagnostics(self) -> dict[str, float]:
+        """Return the measures of diagnostics.py on fixed generated images, and on photographs."""
         if self._measured is None:
             self._measured = self._measure()
         return self._measured
 
     def _measure(self) -> dict[str, float]:
-        batch = self._fixed(_ALARM_PICTURES)
+        num = self.config.diagnostics_images
         photographs = None
         if self.photographs is not None:
-            photographs = self.photographs.unseen[:_ALARM_PICTURES].to(self.device) / 127.5 - 1
-        return measure(self._complete_averaged, batch, self.synthesize, photographs)
+            photographs = self.photographs.unseen[:num].to(self.device) / 127.5 - 1
+        batch = self._fixed(num)
+        return measure(self._complete_averaged, batch, self.model.synthesize, photographs)
 
     def _complete_averaged(self, erased: Tensor, valid: Tensor, w_rand: Tensor) -> Tensor:
-        picture = torch.arange(len(erased), device=erased.device)
-        return self.complete(erased, valid, w_rand, picture, averaged=True)[0]
+        index = torch.arange(len(erased), device=erased.device)
+        return self.complete(self.averaged, erased, valid, w_rand, index)[0]
 
     def _fixed(self, size: int) -> Batch:
-        """Return pictures that training, which begins at image 0, never sees."""
+        """Return images that training, which begins at image 0, never sees."""
         return self.batches.generated(2**48, size)
 
     def export(self, folder: Path, nimg: int) -> None:
@@ -265,13 +309,44 @@ class CompletionTrainer(ABC):
             "images": nimg,
             "recipe": self.recipe.name,
             "perceptual": {**self.perceptual.facts, "weight": float(self.perceptual.weight)},
-            "alarms": self.alarms(),
+            "diagnostics": self.diagnostics(),
         }
         write_stage(
             folder / f"{self.stage}.safetensors",
             self.recipe,
             self.checkpoint,
-            {**self.networks, "discriminator": self.discriminator, **self.averages},
+            self.averaged,
             self.averages,
-            stage_facts(self.checkpoint.training, self.stage, self._stages_before, own),
+            stage_facts(self.checkpoint.training, self.stage, STAGES[self.stage].earlier, own),
         )
+
+
+def compared_pairs(batch: Batch, outputs: Tensor) -> dict[str, Pair]:
+    """Return what Eqs. 2 and 3 compare, by path; photographs have no path (g).
+
+    A photograph that substitutes a generated image is compared in its place.
+
+    Args:
+        batch: N images.
+        outputs: [n, 3, R, R] raw, of `batch.inputs()`.
+    """
+    paths, substituted = batch.by_path(outputs)
+    I_ro, I_ge = paths[-1], batch.erased
+    if batch.substitutes is not None:
+        index, photographs = batch.substitutes
+        I_ro = I_ro.index_copy(0, index, substituted)
+        I_ge = I_ge.index_copy(0, index, photographs)
+    pairs = {"r": pair_rr(I_ro, batch.valid, I_ge)}
+    if batch.w_g is not None:
+        pairs["g"] = pair_rg(paths[0], batch.image)
+    return pairs
+
+
+def composites(batch: Batch, outputs: Tensor) -> list[Tensor]:
+    """Return each path's final images I_f (Eq. 4), [N, 3, R, R], which D takes for fakes.
+
+    Substitutes are not among them: beside real images that are all generated, D would tell a
+    photograph by its valid pixels, which no completion can change.
+    """
+    paths, _ = batch.by_path(outputs)
+    return [composite_at_resolution(I_o, batch.erased, batch.valid) for I_o in paths]

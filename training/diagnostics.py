@@ -1,4 +1,4 @@
-"""Fixed-seed measures that tell a failing completion model (see `LIMITS`)."""
+"""Measures on fixed seeds that show when the training of a stage fails (see `LIMITS`)."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,31 +10,33 @@ from torch import Tensor
 from ..core.compositing import hole_l1, valid_l1
 from ..core.inpainter import Inpainter
 from ..core.masks import sample_hole_masks
-from .batch import Batch
+from .sampler import Batch
 
 
 @dataclass(frozen=True)
 class Limit:
-    """The range in which a measure gives no alarm."""
+    """The healthy range of a measure."""
 
     low: float
     high: float
     meaning: str
-    """What a value outside says."""
+    """What a value outside of it means."""
 
 
 LIMITS = {
     "rho": Limit(0.15, math.inf, "under 0.15 the random code is ignored"),
     "swap_ratio": Limit(0.0, 0.6, "over 0.6 the encoder is ignored"),
     "domain_gap_db": Limit(-4.0, math.inf, "under -4 photographs are reproduced far worse"),
-    "skip_ratio": Limit(0.0, 1.0, "over 1 the skip encoder replaces features, not corrects them"),
+    "skip_ratio": Limit(0.0, 1.0, "over 1 S replaces features instead of correcting them"),
     "gate_extreme": Limit(0.0, 0.5, "over 0.5 most of the gate is stuck open or shut"),
-    "d_gap": Limit(0.1, 4.0, "under 0.1 D sees no difference, over 4 it sees nothing else"),
+    "d_gap": Limit(0.1, 4.0, "under 0.1 D cannot tell fakes, over 4 it always can"),
 }
-"""By the names of measures and of logged scalars."""
+"""By measure or logged scalar."""
+
+_CHUNK = 32
 
 
-def alarms_of(measures: Mapping[str, float]) -> list[str]:
+def warnings_of(measures: Mapping[str, float]) -> list[str]:
     """Return a sentence for each measure that is outside its limits."""
     return [
         f"{name} = {measures[name]:.3g}: {limit.meaning}"
@@ -57,17 +59,17 @@ def measure(
     """Return rho, swap_ratio, valid_l1_p99 and, with photographs, domain_gap_db.
 
     rho: L1 inside the hole between two variants, over that between two independent samples.
-    swap_ratio: L1 on valid pixels with the picture's own codes, over that with another picture's.
+    swap_ratio: L1 on valid pixels with the image's own codes, over that with another image's.
     valid_l1_p99: 99th percentile of the former, on photographs where there are some.
-    domain_gap_db: PSNR on valid pixels of photographs minus that of generated pictures.
+    domain_gap_db: PSNR on valid pixels of photographs minus that of generated images.
 
     Args:
         complete: the model, without compositing.
-        batch: generated pictures.
-        synthesize: codes to pictures.
+        batch: generated images.
+        synthesize: codes to images.
         photographs: [n, 3, R, R] in [-1, 1].
     """
-    other = batch.w_other
+    other = batch.w_r
     first = complete(batch.erased, batch.valid, other)
     second = complete(batch.erased, batch.valid, other.roll(1, dims=0))
     hole = 1 - batch.valid
@@ -98,29 +100,25 @@ def _psnr(image: Tensor, erased: Tensor, valid: Tensor) -> float:
 
 
 @torch.no_grad()
-def measure_model(model: Inpainter, num_pictures: int = 128, seed: int = 0) -> dict[str, float]:
-    """Measure a finished model on pictures that it generates itself.
+def measure_model(inpainter: Inpainter, num_images: int = 128, seed: int = 0) -> dict[str, float]:
+    """Measure a finished model, stage 1, on images that it generates itself.
 
     Args:
-        model: any model.
-        num_pictures: pictures and masks (`paper`).
-        seed: of pictures, codes and masks.
+        inpainter: any model.
+        num_images: images and masks (`paper`).
+        seed: of images, codes and masks.
     """
-    R = model.resolution
-    w = model.sample_w(seed, 2 * num_pictures)
-    w_same, w_other = w.flat().chunk(2)
-    image = _synthesize(model, w_same)
-    valid = 1 - sample_hole_masks("paper", num_pictures, R, seed).to(model.device)
-    batch = Batch(image, image * valid, valid, w_same, w_other)
+    model = inpainter.model
+    w_g, w_r = inpainter.sample_w(seed, 2 * num_images).flat().chunk(2)
+    holes = sample_hole_masks("paper", num_images, inpainter.resolution, seed)
+    valid = 1 - holes.to(inpainter.device)
+
+    def synthesize(ws: Tensor) -> Tensor:
+        images = [model.synthesize(chunk).clamp(-1, 1) for chunk in ws.split(_CHUNK)]
+        return torch.cat(images)
 
     def complete(erased: Tensor, valid: Tensor, w_rand: Tensor) -> Tensor:
-        pictures = (erased / 2 + 0.5).clamp(0, 1).movedim(1, -1)
-        _, encoded = model.encode(pictures, 1 - valid[:, 0])
-        random = model.codes(w_rand[:, None])
-        return _synthesize(model, model.mix(encoded, random)[0].flat())
+        return synthesize(model.mix(model.encode(erased, valid), w_rand)[0])
 
-    return measure(complete, batch, lambda ws: _synthesize(model, ws))
-
-
-def _synthesize(model: Inpainter, ws: Tensor) -> Tensor:
-    return model.synthesize(model.codes(ws[:, None])).movedim(-1, 1) * 2 - 1
+    image = synthesize(w_g)
+    return measure(complete, Batch(image, image * valid, valid, w_g, w_r), synthesize)

@@ -1,18 +1,140 @@
-"""Loss terms, each the mean over a batch."""
+"""The losses of the paper, Eqs. 2, 3, 5 and 6, and those of StyleGAN2 on which they build.
 
-from collections.abc import Callable, Sequence
+Legend: N images, R their side. Path (g) mixes with the code that made the image, path (r) with
+another one; I_go and I_ro are the generator's outputs on them, before Eq. 4. Each term is the mean
+over a batch.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.networks import Discriminator
+from .perceptual import PerceptualTerm
+
+
+class Pair(NamedTuple):
+    """What a reconstruction loss compares, both [N, 3, R, R]."""
+
+    output: Tensor
+    target: Tensor
+    """Detached."""
+
+
+def pair_rg(I_go: Tensor, I_g: Tensor) -> Pair:
+    """Return what L_rg compares: the whole output with the whole image (Eq. 2).
+
+    Args:
+        I_go: [N, 3, R, R].
+        I_g: [N, 3, R, R].
+    """
+    return Pair(I_go, I_g)
+
+
+def pair_rr(I_ro: Tensor, M: Tensor, I_ge: Tensor) -> Pair:
+    """Return what L_rr compares: valid pixels with the erased image (Eq. 3).
+
+    Args:
+        I_ro: [N, 3, R, R].
+        M: [N, 1, R, R], 1 where the image is valid.
+        I_ge: [N, 3, R, R], M * I_g.
+    """
+    return Pair(M * I_ro, I_ge)
+
+
+def reconstruction(
+    pairs: Mapping[str, Pair], perceptual: PerceptualTerm, pixel_weight: float
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return L_rg and L_rr by path (Eqs. 2, 3), and their terms to log.
+
+        L = pixel_weight * mean |output - target|^2 + perceptual(output, target)
+
+    The mean is over all 3 R^2 values, those in the hole included.
+
+    Args:
+        pairs: by path, "g" and "r".
+        perceptual: the second term; it sees all pairs in one batch.
+        pixel_weight: of the L2 term.
+    """
+    maps = perceptual.features(torch.cat([pair.output for pair in pairs.values()]))
+    with torch.no_grad():
+        target_maps = perceptual.features(torch.cat([pair.target for pair in pairs.values()]))
+    losses: dict[str, Tensor] = {}
+    scalars: dict[str, Tensor] = {}
+    for i, (path, pair) in enumerate(pairs.items()):
+        of_pair = [[m.chunk(len(pairs))[i] for m in both] for both in (maps, target_maps)]
+        pixel, feature = F.mse_loss(pair.output, pair.target), perceptual(*of_pair)
+        losses[path] = pixel_weight * pixel + feature
+        scalars |= {f"pixel_{path}": pixel, f"perceptual_{path}": feature}
+    return losses, scalars
+
+
+def L_adv(fake_logits: Sequence[Tensor]) -> Tensor:
+    """Return the side of Eq. 5 that E, Mi and S minimise: the sum over paths of softplus(-D(I_f)).
+
+    Args:
+        fake_logits: [N, 1] for the composites of each path, from a call of D for each.
+    """
+    return torch.stack([generator_loss(logits) for logits in fake_logits]).sum()
+
+
+def full_objective(
+    L_rg: Tensor | float, L_rr: Tensor, L_adv: Tensor | float, *,
+    lambda_r1: float, lambda_r2: float, lambda_a: Tensor | float,
+) -> Tensor:  # fmt: skip
+    """Return the full objective of E and Mi in stage 1, and of S in stage 2.
+
+    Source: the paper, Eq. 6; the weights are those of Appendix B.
+    """
+    return lambda_r1 * L_rg + lambda_r2 * L_rr + lambda_a * L_adv
+
+
+def discriminate(
+    discriminator: Discriminator, images: Tensor, dtype: torch.dtype, labels: Tensor | None = None
+) -> Tensor:
+    """Return logits [N, 1] in D's own dtype of [N, 3, R, R], with feature maps of another.
+
+    Without labels, a D with classes is asked about all of them in equal parts: the stages want to
+    know whether an image is real, whatever it shows.
+    """
+    num_classes = discriminator.config.num_classes
+    if num_classes and labels is None:
+        labels = images.new_full((len(images), num_classes), 1 / num_classes)
+    return discriminator(images.to(dtype, memory_format=torch.channels_last), labels)
+
+
+def discriminator_objective(
+    discriminate: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake_logits: Sequence[Tensor],
+    r1_weight: float,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return what D minimises: its side of Eq. 5 and R1; and scalars to log.
+
+    Args:
+        discriminate: images to logits.
+        real: [N, 3, R, R].
+        fake_logits: [N, 1] for each path.
+        r1_weight: of the R1 term; 0 leaves it out.
+    """
+    real = real.detach().requires_grad_(r1_weight > 0)
+    real_logits = discriminate(real)
+    loss = discriminator_loss(real_logits, *fake_logits)
+    gap = real_logits.mean() - torch.stack([logits.mean() for logits in fake_logits]).mean()
+    scalars = {"d_loss": loss, "d_gap": gap}
+    if r1_weight:
+        scalars["r1"] = r1_penalty(real_logits, real).mean()
+        loss = loss + scalars["r1"] * r1_weight
+    return loss, scalars
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:
-    """Return softplus(-D(fake)): low where D takes the fake for real.
+    """Return softplus(-D(fake)), which is low where D takes fakes for real.
 
-    Source: Goodfellow et al. 2014, arXiv:1406.2661 (non-saturating form); the paper, Eq. 5.
+    Source: Goodfellow et al. 2014, arXiv:1406.2661 (non-saturating form).
     """
     return F.softplus(-fake_logits).mean()
 
@@ -27,7 +149,7 @@ def discriminator_loss(real_logits: Tensor, *fake_logits: Tensor) -> Tensor:
 
 
 def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
-    """Return |grad D(real)|^2, the squared norm per picture, [N].
+    """Return |grad D(real)|^2, the squared norm per image, [N].
 
     Args:
         real_logits: [N, 1], computed from real.
@@ -37,42 +159,3 @@ def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
     """
     (gradient,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3))
-
-
-def judge(
-    discriminator: Discriminator, images: Tensor, dtype: torch.dtype, labels: Tensor | None = None
-) -> Tensor:
-    """Return logits [N, 1] in D's own dtype of [N, 3, R, R], with feature maps of another.
-
-    Without labels, a D with classes is asked about all of them in equal parts: the stages want to
-    know whether a picture is real, whatever it shows.
-    """
-    num_classes = discriminator.config.num_classes
-    if num_classes and labels is None:
-        labels = images.new_full((len(images), num_classes), 1 / num_classes)
-    return discriminator(images.to(dtype, memory_format=torch.channels_last), labels)
-
-
-def discriminator_objective(
-    judge_real: Callable[[Tensor], Tensor],
-    real: Tensor,
-    fake_logits: Sequence[Tensor],
-    r1_weight: float,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return what D minimises, and scalars to log.
-
-    Args:
-        judge_real: pictures to logits.
-        real: [N, 3, R, R].
-        fake_logits: [N, 1] for each path.
-        r1_weight: of the R1 term; 0 leaves it out.
-    """
-    real = real.detach().requires_grad_(r1_weight > 0)
-    real_logits = judge_real(real)
-    loss = discriminator_loss(real_logits, *fake_logits)
-    gap = real_logits.mean() - torch.stack([logits.mean() for logits in fake_logits]).mean()
-    scalars = {"d_loss": loss, "d_gap": gap}
-    if r1_weight:
-        scalars["r1"] = r1_penalty(real_logits, real).mean()
-        loss = loss + scalars["r1"] * r1_weight
-    return loss, scalars

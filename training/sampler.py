@@ -1,6 +1,11 @@
-"""What the stages train on: batches that depend on (seed, images seen) alone."""
+"""What stages 1 and 2 train on: batches that depend on (seed, images seen) alone.
+
+Legend: N images of a batch, k substitutes among them, R side, L style layers, D width of a code.
+Path (g) mixes with the code that made the image, path (r) with another one.
+"""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,14 +14,64 @@ from ..core.errors import ConfigError
 from ..core.masks import sample_hole_masks
 from ..core.networks import Generator
 from ..core.rng import WHOLE, Draws, Shard, generator_for
-from .batch import Batch, Substitutes
 from .config import CompletionConfig
 from .data import Photographs
 from .hardware import send
 
 
-class Batches:
-    """Generated pictures or photographs with holes, and the codes of the paths."""
+class Substitutes(NamedTuple):
+    """Photographs that replace some generated images in what path (r) reconstructs."""
+
+    index: Tensor
+    """[k] int64, positions of the samples in the batch."""
+    erased: Tensor
+    """M * photograph [k, 3, R, R], with the holes of those samples."""
+
+
+class Batch(NamedTuple):
+    """Images with holes and the codes of the paths."""
+
+    image: Tensor
+    """I [N, 3, R, R] about [-1, 1], detached: I_g, or photographs."""
+    erased: Tensor
+    """M * I [N, 3, R, R]."""
+    valid: Tensor
+    """M [N, 1, R, R]."""
+    w_g: Tensor | None
+    """Codes of path (g), those that made the images, [N, L, D]; None for photographs, which no
+    codes made: they have no path (g)."""
+    w_r: Tensor
+    """Codes of path (r), [N, L, D]."""
+    substitutes: Substitutes | None = None
+    """Of generated images only."""
+
+    @property
+    def codes(self) -> list[Tensor]:
+        """The codes of each path."""
+        return [self.w_r] if self.w_g is None else [self.w_g, self.w_r]
+
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return erased images, M, W_rand and each code's image: all paths in one batch.
+
+        The codes come path by path; those for substitutes are the last.
+        """
+        erased, valid, codes = self.erased, self.valid, self.codes
+        index = torch.arange(len(erased), device=erased.device).repeat(len(codes))
+        if self.substitutes is not None:
+            chosen, photographs = self.substitutes
+            extra = torch.arange(len(chosen), device=erased.device) + len(erased)
+            erased, valid = torch.cat([erased, photographs]), torch.cat([valid, valid[chosen]])
+            codes, index = [*codes, self.w_r[chosen]], torch.cat([index, extra])
+        return erased, valid, torch.cat(codes), index
+
+    def by_path(self, outputs: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Split what came of `inputs`: each path's outputs [N, ...], of substitutes [k, ...]."""
+        num = len(self.image) * len(self.codes)
+        return list(outputs[:num].chunk(len(self.codes))), outputs[num:]
+
+
+class BatchSampler:
+    """Samples generated images or photographs with holes, and the codes of the paths."""
 
     def __init__(
         self,
@@ -29,10 +84,10 @@ class Batches:
         """Prepare.
 
         Args:
-            config: what to draw.
+            config: what to sample.
             stage: each stage draws other numbers.
             generator: makes the codes; batches are on its device.
-            synthesize: [N, L, D] codes to pictures [N, 3, R, R].
+            synthesize: [N, L, D] codes to images [N, 3, R, R].
             photographs: for recipes that train on them; moved to the device then.
 
         Raises:
@@ -56,13 +111,13 @@ class Batches:
         return self.make(self._draw(nimg, size, shard))
 
     def training(self, nimg: int, size: int, shard: Shard = WHOLE) -> Batch:
-        """Return what the recipe trains on: generated pictures, photographs, or some of both."""
+        """Return what the recipe trains on: generated images, photographs, or some of both."""
         return self.make(self.draw(nimg, size, shard))
 
     def draw(self, nimg: int, size: int, shard: Shard = WHOLE) -> dict[str, Tensor]:
         """Return all that is particular to the images of `training`, on the device, for `make`."""
         drawn = self._draw(nimg, size, shard)
-        if self._config.pictures == "photographs":
+        if self._config.train_on == "photographs":
             assert self._photographs is not None
             return {**drawn, "image": self._photographs.batch(nimg, size, shard)}
         return {**drawn, **self._substitutes(nimg, size, shard)}
@@ -71,17 +126,17 @@ class Batches:
     def make(self, drawn: Mapping[str, Tensor]) -> Batch:
         """Return the batch of what was drawn; waits for nothing, a CUDA graph may hold it."""
         w = self._generator.mapping(drawn["z"].flatten(0, 1))
-        w_same, w_other = (self._generator.broadcast(code) for code in (w[::2], w[1::2]))
+        w_g, w_r = (self._generator.broadcast(code) for code in (w[::2], w[1::2]))
         valid = 1 - drawn["holes"].float()
         if "image" in drawn:
             image = drawn["image"]
-            return Batch(image, image * valid, valid, None, w_other)
-        image = self._synthesize(w_same)
+            return Batch(image, image * valid, valid, None, w_r)
+        image = self._synthesize(w_g)
         substitutes = None
         if "substituted" in drawn:
             index = drawn["substituted"]
             substitutes = Substitutes(index, drawn["photographs"] * valid[index])
-        return Batch(image, image * valid, valid, w_same, w_other, substitutes)
+        return Batch(image, image * valid, valid, w_g, w_r, substitutes)
 
     def _draw(self, nimg: int, size: int, shard: Shard) -> dict[str, Tensor]:
         """Return the latents of both paths [n, 2, Z], and the holes [n, 1, R, R] uint8."""
@@ -97,7 +152,7 @@ class Batches:
         return torch.cat(masks).to(torch.uint8)
 
     def _substitutes(self, nimg: int, size: int, shard: Shard) -> dict[str, Tensor]:
-        """Return photographs for a share of images, evenly spaced; nothing where there are none."""
+        """Return photographs for some images, evenly spaced; nothing where there are none."""
         fraction = self._config.real_fraction
         images = shard.take(torch.arange(nimg, nimg + size)).tolist()
         is_chosen = [int((image + 1) * fraction) > int(image * fraction) for image in images]

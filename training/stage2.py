@@ -1,4 +1,4 @@
-"""Stage 2: the skip encoder learns to remove what separates a completion from its picture."""
+"""Stage 2: the skip encoder learns to remove what separates a completion from its image."""
 
 from pathlib import Path
 
@@ -6,70 +6,61 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from ..core.checkpoint import read_checkpoint, write_checkpoint
 from ..core.compositing import composite_at_resolution
-from ..core.errors import CheckpointError
-from ..core.networks import SkipEncoder
-from .batch import Batch
+from ..core.networks import DiverseInpaintingModel, Refinement, SkipEncoder
 from .batch_norm import synchronise_batch_norm
 from .completion import CompletionTrainer
-from .ema import averaged_copy
-from .stage1 import mixed_codes
-
-_RECALIBRATION_BATCHES = 16
+from .sampler import Batch
 
 
 class Stage2Trainer(CompletionTrainer):
-    """S against D; E, Mi and G stay as they are. D goes on from stage 1, its optimiser does not.
+    """S against D; E, Mi and G stay frozen. D continues from stage 1 with a fresh optimiser.
 
     Source: the paper, section 3.2 and Appendix A.
     """
 
     stage = "stage2"
-    _stages_before = ("prior", "stage1")
+    _is_calibrated = False
 
-    def _trained_parts(self) -> tuple[dict[str, nn.Module], dict[str, nn.Module]]:
-        if not {"encoder", "mixer"} <= set(self.networks):
-            raise CheckpointError(
-                "a checkpoint with encoder and mixer",
-                "one without",
-                "Train stage 1 first and give the file that it wrote.",
-            )
-        for name in ("encoder", "mixer"):
-            self.networks[name].requires_grad_(False)
+    def _new_networks(self) -> dict[str, nn.Module]:
         config = self.recipe.model.skip_encoder
         assert config is not None
-        self._is_calibrated = False
-        skip_encoder = SkipEncoder(config, self.checkpoint.config.generator)
-        skip_encoder.to(self.device, memory_format=torch.channels_last).train()
-        average = averaged_copy(skip_encoder)
+        return {"skip_encoder": SkipEncoder(config, self.checkpoint.config.generator).train()}
+
+    def _prepare(self, learning: dict[str, nn.Module]) -> None:
+        skip_encoder = learning["skip_encoder"]
         synchronise_batch_norm(skip_encoder, self.processes)
         for norm in _norms(skip_encoder):
-            # Batches teach; the averaged weights get statistics of their own, see _recalibrate.
+            # Training uses batch statistics; the averaged weights get their own, see _recalibrate.
             norm.track_running_stats = False
-        return {"skip_encoder": skip_encoder}, {"skip_encoder": average}
 
     def complete(
-        self, erased: Tensor, valid: Tensor, w_rand: Tensor, picture: Tensor, *, averaged: bool
+        self,
+        model: DiverseInpaintingModel,
+        erased: Tensor,
+        valid: Tensor,
+        w_rand: Tensor,
+        index: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Return the output of the second pass, raw, and the gate.
 
         Batch norm sees all paths in one batch.
         """
-        part = (self.averages if averaged else self.trained)["skip_encoder"]
-        codes, gate, inputs = self._first_pass(erased, valid, w_rand, picture)
-        return self.synthesize(codes, part(*inputs)), gate
+        refined, gate = self._refine(model, erased, valid, w_rand, index)
+        return refined.output, gate
 
-    @torch.no_grad()  # nothing that this pass runs through is trained
-    def _first_pass(
-        self, erased: Tensor, valid: Tensor, w_rand: Tensor, picture: Tensor
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """Return W_out, the gate, and the skip encoder's inputs: composite, erased, valid."""
-        w_avg = self.generator.w_avg
-        codes, gate = mixed_codes(self.networks, w_avg, erased, valid, w_rand, picture)
-        erased, valid = erased[picture], valid[picture]
-        composite = composite_at_resolution(self.synthesize(codes), erased, valid)
-        return codes, gate, (composite, erased, valid)
+    def _refine(
+        self,
+        model: DiverseInpaintingModel,
+        erased: Tensor,
+        valid: Tensor,
+        w_rand: Tensor,
+        index: Tensor,
+    ) -> tuple[Refinement, Tensor]:
+        with torch.no_grad():  # E and Mi are frozen
+            w_out, gate = model.mix(model.encode(erased, valid)[index], w_rand)
+        return model.refine(w_out, erased[index], valid[index]), gate
 
     def step(self, nimg: int) -> dict[str, Tensor]:
         """Train as `CompletionTrainer.step`; the batch-norm statistics are then out of date."""
@@ -86,11 +77,9 @@ class Stage2Trainer(CompletionTrainer):
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean of all batches
         average.train()
-        for i in range(_RECALIBRATION_BATCHES):
-            batch = self.batches.training(
-                2**47 + i * self.config.batch_size, self.config.batch_size
-            )
-            self.complete(*batch.inputs(), averaged=True)
+        size = self.config.batch_size
+        for i in range(self.config.recalibration_batches):
+            self.complete(self.averaged, *self.batches.training(2**47 + i * size, size).inputs())
         average.eval()
         self._is_calibrated = True
 
@@ -100,10 +89,11 @@ class Stage2Trainer(CompletionTrainer):
         return super().grid()
 
     def _views(self, batch: Batch, w_rand: Tensor) -> tuple[Tensor, ...]:
-        """Return those of stage 1, raw and composited, then those of stage 2."""
-        each = torch.arange(len(w_rand), device=w_rand.device)
-        codes, _, (composite, *_) = self._first_pass(batch.erased, batch.valid, w_rand, each)
-        return self.synthesize(codes), composite, *super()._views(batch, w_rand)
+        """Return stage 1, raw and composited, then stage 2, raw and composited."""
+        index = torch.arange(len(w_rand), device=w_rand.device)
+        refined, _ = self._refine(self.averaged, batch.erased, batch.valid, w_rand, index)
+        composite = composite_at_resolution(refined.output, batch.erased, batch.valid)
+        return refined.stage1, refined.composite, refined.output, composite
 
     def _measure(self) -> dict[str, float]:
         """Add skip_ratio: mean |G_add| over mean |feature| at the side where it is largest."""
@@ -112,7 +102,9 @@ class Stage2Trainer(CompletionTrainer):
 
     @torch.no_grad()
     def _skip_ratio(self) -> float:
-        batch = self._fixed(self.config.batch_size)
+        erased, valid, w_rand, index = self._fixed(self.config.batch_size).inputs()
+        w_out, _ = self.averaged.mix(self.averaged.encode(erased, valid)[index], w_rand)
+        erased, valid = erased[index], valid[index]
         features: dict[int, Tensor] = {}
         hooks = [
             block.conv1.register_forward_pre_hook(
@@ -121,11 +113,12 @@ class Stage2Trainer(CompletionTrainer):
             for block in self.generator.synthesis.blocks
         ]
         try:
-            _, _, inputs = self._first_pass(*batch.inputs())
+            stage1 = self.averaged.synthesize(w_out)
         finally:
             for hook in hooks:
                 hook.remove()
-        skips = self.averages["skip_encoder"](*inputs)
+        composite = composite_at_resolution(stage1, erased, valid)
+        skips = self.averages["skip_encoder"](composite, erased, valid)
         return max(
             float(add.abs().mean() / features[side].abs().mean())
             for side, (add, _) in skips.items()
@@ -136,7 +129,7 @@ class Stage2Trainer(CompletionTrainer):
         self._recalibrate()
         super().export(folder, nimg)
         parts = ("generator", "encoder", "mixer", "skip_encoder")
-        whole: Checkpoint = read_checkpoint(folder / "stage2.safetensors", parts)
+        whole = read_checkpoint(folder / "stage2.safetensors", parts)
         write_checkpoint(folder / "model.safetensors", whole, dtype=torch.float16)
 
 

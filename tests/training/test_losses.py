@@ -1,15 +1,95 @@
-"""Loss terms by hand, and the random generators that every stage draws from."""
+"""The losses by hand: Eqs. 2, 3, 5 and 6, R1, and what D minimises."""
 
 import math
 
 import pytest
 import torch
 
-from diverse_inpainting.core.rng import generator_for
-from diverse_inpainting.training.losses import discriminator_loss, generator_loss, r1_penalty
+from diverse_inpainting.training.losses import (
+    L_adv,
+    discriminator_loss,
+    discriminator_objective,
+    full_objective,
+    generator_loss,
+    pair_rg,
+    pair_rr,
+    r1_penalty,
+    reconstruction,
+)
 from tolerances import assert_close
 
 LN2 = math.log(2)
+R = 4
+
+
+class Doubled:
+    """A perceptual term of one map, the doubled image: 0.1 of the mean square."""
+
+    def features(self, images):
+        return [2 * images]
+
+    def __call__(self, first, second):
+        return 0.1 * (first[0] - second[0]).square().mean()
+
+
+def flat(*values):
+    return torch.tensor(values)[:, None, None, None].expand(-1, 3, R, R).clone()
+
+
+def upper_half_erased(num):
+    valid = torch.ones(num, 1, R, R)
+    valid[:, :, : R // 2] = 0
+    return valid
+
+
+def test_path_g_is_compared_everywhere_and_path_r_where_it_is_valid():
+    """Differences of 0.5 and 0.8: 0.25 over all, 0.64 over the valid half; the mean is over all."""
+    I_g, M = flat(0.1, 0.1), upper_half_erased(2)
+    pairs = {"r": pair_rr(flat(0.9, 0.9), M, M * I_g), "g": pair_rg(flat(0.6, 0.6), I_g)}
+    losses, terms = reconstruction(pairs, Doubled(), 0.5)
+    assert terms["pixel_g"].item() == pytest.approx(0.25)
+    assert terms["pixel_r"].item() == pytest.approx(0.32)
+    assert terms["perceptual_g"].item() == pytest.approx(0.1 * 4 * 0.25)
+    assert terms["perceptual_r"].item() == pytest.approx(0.1 * 4 * 0.32)
+    assert losses["g"].item() == pytest.approx(0.5 * 0.25 + 0.1)
+    assert losses["r"].item() == pytest.approx(0.5 * 0.32 + 0.128)
+
+
+def test_no_gradient_reaches_what_path_r_draws_into_the_hole():
+    I_go, I_ro = flat(0.6).requires_grad_(), flat(0.9).requires_grad_()
+    I_g, M = flat(0.1), upper_half_erased(1)
+    pairs = {"r": pair_rr(I_ro, M, M * I_g), "g": pair_rg(I_go, I_g)}
+    losses, _ = reconstruction(pairs, Doubled(), 1.0)
+    of_g, of_r = torch.autograd.grad(losses["g"] + losses["r"], [I_go, I_ro])
+    assert of_g.all()
+    assert not of_r[:, :, : R // 2].any()
+    assert of_r[:, :, R // 2 :].all()
+
+
+def test_the_full_objective_is_equation_6():
+    terms = torch.tensor(3.0), torch.tensor(5.0), torch.tensor(7.0)
+    loss = full_objective(*terms, lambda_r1=2.0, lambda_r2=0.5, lambda_a=torch.tensor(0.25))
+    assert loss.item() == 2 * 3 + 0.5 * 5 + 0.25 * 7
+
+
+def test_the_adversarial_term_sums_both_paths():
+    zero, fooled = torch.zeros(2, 1), torch.full((2, 1), 50.0)
+    assert L_adv([zero, zero]).item() == pytest.approx(2 * LN2)
+    assert L_adv([-fooled, zero]).item() == pytest.approx(50 + LN2)
+    assert L_adv([fooled]).item() == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("r1_weight", [0.0, 0.5])
+def test_what_d_minimises_by_hand(r1_weight):
+    """D(x) = the sum of x: its gradient is 1 everywhere, so |grad D|^2 is 3 R^2 = 48."""
+    fakes = [torch.tensor([[30.0]]), torch.tensor([[-40.0]])]
+    loss, scalars = discriminator_objective(
+        lambda x: x.sum((1, 2, 3))[:, None], flat(1.0), fakes, r1_weight
+    )
+    assert loss.item() == pytest.approx(30 + r1_weight * 48)
+    assert scalars["d_loss"].item() == pytest.approx(30)
+    assert scalars["d_gap"].item() == pytest.approx(48 + 5)
+    assert ("r1" in scalars) == (r1_weight > 0)
 
 
 def logits(*values):
@@ -43,7 +123,7 @@ def test_both_pull_the_logit_of_a_fake_apart():
 
 
 def test_r1_of_a_linear_discriminator(generator):
-    """D(x) = <a, x> has the gradient a everywhere: the penalty is |a|^2, per picture."""
+    """D(x) = <a, x> has the gradient a everywhere: the penalty is |a|^2, per image."""
     a = torch.randn(3, 4, 4, generator=generator)
     real = torch.randn(2, 3, 4, 4, generator=generator, requires_grad=True)
     scale = torch.tensor([1.0, 3.0])
@@ -62,32 +142,3 @@ def test_r1_teaches_the_discriminator(generator):
     assert_close(penalty.detach(), 2.25 * squares, 1e-5)
     (derivative,) = torch.autograd.grad(penalty.sum(), c)
     assert_close(derivative, 3 * squares.sum(), 1e-5)
-
-
-def draw(*key):
-    return torch.rand(4, generator=generator_for(*key))
-
-
-def test_equal_keys_give_equal_numbers():
-    torch.manual_seed(0)
-    first = draw(7, "latents", 3000)
-    torch.manual_seed(1)
-    assert torch.equal(draw(7, "latents", 3000), first)
-
-
-def test_every_part_of_the_key_counts():
-    keys = [(7, "latents", 3000), (8, "latents", 3000), (7, "noise", 3000), (7, "latents", 3001)]
-    assert len({tuple(draw(*key).tolist()) for key in keys}) == 4
-
-
-def test_seed_plus_one_is_not_position_plus_one():
-    """Runs with neighbouring seeds share nothing, wherever each of them is."""
-    ours = {tuple(draw(0, "latents", n).tolist()) for n in range(50)}
-    theirs = {tuple(draw(1, "latents", n).tolist()) for n in range(50)}
-    assert not ours & theirs
-
-
-def test_the_global_generator_is_left_alone():
-    state = torch.get_rng_state()
-    draw(2**63, "order", 2**48)
-    assert torch.equal(torch.get_rng_state(), state)

@@ -249,8 +249,8 @@ def test_each_stage_weighs_the_perceptual_term_like_the_pixel_term(inputs):
 
 def test_features_in_half_precision_compare_alike(prior):
     """Feature maps lose bits, their normalisation and difference do not."""
-    networks = prior.networks()
-    generator, discriminator = networks["generator"], networks["discriminator"]
+    model = prior.model()
+    generator, discriminator = model.generator, model.discriminator
     z = torch.randn(8, generator.config.z_dim, generator=torch.Generator().manual_seed(0))
     w = generator.mapping(z)
     first, second = generator.synthesis(generator.broadcast(w)).detach().chunk(2)
