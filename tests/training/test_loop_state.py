@@ -180,7 +180,7 @@ def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
     go(Line(), tmp_path)
     before = (tmp_path / "states/000000040.pt").read_bytes()
     other = Line()
-    with pytest.raises(ConfigError, match="begun with; got another seed for"):
+    with pytest.raises(ConfigError, match="begun with, got another seed for"):
         go(other, tmp_path, {**FINGERPRINT, "seed": 4})
     assert other.steps == []
     assert (tmp_path / "states/000000040.pt").read_bytes() == before

