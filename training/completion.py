@@ -19,25 +19,29 @@ from ..core.compositing import composite_at_resolution
 from ..core.distributed import ALONE, Processes
 from ..core.errors import CheckpointError
 from ..core.networks import Discriminator, Generator
-from .accumulate import Gradients, ShardRunner, adam, apply_gradients, set_learning_rate
+from .accumulate import (
+    GradientAccumulator,
+    Gradients,
+    adam,
+    apply_gradients,
+    set_learning_rate,
+)
 from .batch import Batch
+from .checkpointing import stage_facts, write_stage
 from .config import CompletionConfig, Recipe
 from .cuda_graphs import StepGraphs
 from .data import Photographs
 from .diagnostics import measure
 from .ema import update_average
-from .exports import stage_facts, write_stage
-from .grids import picture_grid
 from .hardware import feature_dtype, send
+from .logger import image_grid
 from .losses import discriminator_objective, judge
 from .objective import adversarial, comparisons, composites, reconstruction
 from .perceptual import perceptual_term
 from .sampler import Batches
-from .schedules import adversarial_share, rate_factor
+from .schedules import adversarial_factor, rate_factor
 
-_GRID_SIZE = 8
 _GRID_VARIANTS = 4
-_ALARM_PICTURES = 64
 
 
 class CompletionTrainer(ABC):
@@ -73,7 +77,7 @@ class CompletionTrainer(ABC):
         """
         self.recipe, self.device, self.checkpoint = recipe, device, checkpoint
         self.processes = processes
-        self.config: CompletionConfig = getattr(recipe, self.stage)
+        self.config = _completion_config(recipe, self.stage)
         self.photographs = photographs
         torch.manual_seed(self.config.seed)
         self.networks = self._load(checkpoint)
@@ -113,7 +117,9 @@ class CompletionTrainer(ABC):
         self._micro_batch = self.config.micro_batch or self.config.batch_size
         group_size = self.discriminator.config.stddev_group_size
         self._shard = processes.shard(self._micro_batch, group_size)
-        self._shards = ShardRunner(device, self.config.batch_size, self._micro_batch, processes)
+        self._shards = GradientAccumulator(
+            device, self.config.batch_size, self._micro_batch, processes
+        )
         self._graphs = StepGraphs(device, is_used=self.config.cuda_graphs and processes.is_alone)
 
     def _load(self, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -172,7 +178,7 @@ class CompletionTrainer(ABC):
 
     def _gradients(self, start: int, nimg: int) -> Gradients:
         """Return the gradients of this process's shard of the micro-batch from image `start` on."""
-        weight = self.config.lambda_adversarial * adversarial_share(
+        weight = self.config.lambda_a * adversarial_factor(
             self.config, nimg - self.discriminator_since
         )
         r1_weight = self.config.r1_weight(nimg)
@@ -226,29 +232,32 @@ class CompletionTrainer(ABC):
     @torch.no_grad()
     def grid(self) -> Image.Image:
         """Return rows of: picture, erased, then `_views` of path (g) and of four variants."""
-        batch = self._fixed(_GRID_SIZE)
+        batch = self._fixed(self.config.grid_images)
         columns = [batch.image, batch.erased, *self._views(batch, batch.w_same)]
         for k in range(_GRID_VARIANTS):
             columns += self._views(batch, batch.w_other.roll(k, dims=0))
         rows = torch.stack(columns, dim=1).flatten(0, 1)
-        return picture_grid(rows.clamp(-1, 1), len(columns))
+        return image_grid(rows.clamp(-1, 1), len(columns))
 
     def _views(self, batch: Batch, w_rand: Tensor) -> tuple[Tensor, ...]:
         """Return completions, raw and composited, [N, 3, R, R] each."""
         raw = self._complete_averaged(batch.erased, batch.valid, w_rand)
         return raw, composite_at_resolution(raw, batch.erased, batch.valid)
 
-    def alarms(self) -> dict[str, float]:
+    def diagnostics(self) -> dict[str, float]:
         """Return the measures of alarms.py on fixed generated pictures, and on photographs."""
         if self._measured is None:
             self._measured = self._measure()
         return self._measured
 
     def _measure(self) -> dict[str, float]:
-        batch = self._fixed(_ALARM_PICTURES)
+        batch = self._fixed(self.config.diagnostics_images)
         photographs = None
         if self.photographs is not None:
-            photographs = self.photographs.unseen[:_ALARM_PICTURES].to(self.device) / 127.5 - 1
+            photographs = (
+                self.photographs.unseen[: self.config.diagnostics_images].to(self.device) / 127.5
+                - 1
+            )
         return measure(self._complete_averaged, batch, self.synthesize, photographs)
 
     def _complete_averaged(self, erased: Tensor, valid: Tensor, w_rand: Tensor) -> Tensor:
@@ -265,7 +274,7 @@ class CompletionTrainer(ABC):
             "images": nimg,
             "recipe": self.recipe.name,
             "perceptual": {**self.perceptual.facts, "weight": float(self.perceptual.weight)},
-            "alarms": self.alarms(),
+            "alarms": self.diagnostics(),
         }
         write_stage(
             folder / f"{self.stage}.safetensors",
@@ -275,3 +284,9 @@ class CompletionTrainer(ABC):
             self.averages,
             stage_facts(self.checkpoint.training, self.stage, self._stages_before, own),
         )
+
+
+def _completion_config(recipe: Recipe, stage: str) -> CompletionConfig:
+    config = recipe.stage_config(stage)
+    assert isinstance(config, CompletionConfig)
+    return config

@@ -41,9 +41,9 @@ def comparisons(batch: Batch, outputs: Tensor, config: CompletionConfig) -> dict
         index, photographs = batch.substitutes
         other = other.index_copy(0, index, substituted)
         erased = erased.index_copy(0, index, photographs)
-    compared = {"other": Comparison(other * batch.valid, erased, config.lambda_other)}
+    compared = {"other": Comparison(other * batch.valid, erased, config.lambda_r2)}
     if batch.w_same is not None:
-        compared["same"] = Comparison(paths[0], batch.image, config.lambda_same)
+        compared["same"] = Comparison(paths[0], batch.image, config.lambda_r1)
     return compared
 
 

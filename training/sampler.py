@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from ..core.distributed import WHOLE, Draws, Shard
 from ..core.errors import ConfigError
 from ..core.masks import sample_hole_masks
 from ..core.networks import Generator
-from ..core.rng import WHOLE, Draws, Shard, generator_for
+from ..core.rng import generator_for
 from .batch import Batch, Substitutes
 from .config import CompletionConfig
 from .data import Photographs
@@ -62,7 +63,7 @@ class Batches:
     def draw(self, nimg: int, size: int, shard: Shard = WHOLE) -> dict[str, Tensor]:
         """Return all that is particular to the images of `training`, on the device, for `make`."""
         drawn = self._draw(nimg, size, shard)
-        if self._config.pictures == "photographs":
+        if self._config.train_on == "photographs":
             assert self._photographs is not None
             return {**drawn, "image": self._photographs.batch(nimg, size, shard)}
         return {**drawn, **self._substitutes(nimg, size, shard)}

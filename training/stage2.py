@@ -8,15 +8,13 @@ from torch import Tensor, nn
 
 from ..core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ..core.compositing import composite_at_resolution
+from ..core.distributed import synchronise_batch_norm
 from ..core.errors import CheckpointError
 from ..core.networks import SkipEncoder
 from .batch import Batch
-from .batch_norm import synchronise_batch_norm
 from .completion import CompletionTrainer
 from .ema import averaged_copy
 from .stage1 import mixed_codes
-
-_RECALIBRATION_BATCHES = 16
 
 
 class Stage2Trainer(CompletionTrainer):
@@ -86,7 +84,7 @@ class Stage2Trainer(CompletionTrainer):
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean of all batches
         average.train()
-        for i in range(_RECALIBRATION_BATCHES):
+        for i in range(self.config.recalibration_batches):
             batch = self.batches.training(
                 2**47 + i * self.config.batch_size, self.config.batch_size
             )

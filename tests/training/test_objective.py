@@ -17,7 +17,7 @@ from diverse_inpainting.training.objective import (
 from tolerances import assert_close
 
 R = 4
-WEIGHTS = SimpleNamespace(lambda_same=2.0, lambda_other=3.0)
+WEIGHTS = SimpleNamespace(lambda_r1=2.0, lambda_r2=3.0)
 
 
 class Doubled:

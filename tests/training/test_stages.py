@@ -23,14 +23,12 @@ from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.stage1 import Stage1Trainer
 from diverse_inpainting.training.stage2 import Stage2Trainer
 
-pytestmark = pytest.mark.usefixtures("small_measurements")
-
 CPU = torch.device("cpu")
 TRAINERS = {"stage1": Stage1Trainer, "stage2": Stage2Trainer}
 
 
 def recipe(**changes):
-    base = load_recipe("demo64-cpu")
+    base = load_recipe("demo64-cpu", tiny_model.SMALL_MEASUREMENTS)
     settings = {
         "batch_size": 4,
         "micro_batch": 2,
@@ -42,12 +40,8 @@ def recipe(**changes):
         "grid_every": 1000,
         "save_every": 1000,
     } | changes
-    return dataclasses.replace(
-        base,
-        model=tiny_model.config(),
-        stage1=dataclasses.replace(base.stage1, **settings),
-        stage2=dataclasses.replace(base.stage2, **settings),
-    )
+    base = base.with_stage("stage1", **settings).with_stage("stage2", **settings)
+    return dataclasses.replace(base, model=tiny_model.config())
 
 
 def trainer_of(stage: str, checkpoint: Checkpoint, **changes) -> CompletionTrainer:
@@ -121,9 +115,7 @@ def test_the_mixer_takes_its_own_share_of_the_learning_rate(inputs):
     """Adam's first step is as long as the learning rate, whatever the gradient."""
 
     def moved(multiplier):
-        usual = recipe()
-        stage1 = dataclasses.replace(usual.stage1, mixer_lr_multiplier=multiplier)
-        changed = dataclasses.replace(usual, stage1=stage1)
+        changed = recipe().with_stage("stage1", mixer_lr_multiplier=multiplier)
         trainer = Stage1Trainer(changed, inputs["stage1"], None, CPU)
         before = snapshot(trainer)
         trainer.step(8)
@@ -169,7 +161,7 @@ def test_d_sees_each_path_and_the_generated_pictures_in_calls_of_their_own(stage
 
 @pytest.mark.parametrize("stage", ["stage1", "stage2"])
 def test_photographs_are_the_only_pictures_where_the_recipe_says_so(stage, inputs):
-    trainer = trainer_of(stage, inputs[stage], micro_batch=4, pictures="photographs")
+    trainer = trainer_of(stage, inputs[stage], micro_batch=4, train_on="photographs")
     fake, real = judged_by(trainer, 4)
     assert torch.equal(real, photographs().batch(4, 4))
     valid = trainer.batches.generated(4, 4).valid
@@ -190,14 +182,14 @@ def test_photographs_take_an_even_share_of_path_r(inputs):
 
 
 def test_training_on_photographs_needs_some(inputs):
-    for settings in ({"pictures": "photographs"}, {"real_fraction": 0.1}):
+    for settings in ({"train_on": "photographs"}, {"real_fraction": 0.1}):
         with pytest.raises(ConfigError, match="photographs"):
             Stage1Trainer(recipe(**settings), inputs["stage1"], None, CPU)
 
 
 @pytest.mark.parametrize("kind", ["fc", "none"])
 def test_other_ways_of_mixing_train_and_open(kind, inputs, tmp_path):
-    plain = recipe(total_images=4, pictures="photographs")
+    plain = recipe(total_images=4, train_on="photographs")
     mixer = dataclasses.replace(plain.model.mixer, kind=kind)
     changed = dataclasses.replace(plain, model=dataclasses.replace(plain.model, mixer=mixer))
     trainer = Stage1Trainer(changed, inputs["stage1"], photographs(), CPU)
@@ -229,7 +221,7 @@ def test_the_discriminator_learns_while_its_verdict_does_not_count_yet(inputs):
         return before, snapshot(trainer)
 
     before, ignored = step(discriminator_warmup=4)
-    _, without = step(lambda_adversarial=0.0)
+    _, without = step(lambda_a=0.0)
     _, counted = step(discriminator_warmup=0)
     assert "discriminator" in changed_modules(before, ignored)
     encoder = [key for key in before if key.startswith("encoder/")]
@@ -243,7 +235,7 @@ def test_each_stage_weighs_the_perceptual_term_like_the_pixel_term(inputs):
         trainer = trainer_of(stage, checkpoint)
         weight = trainer.perceptual.weight.clone()
         trainer.perceptual.weight.fill_(1)
-        trainer.perceptual.calibrate(trainer.generator, trainer.config.seed)
+        trainer.perceptual.calibrate(trainer.generator, trainer.config.seed, 16)
         torch.testing.assert_close(trainer.perceptual.weight, weight)
 
 
@@ -367,7 +359,7 @@ def test_rho_and_swap_ratio_of_models_that_ignore_an_input(stage2_folder, monkey
 
 def test_skip_ratio_compares_with_the_features_and_a_bad_measure_is_told(inputs, tmp_path, caplog):
     trainer = trainer_of("stage2", inputs["stage2"], total_images=4, grid_every=4)
-    assert trainer.alarms()["skip_ratio"] == 0
+    assert trainer.diagnostics()["skip_ratio"] == 0
 
     def ratio(bias):
         for head in trainer.averages["skip_encoder"].heads:
@@ -379,7 +371,7 @@ def test_skip_ratio_compares_with_the_features_and_a_bad_measure_is_told(inputs,
     assert alarms_of({"skip_ratio": 100 * small, "rho": 0.5, "images": 7}) == [
         f"skip_ratio = {100 * small:.3g}: {LIMITS['skip_ratio'].meaning}"
     ]
-    trainer.alarms = lambda: {"rho": 0.01}
+    trainer.diagnostics = lambda: {"rho": 0.01}
     run(trainer, tmp_path, {}, lambda progress: None)
     assert "after 4 images: rho = 0.01: under 0.15 the random code is ignored" in caplog.text
 
