@@ -17,13 +17,12 @@ import torch
 from torch import Tensor
 
 from ..core.checks import check_choice, check_int
+from ..core.config_fields import check_fields, from_mapping
 from ..core.directions import STANDARD_DEVIATION, Direction, deviation_along
 from ..core.directions.interfacegan import Boundary, find_boundary, independent
 from ..core.directions.scores import SCORES
 from ..core.errors import ConfigError
 from ..core.inpainter import DISCOVERY_METHODS, Inpainter
-from ..training.config import check_fields
-from ..training.recipe_file import read_table
 
 RECIPES_DIR = Path(__file__).parents[1] / "core" / "directions" / "recipes"
 METHODS = (*DISCOVERY_METHODS, "interfacegan")
@@ -180,7 +179,7 @@ def find_all(
     entries = table.pop("direction", [])
     if not isinstance(entries, list):
         entries = [entries]
-    wanted = [read_table(Wanted, "direction", entry) for entry in entries]
+    wanted = [from_mapping(Wanted, entry, "[direction]") for entry in entries]
     numbers = {key: table.pop(key) for key in ("samples", "seed") if key in table}
     if table or not wanted:
         raise ConfigError(

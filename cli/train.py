@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from ..core.distributed import Processes
     from ..training.config import Recipe
-    from ..training.run import Finished, Order
-    from ..training.trainer import Progress
+    from ..training.run import TrainOptions, TrainResult
+    from ..training.stages import Progress
 
 
 class Stage(StrEnum):
@@ -72,14 +72,14 @@ def train(
 
     Several GPUs or machines: accelerate launch -m diverse_inpainting train ...
     """
-    from ..training.run import Order
+    from ..training.run import TrainOptions
 
     loaded, place, processes = _prepare(recipe, override, device, threads)
     if dry_run:
         if processes.is_main:
             _print_plan(loaded, stage, place, processes.world_size)
         return
-    order = Order(
+    options = TrainOptions(
         stage=stage.value,
         recipe=loaded,
         out=out,
@@ -87,7 +87,7 @@ def train(
         source=source,
         restart_from=restart_from,
     )
-    finished = _train(order, place, processes)
+    finished = _train(options, place, processes)
     processes.leave()
     if not processes.is_main:
         return
@@ -117,12 +117,14 @@ def _print_plan(recipe: "Recipe", stage: str, device: "torch.device", num_proces
         print(line)
 
 
-def _train(order: "Order", device: "torch.device", processes: "Processes") -> "Finished":
+def _train(
+    options: "TrainOptions", device: "torch.device", processes: "Processes"
+) -> "TrainResult":
     from ..training.run import train as train_stage
 
     if not processes.is_main:
-        return train_stage(order, device, lambda progress: None, processes)
-    with display(order.config.total_images, "images") as (say, advance):
+        return train_stage(options, device, lambda progress: None, processes)
+    with display(options.config.total_images, "images") as (say, advance):
 
         def show(progress: "Progress") -> None:
             speed = f"{progress.images_per_s:.1f} images/s, {duration(progress.seconds_left)} left"
@@ -130,4 +132,4 @@ def _train(order: "Order", device: "torch.device", processes: "Processes") -> "F
             if not advance(progress.nimg, speed):
                 say(f"{progress.nimg}/{progress.total_images} images, {speed}, {losses}")
 
-        return train_stage(order, device, show, processes)
+        return train_stage(options, device, show, processes)

@@ -2,36 +2,45 @@
 
 
 class DiverseInpaintingError(Exception):
-    """Base of every error that a user can cause and can mend.
+    """Base of every error that a user can cause and fix.
+
+    Its text is one or two sentences and the remedy:
+    "Expected {expected}, got {got}. {remedy}", or "{problem} {remedy}" if there is a problem.
 
     Args:
-        expected: what the callee needs, as a noun phrase ("a picture with values in [0, 1]").
+        expected: what the callee needs, as a noun phrase ("an image with values in [0, 1]").
         got: what came instead, as a noun phrase.
-        remedy: one imperative sentence that ends with a full stop.
+        remedy: an imperative sentence with its full stop.
+        problem: a sentence with its full stop ("All images are identical."), where
+            "Expected ..., got ..." would read unnaturally.
     """
 
-    def __init__(self, expected: str, got: str, remedy: str) -> None:
-        super().__init__(f"Expected {expected}; got {got}. {remedy}")
+    def __init__(self, expected: str, got: str, remedy: str, *, problem: str = "") -> None:
+        super().__init__(expected, got, remedy)  # pickle and copy call the class with these
         self.expected = expected
         self.got = got
         self.remedy = remedy
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.problem or f'Expected {self.expected}, got {self.got}.'} {self.remedy}"
 
 
 class InputError(DiverseInpaintingError, ValueError):
-    """A picture, mask, number or name that the method cannot use."""
+    """An image, mask, number or name that the method cannot use."""
 
 
 class ConfigError(DiverseInpaintingError, ValueError):
-    """A network, training or evaluation configuration that contradicts itself."""
+    """An invalid or inconsistent configuration of a network, training or evaluation."""
 
 
 class CheckpointError(DiverseInpaintingError):
-    """A model or direction file that is absent, damaged, foreign or too new."""
+    """A model or direction file that is missing, damaged, foreign or too new."""
 
 
 class GeneratorMismatchError(DiverseInpaintingError, ValueError):
-    """Codes or a direction of one generator that were given to another."""
+    """Codes or a direction of one generator, used with another."""
 
 
 class BackendError(DiverseInpaintingError, RuntimeError):
-    """An ops backend that was asked for by name and cannot run."""
+    """An ops backend that was requested by name and cannot run."""

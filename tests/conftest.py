@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core each; programs that tests start inherit it
@@ -77,15 +76,3 @@ def generator() -> torch.Generator:
 def root() -> Path:
     """The checkout."""
     return ROOT
-
-
-@pytest.fixture(scope="module")
-def small_measurements() -> Iterator[None]:
-    """Fewer pictures in what is only measured; the real numbers take most of a tiny training."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("diverse_inpainting.training.completion._ALARM_PICTURES", 8)
-        patch.setattr("diverse_inpainting.training.completion._GRID_SIZE", 2)
-        patch.setattr("diverse_inpainting.training.prior._SPREAD_PHOTOGRAPHS", 4)
-        patch.setattr("diverse_inpainting.training.perceptual._CALIBRATION_PAIRS", 16)
-        patch.setattr("diverse_inpainting.training.stage2._RECALIBRATION_BATCHES", 2)
-        yield

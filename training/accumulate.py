@@ -1,8 +1,8 @@
-"""Gradients of a batch as the mean over its micro-batches, and over the processes.
+"""Gradients of a batch: the mean over its micro-batches and over the processes; and Adam.
 
-On a CPU the micro-batches run side by side, one thread each with one core: convolutions of this
-size scale far better over pictures than within one picture. On a GPU they run one after the other,
-which is gradient accumulation. The result depends on the micro-batch alone, not on the machine.
+On a CPU the micro-batches run in parallel, one per core: convolutions of this size scale far better
+over images than within an image. On a GPU they run one after the other, which is gradient
+accumulation. The result depends on the size of the micro-batch, not on the machine.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from ..core.distributed import ALONE, Processes
 
 @dataclass(frozen=True)
 class Gradients:
-    """What one micro-batch, or the mean of several, asks of the networks."""
+    """Of one micro-batch, or the mean of several."""
 
     by_network: dict[str, Sequence[Tensor]]
     """Gradients of the parameters of each network, in the order of its parameters."""
@@ -26,8 +26,8 @@ class Gradients:
     """What is logged."""
 
 
-class ShardRunner:
-    """Runs a gradient function over micro-batches and averages."""
+class GradientAccumulator:
+    """Runs a gradient function on each micro-batch and averages."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class ShardRunner:
     ) -> None:
         self._offsets = range(0, batch_size, micro_batch)
         self._processes = processes
-        # Among several processes one by one: threads would mix up what the processes exchange.
+        # With several processes one by one: threads would mix up what the processes exchange.
         is_parallel = device.type == "cpu" and processes.world_size == 1
         workers = min(len(self._offsets), torch.get_num_threads()) if is_parallel else 1
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
@@ -48,7 +48,7 @@ class ShardRunner:
         starts = [nimg + offset for offset in self._offsets]
 
         def detached(start: int) -> Gradients:
-            """Let the graph go, which a logged loss would hold until the whole batch is done."""
+            """Free the graph, which a logged loss would hold until the batch is done."""
             part = function(start)
             scalars = {name: value.detach() for name, value in part.scalars.items()}
             return Gradients(part.by_network, scalars)
@@ -59,11 +59,11 @@ class ShardRunner:
             return self._mean(self._pool.map(detached, starts))
 
     def _mean(self, parts: Iterator[Gradients]) -> Gradients:
-        """Add up in the order of the batch, as parts come in: only the sum stays in memory."""
-        share = 1 / len(self._offsets)
-        total = _scaled(next(parts), share)
+        """Add up in the order of the batch, as results arrive: only the sum stays in memory."""
+        weight = 1 / len(self._offsets)
+        total = _scaled(next(parts), weight)
         for part in parts:
-            _add(total, part, share)
+            _add(total, part, weight)
         mean = self._processes.mean
         scalars = mean(list(total.scalars.values()))
         return Gradients(
@@ -72,21 +72,23 @@ class ShardRunner:
         )
 
 
-def _scaled(part: Gradients, share: float) -> Gradients:
+def _scaled(part: Gradients, weight: float) -> Gradients:
     """Return new tensors: a CUDA graph overwrites its own with the next micro-batch."""
-    if share == 1:
+    if weight == 1:
         return part
+    multiply = torch._foreach_mul  # pyright: ignore[reportPrivateImportUsage]
     return Gradients(
-        {name: torch._foreach_mul(tensors, share) for name, tensors in part.by_network.items()},
-        {name: value * share for name, value in part.scalars.items()},
+        {name: multiply(list(tensors), weight) for name, tensors in part.by_network.items()},
+        {name: value * weight for name, value in part.scalars.items()},
     )
 
 
-def _add(total: Gradients, part: Gradients, share: float) -> None:
+def _add(total: Gradients, part: Gradients, weight: float) -> None:
+    add_in_place = torch._foreach_add_  # pyright: ignore[reportPrivateImportUsage]
     for name, tensors in total.by_network.items():
-        torch._foreach_add_(tensors, part.by_network[name], alpha=share)
+        add_in_place(list(tensors), list(part.by_network[name]), alpha=weight)
     for name, value in part.scalars.items():
-        total.scalars[name].add_(value, alpha=share)
+        total.scalars[name].add_(value, alpha=weight)
 
 
 @contextlib.contextmanager
@@ -102,10 +104,10 @@ def _one_core_each() -> Iterator[None]:
 def adam(
     *groups: tuple[Sequence[nn.Parameter], float], betas: tuple[float, float]
 ) -> torch.optim.Optimizer:
-    """Return Adam in one pass over memory, on a CPU 2.6 times as fast as in PyTorch's default.
+    """Return PyTorch's fused Adam, which on a CPU is 2.6 times as fast as its default.
 
     Args:
-        groups: parameters, and the factor by which they multiply the learning rate.
+        groups: parameters and the factor of their learning rate.
         betas: decay rates of the moments.
     """
     param_groups = [{"params": parameters, "lr_factor": factor} for parameters, factor in groups]
@@ -113,7 +115,7 @@ def adam(
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Let the next step take it, times the factor of each group."""
+    """Set the learning rate of each group, times its factor."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate * group["lr_factor"]
 
@@ -126,7 +128,7 @@ def apply_gradients(
 ) -> None:
     """Take one optimiser step with gradients computed elsewhere."""
     for parameter, gradient in zip(parameters, gradients, strict=True):
-        if gradient.stride() != parameter.stride():  # fused kernels walk both alike
+        if gradient.stride() != parameter.stride():  # fused kernels need equal strides
             gradient = torch.empty_like(parameter).copy_(gradient)
         parameter.grad = gradient
     optimizer.step()

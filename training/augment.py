@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from ..core.rng import Draws
+from ..core.distributed import Draws
 
 
 def _uniform(x: Tensor, draws: Draws, low: float, high: float) -> Tensor:

@@ -14,17 +14,18 @@ from torch import Tensor, nn
 
 from ..core.checkpoint import Checkpoint
 from ..core.compositing import composite_at_resolution
+from ..core.distributed import ALONE, Processes
 from ..core.errors import CheckpointError
 from ..core.networks import Discriminator, DiverseInpaintingModel
-from .accumulate import Gradients, ShardRunner, adam, apply_gradients, set_learning_rate
-from .config import Recipe
+from .accumulate import GradientAccumulator, Gradients, adam, apply_gradients, set_learning_rate
+from .checkpointing import write_stage
+from .config import CompletionConfig, Recipe
 from .cuda_graphs import StepGraphs
 from .data import Photographs
 from .diagnostics import measure
 from .ema import averaged_copy, update_average
-from .exports import stage_facts, write_stage
-from .grids import picture_grid
 from .hardware import feature_dtype, send
+from .logger import image_grid
 from .losses import (
     L_adv,
     Pair,
@@ -36,9 +37,9 @@ from .losses import (
     reconstruction,
 )
 from .perceptual import perceptual_term
-from .processes import ALONE, Processes
 from .sampler import Batch, BatchSampler
-from .schedules import adversarial_share, rate_factor
+from .schedules import adversarial_factor, rate_factor
+from .stages import STAGES
 
 _GRID_VARIANTS = 4
 
@@ -81,7 +82,7 @@ class CompletionTrainer(ABC):
         """
         self.recipe, self.device, self.checkpoint = recipe, device, checkpoint
         self.photographs, self.processes = photographs, processes
-        config = self.config = recipe.stage_config(self.stage)
+        config = self.config = _completion_config(recipe, self.stage)
         torch.manual_seed(config.seed)
         self.model = self._load(checkpoint, feature_dtype(config.precision, device))
         self.generator = self.model.generator
@@ -105,7 +106,7 @@ class CompletionTrainer(ABC):
         micro_batch = self._micro_batch = config.micro_batch or config.batch_size
         group_size = self.discriminator.config.stddev_group_size
         self._shard = processes.shard(micro_batch, group_size)
-        self._shards = ShardRunner(device, config.batch_size, micro_batch, processes)
+        self._accumulator = GradientAccumulator(device, config.batch_size, micro_batch, processes)
         self._graphs = StepGraphs(device, is_used=config.cuda_graphs and processes.is_alone)
         self._measured: dict[str, float] | None = None
 
@@ -188,7 +189,7 @@ class CompletionTrainer(ABC):
     def step(self, nimg: int) -> dict[str, Tensor]:
         """Update the networks that learn and D on one batch."""
         self._measured = None
-        gradients = self._shards.run(lambda start: self._gradients(start, nimg), nimg)
+        gradients = self._accumulator.run(lambda start: self._gradients(start, nimg), nimg)
         for name, parameters in self._parameters.items():
             self._update(name, parameters, gradients.by_network[name], nimg)
         for name, average in self.averages.items():
@@ -203,7 +204,7 @@ class CompletionTrainer(ABC):
 
     def _gradients(self, start: int, nimg: int) -> Gradients:
         """Return the gradients of this process's shard of the micro-batch from image `start` on."""
-        lambda_a = self.config.lambda_a * adversarial_share(
+        lambda_a = self.config.lambda_a * adversarial_factor(
             self.config, nimg - self.discriminator_since
         )
         r1_weight = self.config.r1_weight(nimg)
@@ -274,7 +275,7 @@ class CompletionTrainer(ABC):
         for k in range(_GRID_VARIANTS):
             columns += self._views(batch, batch.w_r.roll(k, dims=0))
         rows = torch.stack(columns, dim=1).flatten(0, 1)
-        return picture_grid(rows.clamp(-1, 1), len(columns))
+        return image_grid(rows.clamp(-1, 1), len(columns))
 
     def _views(self, batch: Batch, w_rand: Tensor) -> tuple[Tensor, ...]:
         """Return completions, raw and composited, [N, 3, R, R] each."""
@@ -305,20 +306,14 @@ class CompletionTrainer(ABC):
 
     def export(self, folder: Path, nimg: int) -> None:
         """Write the stage's checkpoint with averaged networks and the present discriminator."""
-        own = {
+        facts = {
             "images": nimg,
             "recipe": self.recipe.name,
             "perceptual": {**self.perceptual.facts, "weight": float(self.perceptual.weight)},
             "diagnostics": self.diagnostics(),
         }
-        write_stage(
-            folder / f"{self.stage}.safetensors",
-            self.recipe,
-            self.checkpoint,
-            self.averaged,
-            self.averages,
-            stage_facts(self.checkpoint.training, self.stage, STAGES[self.stage].earlier, own),
-        )
+        path, stage = folder / f"{self.stage}.safetensors", STAGES[self.stage]
+        write_stage(path, self.recipe, self.checkpoint, self.averaged, stage, facts)
 
 
 def compared_pairs(batch: Batch, outputs: Tensor) -> dict[str, Pair]:
@@ -350,3 +345,9 @@ def composites(batch: Batch, outputs: Tensor) -> list[Tensor]:
     """
     paths, _ = batch.by_path(outputs)
     return [composite_at_resolution(I_o, batch.erased, batch.valid) for I_o in paths]
+
+
+def _completion_config(recipe: Recipe, stage: str) -> CompletionConfig:
+    config = recipe.stage_config(stage)
+    assert isinstance(config, CompletionConfig)
+    return config

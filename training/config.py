@@ -1,76 +1,53 @@
 """What a run trains, on what and for how long. `recipe_file.py` reads it from a file."""
 
 import dataclasses
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
+from ..core.config_fields import check_fields, require_choices, require_positive
 from ..core.errors import ConfigError
 from ..core.masks import KINDS
 from ..core.networks import ModelConfig
 from .augment import AUGMENTATIONS
+from .stages import STAGES
 
-
-def _is_a(value: object, kind: Any) -> bool:  # noqa: ANN401 - a field's type has no common base
-    """Tell whether a value is what its field declares; all numbers are zero or more."""
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if get_origin(kind) is tuple:
-        if not isinstance(value, tuple):
-            return False
-        first, last = get_args(kind)
-        return (last is ... or len(value) == 2) and all(_is_a(item, first) for item in value)
-    if kind in (int, float):
-        numbers = int if kind is int else int | float
-        return isinstance(value, numbers) and not isinstance(value, bool) and 0 <= value < math.inf
-    return isinstance(value, kind)
-
-
-def check_fields(config: Any) -> None:  # noqa: ANN401 - any dataclass of a recipe
-    """Check that every field of a dataclass has its declared type; numbers are zero or more.
-
-    Raises:
-        ConfigError: one has another.
-    """
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if not _is_a(value, field.type):
-            is_number = field.type in (int, float)
-            kind = field.type.__name__ if isinstance(field.type, type) else str(field.type)
-            raise ConfigError(
-                f"{field.name} of type {kind}" + (", zero or more" if is_number else ""),
-                repr(value),
-                "Correct the recipe.",
-            )
-
-
-def _check_positive(config: object, *names: str) -> None:
-    for name in names:
-        if getattr(config, name) == 0:
-            raise ConfigError(f"a positive {name}", "0", "Correct the recipe.")
+RENAMED = {
+    "lambda_same": "lambda_r1",
+    "lambda_other": "lambda_r2",
+    "lambda_adversarial": "lambda_a",
+    "pictures": "train_on",
+    "features": "projected_network",
+    "features_from": "projected_from",
+    "critic_learning_rate": "projected_learning_rate",
+    "spread_weight": "diversity_weight",
+    "generator_ramp": "generator_warmup",
+}
+"""Former names of a stage's settings, which recipes, --set and saved states may still use."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Photographs for the prior, and for the checks of the other stages."""
+    """Photographs: the prior learns from them, the other stages are measured on them."""
 
     holdout_every: int = 0
-    """Every n-th picture by name is kept for choosing checkpoints; 0 keeps none."""
+    """Every n-th image by name is held out, for choosing checkpoints; 0 holds none out."""
     mirror: bool = True
-    """Also show pictures mirrored left to right."""
+    """Also show images mirrored left to right."""
+    holdout_last: int = 0
+    """The last n images by name are held out as well."""
 
     def __post_init__(self) -> None:
         check_fields(self)
         if self.holdout_every == 1:
             raise ConfigError(
-                "holdout_every of 0 or at least 2", "1", "Leave some pictures to train on."
+                "holdout_every of 0 or at least 2", "1", "Leave some images to train on."
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageConfig:
-    """What all three stages have in common."""
+    """What all stages have in common."""
 
     total_images: int
     """Images that the stage trains for, real or generated."""
@@ -82,41 +59,41 @@ class StageConfig:
     seed: int = 0
     """Seed of the initialisation and of everything random."""
     betas: tuple[float, float]
-    """Adam's decay rates."""
+    """Adam's decay rates, below 1."""
     r1_gamma: float
     """R1 weight gamma: gamma/2 |grad D(real)|^2."""
     r1_every: int
     """Iterations between two R1 terms, which are then as many times larger."""
     ema_half_life: int
-    """Images after which a weight's share in the moving average has halved."""
+    """Images after which a weight's contribution to the moving average has halved."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the feature maps; auto takes bfloat16 where the hardware multiplies it."""
+    """Of the feature maps; auto takes bfloat16 where the hardware supports it natively."""
     cuda_graphs: bool = True
-    """Replay a step on a GPU as CUDA graphs, where one process trains. They keep the memory of the
-    step, once for each course that it may take."""
+    """Replay steps on a GPU as CUDA graphs, where a single process trains. Each variant of a step
+    has a graph, which keeps that step's memory."""
     log_every: int = 1000
     """Images between two lines of the log."""
     grid_every: int = 10_000
-    """Images between two picture grids."""
+    """Images between two image grids."""
     save_every: int = 10_000
     """Images between two saved states."""
     keep_last: int = 2
-    """Saved states that stay; older ones are removed."""
+    """Number of saved states that are kept; older ones are removed."""
     keep_every: int = 0
     """Images between two states that are kept for good, with their exports; 0 keeps none."""
 
     def r1_weight(self, nimg: int) -> float:
-        """Return the weight of |grad D|^2 in the step that begins at image nimg: mostly 0.
+        """Return the weight of |grad D|^2 in the step that begins at image nimg, often 0.
 
         Lazy: every r1_every-th step, so many times larger (arXiv:1912.04958, appendix B).
         """
-        lazily = (nimg // self.batch_size) % self.r1_every == 0
-        return self.r1_gamma / 2 * self.r1_every if lazily else 0.0
+        is_due = (nimg // self.batch_size) % self.r1_every == 0
+        return self.r1_gamma / 2 * self.r1_every if is_due else 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
-        _check_positive(self, "total_images", "batch_size", "r1_every", "ema_half_life")
-        _check_positive(self, "log_every", "grid_every", "save_every", "keep_last")
+        require_positive(self, "total_images", "batch_size", "r1_every", "ema_half_life")
+        require_positive(self, "log_every", "grid_every", "save_every", "keep_last")
         if max(self.betas) >= 1:
             raise ConfigError("betas below 1", repr(self.betas), "Correct the recipe.")
         if self.batch_size % (self.micro_batch or 1):
@@ -134,23 +111,32 @@ class PriorConfig(StageConfig):
     betas: tuple[float, float] = (0.0, 0.99)
     learning_rate: float = 0.0025
     """Of G and D."""
-    generator_ramp: int = 0
-    """Images over which G's learning rate rises from zero, at the start and after a restart: its
-    judges begin with guesses."""
+    generator_warmup: int = 0
+    """Images over which G's learning rate rises from zero, at the start and after a restart: new
+    discriminators have not learned anything yet."""
     style_mixing: float = 0.9
-    """Shard of samples with two latents, crossed at a random layer."""
+    """Fraction of samples with two latents, crossed at a random layer."""
     noise: bool = True
-    """Add random noise to the feature maps, as StyleGAN2 does; without, its strengths stay zero."""
-    augment: tuple[Literal[*AUGMENTATIONS], ...] = ("colour", "translation", "cutout")
+    """Add random noise to the feature maps, as StyleGAN2 does; without it, its strengths stay 0."""
+    augment: tuple[str, ...] = ("colour", "translation", "cutout")
     """Differentiable augmentations of what D sees, see augment.py."""
-    features: Literal["none", "efficientnet-lite0"] = "none"
-    """Network on whose features a second judge of G looks, see projected.py."""
-    features_from: int = 0
-    """Images that D judges alone before."""
-    critic_learning_rate: float = 0.001
-    """Of the second judge."""
-    spread_weight: float = 0.0
-    """Beside the second judge: of the term that keeps samples as different as photographs are."""
+    projected_network: Literal["none", "efficientnet-lite0"] = "none"
+    """Pretrained network whose features the projected discriminator sees (arXiv:2111.01007), see
+    projected_gan.py; `none`: no projected discriminator."""
+    projected_from: int = 0
+    """Images for which D trains G alone before the projected discriminator joins."""
+    projected_learning_rate: float = 0.001
+    """Of the projected discriminator."""
+    diversity_weight: float = 0.0
+    """Weight of the diversity term, which keeps samples as different as photographs; needs the
+    projected discriminator."""
+    diversity_images: int = 128
+    """Photographs whose distances the diversity term aims at."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(self, "diversity_images")
+        require_choices(self, "augment", AUGMENTATIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,9 +147,9 @@ class CompletionConfig(StageConfig):
     learning_rate: float = 1e-4
     """Of the trained networks at the start."""
     mixer_lr_multiplier: float = 1.0
-    """Stage 1: the learning rate of Mi over that of E; 0 leaves Mi as it begins. An encoder with
-    equalised learning rates (kind `small`) bears 2.5e-3, at which Mi, which has none, forgets where
-    it began."""
+    """Stage 1: learning rate of Mi over that of E; 0 leaves Mi as initialised. An encoder with
+    equalised learning rates (kind `small`) bears 2.5e-3; Mi has none, and at that rate it forgets
+    its initialisation."""
     discriminator_learning_rate: float = 1e-4
     """Of D at the start."""
     schedule: Literal["cosine", "halved"] = "cosine"
@@ -172,34 +158,42 @@ class CompletionConfig(StageConfig):
     """Cosine schedule: the last learning rate over the first."""
     halve_every: int = 400_000
     """Halved schedule: images between two halvings; the paper's 50,000 batches of 8."""
-    pictures: Literal["generated", "photographs"] = "generated"
+    train_on: Literal["generated", "photographs"] = "generated"
     """What is completed, and D's real input. Photographs (models 1 and 2 of Table 3) have no path
     (g): they are reconstructed on valid pixels only."""
     real_fraction: float = 0.0
-    """Shard of path (r) for which L_rr compares a photograph in place of the generated picture: a
-    remedy where photographs are reproduced far worse. D is not shown these."""
-    masks: Literal[*KINDS] = "paper"
+    """Fraction of path (r) for which L_rr compares a photograph instead of the generated image: a
+    remedy where photographs are reproduced far worse. D does not see these photographs."""
+    masks: str = "paper"
     """Sampler of the holes, see core/masks.py."""
-    lambda_adversarial: float = 0.08
-    """lambda_a of Eq. 6."""
-    lambda_same: float = 1.0
-    """lambda_r1 of Eq. 6: path (g), the code that made the picture."""
-    lambda_other: float = 1.0
-    """lambda_r2 of Eq. 6: path (r), another code."""
+    lambda_a: float = 0.08
+    """Eq. 6: weight of L_adv, the adversarial term."""
+    lambda_r1: float = 1.0
+    """Eq. 6: weight of L_rg, the reconstruction of path (g), with the code that made the image."""
+    lambda_r2: float = 1.0
+    """Eq. 6: weight of L_rr, the reconstruction of path (r), with another code."""
     pixel_weight: float = 1.0
     """Weight of the L2 term within Eqs. 2 and 3."""
     discriminator_warmup: int = 5000
-    """Images for which D alone learns: it has to unlearn that G's pictures are fake."""
+    """Images for which D alone learns: it has to unlearn that G's images are fake."""
     adversarial_ramp: int = 5000
-    """Images over which lambda_a then grows from zero."""
+    """Images over which lambda_a then rises from zero."""
+    diagnostics_images: int = 64
+    """Images that the diagnostics are measured on."""
+    grid_images: int = 8
+    """Rows of an image grid."""
+    recalibration_batches: int = 16
+    """Stage 2: batches from which the averaged skip encoder gets its batch-norm statistics."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_positive(self, "halve_every")
-        most = 1 if self.pictures == "generated" else 0
+        require_positive(self, "halve_every")
+        require_positive(self, "diagnostics_images", "grid_images", "recalibration_batches")
+        require_choices(self, "masks", KINDS)
+        most = 1 if self.train_on == "generated" else 0
         if self.real_fraction > most:
             raise ConfigError(
-                f"a real_fraction of at most {most} for {self.pictures} pictures",
+                f"a real_fraction of at most {most} with train_on = {self.train_on!r}",
                 repr(self.real_fraction),
                 "Correct the recipe.",
             )
@@ -207,7 +201,7 @@ class CompletionConfig(StageConfig):
     @property
     def uses_photographs(self) -> bool:
         """Whether training sees photographs."""
-        return self.pictures == "photographs" or self.real_fraction > 0
+        return self.train_on == "photographs" or self.real_fraction > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,47 +209,89 @@ class PerceptualConfig:
     """The perceptual term of Eqs. 2 and 3, in both stages."""
 
     network: Literal["discriminator", "vgg16"] = "discriminator"
-    """`vgg16`: as the paper; `discriminator`: the one a stage begins with, which needs no file."""
+    """`vgg16`: as in the paper; `discriminator`: the one a stage starts from, which needs no file.
+    """
     weights: str = ""
     """vgg16: file with Caffe's weights, or "download", see vgg.py."""
     layers: tuple[str, ...] = ("relu4_3",)
     """vgg16: the layers j."""
     weight: float = 5e-5
-    """vgg16: the coefficient of Appendix B. That of `discriminator` makes it count like pixels."""
+    """vgg16: the coefficient of Appendix B. For `discriminator`, the weight is measured, so that
+    the term counts as much as pixels."""
+    calibration_pairs: int = 256
+    """discriminator: pairs of generated images that its weight is measured on."""
 
     def __post_init__(self) -> None:
         check_fields(self)
+        require_positive(self, "calibration_pairs")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A whole training: networks, data, three stages and the perceptual term of two."""
+    """A whole training: networks, data, stages, and the perceptual term of two of them."""
 
     name: str
     title: str
     license: str
     model: ModelConfig
     data: DataConfig
-    prior: PriorConfig
-    stage1: CompletionConfig
-    stage2: CompletionConfig
+    stages: Mapping[str, StageConfig]
+    """By name; see `stage_config`."""
     perceptual: PerceptualConfig = PerceptualConfig()
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.stage2.mixer_lr_multiplier != 1:
-            raise ConfigError(
-                "mixer_lr_multiplier in [stage1] alone",
-                f"{self.stage2.mixer_lr_multiplier} in [stage2], where the mixer is frozen",
-                "Take it out.",
-            )
+        for name, config in self.stages.items():
+            multiplier = getattr(config, "mixer_lr_multiplier", 1)
+            if multiplier != 1 and "mixer" not in STAGES[name].trains:
+                raise ConfigError(
+                    "mixer_lr_multiplier only in a stage that trains the mixer",
+                    f"{multiplier} in [{name}], where the mixer is frozen",
+                    "Remove it.",
+                )
 
-    def require_parts(self, parts: Sequence[str]) -> None:
-        """Check that the recipe describes some networks.
+    def stage_config(self, stage: str) -> StageConfig:
+        """Return the settings of a stage.
 
         Raises:
-            ConfigError: it leaves one out.
+            ConfigError: the recipe has none.
         """
+        if stage not in self.stages:
+            raise ConfigError(
+                f"a table [{stage}] in the recipe {self.name}",
+                f"only {', '.join(self.stages) or 'none of a stage'}",
+                "Add the table, or choose another recipe.",
+            )
+        return self.stages[stage]
+
+    @property
+    def prior(self) -> PriorConfig:
+        """Settings of the prior."""
+        config = self.stage_config("prior")
+        assert isinstance(config, PriorConfig)
+        return config
+
+    @property
+    def stage1(self) -> CompletionConfig:
+        """Settings of stage 1."""
+        config = self.stage_config("stage1")
+        assert isinstance(config, CompletionConfig)
+        return config
+
+    @property
+    def stage2(self) -> CompletionConfig:
+        """Settings of stage 2."""
+        config = self.stage_config("stage2")
+        assert isinstance(config, CompletionConfig)
+        return config
+
+    def with_stage(self, stage: str, **changes: Any) -> "Recipe":  # noqa: ANN401 - of any field
+        """Return a copy with some settings of a stage changed."""
+        changed = dataclasses.replace(self.stage_config(stage), **changes)
+        return dataclasses.replace(self, stages={**self.stages, stage: changed})
+
+    def require_parts(self, parts: Sequence[str]) -> None:
+        """Raise ConfigError unless the recipe describes these networks."""
         missing = [part for part in parts if getattr(self.model, part) is None]
         if missing:
             raise ConfigError(
@@ -265,5 +301,13 @@ class Recipe:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return dataclasses.asdict(self) | {"model": self.model.to_dict()}
+        """Return plain data for JSON, with the tables of a recipe file."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "license": self.license,
+            "model": self.model.to_dict(),
+            "data": dataclasses.asdict(self.data),
+            **{name: dataclasses.asdict(config) for name, config in self.stages.items()},
+            "perceptual": dataclasses.asdict(self.perceptual),
+        }

@@ -1,8 +1,8 @@
-"""Replays what a step computes as a CUDA graph: its thousands of launches become one.
+"""Replays steps as CUDA graphs: thousands of kernel launches become one.
 
-At batches that fit one GPU, Python takes longer to launch a step's small kernels than the GPU to
-run them. A graph needs everything that changes from step to step as a tensor or a seed; what
-changes the course of the computation is its key, and each key has a graph of its own.
+With batches that fit on one GPU, Python takes longer to launch a step's small kernels than the GPU
+to run them. Everything that differs between steps has to be a tensor or a seed; whatever decides
+which kernels run is part of the key, and each key has its own graph.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -17,7 +17,7 @@ Inputs = Mapping[str, Tensor]
 Generators = Mapping[str, torch.Generator]
 Function = Callable[[Inputs, Generators], Gradients]
 
-# The first calls choose cuDNN's algorithms and compile Triton's kernels, which no graph can.
+# The first calls choose cuDNN's algorithms and compile Triton's kernels; a capture cannot.
 _WARM_UP_CALLS = 2
 
 
@@ -31,10 +31,10 @@ class _Captured:
 
 
 class StepGraphs:
-    """Calls functions of tensors and seeds; on CUDA, from the third call of a key on, by a graph.
+    """Calls functions of tensors and seeds; on CUDA, replays a graph from a key's third call on.
 
-    Generators are new ones for each call where there are no graphs, so that calls may run side by
-    side. With graphs, gradients are overwritten by the next call of any key.
+    Without graphs, each call gets new generators, so that calls may run in parallel. With graphs,
+    the next call with any key overwrites the gradients.
     """
 
     def __init__(self, device: torch.device, *, is_used: bool) -> None:
@@ -51,10 +51,10 @@ class StepGraphs:
         """Return function(inputs, generators with these seeds).
 
         Args:
-            key: equal keys and shapes of inputs launch equal kernels.
-            function: of nothing else that changes, except weights changed in place.
-            inputs: on the device.
-            seeds: of the generators, by their names.
+            key: calls with equal keys and input shapes launch the same kernels.
+            function: depends on nothing else, except weights that are updated in place.
+            inputs: tensors on the device.
+            seeds: of the generators, by name.
         """
         if not self._is_used:
             made = {
@@ -75,7 +75,7 @@ class StepGraphs:
 
     @property
     def num_captured(self) -> int:
-        """Courses that are replayed."""
+        """Number of graphs."""
         return len(self._captured)
 
     def _capture(self, function: Function, inputs: Inputs) -> _Captured:
@@ -83,7 +83,7 @@ class StepGraphs:
         graph = torch.cuda.CUDAGraph()
         for generator in self._generators.values():
             graph.register_generator_state(generator)
-        # Else the graph would be captured on the current device, which need not be this one.
+        # Otherwise the graph would be captured on the current device, which may be another one.
         stream = torch.cuda.Stream(self._device)
         with torch.cuda.device(self._device), torch.cuda.graph(graph, self._pool, stream):
             result = function(static, self._generators)
@@ -96,6 +96,6 @@ class StepGraphs:
         for name, value in inputs.items():
             captured.inputs[name].copy_(value)
         captured.graph.replay()
-        # A copy: scalars wait on the device for the next line of the log.
+        # A copy: scalars stay on the device until the next line of the log.
         scalars = captured.scalars.clone().unbind()
         return Gradients(dict(captured.gradients), dict(zip(captured.names, scalars, strict=True)))

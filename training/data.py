@@ -1,44 +1,54 @@
-"""Photographs for training, kept in memory as bytes."""
+"""Photographs for training, kept in memory as bytes, and their class labels."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..core.rng import WHOLE, Draws, Shard, generator_for
+from ..core.distributed import WHOLE, Draws, Shard
+from ..core.errors import ConfigError, InputError
+from ..core.rng import generator_for
 from .config import DataConfig
 from .hardware import send
 
+_LABELS_FILE = "dataset.json"
+
 
 class Photographs:
-    """Batches of photographs that depend on (seed, images seen) alone."""
+    """Batches of photographs that depend only on (seed, images seen)."""
 
     def __init__(
-        self, pictures: Tensor, config: DataConfig, seed: int, labels: Tensor | None = None
+        self, images: Tensor, config: DataConfig, seed: int, labels: Tensor | None = None
     ) -> None:
-        """Deal out pictures.
+        """Split and shuffle images.
 
         Args:
-            pictures: [N, 3, R, R] uint8.
-            config: which are kept for choosing checkpoints, and whether they are mirrored.
+            images: [N, 3, R, R] uint8.
+            config: which are held out for choosing checkpoints, and whether to mirror.
             seed: of the order.
             labels: one-hot [N, K]; None for no classes.
+
+        Raises:
+            ConfigError: all images would be held out.
         """
-        # A single picture is kept for training: there would be nothing left to draw from.
-        every = config.holdout_every if len(pictures) > 1 else 0
-        held = torch.arange(len(pictures)) % every == 0 if every else torch.zeros(len(pictures)) > 0
-        self.training = pictures[~held]
-        self.held_out = pictures[held]
-        labels = torch.zeros(len(pictures), 0) if labels is None else labels
-        self._labels = labels[~held]
+        is_held_out = _held_out(len(images), config)
+        self.training = images[~is_held_out]
+        self.held_out = images[is_held_out]
+        labels = torch.zeros(len(images), 0) if labels is None else labels
+        self._labels = labels[~is_held_out]
         self._config = config
         self._seed = seed
 
     @property
     def unseen(self) -> Tensor:
-        """Pictures that no training sees; where none are kept for that, those that it sees."""
+        """The held-out images; the training images if none are held out."""
         return self.held_out if len(self.held_out) else self.training
 
     def to(self, device: torch.device) -> "Photographs":
-        """Move the training pictures to the device."""
+        """Move the training images to the device."""
         self.training, self._labels = self.training.to(device), self._labels.to(device)
         return self
 
@@ -58,11 +68,11 @@ class Photographs:
         return images
 
     def labels(self, nimg: int, size: int, shard: Shard = WHOLE) -> Tensor:
-        """Return the labels of the pictures of `batch`, one-hot [n, K]."""
+        """Return the labels of the images of `batch`, one-hot [n, K]."""
         return self._labels[send(self._index(nimg, size, shard), self._labels.device)]
 
     def random_labels(self, nimg: int, size: int, shard: Shard = WHOLE) -> Tensor:
-        """Return labels of random pictures, one-hot [n, K], as often as they occur."""
+        """Return the labels of random images, one-hot [n, K]."""
         draws = Draws(generator_for(self._seed, "labels", nimg), shard)
         index = draws.integers(0, len(self._labels), size // shard.count)
         return self._labels[send(index, self._labels.device)]
@@ -76,3 +86,71 @@ class Photographs:
     def _order(self, epoch: int) -> Tensor:
         generator = generator_for(self._seed, "order", epoch)
         return torch.randperm(len(self.training), generator=generator)
+
+
+def _held_out(count: int, config: DataConfig) -> Tensor:
+    """Return which of count images, in the order of their names, are held out: [count] bool."""
+    index = torch.arange(count)
+    is_held_out = index >= count - config.holdout_last
+    if config.holdout_every and count > 1:  # a single image is always trained on
+        is_held_out |= index % config.holdout_every == 0
+    if count and bool(is_held_out.all()):
+        raise ConfigError(
+            f"a holdout_last below {count}, the number of images",
+            str(config.holdout_last),
+            "Give more images, or hold fewer out.",
+        )
+    return is_held_out
+
+
+def load_labels(source: Path, names: Sequence[str], num_classes: int) -> Tensor:
+    """Return the class labels of images, one-hot [N, num_classes] float32.
+
+    They come from dataset.json, beside the images in the folder or zip, as StyleGAN's tools write
+    it: {"labels": [["00000/img00000000.png", 6], ...]}.
+
+    Args:
+        source: folder or zip file.
+        names: names of the images, as `load_images` returns them.
+        num_classes: number of classes; 0 needs no file.
+
+    Raises:
+        InputError: the file is missing or of another form, or the label of an image is missing or
+            not a number from 0 to num_classes - 1.
+    """
+    if num_classes == 0:
+        return torch.zeros(len(names), 0)
+    by_name = _read_labels(source, num_classes)
+    labels = [by_name.get(name.replace("\\", "/")) for name in names]
+    for name, label in zip(names, labels, strict=True):
+        if type(label) is not int or not 0 <= label < num_classes:
+            raise InputError(
+                f"a label from 0 to {num_classes - 1} for each image in {_LABELS_FILE}",
+                f"{label!r} for {name}",
+                f"Correct {_LABELS_FILE}, or num_classes of generator and discriminator in the "
+                "recipe.",
+            )
+    return torch.eye(num_classes)[torch.tensor(labels)]
+
+
+def _read_labels(source: Path, num_classes: int) -> dict[str, object]:
+    try:
+        if source.is_dir():
+            text = (source / _LABELS_FILE).read_bytes()
+        else:
+            with zipfile.ZipFile(source) as archive:
+                text = archive.read(_LABELS_FILE)
+    except (FileNotFoundError, KeyError) as error:
+        raise InputError(
+            f"{_LABELS_FILE} beside the images, for a recipe with {num_classes} classes",
+            f"none in {source}",
+            "Add it, or set num_classes of generator and discriminator to 0.",
+        ) from error
+    try:
+        return dict(json.loads(text)["labels"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f'{_LABELS_FILE} of the form {{"labels": [["name.png", 0], ...]}}',
+            f"another one in {source} ({type(error).__name__})",
+            "Write it again.",
+        ) from error

@@ -133,7 +133,7 @@ def load_feature_network() -> FeatureNetwork:
         raise ConfigError(
             f"the package {_PACKAGE}, whose features the recipe asks for",
             "none",
-            "Install diverse-inpainting[training], or take prior.features = 'none'.",
+            "Install diverse-inpainting[training], or take prior.projected_network = 'none'.",
         )
     path = Path(spec.origin).parent / _FILE
     found = sha256_of(path)

@@ -1,6 +1,7 @@
-"""What the machine at hand computes well."""
+"""What the present machine is and supports, and what a run uses of it."""
 
 import platform
+import sys
 from pathlib import Path
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor
 def feature_dtype(precision: str, device: torch.device) -> torch.dtype:
     """Return the dtype of feature maps for a recipe's `precision`.
 
-    Without bfloat16 units it is emulated, on a CPU at a third of float32's speed: auto avoids that.
+    auto: bfloat16 only where the hardware supports it; emulated on a CPU, it has a third of
+    float32's speed.
     """
     if precision != "auto":
         return torch.bfloat16 if precision == "bfloat16" else torch.float32
@@ -22,27 +24,43 @@ def feature_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 
 def device_name(device: torch.device) -> str:
-    """Return what computes, as its maker names it."""
+    """Return the name of the GPU or CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         return next(line.split(": ")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):  # no Linux
+    except (OSError, StopIteration):  # not Linux
         return platform.processor() or platform.machine()
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return a CPU tensor on the device, without waiting for what that has still to compute."""
+    """Copy a CPU tensor to the device without waiting for the work queued there."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def set_fast_arithmetic() -> None:
-    """Set the process-wide flags that training wants; core never does."""
+    """Set process-wide flags for speed; only training does, core never."""
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
-    # Denormals appear in dying gradients and slow a CPU down many times.
+    # Denormals occur in vanishing gradients and slow a CPU down many times.
     torch.set_flush_denormal(True)
+
+
+def peak_memory_mib(device: torch.device) -> float | None:
+    """Return the most memory that this process has used so far, in MiB.
+
+    On a GPU, what PyTorch has allocated there; else the resident set of the process, or None where
+    the system does not report it.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

@@ -1,77 +1,102 @@
-"""What a stage begins with: the model of the stage before, discriminator included."""
+"""What a stage starts from: the model of the previous stage, or weights that it continues with.
+
+A restart continues from weights alone, with no optimiser state, for example from a published file
+in half precision. The image count continues, and with it learning rates, the half-life of the
+moving averages and the order of the photographs. Adam starts afresh, as where a StyleGAN2 is
+trained on from a snapshot (Karras et al. 2020, arXiv:2006.06676). A discriminator that has only
+seen photographs must unlearn that generated images are fake: its warm-up and the ramp of the
+adversarial term then count from the restart.
+
+Progressive growing: a prior may restart from one of a lower resolution. New outermost blocks join
+the old weights. Layouts are learned at a low resolution, where a step costs a fraction; details
+follow. The skip generator adds up its blocks' images, so that a new block whose to-RGB layer is
+zero leaves the upsampled image unchanged. D's new blocks are untrained: let G wait for them
+(`generator_warmup`). Source: Karras et al. 2018, arXiv:1710.10196; Karras et al. 2020,
+arXiv:1912.04958, whose skip and residual connections need no fading in.
+"""
 
 import dataclasses
 import hashlib
+import logging
+import math
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
 
 from ..core.checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint
 from ..core.errors import CheckpointError, ConfigError
+from ..core.networks import Discriminator, Generator
 from .config import Recipe
+from .stages import STAGES, Stage, Trainer
+
+_log = logging.getLogger(__name__)
 
 BUNDLED_DISCRIMINATOR = Path(__file__).parent / "state" / "discriminator.safetensors"
-"""D of the bundled model's prior, which the model file leaves out."""
+"""Discriminator of the bundled model's prior, which the model file omits."""
 
-_TAKEN_OVER = {
-    "prior": ("generator",),
-    "stage1": ("generator",),
-    "stage2": ("generator", "encoder", "mixer"),
-}
-"""The parts that each stage takes from a model, beside a discriminator; the prior takes a
-generator where it is restarted only."""
+_GROWING = ("generator", "discriminator")
+"""Parts that can start from a lower resolution."""
 
 
 class Source(NamedTuple):
-    """What a stage begins with."""
+    """What a stage starts from."""
 
     checkpoint: Checkpoint
-    """The parts, discriminator included."""
-    is_judge_trained: bool
-    """Whether the discriminator has already judged completions, and not photographs alone."""
+    """The parts that the stage takes, and a discriminator."""
+    has_seen_completions: bool
+    """Whether the discriminator was trained on completions, and not only on photographs."""
 
 
-def read_source(path: Path, stage: str, recipe: Recipe) -> Source:
-    """Return what a stage takes over, checked against the recipe.
+def read_source(path: Path, stage: Stage, recipe: Recipe) -> Source:
+    """Return what a stage starts from, checked against the recipe.
 
     The discriminator is that of the file, or of discriminator.safetensors beside it, or of the
-    bundled model's prior, if it belongs to the file's generator.
+    bundled model's prior, whichever first belongs to the file's generator.
 
     Raises:
         CheckpointError: the file is unusable or lacks a part.
-        ConfigError: its generator is not of the recipe's size.
+        ConfigError: its generator does not have the recipe's size.
     """
-    source = _with_discriminator(path, _TAKEN_OVER[stage], must_judge_photographs=stage == "prior")
+    source = _with_discriminator(path, stage)
     wanted, given = recipe.model.generator, source.checkpoint.config.generator
-    grows = stage == "prior" and given.resolution < wanted.resolution
+    grows = "generator" in stage.trains and given.resolution < wanted.resolution
     if given.w_dim != wanted.w_dim or (given.resolution != wanted.resolution and not grows):
         raise ConfigError(
-            f"a generator as the recipe {recipe.name} has it, of {wanted.resolution} pixels with "
-            f"codes {wanted.w_dim} wide",
+            f"a generator of {wanted.resolution} pixels with codes {wanted.w_dim} wide, as in the "
+            f"recipe {recipe.name}",
             f"one of {given.resolution} pixels with codes {given.w_dim} wide",
             "Choose the recipe that the prior was trained with.",
         )
     return source
 
 
-def _with_discriminator(
-    path: Path, parts: tuple[str, ...], *, must_judge_photographs: bool
-) -> Source:
+def _with_discriminator(path: Path, stage: Stage) -> Source:
     header = inspect_checkpoint(path)
+    needs_photographs = stage.previous is None
     for candidate in (path, path.with_name("discriminator.safetensors"), BUNDLED_DISCRIMINATOR):
         if not candidate.is_file():
             continue
         found = inspect_checkpoint(candidate)
-        is_judge_trained = found.training.get("stage") in ("stage1", "stage2")
+        has_seen_completions = _has_completions(found.training.get("stage"))
         is_fit = "discriminator" in found.parts and found.generator_id == header.generator_id
-        if is_fit and not (must_judge_photographs and is_judge_trained):
-            judge = read_checkpoint(candidate, ("discriminator",))
-            return Source(_join(read_checkpoint(path, parts), judge), is_judge_trained)
+        if is_fit and not (needs_photographs and has_seen_completions):
+            discriminator = read_checkpoint(candidate, ("discriminator",))
+            joined = _join(read_checkpoint(path, stage.takes), discriminator)
+            return Source(joined, has_seen_completions)
     raise CheckpointError(
         "a model with generator and discriminator"
-        + (", the latter trained on photographs" if must_judge_photographs else ""),
-        f"{path}, which holds {', '.join(header.parts)}",
-        "Give the file that the stage before wrote, or put discriminator.safetensors beside it.",
+        + (", the latter trained on photographs" if needs_photographs else ""),
+        f"{path}, which contains {', '.join(header.parts)}",
+        "Give the file that the previous stage wrote, or put discriminator.safetensors beside it.",
     )
+
+
+def _has_completions(stage: object) -> bool:
+    """Return whether the discriminator of a stage is trained on completions."""
+    return stage in STAGES and STAGES[str(stage)].previous is not None
 
 
 def _join(checkpoint: Checkpoint, other: Checkpoint) -> Checkpoint:
@@ -88,3 +113,115 @@ def hash_checkpoint(checkpoint: Checkpoint) -> str:
         digest.update(name.encode())
         digest.update(checkpoint.tensors[name].contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Restart:
+    """The weights that a stage continues with."""
+
+    stage: Stage
+    checkpoint: Checkpoint
+    """Has the parts that the stage trains."""
+    first: int = 0
+    """Images that they have seen in this stage."""
+    discriminator_since: int = 0
+    """Image at which the discriminator first saw completions."""
+
+    def apply(self, trainer: Trainer) -> None:
+        """Load the weights into a trainer's networks and their moving averages."""
+        resolution = self.checkpoint.config.generator.resolution
+        for part in self.stage.trains:
+            network, average = trainer.modules[part], trainer.modules.get(f"{part}_ema")
+            state = self.checkpoint.state_dict_of(part)
+            if resolution < trainer.recipe.model.generator.resolution:
+                grow(network, state, resolution)
+            else:
+                network.load_state_dict(state)
+            if average is not None:
+                average.load_state_dict(network.state_dict())
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What a resumed run must share."""
+        return {
+            "first": self.first,
+            "discriminator_since": self.discriminator_since,
+            "weights": hash_checkpoint(self.checkpoint),
+        }
+
+
+def plan_restart(path: Path, source: Source, stage: Stage, recipe: Recipe) -> Restart:
+    """Return how a stage continues from the weights of a file.
+
+    Args:
+        path: model with the parts that the stage trains.
+        source: what the stage starts from, possibly from another file.
+        stage: the stage.
+        recipe: configuration.
+
+    Raises:
+        CheckpointError: the file is unusable or lacks a part.
+        ConfigError: a part differs from the recipe's, or has already seen all images.
+    """
+    starts_from_itself = set(stage.trains) <= {*stage.takes, "discriminator"}
+    learned = source.checkpoint if starts_from_itself else read_checkpoint(path, stage.trains)
+    for part in stage.trains:
+        _check_part(part, recipe, learned, path)
+    first = learned.training.get("images", {}).get(stage.name, 0)
+    total = recipe.stage_config(stage.name).total_images
+    if first >= total:
+        raise ConfigError(
+            f"{stage.name}.total_images above {first}, the images that {path} has already seen",
+            f"{total}",
+            f"Raise it, for example with --set {stage.name}.total_images={2 * first}.",
+        )
+    if learned.generator_id != source.checkpoint.generator_id:
+        _log.warning("%s was trained for another generator; it continues with this one", path)
+    warms_up = stage.previous is not None and not source.has_seen_completions
+    if warms_up:
+        _log.warning("the discriminator has only seen photographs: its warm-up starts again")
+    return Restart(stage, learned, first, first if warms_up else 0)
+
+
+def _check_part(part: str, recipe: Recipe, learned: Checkpoint, path: Path) -> None:
+    wanted, given = (dataclasses.asdict(getattr(m, part)) for m in (recipe.model, learned.config))
+    may_grow = part in _GROWING and given["resolution"] < wanted["resolution"]
+    differing = [
+        name
+        for name in wanted
+        if wanted[name] != given.get(name) and not (may_grow and name == "resolution")
+    ]
+    if differing:
+        raise ConfigError(
+            f"the {part} of the recipe {recipe.name}, with "
+            + ", ".join(f"{name} {wanted[name]}" for name in differing),
+            f"{', '.join(f'{name} {given.get(name)}' for name in differing)} in {path}",
+            "Choose the recipe that the file was trained with.",
+        )
+
+
+def grow(module: nn.Module, smaller: dict[str, Tensor], resolution: int) -> None:
+    """Load the weights of a network of a lower resolution; new blocks keep their initialisation.
+
+    Args:
+        module: freshly initialised Generator or Discriminator.
+        smaller: state of one of the given resolution, with as many channels at each side.
+        resolution: of that state.
+    """
+    assert isinstance(module, Generator | Discriminator)
+    num_new = int(math.log2(module.config.resolution // resolution))
+    own = module.state_dict()
+    if isinstance(module, Generator):
+        num_blocks = len(module.synthesis.blocks)
+        for index in range(num_blocks - num_new, num_blocks):
+            own[f"synthesis.blocks.{index}.to_rgb.weight"].zero_()
+        module.load_state_dict({**own, **smaller})
+        return
+    # D counts its blocks from the highest resolution.
+    taken = {_later_block(name, num_new): value for name, value in smaller.items()}
+    taken = {name: value for name, value in taken.items() if not name.startswith("from_rgb.")}
+    module.load_state_dict({**own, **taken})
+
+
+def _later_block(name: str, num: int) -> str:
+    return re.sub(r"^blocks\.(\d+)\.", lambda found: f"blocks.{int(found[1]) + num}.", name)

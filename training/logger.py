@@ -1,4 +1,4 @@
-"""What a run tells about itself: log.jsonl, TensorBoard, picture grids and alarms."""
+"""The training log: log.jsonl, TensorBoard, image grids and diagnostics."""
 
 import contextlib
 import json
@@ -11,41 +11,85 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
+from PIL import Image
 from torch import Tensor
 
 from ..core.files import write_text
 from .checkpointing import States
-from .diagnostics import alarms_of
-from .trainer import Progress, Trainer, TrainingError
+from .diagnostics import warnings_of
+from .hardware import peak_memory_mib
+from .stages import Progress, Trainer, TrainingError
 
 _log = logging.getLogger(__name__)
 
 
-class Watch:
-    """The scalars since the last line: every process reads them, and so stops at the same one."""
+class TrainingLog:
+    """Means of the scalars of each logging interval, as JSON lines and in TensorBoard; grids.
 
-    def __init__(self, trainer: Trainer, states: States) -> None:
+    All processes read the scalars, and so stop at the same step if one is not finite. Only the main
+    one writes.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        states: States,
+        on_progress: Callable[[Progress], None],
+        nimg: int,
+        *,
+        is_main: bool = True,
+    ) -> None:
+        """Start, or resume after image nimg: later lines are removed."""
         self._trainer, self._states = trainer, states
+        self._on_progress = on_progress
         self._steps: list[tuple[int, dict[str, Tensor]]] = []
+        self._means: dict[str, float] = {}
+        self._mark = (time.perf_counter(), nimg)
+        self._files = _Files(states.folder, nimg) if is_main else None
 
     def add(self, nimg: int, scalars: dict[str, Tensor]) -> None:
-        """Remember the scalars of the step at nimg on their device: reading them would wait."""
+        """Add the scalars of the step at nimg; they stay on their device, since reading waits."""
         self._steps.append((nimg, {name: value.detach() for name, value in scalars.items()}))
 
     def write(self, nimg: int) -> None:
-        """Tell of the time up to image nimg, if anything happened in it.
+        """Write the means up to image nimg, if there are any, and start new ones.
 
         Raises:
-            TrainingError: a scalar was not finite; the message names the step.
+            TrainingError: a scalar is not finite; the message names the step.
         """
-        if self._steps:
-            self._read()
+        if not self._steps:
+            return
+        self._means = self._read()
+        if self._files is None:
+            return
+        now = time.perf_counter()
+        rate = (nimg - self._mark[1]) / max(now - self._mark[0], 1e-9)
+        self._mark = (now, nimg)
+        line = {"images_per_s": round(rate, 2)}
+        memory = peak_memory_mib(self._trainer.device)
+        if memory is not None:
+            line["peak_memory_mib"] = round(memory, 1)
+        self._files.write({"nimg": nimg, **line, **self._means}, {**line, **self._means})
+        total = self._trainer.config.total_images
+        self._on_progress(Progress(nimg, total, rate, self._means))
 
     def show(self, nimg: int) -> None:
-        """Show what was learned."""
+        """Write the image grid and the diagnostics."""
+        if self._files is None:
+            return
+        self._files.show(self._trainer.grid(), nimg)
+        diagnostics = self._trainer.diagnostics()
+        if diagnostics:
+            curves = {f"diagnostics/{name}": value for name, value in diagnostics.items()}
+            self._files.write({"nimg": nimg, "diagnostics": diagnostics}, curves)
+        for sentence in warnings_of({**self._means, **diagnostics}):
+            _log.warning("after %d images: %s", nimg, sentence)
 
     def close(self) -> None:
-        """Let files go."""
+        """Close the files."""
+        if self._files is not None:
+            self._files.close()
 
     def _read(self) -> dict[str, float]:
         """Return the means by name, after one transfer from the device."""
@@ -68,72 +112,55 @@ class Watch:
             raise diverged(f"{', '.join(bad)} in {step}", self._states)
 
 
-class Journal(Watch):
-    """Means of the scalars since the last line, as JSON lines and for TensorBoard; grids as PNG."""
-
-    def __init__(
-        self,
-        trainer: Trainer,
-        states: States,
-        on_progress: Callable[[Progress], None],
-        nimg: int,
-    ) -> None:
-        """Begin, or go on after image nimg: what was logged beyond it is struck out."""
-        super().__init__(trainer, states)
-        self._on_progress = on_progress
-        self._lines, self._grids = states.folder / "log.jsonl", states.folder / "grids"
-        self._grids.mkdir(exist_ok=True)
-        _strike_out(self._lines, nimg)
-        self._board = _Board(states.folder / "tensorboard", nimg)
-        self._scalars: dict[str, float] = {}
-        self._mark = (time.perf_counter(), nimg)
-
-    def write(self, nimg: int) -> None:
-        """Write one line, and start new means."""
-        if not self._steps:
-            return
-        scalars = self._read()
-        now = time.perf_counter()
-        rate = (nimg - self._mark[1]) / max(now - self._mark[0], 1e-9)
-        self._mark, self._scalars = (now, nimg), scalars
-        line = {"images_per_s": round(rate, 2), **scalars}
-        self._append({"nimg": nimg, **line})
-        self._board.scalars(line, nimg)
-        self._on_progress(Progress(nimg, self._trainer.config.total_images, rate, scalars))
-
-    def show(self, nimg: int) -> None:
-        """Write the picture grid and the alarms."""
-        grid = self._trainer.grid()
-        grid.save(self._grids / f"{nimg:09d}.png")
-        self._board.picture(np.asarray(grid), nimg)
-        alarms = self._trainer.alarms()
-        if alarms:
-            self._append({"nimg": nimg, "alarms": alarms})
-            self._board.scalars({f"alarms/{name}": v for name, v in alarms.items()}, nimg)
-        for sentence in alarms_of({**self._scalars, **alarms}):
-            _log.warning("after %d images: %s", nimg, sentence)
-
-    def _append(self, line: dict[str, Any]) -> None:
-        with open(self._lines, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def close(self) -> None:
-        """Let TensorBoard's file go."""
-        self._board.close()
-
-
 def diverged(got: str, states: States) -> TrainingError:
     """Return the error for a loss or weight that is not finite."""
     return TrainingError(
         "finite losses and weights",
         got,
-        f"A resumed run would repeat it: begin in another folder with a lower learning rate. "
+        "A resumed run would diverge again: start in another folder with a lower learning rate. "
         f"{states.describe()}",
     )
 
 
-def _strike_out(path: Path, nimg: int) -> None:
-    """Remove the lines of images that a resumed run sees again, and lines cut off by a crash."""
+class _Files:
+    """log.jsonl, grids/, and tensorboard/ if the package is installed."""
+
+    def __init__(self, folder: Path, nimg: int) -> None:
+        self._lines, self._grids = folder / "log.jsonl", folder / "grids"
+        self._grids.mkdir(exist_ok=True)
+        _remove_later_lines(self._lines, nimg)
+        self._board = None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            _log.warning("TensorBoard is not installed: pip install diverse-inpainting[training]")
+        else:
+            self._board = SummaryWriter(folder / "tensorboard", purge_step=nimg + 1)
+
+    def write(self, line: dict[str, Any], curves: dict[str, float]) -> None:
+        """Append a line, and a point to each curve."""
+        with open(self._lines, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        if self._board is not None:
+            for name, value in curves.items():
+                self._board.add_scalar(name, value, line["nimg"])
+            self._board.flush()
+
+    def show(self, grid: Image.Image, nimg: int) -> None:
+        """Write an image grid."""
+        grid.save(self._grids / f"{nimg:09d}.png")
+        if self._board is not None:
+            self._board.add_image("grid", np.asarray(grid), nimg, dataformats="HWC")
+
+    def close(self) -> None:
+        """Close TensorBoard's file."""
+        if self._board is not None:
+            with contextlib.suppress(OSError):  # a full disk, which the run has already reported
+                self._board.close()
+
+
+def _remove_later_lines(path: Path, nimg: int) -> None:
+    """Remove lines of images that a resumed run sees again, and lines truncated by a crash."""
     if not path.exists():
         return
     kept = []
@@ -144,29 +171,8 @@ def _strike_out(path: Path, nimg: int) -> None:
     write_text(path, "".join(kept))
 
 
-class _Board:
-    """TensorBoard's file; nothing where the package is missing."""
-
-    def __init__(self, folder: Path, nimg: int) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            _log.warning("no TensorBoard: install diverse-inpainting[training] to have its curves")
-            self._writer = None
-            return
-        self._writer = SummaryWriter(folder, purge_step=nimg + 1)
-
-    def scalars(self, values: dict[str, float], nimg: int) -> None:
-        if self._writer is not None:
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, nimg)
-            self._writer.flush()
-
-    def picture(self, image: np.ndarray, nimg: int) -> None:
-        if self._writer is not None:
-            self._writer.add_image("grid", image, nimg, dataformats="HWC")
-
-    def close(self) -> None:
-        if self._writer is not None:
-            with contextlib.suppress(OSError):  # a full disk, of which the run has told already
-                self._writer.close()
+def image_grid(images: Tensor, columns: int) -> Image.Image:
+    """Tile images [N, 3, R, R] in [-1, 1], row by row; N must be a multiple of columns."""
+    tiled = rearrange(images, "(r c) k h w -> (r h) (c w) k", c=columns)
+    data = tiled.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return Image.fromarray(data.cpu().numpy())

@@ -1,10 +1,10 @@
-"""The loop that all stages share: step, log, picture grid, save, resume, stop."""
+"""The training loop of all stages: step, log, image grid, save, resume, stop."""
 
 import contextlib
 import json
 import math
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,8 +13,12 @@ from ..core.distributed import ALONE, Processes
 from ..core.errors import ConfigError
 from ..core.files import write_text
 from .checkpointing import States, load_state
-from .logger import Journal, Watch, diverged
-from .trainer import Progress, Trainer
+from .fingerprint import require_same_run
+from .logger import TrainingLog, diverged
+from .stages import Progress, Trainer
+
+_FORMER_NAMES = {"projected_discriminator": "critic"}
+"""Names that modules and optimizers have in older states."""
 
 
 def run(
@@ -26,18 +30,18 @@ def run(
     *,
     first: int = 0,
 ) -> int:
-    """Train to the end, or until SIGTERM or Ctrl-C; resume what the folder holds.
+    """Train to the end, or until SIGTERM or Ctrl-C; resume the run in the folder.
 
-    Of several processes all read the folder, and the main one writes to it. They end after the same
-    step.
+    With several processes, all read the folder, and the main one writes to it. They stop after the
+    same step.
 
     Args:
         trainer: the stage.
         folder: where states/, kept/, log.jsonl, tensorboard/, grids/ and the exports go.
         fingerprint: what must be equal for a resume to make sense, plain data for JSON.
         on_progress: called after each logging interval, in the main process.
-        processes: which train together.
-        first: images seen before a run that the folder does not hold yet.
+        processes: the processes that train together.
+        first: images already seen when the run starts.
 
     Returns:
         Images seen.
@@ -52,32 +56,32 @@ def run(
         states.prepare()
     processes.require_same(fingerprint, "recipe and inputs")
     nimg = _resume(trainer, states, fingerprint, first)
-    processes.require_same(nimg, "state to go on from")
+    processes.require_same(nimg, "state to resume from")
     processes.synchronise(trainer.modules.values())
     config = trainer.config
     saved = shown = None
     if is_main:
         _write_recipe(trainer, folder)
-    watch = Journal(trainer, states, on_progress, nimg) if is_main else Watch(trainer, states)
-    with contextlib.closing(watch), _Interruption() as interruption:
+    log = TrainingLog(trainer, states, on_progress, nimg, is_main=is_main)
+    with contextlib.closing(log), _Interruption() as interruption:
         while nimg < config.total_images and not processes.any(interruption.requested):
-            watch.add(nimg, trainer.step(nimg))
+            log.add(nimg, trainer.step(nimg))
             before, nimg = nimg, nimg + config.batch_size
             if _passed(before, nimg, config.log_every):
-                watch.write(nimg)
+                log.write(nimg)
             is_kept = _passed(before, nimg, config.keep_every)
             if is_kept or _passed(before, nimg, config.save_every):
-                watch.write(nimg)
+                log.write(nimg)
                 _save(trainer, states, fingerprint, nimg, is_kept=is_kept, is_main=is_main)
                 saved = nimg
-            if _passed(before, nimg, config.grid_every):  # once what was learned is safe
-                watch.show(nimg)
+            if _passed(before, nimg, config.grid_every):  # after saving: a grid may fail
+                log.show(nimg)
                 shown = nimg
-        watch.write(nimg)
+        log.write(nimg)
         if saved != nimg:
             _save(trainer, states, fingerprint, nimg, is_kept=False, is_main=is_main)
         if shown != nimg:
-            watch.show(nimg)
+            log.show(nimg)
     return nimg
 
 
@@ -86,7 +90,7 @@ def _passed(before: int, now: int, every: int) -> bool:
 
 
 def _write_recipe(trainer: Trainer, folder: Path) -> None:
-    """Say what the run follows from here on; a longer one may go on where a shorter one ended."""
+    """Write the recipe that the run follows now; a resumed run may be longer than before."""
     write_text(folder / "recipe.json", json.dumps(trainer.recipe.to_dict(), indent=2) + "\n")
 
 
@@ -99,7 +103,7 @@ def _save(
     is_kept: bool,
     is_main: bool,
 ) -> None:
-    """Write state and export, unless a weight is not finite: the last good state stays."""
+    """Write state and export; if a weight is not finite, raise and leave the last good state."""
     for name, module in trainer.modules.items():
         for key, value in module.state_dict().items():
             total = float(value.sum())
@@ -125,33 +129,25 @@ def _resume(trainer: Trainer, states: States, fingerprint: dict[str, Any], first
         _require_no_exports(states.folder)
         return first
     state = load_state(path)
-    _require_same_run(json.loads(state["fingerprint"]), fingerprint, states.folder)
+    require_same_run(json.loads(state["fingerprint"]), fingerprint, states.folder)
     for name, module in trainer.modules.items():
-        module.load_state_dict(state["modules"][name])
+        module.load_state_dict(_of(state["modules"], name))
     for name, optimizer in trainer.optimizers.items():
-        optimizer.load_state_dict(state["optimizers"][name])
+        optimizer.load_state_dict(_of(state["optimizers"], name))
     return state["nimg"]
+
+
+def _of(saved: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    return saved[name if name in saved else _FORMER_NAMES.get(name, name)]
 
 
 def _require_no_exports(folder: Path) -> None:
     exports = ", ".join(sorted(path.name for path in folder.glob("*.safetensors")))
     if exports:
         raise ConfigError(
-            "a new folder, or one with a state to go on from",
+            "a new folder, or one with a state to resume from",
             f"{folder} with {exports}, which would be replaced, and without a state",
             "Give another --out folder, or move the files away.",
-        )
-
-
-def _require_same_run(begun: dict[str, Any], present: dict[str, Any], folder: Path) -> None:
-    present = json.loads(json.dumps(present))  # tuples become lists, as in what was saved
-    names = sorted(begun.keys() | present.keys())
-    differing = [name for name in names if begun.get(name) != present.get(name)]
-    if differing:
-        raise ConfigError(
-            "the recipe and inputs that this folder was begun with",
-            f"another {', another '.join(differing)} for {folder}",
-            "Give another --out folder, or the original recipe and inputs.",
         )
 
 

@@ -13,7 +13,6 @@ from .ema import averaged_copy
 from .vgg import load_vgg16
 
 _NUM_SCALES = 3
-_CALIBRATION_PAIRS = 256
 
 
 class PerceptualTerm(nn.Module, ABC):
@@ -100,10 +99,12 @@ class DiscriminatorTerm(PerceptualTerm):
         return {"network": "discriminator"}
 
     @torch.no_grad()
-    def calibrate(self, generator: Generator, seed: int, batch_size: int = 16) -> None:
-        """Set the weight from 256 pairs of generated pictures."""
+    def calibrate(
+        self, generator: Generator, seed: int, num_pairs: int, batch_size: int = 16
+    ) -> None:
+        """Set the weight from num_pairs pairs of generated pictures."""
         pixel, feature = [], []
-        for start in range(0, _CALIBRATION_PAIRS, batch_size):
+        for start in range(0, num_pairs, batch_size):
             drawn = generator_for(seed, "perceptual", start)
             z = torch.randn(2 * batch_size, generator.config.z_dim, generator=drawn)
             w = generator.mapping(z.to(generator.w_avg.device))
@@ -137,5 +138,5 @@ def perceptual_term(
         return VGG16Term(config).to(device)
     term = DiscriminatorTerm(discriminator, dtype).to(device)
     # Anew in each stage: D has learned since, and a weight belongs to its network.
-    term.calibrate(generator, seed)
+    term.calibrate(generator, seed, config.calibration_pairs)
     return term

@@ -7,26 +7,31 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..core.distributed import ALONE, Processes
+from ..core.distributed import ALONE, Draws, Processes
 from ..core.errors import InputError
-from ..core.networks import Discriminator, Generator
-from ..core.rng import Draws, generator_for, seed_for
-from .accumulate import Gradients, ShardRunner, adam, apply_gradients, set_learning_rate
+from ..core.networks import Discriminator, DiverseInpaintingModel, Generator
+from ..core.rng import generator_for, seed_for
+from .accumulate import (
+    GradientAccumulator,
+    Gradients,
+    adam,
+    apply_gradients,
+    set_learning_rate,
+)
 from .augment import augment
+from .checkpointing import write_prior
 from .config import PriorConfig, Recipe
 from .cuda_graphs import StepGraphs
 from .data import Photographs
 from .ema import averaged_copy, update_average
-from .exports import write_prior
 from .feature_network import load_feature_network
-from .grids import picture_grid
 from .hardware import feature_dtype, send
-from .losses import discriminator_objective, generator_loss, judge
+from .logger import image_grid
+from .losses import discriminate, discriminator_objective, generator_loss
 from .projected_gan import ProjectedCritic, critic_generator_loss, critic_loss
 from .spread import spread, spread_loss, thumbnails
 
 _SCALING_PHOTOGRAPHS = 64
-_SPREAD_PHOTOGRAPHS = 128
 
 
 def _learned(module: nn.Module) -> list[nn.Parameter]:
@@ -75,17 +80,19 @@ class PriorTrainer:
             "discriminator": self.config.learning_rate,
         }
         self.critic: ProjectedCritic | None = None
-        if self.config.features != "none":
+        if self.config.projected_network != "none":
             self.critic = self._judge_by_features(model.generator.resolution, processes)
             self.modules["critic"] = self.critic
-            self._rates["critic"] = self.config.critic_learning_rate
+            self._rates["critic"] = self.config.projected_learning_rate
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             name: adam((_learned(self.modules[name]), 1.0), betas=self.config.betas)
             for name in self._rates
         }
         self._micro_batch = self.config.micro_batch or self.config.batch_size
         self._shard = processes.shard(self._micro_batch, self._group_size)
-        self._shards = ShardRunner(device, self.config.batch_size, self._micro_batch, processes)
+        self._shards = GradientAccumulator(
+            device, self.config.batch_size, self._micro_batch, processes
+        )
         self._graphs = StepGraphs(device, is_used=self.config.cuda_graphs and processes.is_alone)
         self._dtype = feature_dtype(self.config.precision, device)
         grid = generator_for(self.config.seed, "grid", 0)
@@ -97,13 +104,13 @@ class PriorTrainer:
         return self._place(ProjectedCritic(network, resolution, photographs, processes))
 
     def _critic_at(self, nimg: int) -> ProjectedCritic | None:
-        return self.critic if nimg >= self.config.features_from else None
+        return self.critic if nimg >= self.config.projected_from else None
 
     @torch.no_grad()
     def _measure_spread(self, critic: ProjectedCritic) -> Tensor:
         """Return the mean spread of photographs, [5], equal in all processes."""
         found = []
-        for start in range(0, _SPREAD_PHOTOGRAPHS, self._micro_batch):
+        for start in range(0, self.config.diversity_images, self._micro_batch):
             photographs = self.photographs.batch(start, self._micro_batch)
             draws = Draws(generator_for(self.config.seed, "spread", start, self.device))
             judged = augment(photographs, self.config.augment, draws)
@@ -113,7 +120,7 @@ class PriorTrainer:
             raise InputError(
                 "photographs that differ",
                 "equal ones",
-                "Give more pictures, or set spread_weight to 0.",
+                "Give more pictures, or set diversity_weight to 0.",
             )
         return self._processes.mean([wanted])[0]
 
@@ -131,7 +138,7 @@ class PriorTrainer:
         critic = self._critic_at(nimg)
         if critic is not None:
             critic.renew_norms()
-            if self.config.spread_weight and self._wanted_spread is None:
+            if self.config.diversity_weight and self._wanted_spread is None:
                 self._wanted_spread = self._measure_spread(critic)
         gradients = self._shards.run(lambda start: self._gradients(start, nimg), nimg)
         for name, of_network in gradients.by_network.items():
@@ -147,7 +154,7 @@ class PriorTrainer:
         return gradients.scalars
 
     def _rate(self, name: str, nimg: int) -> float:
-        ramp = self.config.generator_ramp
+        ramp = self.config.generator_warmup
         if name != "generator" or not ramp:
             return self._rates[name]
         return self._rates[name] * min((nimg - self.discriminator_since) / ramp, 1.0)
@@ -207,7 +214,7 @@ class PriorTrainer:
             if self._wanted_spread is not None:
                 found = self._spread(samples, fake_maps)
                 scalars["g_spread_loss"] = spread_loss(found, self._wanted_spread)
-                g_loss = g_loss + self.config.spread_weight * scalars["g_spread_loss"]
+                g_loss = g_loss + self.config.diversity_weight * scalars["g_spread_loss"]
         # The judges' graphs of the fakes are walked twice: to G here, to their own weights below.
         by_network = {"generator": self._grad("generator", g_loss, retain_graph=True)}
         d_loss, d_scalars = discriminator_objective(
@@ -251,7 +258,7 @@ class PriorTrainer:
         )
 
     def _judge(self, images: Tensor, labels: Tensor) -> Tensor:
-        return judge(self.discriminator, images, self._dtype, labels)
+        return discriminate(self.discriminator, images, self._dtype, labels)
 
     @torch.no_grad()
     def grid(self) -> Image.Image:
@@ -261,14 +268,14 @@ class PriorTrainer:
         images = generator.synthesis(
             generator.broadcast(w), dtype=self._dtype, memory_format=torch.channels_last
         )
-        return picture_grid(images.clamp(-1, 1), 12)
+        return image_grid(images.clamp(-1, 1), 12)
 
-    def alarms(self) -> dict[str, float]:
+    def diagnostics(self) -> dict[str, float]:
         """Return nothing: the prior's health shows in its logits and grids."""
         return {}
 
     def export(self, folder: Path, nimg: int) -> None:
         """Write prior.safetensors (averaged generator and D), and D alone in half precision."""
         self.generator_ema.set_w_avg()
-        networks = {"generator": self.generator_ema, "discriminator": self.discriminator}
-        write_prior(folder, self.recipe, networks, nimg)
+        model = DiverseInpaintingModel(self.generator_ema, discriminator=self.discriminator)
+        write_prior(folder, self.recipe, model, nimg)

@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..core.distributed import ALONE, Processes
-from .batch_norm import synchronise_batch_norm
+from ..core.distributed import ALONE, Processes, synchronise_batch_norm
 from .feature_network import FEATURE_CHANNELS, FeatureNetwork
 
 _PROJECTED_CHANNELS = (32, 48, 64, 96)

@@ -1,28 +1,22 @@
-"""Recipe files: what they may hold, the recipe they are based on, and overrides.
+"""Recipe files: what they may contain, the recipe they are based on, and overrides.
 
-A recipe is a TOML file with the tables [data], [prior], [stage1], [stage2] and [perceptual] beside
-`title`, `license`, `preset` and `base`. Bundled ones lie in recipes/ and are named without suffix.
+A recipe is a TOML file with `title`, `license`, `preset` and `base`, and the tables [model],
+[data], [perceptual] and one for each stage. Bundled ones lie in recipes/; their names have no
+suffix.
 """
 
-import dataclasses
 import functools
 import tomllib
 from pathlib import Path
 from typing import Any
 
+from ..core.config_fields import from_mapping
 from ..core.errors import ConfigError
 from ..core.networks import PRESETS, ModelConfig
-from .config import CompletionConfig, DataConfig, PerceptualConfig, PriorConfig, Recipe
+from .config import RENAMED, DataConfig, PerceptualConfig, Recipe
+from .stages import STAGES
 
 RECIPES_DIR = Path(__file__).parent / "recipes"
-
-_TABLES: dict[str, type] = {
-    "data": DataConfig,
-    "prior": PriorConfig,
-    "stage1": CompletionConfig,
-    "stage2": CompletionConfig,
-    "perceptual": PerceptualConfig,
-}
 
 
 def load_recipe(
@@ -30,26 +24,26 @@ def load_recipe(
 ) -> Recipe:
     """Return the recipe of a bundled name or of a TOML file.
 
-    1. `base = "<recipe>"` in a file means that it says only what differs: its tables are merged
-    into those of the other recipe, which may have a base itself.
-    2. `preset` names the networks; a table [model] says what differs from them.
+    1. `base = "<recipe>"` in a file: the file has only what differs. Its tables are merged into
+    those of the base, which may have a base itself.
+    2. `preset` names the networks; a table [model] has what differs from them.
 
     Args:
         name_or_path: "demo64-cpu", or a path that ends in .toml.
         overrides: "prior.total_images=1000" and the like; TOML.
-        base: recipe to use in place of the one where the chain of bases ends.
+        base: recipe that replaces the last one in the chain of bases.
 
     Raises:
-        ConfigError: the file, a base or a key is unknown, missing or wrong.
+        ConfigError: the file, a base or a key is unknown, missing or invalid.
     """
     path = _find(name_or_path, Path())
     chain = _chain(path)
     if base is not None:
         if len(chain) == 1:
             raise ConfigError(
-                f"a recipe with a base, to put {base} in its place",
+                f"a recipe with a base, to replace it with {base}",
                 f"{path.stem}, which has none",
-                "Leave the base out, or choose a recipe that has one.",
+                "Choose a recipe that has a base, or do not replace it.",
             )
         chain[-1:] = _chain(_find(base, Path()))
     tables = [*reversed(chain), *(_parse(text, repr(text)) for text in overrides)]
@@ -68,7 +62,7 @@ def _find(name_or_path: str, folder: Path) -> Path:
 
 
 def _chain(path: Path) -> list[dict[str, Any]]:
-    """Return the tables of a recipe and of those that it is based on, its own first."""
+    """Return the tables of a recipe and of its chain of bases, its own first."""
     seen, chain = [], []
     while path not in seen:
         seen.append(path)
@@ -78,21 +72,38 @@ def _chain(path: Path) -> list[dict[str, Any]]:
             return chain
         path = _find(str(tables.pop("base")), path.parent)
     raise ConfigError(
-        "bases that end in a recipe without one",
+        "a chain of bases that ends",
         " -> ".join(p.stem for p in [*seen, path]),
-        "Take one of the bases out.",
+        "Remove one of the bases.",
     )
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
+        tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError("valid TOML", f"{error} in {where}", "Correct it.") from error
+    for name in STAGES.keys() & tables.keys():
+        if isinstance(tables[name], dict):  # reading the table refuses anything else
+            tables[name] = _with_present_names(tables[name], where)
+    return tables
+
+
+def _with_present_names(table: dict[str, Any], where: str) -> dict[str, Any]:
+    """Replace former names of settings, before tables are merged."""
+    names = [RENAMED.get(name, name) for name in table]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(
+            "each setting under one name",
+            f"{', '.join(twice)} under a former name as well, in {where}",
+            "Remove the former name.",
+        )
+    return dict(zip(names, table.values(), strict=True))
 
 
 def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Return both, table by table; what `over` says wins."""
+    """Merge table by table; `over` wins."""
     merged = dict(under)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(under.get(key), dict)
@@ -101,7 +112,7 @@ def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _recipe(name: str, data: dict[str, Any]) -> Recipe:
-    known = {"title", "license", "preset", "model", *_TABLES}
+    known = {"title", "license", "preset", "model", "data", "perceptual", *STAGES}
     if not set(data) <= known:
         raise ConfigError(
             f"keys among {', '.join(sorted(known))}",
@@ -113,12 +124,18 @@ def _recipe(name: str, data: dict[str, Any]) -> Recipe:
         title=data.get("title", name),
         license=data.get("license", "unknown"),
         model=_model(data),
-        **{key: read_table(kind, key, data.get(key, {})) for key, kind in _TABLES.items()},
+        data=from_mapping(DataConfig, data.get("data", {}), "[data]"),
+        stages={
+            stage.name: from_mapping(stage.config_type, data[stage.name], f"[{stage.name}]")
+            for stage in STAGES.values()
+            if stage.name in data
+        },
+        perceptual=from_mapping(PerceptualConfig, data.get("perceptual", {}), "[perceptual]"),
     )
 
 
 def _model(data: dict[str, Any]) -> ModelConfig:
-    """Return the networks of the preset, with what [model] changes, or of [model] alone."""
+    """Return the networks of the preset as [model] changes them, or those of [model] alone."""
     model = {"model": data["model"]} if "model" in data else {}
     if "preset" in data or not model:
         preset = PRESETS.get(str(data.get("preset")))
@@ -130,25 +147,3 @@ def _model(data: dict[str, Any]) -> ModelConfig:
             )
         model = _merge({"model": preset.to_dict()}, model)
     return ModelConfig.from_dict(model["model"])
-
-
-def read_table(kind: type, name: str, values: object) -> Any:  # noqa: ANN401 - of that kind
-    """Return the dataclass that a table of a TOML file describes; lists become tuples.
-
-    Raises:
-        ConfigError: no table, an unknown key, or one that is missing or wrong.
-    """
-    if not isinstance(values, dict):
-        raise ConfigError(f"a table [{name}]", repr(values), "Correct the recipe.")
-    known = {f.name for f in dataclasses.fields(kind)}
-    if not set(values) <= known:
-        raise ConfigError(
-            f"keys of [{name}] among {', '.join(sorted(known))}",
-            ", ".join(sorted(set(values) - known)),
-            "Correct the recipe.",
-        )
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise ConfigError(f"a complete table [{name}]", str(error), "Add the key.") from error

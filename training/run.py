@@ -1,69 +1,53 @@
-"""Training from the command line: what each stage reads, and what a resumed run must share."""
+"""Train one stage: read what it starts from, make its trainer, run the loop."""
 
-import dataclasses
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..core.checkpoint import resolve_source
 from ..core.dataset import load_images
 from ..core.distributed import ALONE, Processes
 from ..core.errors import InputError
 from .config import Recipe, StageConfig
-from .data import Photographs
-from .hardware import feature_dtype, set_fast_arithmetic
-from .init_from import hash_checkpoint, read_source
-from .labels import load_labels
+from .data import Photographs, load_labels
+from .fingerprint import fingerprint, hash_images
+from .hardware import set_fast_arithmetic
+from .init_from import Restart, hash_checkpoint, plan_restart, read_source
 from .loop import run
-from .prior import PriorTrainer
-from .restart import TRAINED, Restart, plan_restart
-from .stage1 import Stage1Trainer
-from .stage2 import Stage2Trainer
-from .trainer import Progress, Trainer
-
-# What can change between two parts of a run without changing its result.
-_FREE = ("cuda_graphs", "log_every", "grid_every", "save_every", "keep_last", "keep_every")
-
-_VERSION = 2
-"""Raised where the same recipe begins to train in another way: 2, `translation` mirrors."""
-
-_COMPLETIONS = {"stage1": Stage1Trainer, "stage2": Stage2Trainer}
-_BEFORE = {"stage1": "prior", "stage2": "stage1"}
+from .stages import STAGES, Progress, Stage, Trainer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
-    """One training as the user asks for it."""
+class TrainOptions:
+    """What the user asks for."""
 
     stage: str
-    """prior, stage1 or stage2."""
+    """One of `STAGES`."""
     recipe: Recipe
     """Configuration."""
     out: Path
-    """Folder of the run; the stage's own folder is made in it."""
+    """Folder of the run; the stage's own folder is created in it."""
     data: Path | None = None
-    """Folder or zip of photographs; the prior learns from them; the stages, if the recipe
-    says so, and they measure on them."""
+    """Folder or zip of photographs. The prior learns from them; the other stages are measured on
+    them, and learn from them if the recipe says so."""
     source: str | Path | None = None
-    """Bundled name, file or hub id of the model that a stage begins with (a Path is always a
-    file); None for what the stage before wrote in the run's folder."""
+    """Bundled name, file or hub id of the model that a stage starts from (a Path is always a file);
+    None for the checkpoint of the previous stage in `out`."""
     restart_from: str | Path | None = None
-    """Model, named in the same way, whose weights the stage goes on with; its generator and
-    discriminator serve where no source is given."""
+    """Model, named in the same way, whose weights the stage continues with. Without a source, its
+    generator and discriminator are used as well."""
 
     @property
     def config(self) -> StageConfig:
-        """The stage's table of the recipe."""
-        return getattr(self.recipe, self.stage)
+        """The stage's settings in the recipe."""
+        return self.recipe.stage_config(self.stage)
 
 
 @dataclass(frozen=True)
-class Finished:
+class TrainResult:
     """Where a training stopped."""
 
     nimg: int
@@ -75,114 +59,107 @@ class Finished:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the recipe was followed to its end."""
+        """Whether all images of the recipe were seen."""
         return self.nimg >= self.total_images
 
 
 def train(
-    order: Order,
+    options: TrainOptions,
     device: torch.device,
     on_progress: Callable[[Progress], None],
     processes: Processes = ALONE,
-) -> Finished:
-    """Train one stage, or go on with what its folder holds.
+) -> TrainResult:
+    """Train one stage, or resume it if its folder holds a state.
 
     Args:
-        order: what to train.
+        options: what to train.
         device: where.
         on_progress: see `loop.run`.
-        processes: which train together.
+        processes: the processes that train together.
 
     Raises:
-        DiverseInpaintingError: unusable recipe, data, checkpoint, folder or losses.
+        DiverseInpaintingError: the recipe, data, checkpoint or folder is unusable, or a loss is not
+            finite.
     """
-    order.recipe.require_parts(TRAINED[order.stage])
+    stage, config = STAGES[options.stage], options.config
+    options.recipe.require_parts(stage.trains)
     set_fast_arithmetic()
-    make = _prior if order.stage == "prior" else _completion
-    trainer, restart, inputs = make(order, device, processes)
+    prepare = _from_photographs if stage.previous is None else _from_checkpoint
+    trainer, restart, inputs = prepare(options, stage, device, processes)
     if restart is not None:
         restart.apply(trainer)
         inputs["restart"] = restart.fingerprint
-    folder = order.out / order.stage
-    first = 0 if restart is None else restart.first
-    fingerprint = _fingerprint(order, device, inputs)
-    nimg = run(trainer, folder, fingerprint, on_progress, processes, first=first)
-    exports = tuple(sorted(folder.glob("*.safetensors")))
-    return Finished(nimg, order.config.total_images, exports)
+    folder = options.out / stage.name
+    nimg = run(
+        trainer,
+        folder,
+        fingerprint(options.recipe, stage, device, inputs),
+        on_progress,
+        processes,
+        first=0 if restart is None else restart.first,
+    )
+    return TrainResult(nimg, config.total_images, tuple(sorted(folder.glob("*.safetensors"))))
 
 
 _Prepared = tuple[Trainer, Restart | None, dict[str, Any]]
-"""A stage, where it goes on from, and what a resumed run must share."""
+"""A trainer, the weights that it continues with, and what a resumed run must share."""
 
 
-def _prior(order: Order, device: torch.device, processes: Processes) -> _Prepared:
-    if order.data is None:
-        raise InputError("photographs for the prior", "none", "Give a folder or zip with --data.")
-    recipe = order.recipe
-    restart = None
-    if order.restart_from is not None:
-        path = resolve_source(order.restart_from)
-        restart = plan_restart(path, read_source(path, "prior", recipe), "prior", recipe)
+def _from_photographs(
+    options: TrainOptions, stage: Stage, device: torch.device, processes: Processes
+) -> _Prepared:
+    if options.data is None:
+        raise InputError(
+            f"photographs for {stage.name}",
+            "none",
+            "Give a folder or zip with --data.",
+            problem=f"The stage {stage.name} needs photographs.",
+        )
+    recipe, restart = options.recipe, None
+    if options.restart_from is not None:
+        path = resolve_source(options.restart_from)
+        restart = plan_restart(path, read_source(path, stage, recipe), stage, recipe)
     generator = recipe.model.generator
-    names, pictures = load_images(order.data, generator.resolution)
-    labels = load_labels(order.data, names, generator.num_classes)
-    photographs = Photographs(pictures, recipe.data, recipe.prior.seed, labels)
+    names, images = load_images(options.data, generator.resolution)
+    labels = load_labels(options.data, names, generator.num_classes)
+    photographs = Photographs(images, recipe.data, options.config.seed, labels)
     inputs = {
-        "pictures": _hash_pictures(names, pictures),
-        "labels": _hash_pictures([], labels),
-        # No schedule depends on the total, so a longer run may go on where a shorter one ended.
+        "photographs": hash_images(images, names),
+        "labels": hash_images(labels),
+        # No schedule depends on the total, so a longer run may continue a shorter one.
         "total_images": None,
     }
-    trainer = PriorTrainer(recipe, photographs, device, processes)
+    trainer = stage.trainer_type(recipe, photographs, device, processes)
     if restart is not None:
         trainer.discriminator_since = restart.first
     return trainer, restart, inputs
 
 
-def _completion(order: Order, device: torch.device, processes: Processes) -> _Prepared:
-    stage, recipe, before = order.stage, order.recipe, _BEFORE[order.stage]
-    usual = order.out / before / f"{before}.safetensors"
-    source = read_source(resolve_source(order.source or order.restart_from or usual), stage, recipe)
-    restart = None
-    if order.restart_from is not None:
-        restart = plan_restart(resolve_source(order.restart_from), source, stage, recipe)
-    photographs = _photographs(recipe, stage, order.data)
-    trainer = _COMPLETIONS[stage](recipe, source.checkpoint, photographs, device, processes)
+def _from_checkpoint(
+    options: TrainOptions, stage: Stage, device: torch.device, processes: Processes
+) -> _Prepared:
+    recipe, restart = options.recipe, None
+    usual = options.out / f"{stage.previous}" / f"{stage.previous}.safetensors"
+    path = resolve_source(options.source or options.restart_from or usual)
+    source = read_source(path, stage, recipe)
+    if options.restart_from is not None:
+        restart = plan_restart(resolve_source(options.restart_from), source, stage, recipe)
+    photographs = None
+    if options.data is not None:
+        _, images = load_images(options.data, recipe.model.generator.resolution)
+        photographs = Photographs(images, recipe.data, options.config.seed)
+    trainer = stage.trainer_type(recipe, source.checkpoint, photographs, device, processes)
     if restart is not None:
         trainer.discriminator_since = restart.discriminator_since
-    inputs = {
+    perceptual = recipe.perceptual
+    inputs: dict[str, Any] = {
         "checkpoint": hash_checkpoint(source.checkpoint),
-        "perceptual": trainer.perceptual.facts | {"weight": recipe.perceptual.weight},
+        "perceptual": {
+            **trainer.perceptual.facts,
+            "weight": perceptual.weight,
+            "calibration_pairs": perceptual.calibration_pairs,
+        },
     }
     if photographs is not None and trainer.config.uses_photographs:
-        inputs["pictures"] = _hash_pictures([], photographs.training.cpu())
+        inputs["photographs"] = hash_images(photographs.training.cpu())
     return trainer, restart, inputs
-
-
-def _fingerprint(order: Order, device: torch.device, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Return what must be equal for a resume to continue the same run."""
-    config = dataclasses.asdict(order.config)
-    model = order.recipe.model.to_dict()
-    return {
-        "version of the training code": _VERSION,
-        "stage": order.stage,
-        "model": {part: model.get(part) for part in TRAINED[order.stage]},
-        "data": dataclasses.asdict(order.recipe.data),
-        **{name: value for name, value in config.items() if name not in _FREE},
-        "device": device.type,
-        "precision": str(feature_dtype(order.config.precision, device)),
-        **inputs,
-    }
-
-
-def _hash_pictures(names: list[str], pictures: Tensor) -> str:
-    digest = hashlib.sha256("\n".join(names).encode())
-    digest.update(pictures.numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _photographs(recipe: Recipe, stage: str, data: Path | None) -> Photographs | None:
-    if data is None:
-        return None
-    _, pictures = load_images(data, recipe.model.generator.resolution)
-    return Photographs(pictures, recipe.data, getattr(recipe, stage).seed)

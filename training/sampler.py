@@ -10,10 +10,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..core.distributed import WHOLE, Draws, Shard
 from ..core.errors import ConfigError
 from ..core.masks import sample_hole_masks
 from ..core.networks import Generator
-from ..core.rng import WHOLE, Draws, Shard, generator_for
+from ..core.rng import generator_for
 from .config import CompletionConfig
 from .data import Photographs
 from .hardware import send

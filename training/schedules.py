@@ -1,4 +1,4 @@
-"""How learning rates and the weight of the adversarial term change with the images seen."""
+"""Learning rates and the weight of the adversarial term, by images seen."""
 
 import math
 
@@ -8,8 +8,8 @@ from .config import CompletionConfig
 def rate_factor(config: CompletionConfig, nimg: int) -> float:
     """Return the learning rate at image nimg over that at the start.
 
-    Schedule "halved": 1/2 after every halve_every images (the paper, Appendix B). "cosine": down
-    to final_fraction at the end, which suits short runs.
+    "halved": 1/2 after every halve_every images (the paper, Appendix B). "cosine": down to
+    final_fraction at the end, which suits short runs.
     """
     if config.schedule == "halved":
         return 0.5 ** (nimg // config.halve_every)
@@ -17,10 +17,10 @@ def rate_factor(config: CompletionConfig, nimg: int) -> float:
     return config.final_fraction + (1 - config.final_fraction) * (1 + math.cos(math.pi * done)) / 2
 
 
-def adversarial_share(config: CompletionConfig, nimg: int) -> float:
-    """Return the share of lambda_a: zero while D unlearns that G's pictures are fake, then rising.
+def adversarial_factor(config: CompletionConfig, nimg: int) -> float:
+    """Return the factor of lambda_a: 0 while D unlearns that G's images are fake, then up to 1.
 
-    From 0 after discriminator_warmup images to 1 after adversarial_ramp more.
+    It is 0 for discriminator_warmup images and then rises to 1 over adversarial_ramp images.
     """
     done = (nimg - config.discriminator_warmup) / max(config.adversarial_ramp, 1)
     return min(max(done, 0.0), 1.0)

@@ -45,7 +45,7 @@ def spread(maps: Sequence[Tensor], group_size: int) -> Tensor:
         raise InputError(
             "groups of at least two samples, to measure how far they lie apart",
             "groups of 1",
-            "Raise micro_batch and stddev_group_size, or set spread_weight to 0.",
+            "Raise micro_batch and stddev_group_size, or set diversity_weight to 0.",
         )
     first, second = torch.triu_indices(size, size, offset=1, device=maps[0].device)
     distances = []

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from ..core.checkpoint import read_checkpoint, write_checkpoint
 from ..core.compositing import composite_at_resolution
+from ..core.distributed import synchronise_batch_norm
 from ..core.networks import DiverseInpaintingModel, Refinement, SkipEncoder
-from .batch_norm import synchronise_batch_norm
 from .completion import CompletionTrainer
 from .sampler import Batch
 

@@ -8,7 +8,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+from ..config_fields import check_fields, from_mapping, require_positive
 from ..errors import ConfigError
+
+_NEWER = "Correct the name, or update diverse-inpainting if the file is newer than it."
 
 
 def _require(holds: bool, expected: str, got: object, remedy: str) -> None:
@@ -16,58 +19,22 @@ def _require(holds: bool, expected: str, got: object, remedy: str) -> None:
         raise ConfigError(expected, repr(got), remedy)
 
 
-def _require_positive(config: object, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        _require(
-            isinstance(value, int) and not isinstance(value, bool) and value > 0,
-            f"a positive whole number for {type(config).__name__}.{name}",
-            value,
-            f"Correct {name} in the configuration.",
-        )
-
-
-def _require_classes(config: "GeneratorConfig | DiscriminatorConfig") -> None:
-    value = config.num_classes
+def _require_resolution(resolution: int) -> None:
     _require(
-        isinstance(value, int) and not isinstance(value, bool) and value >= 0,
-        f"a whole number of at least 0 for {type(config).__name__}.num_classes",
-        value,
-        "Give the number of class labels, 0 for none.",
+        resolution in (32, 64, 128, 256, 512, 1024),
+        "a resolution of 32, 64, 128, 256, 512 or 1024 pixels",
+        resolution,
+        "StyleGAN2 grows in powers of two; choose the nearest one.",
     )
 
 
 def _require_channels(config: "GeneratorConfig | DiscriminatorConfig") -> None:
-    _require_positive(config, "channel_base", "channel_max")
+    require_positive(config, "channel_base", "channel_max")
     _require(
         config.channel_base >= config.resolution,
         f"a {type(config).__name__}.channel_base of at least {config.resolution}, the resolution",
         config.channel_base,
         "A smaller one leaves no channel at the full resolution.",
-    )
-
-
-def _require_positive_tuple(
-    config: "EncoderConfig | SkipEncoderConfig", name: str, num: int
-) -> None:
-    value = getattr(config, name)
-    _require(
-        isinstance(value, tuple)
-        and len(value) == num
-        and all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in value),
-        f"{num} positive whole numbers for {type(config).__name__}.{name}",
-        value,
-        f"Correct {name} in the configuration.",
-    )
-
-
-def _require_resolution(resolution: int) -> None:
-    known = isinstance(resolution, int) and resolution in (32, 64, 128, 256, 512, 1024)
-    _require(
-        known,
-        "a resolution of 32, 64, 128, 256, 512 or 1024 pixels",
-        resolution,
-        "StyleGAN2 grows in powers of two; choose the nearest one.",
     )
 
 
@@ -84,7 +51,7 @@ class GeneratorConfig:
     """A StyleGAN2 generator of the config F family: mapping network and skip synthesis network."""
 
     resolution: int = 256
-    """Side of the picture in pixels, a power of two from 32 to 1024."""
+    """Side of the image in pixels, a power of two from 32 to 1024."""
     z_dim: int = 512
     """Width of the random latent z."""
     w_dim: int = 512
@@ -101,17 +68,10 @@ class GeneratorConfig:
     """Class labels the generator is conditioned on; 0 for none."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _require_resolution(self.resolution)
-        _require_positive(self, "z_dim", "w_dim", "mapping_depth")
+        require_positive(self, "z_dim", "w_dim", "mapping_depth", "mapping_lr_multiplier")
         _require_channels(self)
-        _require_classes(self)
-        multiplier = self.mapping_lr_multiplier
-        _require(
-            isinstance(multiplier, int | float) and 0 < multiplier < math.inf,
-            "a positive number for GeneratorConfig.mapping_lr_multiplier",
-            multiplier,
-            "StyleGAN2's is 0.01.",
-        )
 
     @property
     def num_layers(self) -> int:
@@ -133,7 +93,7 @@ class DiscriminatorConfig:
     """The residual StyleGAN2 discriminator."""
 
     resolution: int = 256
-    """Side of the picture in pixels."""
+    """Side of the image in pixels."""
     channel_base: int = 16384
     """As in the generator."""
     channel_max: int = 512
@@ -148,10 +108,10 @@ class DiscriminatorConfig:
     """Fully connected layers that map a label; unused without labels."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _require_resolution(self.resolution)
-        _require_positive(self, "stddev_group_size", "stddev_channels", "mapping_depth")
+        require_positive(self, "stddev_group_size", "stddev_channels", "mapping_depth")
         _require_channels(self)
-        _require_classes(self)
         _require(
             self.channels(4) % self.stddev_channels == 0,
             f"stddev_channels that divide the {self.channels(4)} channels at 4x4",
@@ -166,31 +126,25 @@ class DiscriminatorConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
-    """E: erased picture and mask to W+ codes."""
+    """E: erased image and mask to W+ codes."""
 
     kind: Literal["psp", "small"] = "psp"
     """`psp`: GradualStyleEncoder over IR-SE-50, as the paper; `small`: a light residual trunk."""
     resolution: int = 256
-    """Side of the picture in pixels."""
+    """Side of the image in pixels."""
     w_dim: int = 512
     """D, width of one style code."""
     width: int = 64
     """Channels of the first stage; later stages have 2x, 4x and 8x (limited by max_width)."""
     max_width: int = 512
     """Upper limit of the channels."""
-    depths: tuple[int, ...] = (3, 4, 14, 3)
+    depths: tuple[int, int, int, int] = (3, 4, 14, 3)
     """Residual units per stage; (3, 4, 14, 3) is IR-SE-50."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _require_resolution(self.resolution)
-        _require_positive(self, "w_dim", "width", "max_width")
-        _require(
-            self.kind in ("psp", "small"),
-            "an encoder kind of 'psp' or 'small'",
-            self.kind,
-            "Choose one of the two.",
-        )
-        _require_positive_tuple(self, "depths", 4)
+        require_positive(self, "w_dim", "width", "max_width", "depths")
 
     @property
     def num_layers(self) -> int:
@@ -210,32 +164,27 @@ class MixerConfig:
     """D, width of one style code."""
 
     def __post_init__(self) -> None:
-        _require_positive(self, "num_layers", "w_dim")
-        _require(
-            self.kind in ("gated", "fc", "none"),
-            "a mixing kind of 'gated', 'fc' or 'none'",
-            self.kind,
-            "Choose one of the three.",
-        )
+        check_fields(self)
+        require_positive(self, "num_layers", "w_dim")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SkipEncoderConfig:
-    """S (Appendix A): stage-1 composite, erased picture and mask to maps for Eq. 7."""
+    """S (Appendix A): stage-1 composite, erased image and mask to maps for Eq. 7."""
 
     resolution: int = 256
-    """Side of the picture in pixels; maps are made at R/2, R/4 and R/8."""
+    """Side of the image in pixels; maps are made at R/2, R/4 and R/8."""
     stem_width: int = 32
     """Channels after the first convolution."""
-    widths: tuple[int, ...] = (48, 64, 96)
+    widths: tuple[int, int, int] = (48, 64, 96)
     """Channels at R/2, R/4 and R/8."""
     layers_per_block: int = 3
     """Residual layers in each residual block."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _require_resolution(self.resolution)
-        _require_positive(self, "stem_width", "layers_per_block")
-        _require_positive_tuple(self, "widths", 3)
+        require_positive(self, "stem_width", "layers_per_block", "widths")
 
     @property
     def sides(self) -> tuple[int, int, int]:
@@ -304,7 +253,11 @@ class ModelConfig:
             sorted(data),
             "Update diverse-inpainting if the file is newer than it.",
         )
-        return cls(**{name: _from_dict(_PARTS[name], part) for name, part in data.items()})
+        parts: dict[str, Any] = {
+            name: from_mapping(_PARTS[name], part, _PARTS[name].__name__, _NEWER)
+            for name, part in data.items()
+        }
+        return cls(**parts)
 
 
 _PARTS: dict[str, type] = {
@@ -314,17 +267,6 @@ _PARTS: dict[str, type] = {
     "mixer": MixerConfig,
     "skip_encoder": SkipEncoderConfig,
 }
-
-
-def _from_dict(part: type, data: dict[str, Any]) -> Any:  # noqa: ANN401 - one of _PARTS
-    known = {f.name for f in dataclasses.fields(part)}
-    _require(
-        isinstance(data, dict) and set(data) <= known,
-        f"{part.__name__} fields among {sorted(known)}",
-        sorted(data) if isinstance(data, dict) else data,
-        "Correct the name, or update diverse-inpainting if the file is newer than it.",
-    )
-    return part(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
 
 
 def _preset(

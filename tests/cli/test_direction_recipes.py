@@ -13,10 +13,10 @@ from diverse_inpainting.cli.direction_recipes import (
     find_all,
 )
 from diverse_inpainting.cli.direction_strips import strip
+from diverse_inpainting.core.config_fields import from_mapping
 from diverse_inpainting.core.directions.scores import SCORES
 from diverse_inpainting.core.errors import ConfigError, InputError
 from diverse_inpainting.core.inpainter import Edit, Inpainter
-from diverse_inpainting.training.recipe_file import read_table
 
 NUM_SAMPLES = 400
 
@@ -109,13 +109,13 @@ LEARNT = 'name = "x"\nmethod = "interfacegan"\nscore = "warmth"\n'
     [
         ("", "no direction"),
         ("samples = [", "recipe of directions"),
-        ("direction = 3", r"a table \[direction\]; got 3"),
+        ("direction = 3", r"a table \[direction\], got 3"),
         (f"sample = 3\n[[direction]]\n{SEFA}", "sample"),
         (f"[[direction]]\n{SEFA}layer = 3", "layer"),
         (f"[[direction]]\n{SEFA}score = 'warmth'", "another method"),
-        (f"[[direction]]\n{SEFA}reverse = 'no'", "reverse of type bool"),
+        (f"[[direction]]\n{SEFA}reverse = 'no'", "reverse to be true or false"),
         (f"[[direction]]\n{LEARNT}component = 2", "another method"),
-        (f"[[direction]]\n{LEARNT}apart_from = 'background'", "apart_from of type"),
+        (f"[[direction]]\n{LEARNT}apart_from = 'background'", "apart_from to be a list"),
         (f"[[direction]]\n{LEARNT}apart_from = ['joy']", "joy"),
         (f"[[direction]]\n{SEFA}[[direction]]\n{LEARNT}", "x twice"),
         (f"[[direction]]\n{LEARNT}[[direction]]\n{SEFA[:8]}y{SEFA[9:]}last_layer = 99", "last"),
@@ -138,7 +138,7 @@ def test_the_bundled_recipe_fits_any_model(model):
     names = [one["name"] for one in tomllib.loads(smaller)["direction"]]
     assert len(names) >= 6
     for entry in tomllib.loads(smaller)["direction"]:
-        assert read_table(Wanted, "direction", entry).description
+        assert from_mapping(Wanted, entry, "[direction]").description
 
 
 def test_names_become_file_names():

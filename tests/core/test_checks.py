@@ -60,7 +60,7 @@ def test_check_int_refuses(value):
 def test_choices_pass_and_the_nearest_is_proposed():
     choices = ("picture", "hole")
     check_choice("hole", "crop_mode", choices)
-    with pytest.raises(InputError, match=r"one of 'picture', 'hole'; got 'pictur'.*mean 'picture'"):
+    with pytest.raises(InputError, match=r"one of 'picture', 'hole', got 'pictur'.*mean 'picture'"):
         check_choice("pictur", "crop_mode", choices)
     with pytest.raises(InputError, match="Choose another crop_mode"):
         check_choice("zzz", "crop_mode", choices)

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 import distributed_worker
-from diverse_inpainting.core.distributed import ALONE, Processes, join
+from diverse_inpainting.core.distributed import ALONE, Draws, Processes, Shard, join
 from diverse_inpainting.core.errors import ConfigError
 from diverse_inpainting.core.networks.discriminator import minibatch_stddev
-from diverse_inpainting.core.rng import Draws, Shard
 from tolerances import assert_close
 
 

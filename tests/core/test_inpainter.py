@@ -217,7 +217,7 @@ def test_codes_and_directions_of_another_generator_are_refused(model, picture, h
     ],
 )
 def test_unusable_arguments_are_refused(model, picture, hole, arguments):
-    with pytest.raises(InputError, match=r"Expected .*; got "):
+    with pytest.raises(InputError, match=r"Expected .*, got "):
         model.inpaint(picture, hole, **arguments)
 
 

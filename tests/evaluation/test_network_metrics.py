@@ -70,7 +70,7 @@ def test_a_download_gives_the_metric_or_the_reason(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(module, "lpips_diversity", lambda given: MetricSuite(facts={"of": given}))
     failed, imagenet, lpips = suites(tmp_path, download=True)
-    assert left_out(failed) == ("inception", "Expected a connection; got none. Try again.")
+    assert left_out(failed) == ("inception", "Expected a connection, got none. Try again.")
     assert imagenet.facts == {"of": "inception_v3_google-0cc3c7bd.pth"}
     assert lpips.facts == {"of": "alexnet-owt-7be5be79.pth"}
     assert asked == [module.INCEPTION, module.IMAGENET_INCEPTION, module.ALEXNET]

@@ -33,7 +33,7 @@ def test_a_mask_of_another_shape(classes, model, errors, picture):
 
 
 def test_a_mask_for_another_number_of_pictures(classes, model, errors, picture):
-    with pytest.raises(errors.InputError, match="each of the 2 pictures; got 3 hole masks"):
+    with pytest.raises(errors.InputError, match="each of the 2 pictures, got 3 hole masks"):
         encode(classes, model, picture, torch.ones(3, 40, 48))
 
 

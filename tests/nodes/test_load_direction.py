@@ -71,7 +71,7 @@ def test_a_bundled_one_and_one_of_a_file(loader, bundled, folder, save, classes,
 def test_another_model_is_refused(loader, bundled, folder, save, model, errors):
     save(bundled / "b.safetensors", name="age", generator_id="f" * 64)
     save(folder / "c.safetensors", generator_id="f" * 64)
-    with pytest.raises(errors.InputError, match=r"\(none yet\); got 'age \(bundled\)'"):
+    with pytest.raises(errors.InputError, match=r"\(none yet\), got 'age \(bundled\)'"):
         loader().execute(model, "age (bundled)")
     with pytest.raises(errors.GeneratorMismatchError, match="same model"):
         loader().execute(model, "directions/c.safetensors")
@@ -89,7 +89,7 @@ def test_no_file_can_mend_an_absent_bundled_one(loader, bundled, save, model, er
     model.directions["age"] = age
     message = loader.VALIDATE_INPUTS("joy (bundled)")
     assert "does not come with this version" in message and "Put the file" not in message
-    with pytest.raises(errors.InputError, match=r"'age \(bundled\)'\); got 'joy \(bundled\)'"):
+    with pytest.raises(errors.InputError, match=r"'age \(bundled\)'\), got 'joy \(bundled\)'"):
         loader().execute(model, "joy (bundled)")
 
 

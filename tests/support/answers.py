@@ -15,10 +15,10 @@ class Answer(NamedTuple):
 
 
 def refused(answer):
-    """Whether the answer is one sentence about wrong use, without results."""
+    """Whether the command failed with one line of whole sentences, no traceback and no results."""
     message = answer.err.strip()
-    is_ours = message.startswith("Expected ") and message.endswith(".") and "; got " in message
-    return (answer.code, answer.out) == (2, "") and is_ours and "\n" not in message
+    is_sentence = message[:1].isupper() and message.endswith(".") and "Traceback" not in message
+    return (answer.code, answer.out) == (2, "") and is_sentence and "\n" not in message
 
 
 def launch_two(arguments, folder):

@@ -33,11 +33,8 @@ def train(folder: Path) -> dict:
     try:
         with (
             mock.patch(f"{TRAINING}.prior.feature_dtype", return_value=torch.float64),
-            mock.patch(f"{TRAINING}.prior._SPREAD_PHOTOGRAPHS", 8),
             mock.patch(f"{TRAINING}.prior.load_feature_network", _exact_feature_network),
             mock.patch(f"{TRAINING}.completion.feature_dtype", return_value=torch.float64),
-            mock.patch(f"{TRAINING}.perceptual._CALIBRATION_PAIRS", 16),
-            mock.patch(f"{TRAINING}.stage2._RECALIBRATION_BATCHES", 2),
         ):
             trainers = make_trainers(device, processes)
             outcome = {name: _outcome(trainer, processes) for name, trainer in trainers.items()}
@@ -76,12 +73,15 @@ def _recipe():
     from diverse_inpainting.training.recipe_file import load_recipe
 
     changes = {"batch_size": BATCH, "micro_batch": BATCH, "r1_every": 2}
-    base = load_recipe("demo64-cpu")
+    base = load_recipe("demo64-cpu", tiny_model.SMALL_MEASUREMENTS)
     narrow = {"channel_base": 32, "channel_max": 4}
     model = tiny_model.config()
     ramp = {"discriminator_warmup": 0, "adversarial_ramp": 0}
     kinds = ("colour", "translation", "cutout")
-    prior = {"batch_size": 2 * BATCH, "noise": True, "augment": kinds, "features_from": 2 * BATCH}
+    prior = {"batch_size": 2 * BATCH, "noise": True, "augment": kinds, "diversity_images": 8}
+    base = base.with_stage("prior", **changes | prior, projected_from=2 * BATCH)
+    base = base.with_stage("stage1", **changes, **ramp)
+    base = base.with_stage("stage2", real_fraction=0.4, **changes, **ramp)
     return dataclasses.replace(
         base,
         model=dataclasses.replace(
@@ -89,9 +89,6 @@ def _recipe():
             generator=dataclasses.replace(model.generator, **narrow),
             discriminator=dataclasses.replace(model.discriminator, **narrow),
         ),
-        prior=dataclasses.replace(base.prior, **changes | prior),
-        stage1=dataclasses.replace(base.stage1, **changes, **ramp),
-        stage2=dataclasses.replace(base.stage2, real_fraction=0.4, **changes, **ramp),
     )
 
 
@@ -140,7 +137,7 @@ def _loop(processes, folder) -> dict:
     import line
 
     from diverse_inpainting.training.loop import run
-    from diverse_inpainting.training.trainer import TrainingError
+    from diverse_inpainting.training.stages import TrainingError
 
     told = []
 

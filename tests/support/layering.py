@@ -27,7 +27,7 @@ ALLOWED_AREAS = {
 
 CORE_LEVELS = (
     {"errors"},
-    {"checks", "device", "files", "rng"},
+    {"checks", "config_fields", "device", "files", "rng"},
     {"image", "image_files", "dataset", "geometry", "masks", "rasterise", "compositing"},
     {"contact_sheet", "ops", "distributed", "pretrained"},
     {"networks"},

@@ -17,6 +17,18 @@ TRAINING = {
     "diagnostics": {"stage1": {"rho": 0.25}},
 }
 
+SMALL_MEASUREMENTS = (
+    *(
+        f"{s}.{size}"
+        for s in ("stage1", "stage2")
+        for size in ("diagnostics_images=8", "grid_images=2")
+    ),
+    "stage2.recalibration_batches=2",
+    "prior.diversity_images=4",
+    "perceptual.calibration_pairs=16",
+)
+"""Overrides for `load_recipe`: the usual sizes take most of a tiny training."""
+
 
 def config():
     generator = networks.GeneratorConfig(

@@ -31,6 +31,7 @@ class Line:
             ema_half_life=1,
             **{"log_every": 8, "grid_every": 1000, "save_every": 1000, **intervals},
         )
+        self.device = torch.device("cpu")
         self.net = nn.Linear(1, 1)
         nn.init.zeros_(self.net.weight)
         nn.init.zeros_(self.net.bias)
@@ -56,7 +57,7 @@ class Line:
     def grid(self):
         return Image.new("RGB", (2, 2))
 
-    def alarms(self):
+    def diagnostics(self):
         return {"slope": self.net.weight.item()}
 
     def export(self, folder, nimg):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diverse_inpainting.training.accumulate import Gradients, ShardRunner, apply_gradients
+from diverse_inpainting.training.accumulate import GradientAccumulator, Gradients, apply_gradients
 from tolerances import assert_close
 
 BATCH = 8
@@ -27,7 +27,7 @@ def gradients_of(weight, micro_batch, seen=None):
 @pytest.mark.parametrize("nimg", [0, 24])
 def test_the_mean_is_that_of_the_whole_batch(micro_batch, nimg):
     weight = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
-    runner = ShardRunner(CPU, BATCH, micro_batch)
+    runner = GradientAccumulator(CPU, BATCH, micro_batch)
     seen = []
     result = runner.run(gradients_of(weight, micro_batch, seen), nimg)
     assert sorted(seen) == list(range(nimg, nimg + BATCH, micro_batch))
@@ -44,7 +44,7 @@ def test_order_does_not_depend_on_which_worker_is_first():
         return Gradients({"net": [values[start]]}, {})
 
     expected = sum(values[1:], values[0]) / BATCH
-    runner = ShardRunner(CPU, BATCH, 1)
+    runner = GradientAccumulator(CPU, BATCH, 1)
     for _ in range(20):
         assert torch.equal(runner.run(function, 0).by_network["net"][0], expected)
 
@@ -53,7 +53,7 @@ def test_order_does_not_depend_on_which_worker_is_first():
 def test_what_is_logged_keeps_no_graph_alive(micro_batch):
     """Or the activations of all micro-batches would be in memory at once."""
     weight = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
-    result = ShardRunner(CPU, BATCH, micro_batch).run(gradients_of(weight, micro_batch), 0)
+    result = GradientAccumulator(CPU, BATCH, micro_batch).run(gradients_of(weight, micro_batch), 0)
     assert not result.scalars["loss"].requires_grad
 
 
@@ -67,7 +67,7 @@ def test_each_worker_has_one_core_and_the_threads_come_back():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        ShardRunner(CPU, BATCH, 4).run(function, 0)
+        GradientAccumulator(CPU, BATCH, 4).run(function, 0)
         assert (seen, torch.get_num_threads()) == ([1, 1], 2)
     finally:
         torch.set_num_threads(before)
@@ -87,4 +87,4 @@ def test_an_error_in_a_micro_batch_comes_out():
         raise ArithmeticError(f"at {start}")
 
     with pytest.raises(ArithmeticError, match="at 0"):
-        ShardRunner(CPU, BATCH, 4).run(function, 0)
+        GradientAccumulator(CPU, BATCH, 4).run(function, 0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from diverse_inpainting.core.rng import Draws
+from diverse_inpainting.core.distributed import Draws
 from diverse_inpainting.training.augment import AUGMENTATIONS, augment, colour, cutout, translation
 from tolerances import assert_close
 

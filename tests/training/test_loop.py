@@ -1,6 +1,5 @@
 """The loop: exact resume, stopping by signal, by a bad loss, and what a folder holds."""
 
-import dataclasses
 import json
 import signal
 
@@ -14,7 +13,7 @@ from diverse_inpainting.training.data import Photographs
 from diverse_inpainting.training.loop import run
 from diverse_inpainting.training.prior import PriorTrainer
 from diverse_inpainting.training.recipe_file import load_recipe
-from diverse_inpainting.training.trainer import TrainingError
+from diverse_inpainting.training.stages import TrainingError
 from toy_trainer import FINGERPRINT, Line, assert_same, go, log_of, state_of
 
 
@@ -56,7 +55,7 @@ def test_the_log_holds_means_since_the_last_line(tmp_path):
     lines = [line for line in log_of(tmp_path) if "constant" in line]
     assert [line["nimg"] for line in lines] == [8, 16, 20]
     assert [line["constant"] for line in lines] == [0.5, 2.5, 4.0]
-    assert log_of(tmp_path)[-1]["alarms"].keys() == {"slope"}
+    assert log_of(tmp_path)[-1]["diagnostics"].keys() == {"slope"}
 
 
 def test_a_finished_run_stays_finished(tmp_path):
@@ -153,7 +152,7 @@ def test_a_resumed_log_has_each_line_once(tmp_path):
     assert numbers == list(range(4, 44, 4))
 
 
-def test_tensorboard_has_scalars_alarms_and_grids(tmp_path):
+def test_tensorboard_has_scalars_diagnostics_and_grids(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     trainer = Line(save_every=16, log_every=8, grid_every=8)
@@ -164,7 +163,7 @@ def test_tensorboard_has_scalars_alarms_and_grids(tmp_path):
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [e.step for e in events.Scalars("constant")] == [8, 16, 24, 32, 40]
     assert [e.value for e in events.Scalars("constant")][:2] == [0.5, 2.5]
-    assert {"images_per_s", "line_loss", "alarms/slope"} <= set(events.Tags()["scalars"])
+    assert {"images_per_s", "line_loss", "diagnostics/slope"} <= set(events.Tags()["scalars"])
     assert [e.step for e in events.Images("grid")] == [8, 16, 32, 40]
 
 
@@ -180,7 +179,7 @@ def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
     go(Line(), tmp_path)
     before = (tmp_path / "states/000000040.pt").read_bytes()
     other = Line()
-    with pytest.raises(ConfigError, match="begun with; got another seed for"):
+    with pytest.raises(ConfigError, match="was started with, got another seed"):
         go(other, tmp_path, {**FINGERPRINT, "seed": 4})
     assert other.steps == []
     assert (tmp_path / "states/000000040.pt").read_bytes() == before
@@ -247,7 +246,7 @@ def test_an_interrupted_prior_equals_an_uninterrupted_one(recipe, tmp_path, monk
 
 
 def test_a_prior_without_noise_leaves_its_strengths_at_zero(recipe):
-    quiet = dataclasses.replace(recipe, prior=dataclasses.replace(recipe.prior, noise=False))
+    quiet = recipe.with_stage("prior", noise=False)
     strengths = {}
     for name, chosen in (("quiet", quiet), ("noisy", recipe)):
         trainer = prior_trainer(chosen)
