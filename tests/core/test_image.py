@@ -1,3 +1,5 @@
+"""Ranges, layouts and mask polarity."""
+
 import pytest
 import torch
 
@@ -8,6 +10,11 @@ from diverse_inpainting.core.image import (
     image_to_bhwc,
     image_to_uint8,
     image_to_unit_bchw,
+    network_to_uint8,
+    network_to_unit,
+    uint8_to_network,
+    uint8_to_unit,
+    unit_to_network,
     valid_mask,
 )
 from tolerances import assert_close
@@ -23,6 +30,17 @@ def square_hole(*shape, dtype=torch.float32):
     mask = torch.zeros(shape, dtype=dtype)
     mask[..., 1:3, 1:3] = 1
     return mask
+
+
+def test_the_three_ranges_meet_in_the_same_numbers():
+    levels = torch.arange(256, dtype=torch.uint8)
+    # To the last bit, or trainings would part from those of earlier versions.
+    assert torch.equal(uint8_to_network(levels), levels.float() / 127.5 - 1)
+    assert torch.equal(uint8_to_unit(levels), (levels.double() / 255).float())
+    assert torch.equal(network_to_uint8(uint8_to_network(levels)), levels)
+    assert unit_to_network(torch.tensor([0.0, 0.25, 1.0])).tolist() == [-1.0, -0.5, 1.0]
+    assert network_to_unit(torch.tensor([-3.0, -1.0, 0.0, 3.0])).tolist() == [0, 0, 0.5, 1]
+    assert network_to_uint8(torch.tensor([-3.0, 0.0, 0.01, 3.0])).tolist() == [0, 128, 129, 255]
 
 
 def test_layout_and_range(generator):
@@ -100,7 +118,7 @@ def test_image_to_uint8_takes_the_nearest_level():
     [
         (torch.zeros(3, 8, 8), r"\(3, 8, 8\)"),
         (torch.zeros(2, 8, 8, 2), "1, 3 or 4 channels"),
-        (torch.zeros(8), "a picture of shape"),
+        (torch.zeros(8), "an image of shape"),
         (torch.zeros(0, 4, 4, 3), "empty shape"),
         (torch.full((4, 4, 3), float("nan")), "NaN"),
         (torch.full((4, 4, 3), float("inf")), "NaN or infinite"),
@@ -203,7 +221,7 @@ def test_unusable_masks_are_refused(mask, message):
 def test_a_line_that_vanishes_in_resizing_is_refused():
     mask = torch.zeros(80, 80)
     mask[40, :] = 1.0
-    with pytest.raises(InputError, match=r"\(8, 8\)"):
+    with pytest.raises(InputError, match="8 x 8 pixels"):
         hole_mask_to_b1hw(mask, 1, 8, 8)
 
 
