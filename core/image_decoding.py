@@ -74,12 +74,9 @@ def decode_upright(source: Path | io.BytesIO, name: Path | str) -> Image.Image:
     """
     if isinstance(source, Path) and not source.is_file():
         is_folder = source.is_dir()
-        raise InputError(
-            f"an image file at {name}",
-            "a folder" if is_folder else "no such file",
-            "Check the path.",
-            problem=f"{name} is a folder, not an image file." if is_folder else f"No such file: {name}.",
-        )
+        got = "a folder" if is_folder else "no such file"
+        problem = f"{name} is a folder, not a file." if is_folder else f"No such file: {name}."
+        raise InputError(f"an image file at {name}", got, "Check the path.", problem=problem)
     return _decoded(name, lambda: _load(source, name))
 
 

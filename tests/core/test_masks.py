@@ -129,7 +129,7 @@ def test_outpaint_keeps_one_window_away_from_the_border():
         assert mask.mean() > 0.3
 
 
-def test_free_form_masks_reach_the_whole_picture():
+def test_free_form_masks_reach_the_whole_image():
     # Strokes drift one way within a mask; the flips must even that out.
     mean = sample_hole_masks("mat-large", 400, 32, seed=0).mean(dim=(0, 1))
     assert mean.flip(0).sub(mean).abs().mean().item() < 0.05

@@ -28,7 +28,7 @@ ALLOWED_AREAS = {
 CORE_LEVELS = (
     {"errors"},
     {"checks", "device", "files", "rng"},
-    {"image", "image_decoding", "rasterise"},
+    {"image", "image_decoding", "rasterise", "mask_shapes"},
     {"image_files", "dataset", "geometry", "masks", "compositing"},
     {"contact_sheet", "ops", "distributed", "pretrained"},
     {"networks"},
