@@ -1,9 +1,16 @@
+"""Contact sheets, grids, thumbnails: where everything lies, and what is refused."""
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFont
 
-from diverse_inpainting.core.contact_sheet import contact_sheet
+from diverse_inpainting.core.contact_sheet import (
+    contact_sheet,
+    show_erased,
+    thumbnail,
+    tile_images,
+)
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.image_files import write_png
 
@@ -105,7 +112,7 @@ def test_the_ground_is_neutral(dark, level):
     assert sheet.getpixel((0, 0)) == (level,) * 3
 
 
-def test_greyscale_uint8_and_alpha_pictures(tmp_path):
+def test_greyscale_uint8_and_alpha_images(tmp_path):
     row = [
         torch.zeros(64, 64),
         torch.full((64, 64, 1), 255, dtype=torch.uint8),
@@ -134,15 +141,42 @@ def test_the_sheet_is_drawn_without_freetype(monkeypatch):
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        ([], {}, "at least one picture"),
-        ([[]], {}, "at least one picture"),
+        ([], {}, "no images"),
+        ([[]], {}, "no images"),
         ([[RED, RED]], {"labels": [["one"]]}, "as many labels"),
         ([[RED]], {"labels": [["one"], ["two"]]}, "as many labels"),
         ([[RED]], {"row_titles": ["one", "two"]}, "1 row titles"),
         ([[RED]], {"cell_px": 1}, "cell_px"),
-        ([[RED[None]]], {}, "one picture of the batch"),
+        ([[RED[None]]], {}, "one image of the batch"),
     ],
 )
 def test_what_cannot_be_laid_out_is_refused(rows, options, message):
     with pytest.raises(InputError, match=message):
         contact_sheet(rows, **options)
+
+
+def test_tiles_fill_rows_from_the_left():
+    """By hand: six images of 2 x 3 pixels, each of one level and no gaps between them."""
+    values = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0, 1.5])
+    images = values[:, None, None, None].expand(6, 3, 2, 3)
+    tiles = tile_images(images, 3)
+    assert tiles.size == (9, 4)
+    assert np.asarray(tiles)[::2, ::3, 1].tolist() == [[0, 64, 128], [191, 255, 255]]
+
+
+def test_a_tile_keeps_its_rows_columns_and_channels():
+    image = torch.arange(12).reshape(1, 3, 2, 2) / 12
+    expected = (image[0].movedim(0, -1) + 1).mul(127.5).round()
+    assert np.array_equal(np.asarray(tile_images(image, 1)), expected.numpy())
+
+
+def test_thumbnails_are_small_and_small_images_keep_their_pixels():
+    image = torch.rand(300, 600, 3, generator=torch.Generator().manual_seed(0))
+    assert thumbnail(image).shape == (128, 256, 3)
+    small = (image[:9, :7] * 255).round().to(torch.uint8)
+    assert torch.equal(thumbnail(small), small)
+
+
+def test_erased_shows_grey_in_the_hole_only():
+    image, hole = torch.zeros(2, 2, 3), torch.tensor([[1.0, 0.0], [0.0, 0.5]])
+    assert show_erased(image, hole)[:, :, 0].tolist() == [[0.5, 0.0], [0.0, 0.25]]
