@@ -17,7 +17,7 @@ def why_not(device: torch.device) -> str | None:
     """
     is_interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # Triton's own switch
     if device.type != "cuda" and not (device.type == "cpu" and is_interpreted):
-        return f"it is not made for {device.type}"
+        return "requires CUDA"
     from triton.errors import TritonError
 
     from .bias_act import bias_act
