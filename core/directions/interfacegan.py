@@ -87,7 +87,8 @@ def find_boundary(w_samples: Tensor, scores: Tensor) -> Boundary:
     num_fitted = int(_TRAINING_FRAC * count)
     chosen = torch.cat([low[:num_fitted], high[:num_fitted]])
     fitted = (chosen - samples.mean(dim=0)) / samples.std()
-    svm = LinearSVC(dual=False).fit(fitted.numpy(), np.repeat([0, 1], num_fitted))
+    svm = LinearSVC(dual=False)  # pyright: ignore[reportArgumentType] - it has no type hints
+    svm.fit(fitted.numpy(), np.repeat([0, 1], num_fitted))
     normal = torch.from_numpy(svm.coef_[0])
     return Boundary(normal / normal.norm(), low[num_fitted:], high[num_fitted:])
 
