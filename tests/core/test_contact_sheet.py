@@ -35,7 +35,7 @@ def ink(sheet):
     return (pixels(sheet) != pixels(sheet)[0, 0]).any(axis=(1, 2))
 
 
-def test_pictures_stand_in_rows_in_their_order():
+def test_images_stand_in_rows_in_their_order():
     sheet = contact_sheet([[RED, GREEN], [BLUE]])
     red, green, blue = (area_of(sheet, c) for c in ((255, 0, 0), (0, 255, 0), (0, 0, 255)))
     assert red[2:] == green[2:] == blue[2:] == (128, 128)
@@ -45,7 +45,7 @@ def test_pictures_stand_in_rows_in_their_order():
     assert blue[0] >= red[0] + 128 + 4
 
 
-def test_a_picture_of_the_cell_size_keeps_its_pixels():
+def test_an_image_of_the_cell_size_keeps_its_pixels():
     array = np.random.default_rng(0).integers(0, 256, (200, 150, 3), dtype=np.uint8)
     sheet = pixels(contact_sheet([[torch.from_numpy(array)]]))
     assert any(
@@ -67,7 +67,7 @@ def test_a_picture_of_the_cell_size_keeps_its_pixels():
         ((3, 900), None, (1, 256)),
     ],
 )
-def test_pictures_are_scaled_to_be_seen(size, cell_px, expected):
+def test_images_are_scaled_to_be_seen(size, cell_px, expected):
     sheet = contact_sheet([[RED[:1, :1].expand(*size, 3)]], cell_px=cell_px)
     assert area_of(sheet, (255, 0, 0))[2:] == expected
 
@@ -134,7 +134,7 @@ def test_the_sheet_is_drawn_without_freetype(monkeypatch):
         return bitmap_font
 
     monkeypatch.setattr(ImageFont, "load_default", load_default)
-    sheet = contact_sheet([[RED]], [["a label that is far too long for the picture"]])
+    sheet = contact_sheet([[RED]], [["a label that is far too long for the image"]])
     assert ink(sheet)[area_of(sheet, (255, 0, 0))[0] + 128 :].any()
 
 

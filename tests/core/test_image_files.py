@@ -27,7 +27,7 @@ def levels(height=5, width=7, channels=3, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
-def save(tmp_path, image, name="picture.png", **options):
+def save(tmp_path, image, name="image.png", **options):
     path = tmp_path / name
     image.save(path, **options)
     return path
@@ -42,14 +42,14 @@ def srgb_from_gamma(array):
     return np.where(values <= 0.0031308, 12.92 * values, 1.055 * values ** (1 / 2.4) - 0.055)
 
 
-def test_an_eight_bit_picture_is_read_exactly(tmp_path):
+def test_an_eight_bit_image_is_read_exactly(tmp_path):
     array = levels()
     path = save(tmp_path, Image.fromarray(array))
-    picture = read_image(path)
-    assert torch.equal(picture.image, unit(array)[None])
-    assert picture.alpha is None
-    assert picture.hole_mask is None
-    assert picture.path == path
+    content = read_image(path)
+    assert torch.equal(content.image, unit(array)[None])
+    assert content.alpha is None
+    assert content.hole_mask is None
+    assert content.path == path
 
 
 def test_every_level_survives_reading_and_writing(tmp_path):
@@ -93,9 +93,9 @@ def test_a_damaged_exif_block_is_ignored_with_a_warning(tmp_path, caplog):
 @pytest.mark.parametrize("convert", ["L", "1"])
 def test_greyscale_is_repeated(tmp_path, convert):
     image = Image.fromarray(levels()).convert(convert)
-    picture = read_image(save(tmp_path, image))
+    content = read_image(save(tmp_path, image))
     expected = unit(np.asarray(image.convert("L")))[None, :, :, None].expand(-1, -1, -1, 3)
-    assert torch.equal(picture.image, expected)
+    assert torch.equal(content.image, expected)
 
 
 @pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
@@ -127,22 +127,22 @@ def test_alpha_is_the_hole(tmp_path, mode, channels):
     array = levels(channels=channels)
     array[0, 0, -1], array[1, 1, -1] = 0, 255
     path = save(tmp_path, Image.fromarray(array, mode=mode))
-    picture = read_image(path)
-    assert torch.equal(picture.alpha, unit(array[..., -1])[None])
-    assert torch.equal(picture.hole_mask, 1 - picture.alpha)
-    assert torch.equal(read_mask(path), 1 - picture.alpha)
+    content = read_image(path)
+    assert torch.equal(content.alpha, unit(array[..., -1])[None])
+    assert torch.equal(content.hole_mask, 1 - content.alpha)
+    assert torch.equal(read_mask(path), 1 - content.alpha)
     # The colour under transparent pixels is kept: a mask made elsewhere may want it.
-    assert torch.equal(picture.image[0, ..., 0], unit(array[..., 0]))
+    assert torch.equal(content.image[0, ..., 0], unit(array[..., 0]))
 
 
 def test_a_palette_with_a_transparent_colour(tmp_path):
     image = Image.new("P", (3, 1))
     image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
     image.putdata([0, 1, 2])
-    picture = read_image(save(tmp_path, image, "palette.png", transparency=1))
+    content = read_image(save(tmp_path, image, "palette.png", transparency=1))
     expected = np.array([[[10, 20, 30], [40, 50, 60], [70, 80, 90]]])
-    assert torch.equal(picture.image[0], unit(expected))
-    assert picture.alpha.tolist() == [[[1.0, 0.0, 1.0]]]
+    assert torch.equal(content.image[0], unit(expected))
+    assert content.alpha.tolist() == [[[1.0, 0.0, 1.0]]]
     assert read_image(save(tmp_path, image, "opaque.png")).alpha is None
 
 
@@ -155,16 +155,16 @@ def test_a_transparent_colour_of_an_rgb_file(tmp_path):
 
 def test_cmyk_without_a_profile(tmp_path):
     image = Image.new("CMYK", (4, 4), (0, 255, 255, 0))
-    picture = read_image(save(tmp_path, image, "print.tif"))
-    assert picture.image[0, 0, 0].tolist() == [1.0, 0.0, 0.0]
+    content = read_image(save(tmp_path, image, "print.tif"))
+    assert content.image[0, 0, 0].tolist() == [1.0, 0.0, 0.0]
 
 
 def test_a_foreign_colour_profile_is_converted_to_srgb(tmp_path):
     array = levels(8, 8)
     profile = icc_profile(b"RGB ", (b"rTRC", b"gTRC", b"bTRC"), SRGB_COLORANTS)
-    picture = read_image(save(tmp_path, Image.fromarray(array), icc_profile=profile))
+    content = read_image(save(tmp_path, Image.fromarray(array), icc_profile=profile))
     expected = srgb_from_gamma(array)
-    assert np.abs(picture.image[0].numpy() - expected).max() < 1.5 / 255
+    assert np.abs(content.image[0].numpy() - expected).max() < 1.5 / 255
 
 
 def test_a_greyscale_profile_is_converted_to_srgb(tmp_path):
@@ -214,7 +214,7 @@ def damaged_files():
     jpeg = buffer.getvalue()
     return {
         "empty.png": b"",
-        "text.png": b"not a picture at all",
+        "text.png": b"not an image at all",
         "half.png": png[: len(png) // 2],
         "head.png": png[:20],
         "flipped.png": png[:60] + bytes(200) + png[260:],
