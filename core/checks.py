@@ -35,7 +35,7 @@ def check_finite(tensor: "Tensor", name: str) -> None:
 
 
 def check_range(value: float, name: str, low: float, high: float) -> None:
-    """Raise InputError unless value is a number with low <= value <= high."""
+    """Raise InputError unless value is a number with low <= value <= high; bounds may be inf."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not low <= value <= high:
         raise InputError(
@@ -46,7 +46,10 @@ def check_range(value: float, name: str, low: float, high: float) -> None:
 
 
 def check_int(value: int, name: str, low: float, high: float) -> None:
-    """Raise InputError unless value is an int (not 2.0, not True) with low <= value <= high."""
+    """Raise InputError unless value is an int with low <= value <= high; bounds may be inf.
+
+    Neither 2.0 nor True counts as an int.
+    """
     is_int = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_int or not low <= value <= high:
         raise InputError(
