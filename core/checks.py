@@ -1,8 +1,9 @@
-"""Checks of arguments that reach core from users; each raises InputError or returns nothing."""
+"""Checks of arguments that reach core from users: each raises InputError or returns nothing."""
 
 import difflib
 import math
 import numbers
+import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -16,31 +17,25 @@ MAX_SEED = 2**64 - 1
 
 
 def check_finite(tensor: "Tensor", name: str) -> None:
-    """Pass a tensor without NaN and infinity.
+    """Raise InputError, which says how many, if values of a tensor are NaN or infinite.
 
     Args:
         tensor: any shape, dtype and device.
         name: what the tensor is to the user ("image").
-
-    Raises:
-        InputError: an element is NaN or infinite; the message says how many.
     """
     finite = tensor.isfinite()
     if not bool(finite.all()):
         num_bad = int(tensor.numel() - finite.sum())
         raise InputError(
             f"{name} with finite values only",
-            f"{num_bad} of {tensor.numel()} values that are NaN or infinite",
-            f"Look at what made the {name}: often a division by zero or a float16 overflow.",
+            f"{num_bad} of {tensor.numel()} that are NaN or infinite",
+            f"Check what made the {name}: often a division by zero or a float16 overflow.",
+            problem=f"{num_bad} of {tensor.numel()} values of the {name} are NaN or infinite.",
         )
 
 
 def check_range(value: float, name: str, low: float, high: float) -> None:
-    """Pass a number in [low, high]; either bound may be infinite.
-
-    Raises:
-        InputError: value is no number, is NaN or lies outside.
-    """
+    """Raise InputError unless value is a number with low <= value <= high; bounds may be inf."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not low <= value <= high:
         raise InputError(
@@ -51,10 +46,9 @@ def check_range(value: float, name: str, low: float, high: float) -> None:
 
 
 def check_int(value: int, name: str, low: float, high: float) -> None:
-    """Pass a whole number in [low, high]; either bound may be infinite.
+    """Raise InputError unless value is an int with low <= value <= high; bounds may be inf.
 
-    Raises:
-        InputError: value is no int (2.0 and True are none) or lies outside.
+    Neither 2.0 nor True counts as an int.
     """
     is_int = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_int or not low <= value <= high:
@@ -66,11 +60,7 @@ def check_int(value: int, name: str, low: float, high: float) -> None:
 
 
 def check_choice(value: str, name: str, choices: Collection[str]) -> None:
-    """Pass one of the choices.
-
-    Raises:
-        InputError: value is none of them; the message proposes the nearest.
-    """
+    """Raise InputError, which suggests the nearest, unless value is one of the choices."""
     if isinstance(value, str) and value in choices:
         return
     near = difflib.get_close_matches(str(value), choices, n=1)
@@ -79,6 +69,21 @@ def check_choice(value: str, name: str, choices: Collection[str]) -> None:
         repr(value),
         f"Did you mean {near[0]!r}?" if near else f"Choose another {name}.",
     )
+
+
+def is_generator_id(value: object) -> bool:
+    """Return whether value has the form of a generator's id: a SHA-256 in hexadecimal digits."""
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def check_generator_id(value: object) -> None:
+    """Raise InputError unless value has the form of a generator's id."""
+    if not is_generator_id(value):
+        raise InputError(
+            "a generator_id of 64 hexadecimal digits",
+            repr(value)[:80],
+            "Take it from the model (generator_id).",
+        )
 
 
 def _limits(low: float, high: float) -> str:

@@ -48,7 +48,7 @@ def within_crops(weight: Tensor, erased: Erased, ramp_px: int) -> Tensor:
     """
     result = torch.zeros_like(weight)
     for index, crop in enumerate(erased.crops):
-        rows, columns = crop.picture_area
+        rows, columns = crop.image_area
         area = (index, 0, rows, columns)
         vertical = _distance_to_sides(rows, crop.height, weight.device)
         horizontal = _distance_to_sides(columns, crop.width, weight.device)

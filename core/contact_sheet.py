@@ -1,4 +1,4 @@
-"""Many pictures on one sheet, with labels, to be looked at."""
+"""Many images in one, for people to look at: labelled contact sheets and plain grids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from torch import Tensor
 
 from .checks import check_int
 from .errors import InputError
+from .image import network_to_uint8
 from .image_files import to_pil
 
 _GAP_PX = 8
 _ROW_GAP_PX = 12
 _MARGIN_PX = 16
-_SMALLEST_CELL_PX = 128  # people cannot judge a face at 64 px
-_LARGEST_CELL_PX = 256  # eight variants in a row still fit a screen
+_MIN_CELL_PX = 128  # a face cannot be judged at 64 px
+_MAX_CELL_PX = 256  # eight variants in a row still fit on a screen
 _LABEL_SIZE_PX = 14
 _TITLE_SIZE_PX = 20
 _ELLIPSIS = "..."
-_THUMBNAIL_PX = 256  # a cell at most: keeping whole results would double the memory
 _GREY = 0.5
 
 
@@ -32,8 +32,8 @@ class _Theme:
     text: tuple[int, int, int]
 
 
-# Neutral greys: a coloured ground would tint the pictures to the eye. Not white, which would hide
-# the edges of masks.
+# Neutral greys: next to a coloured background images would seem tinted. Not white, against which
+# masks would have no edges.
 _LIGHT = _Theme(background=(240, 240, 240), text=(32, 32, 32))
 _DARK = _Theme(background=(32, 32, 32), text=(224, 224, 224))
 
@@ -50,35 +50,35 @@ def contact_sheet(
     cell_px: int | None = None,
     dark: bool = False,
 ) -> Image.Image:
-    """Lay pictures out in rows.
+    """Return images laid out in rows, with titles and labels.
 
-    1. Every picture is scaled (Lanczos) until its longer side fills a cell; pictures that already
-       do keep their pixels.
-    2. Labels stand beneath the pictures and are shortened where they are wider; row titles stand
-       above their rows, the title above all.
+    1. Every image is scaled (Lanczos) until its longer side fills a cell; images of that size keep
+       their pixels.
+    2. Labels are placed below the images and truncated to their width, row titles above their rows,
+       and the title at the top.
 
     Args:
-        rows: pictures [H, W] or [H, W, C] with C of 1, 3 or 4, floating point in [0, 1] or uint8;
-            rows may differ in length. A fourth channel is left out.
-        labels: one text per picture, or None.
+        rows: images [H, W] or [H, W, C] with C of 1, 3 or 4, floating point in [0, 1] or uint8;
+            rows may differ in length. A fourth channel is dropped.
+        labels: one text per image, or None.
         title: of the sheet; "" for none.
         row_titles: one text per row, "" for none, or None.
-        cell_px: side of a cell in pixels, 16 to 4096; None takes the longest side of the pictures,
+        cell_px: side of a cell in pixels, 16 to 4096; None takes the longest side of the images,
             but at least 128 and at most 256.
-        dark: a dark grey ground instead of a light one.
+        dark: a dark grey background instead of a light one.
 
     Returns:
-        An RGB picture.
+        An RGB image.
 
     Raises:
-        InputError: no pictures, numbers of labels or titles that disagree, unusable pictures.
+        InputError: no images, unusable images, or a wrong number of labels or titles.
     """
-    pictures = [[to_pil(image_hwc).convert("RGB") for image_hwc in row] for row in rows]
+    images = [[to_pil(image_hwc).convert("RGB") for image_hwc in row] for row in rows]
     labels = labels if labels is not None else [[""] * len(row) for row in rows]
     row_titles = row_titles if row_titles is not None else [""] * len(rows)
-    _check_counts(pictures, labels, row_titles)
-    side = _cell_side(pictures, cell_px)
-    cells = [[_fit(picture, side) for picture in row] for row in pictures]
+    _check_counts(images, labels, row_titles)
+    side = _cell_side(images, cell_px)
+    cells = [[_fit(image, side) for image in row] for row in images]
     theme = _DARK if dark else _LIGHT
     column_px = max(cell.width for row in cells for cell in row)
     width = max(len(row) for row in cells) * (column_px + _GAP_PX) - _GAP_PX
@@ -90,20 +90,36 @@ def contact_sheet(
     return _stack(strips, theme.background)
 
 
+def tile_images(images_bchw: Tensor, columns: int) -> Image.Image:
+    """Return images side by side, row by row, without gaps or labels.
+
+    Args:
+        images_bchw: [B, 3, H, W] in [-1, 1]; B is a multiple of columns.
+        columns: images in a row.
+    """
+    levels = network_to_uint8(images_bchw)
+    B, _, H, W = levels.shape
+    rows = levels.reshape(B // columns, columns, 3, H, W).permute(0, 3, 1, 4, 2)
+    return Image.fromarray(rows.reshape(-1, columns * W, 3).cpu().numpy())
+
+
 def thumbnail(image_hwc: Tensor) -> Tensor:
-    """Return a small copy, [h, w, 3] uint8, for the sheet."""
-    picture = to_pil(image_hwc)
-    picture.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX), Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.array(picture))
+    """Return a copy that fits in the largest cell, [h, w, 3] uint8.
+
+    Sheets are made of these: keeping all results would double the memory.
+    """
+    image = to_pil(image_hwc)
+    image.thumbnail((_MAX_CELL_PX, _MAX_CELL_PX), Image.Resampling.LANCZOS)
+    return torch.from_numpy(np.array(image))
 
 
 def show_erased(image_hwc: Tensor, hole_mask_hw: Tensor) -> Tensor:
-    """Return the picture, [H, W, 3] in [0, 1], with grey in the hole."""
+    """Return an image, [H, W, 3] in [0, 1], with the hole filled with grey."""
     return torch.lerp(image_hwc, torch.full_like(image_hwc, _GREY), hole_mask_hw[:, :, None])
 
 
 def _stack(strips: list[Image.Image], background: tuple[int, int, int]) -> Image.Image:
-    """Strips of one width, one beneath the other, with a margin around them."""
+    """Strips of one width, one below the other, with a margin around them."""
     height = sum(strip.height + _ROW_GAP_PX for strip in strips) - _ROW_GAP_PX
     size = (strips[0].width + 2 * _MARGIN_PX, height + 2 * _MARGIN_PX)
     sheet = Image.new("RGB", size, background)
@@ -117,7 +133,7 @@ def _stack(strips: list[Image.Image], background: tuple[int, int, int]) -> Image
 def _row_strip(
     cells: list[Image.Image], labels: Sequence[str], column_px: int, width: int, theme: _Theme
 ) -> Image.Image:
-    """Cells that stand on one line, and their labels beneath."""
+    """Cells aligned at the bottom, and their labels below."""
     line = max((cell.height for cell in cells), default=0)
     texts = [_text_strip(label, column_px, _LABEL_SIZE_PX, theme) for label in labels]
     height = line + (texts[0].height if any(labels) else 0)
@@ -125,12 +141,12 @@ def _row_strip(
     for index, (cell, text) in enumerate(zip(cells, texts, strict=True)):
         x = index * (column_px + _GAP_PX)
         strip.paste(cell, (x, line - cell.height))
-        strip.paste(text, (x, line))  # beyond the strip's edge where the row has no labels
+        strip.paste(text, (x, line))  # clipped where the row has no labels
     return strip
 
 
 def _text_strip(text: str, width: int, size_px: int, theme: _Theme) -> Image.Image:
-    """One line of text, shortened to the width, on ground that is as high for any text."""
+    """One line of text, truncated to the width; the height depends on the font size only."""
     font = _font(size_px)
     strip = Image.new("RGB", (width, round(size_px * 1.5)), theme.background)
     middle = strip.height / 2
@@ -143,44 +159,46 @@ def _text_strip(text: str, width: int, size_px: int, theme: _Theme) -> Image.Ima
 
 
 def _check_counts(
-    pictures: list[list[Image.Image]], labels: _Labels, row_titles: Sequence[str]
+    images: list[list[Image.Image]], labels: _Labels, row_titles: Sequence[str]
 ) -> None:
-    counts = [len(row) for row in pictures]
+    counts = [len(row) for row in images]
     if sum(counts) == 0:
-        raise InputError("at least one picture", "none", "Give rows of pictures.")
+        raise InputError(
+            "at least one image", "none", "Pass rows of images.", problem="There are no images."
+        )
     if [len(row) for row in labels] != counts:
         raise InputError(
-            f"as many labels as pictures, by row {counts}",
+            f"as many labels as images, by row {counts}",
             f"{[len(row) for row in labels]}",
-            "Give one label per picture; it may be empty.",
+            "Pass one label per image; it may be empty.",
         )
     if len(row_titles) != len(counts):
         raise InputError(
-            f"{len(counts)} row titles", f"{len(row_titles)}", "Give one per row; it may be empty."
+            f"{len(counts)} row titles", f"{len(row_titles)}", "Pass one per row; it may be empty."
         )
 
 
-def _cell_side(pictures: list[list[Image.Image]], cell_px: int | None) -> int:
+def _cell_side(images: list[list[Image.Image]], cell_px: int | None) -> int:
     if cell_px is not None:
         check_int(cell_px, "cell_px", 16, 4096)
         return cell_px
-    longest = max(max(picture.size) for row in pictures for picture in row)
-    return min(max(longest, _SMALLEST_CELL_PX), _LARGEST_CELL_PX)
+    longest = max(max(image.size) for row in images for image in row)
+    return min(max(longest, _MIN_CELL_PX), _MAX_CELL_PX)
 
 
-def _fit(picture: Image.Image, side: int) -> Image.Image:
-    """Scale until the longer side fills the cell."""
-    longest = max(picture.size)
+def _fit(image: Image.Image, side: int) -> Image.Image:
+    """Scale an image until its longer side fills the cell."""
+    longest = max(image.size)
     if longest == side:
-        return picture
-    width, height = (max(1, round(length * side / longest)) for length in picture.size)
-    return picture.resize((width, height), Image.Resampling.LANCZOS)
+        return image
+    width, height = (max(1, round(length * side / longest)) for length in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def _font(size_px: int) -> _Font:
     try:
         return ImageFont.load_default(size=size_px)
-    except (ImportError, OSError):  # Pillow without FreeType has one bitmap font only
+    except (ImportError, OSError):  # without FreeType Pillow has one bitmap font only
         return ImageFont.load_default()
 
 

@@ -1,98 +1,105 @@
-"""Folders and zips of images, as square images of one side.
+"""Data sets: folders and zips of images, as squares of one size.
 
 Legend: N images, R their side in pixels.
 """
 
 import functools
-import io
 import logging
-import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from .errors import InputError
+from .image_decoding import decode_rgb
+from .image_files import SUFFIXES, is_image_name
 
 _log = logging.getLogger(__name__)
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 
-# What Pillow and zipfile raise on damaged files.
-_DAMAGES = (
-    *(OSError, ValueError, SyntaxError, EOFError, RuntimeError, IndexError, KeyError),
-    *(struct.error, zlib.error, zipfile.BadZipFile, Image.DecompressionBombError),
-)
+_MAX_UNREADABLE_FRAC = 0.01
+_READ_ERRORS = (OSError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile)
 
 
 def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
-    """Read all pictures of a folder or zip, sorted by name.
+    """Read all images of a folder or zip, sorted by name.
 
-    Pictures are turned upright as their EXIF data says, cropped to the central square and, where
-    their size differs, resized with Lanczos. Hidden files are left out (macOS puts a `._` file
-    beside every picture that it packs).
+    Each is decoded as `read_image` does, rounded to 8 bits, cropped to its central square and,
+    unless that has the size already, resized with Lanczos. Transparency is dropped. Hidden files
+    are left out; unreadable ones are skipped with a warning.
 
     Args:
-        source: folder (searched through) or zip file.
-        resolution: side of the result in pixels.
+        source: folder (searched recursively) or zip file.
+        resolution: R, in pixels.
 
     Returns:
         Names, and [N, 3, R, R] uint8.
 
     Raises:
-        InputError: no such folder or zip, no pictures, or more than 1 % of them unreadable.
+        InputError: no such folder or zip, no images, or more than 1 % of them unreadable.
     """
     names: list[str] = []
-    pictures: list[np.ndarray] = []
-    broken: list[str] = []
+    squares: list[np.ndarray] = []
+    unreadable: list[str] = []
     for name, read in _files(source):
         try:
-            pictures.append(_decode(read(), resolution))
+            squares.append(_square(decode_rgb(read(), name), resolution))
             names.append(name)
-        except _DAMAGES as error:
-            broken.append(name)
+        except InputError as error:
+            unreadable.append(name)
+            _log.warning("skipped %s: %s", name, error.got)
+        except _READ_ERRORS as error:
+            unreadable.append(name)
             _log.warning("skipped %s: %s", name, error)
-    if not pictures or len(broken) > 0.01 * (len(broken) + len(pictures)):
-        raise InputError(
-            "a folder or zip of pictures, at most 1 % of them unreadable",
-            f"{len(pictures)} readable and {len(broken)} unreadable in {source}"
-            + (f", the first being {broken[0]}" if broken else ""),
-            "Check the path, or remove the damaged files.",
-        )
-    if broken:
-        _log.warning("skipped %d of %d pictures", len(broken), len(broken) + len(pictures))
-    return names, torch.from_numpy(np.stack(pictures))
+    _check_readable(source, len(names), unreadable)
+    if unreadable:
+        _log.warning("skipped %d of %d images", len(unreadable), len(unreadable) + len(names))
+    return names, torch.from_numpy(np.stack(squares))
+
+
+def _check_readable(source: Path, num_readable: int, unreadable: list[str]) -> None:
+    total = num_readable + len(unreadable)
+    if num_readable and len(unreadable) <= _MAX_UNREADABLE_FRAC * total:
+        return
+    if unreadable:
+        some = f"{len(unreadable)} of {total} images in {source}"
+        problem = f"{some} cannot be read, the first being {unreadable[0]}."
+        remedy = "Repair or remove them."
+    elif source.is_dir() or source.is_file():
+        problem = f"No images in {source}."
+        remedy = f"Choose a folder or zip file with images ({', '.join(SUFFIXES)})."
+    else:
+        problem = f"No such folder or zip file: {source}."
+        remedy = "Check the path."
+    raise InputError(
+        "a folder or zip of images, at most 1 % of them unreadable",
+        f"{num_readable} readable and {len(unreadable)} unreadable in {source}",
+        remedy,
+        problem=problem,
+    )
 
 
 def _files(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Yield the pictures by name, each with the function that reads it."""
+    """Yield the images by name, each with the function that reads it."""
     if source.is_dir():
         for path in sorted(source.rglob("*")):
-            if _is_picture(path.name) and path.is_file():
+            if is_image_name(path) and path.is_file():
                 yield str(path.relative_to(source)), path.read_bytes
     elif zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
-            for name in sorted(filter(_is_picture, archive.namelist())):
+            for name in sorted(filter(is_image_name, archive.namelist())):
                 yield name, functools.partial(archive.read, name)
 
 
-def _is_picture(name: str) -> bool:
-    path = PurePath(name)
-    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
-
-
-def _decode(data: bytes, resolution: int) -> np.ndarray:
-    picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-    if picture.mode.startswith(("I", "F")):
-        raise ValueError("16-bit greyscale, which converting would turn white")
-    picture = picture.convert("RGB")
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    picture = picture.crop((left, top, left + side, top + side))
+def _square(image: Image.Image, resolution: int) -> np.ndarray:
+    """[3, R, R] uint8: the central square."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    image = image.crop((left, top, left + side, top + side))
     if side != resolution:
-        picture = picture.resize((resolution, resolution), Image.Resampling.LANCZOS)
-    return np.asarray(picture).transpose(2, 0, 1).copy()
+        image = image.resize((resolution, resolution), Image.Resampling.LANCZOS)
+    return np.asarray(image).transpose(2, 0, 1).copy()

@@ -1,4 +1,4 @@
-"""Files and folders: written whole or not at all."""
+"""Files that are written whole or not at all, and folders for results."""
 
 import os
 import secrets
@@ -10,14 +10,14 @@ from .errors import InputError
 
 
 def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file so that a reader, or a run after a crash, sees the old one or the whole new one.
+    """Write a file so that a reader, even after a crash, sees the old one or the whole new one.
 
     Args:
         path: the file; its folder exists.
         write: writes the content to an open binary file.
 
     Raises:
-        OSError: the disk refuses; the old file is as it was.
+        OSError: the file cannot be written; the old one is unchanged.
     """
     draft = draft_of(path)
     try:
@@ -31,17 +31,21 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, as `atomic_write` does."""
+    """Write a text file in UTF-8 with `atomic_write`; line ends are written as given."""
     atomic_write(path, lambda file: file.write(text.encode()))
 
 
 def draft_of(path: Path) -> Path:
-    """Return a new name beside path, to be given to `publish` or removed by `remove_drafts`."""
+    """Return a new hidden name beside path, for a file to write and then to `publish`."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def publish(draft: Path, path: Path) -> None:
-    """Rename a finished draft; after a power cut the folder holds the old file or this one."""
+    """Rename a finished draft; after a power cut the folder holds the old file or this one.
+
+    Raises:
+        OSError: the file cannot be replaced.
+    """
     os.replace(draft, path)
     if os.name == "posix":  # elsewhere a folder cannot be opened
         folder = os.open(path.parent, os.O_RDONLY)
@@ -52,12 +56,12 @@ def publish(draft: Path, path: Path) -> None:
 
 
 def find_drafts(folder: Path) -> list[Path]:
-    """Return the drafts that killed writers left in a folder that nobody is writing to."""
+    """Return the drafts that killed writers left behind, in a folder nobody is writing to."""
     return sorted(folder.glob(".*.????????.tmp"))
 
 
 def prepare_folder(out: Path) -> None:
-    """Create a folder for results, and check that it can be written to.
+    """Create a folder for results, and check that it is writable.
 
     Raises:
         InputError: it cannot be created or written to.
@@ -68,8 +72,10 @@ def prepare_folder(out: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
+        reason = error.strerror or str(error)
         raise InputError(
-            f"a folder {out} that can be written to",
-            f"{error.strerror or error}",
+            f"{out} to be a writable folder",
+            reason,
             "Choose another folder for the results.",
+            problem=f"Cannot write to the folder {out}: {reason}.",
         ) from error

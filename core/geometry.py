@@ -1,8 +1,8 @@
-"""From a picture of any size to the network's square, and back.
+"""From an image of any size to the network's square, and back.
 
-Legend: B pictures, V variants of each, H x W pixels of a picture, R the network's resolution,
-M = 1 where a pixel is valid, I the picture. Nothing here depends on the range of values, except
-that `erase` makes [-1, 1] for the networks.
+Legend: B images, V variants of each, H x W pixels of an image, R the network's resolution, M = 1
+where a pixel is valid, I the image. Only `erase` depends on the range of values: it returns
+[-1, 1] for the networks.
 """
 
 import dataclasses
@@ -16,34 +16,34 @@ from torch import Tensor
 
 from .checks import check_choice, check_int, check_range
 from .errors import InputError
-from .image import hole_mask_to_b1hw, image_to_unit_bchw, valid_mask
+from .image import hole_mask_to_b1hw, image_to_unit_bchw, unit_to_network, valid_mask
 
 CROP_MODES = ("picture", "hole")
-"""`picture`: the smallest square around the whole picture; `hole`: a square around the hole."""
+"""`picture`: the smallest square around the whole image; `hole`: a square around the hole."""
 
-_MIN_CROP_SIDE_PX = 64  # a smaller crop holds too little of the surroundings to continue
+_MIN_CROP_SIDE_PX = 64  # a smaller crop shows too little of the surroundings
 _MAX_MARGIN = 16.0
-_ENOUGH = 0.5  # share of valid pixels from which a resized pixel counts as valid
+_MIN_VALID_FRAC = 0.5  # of what a resized pixel covers, for it to be valid
 
 
 @dataclass(frozen=True)
 class SquareCrop:
-    """A square in picture coordinates; it may reach outside the picture.
+    """A square in image coordinates; it may reach beyond the image.
 
     Raises:
-        InputError: a side below 1, an empty picture, or a square that misses the picture.
+        InputError: a side below 1, an empty image, or a square outside the image.
     """
 
     top: int
-    """First row, in pixels; negative above the picture."""
+    """First row, in pixels; negative above the image."""
     left: int
-    """First column, in pixels; negative left of the picture."""
+    """First column, in pixels; negative left of the image."""
     side: int
     """Side of the square, in pixels."""
     height: int
-    """H of the picture, in pixels."""
+    """H of the image, in pixels."""
     width: int
-    """W of the picture, in pixels."""
+    """W of the image, in pixels."""
 
     def __post_init__(self) -> None:
         for name in ("side", "height", "width"):
@@ -52,8 +52,8 @@ class SquareCrop:
         check_int(self.left, "the crop's left", 1 - self.side, self.width - 1)
 
     @property
-    def picture_area(self) -> tuple[slice, slice]:
-        """Rows and columns of the picture that lie in the square."""
+    def image_area(self) -> tuple[slice, slice]:
+        """Rows and columns of the image that lie in the square."""
         bottom, right = self.top + self.side, self.left + self.side
         return (
             slice(max(self.top, 0), min(bottom, self.height)),
@@ -62,8 +62,8 @@ class SquareCrop:
 
     @property
     def square_area(self) -> tuple[slice, slice]:
-        """Rows and columns of the square that lie in the picture."""
-        rows, columns = self.picture_area
+        """Rows and columns of the square that lie in the image."""
+        rows, columns = self.image_area
         return (
             slice(rows.start - self.top, rows.stop - self.top),
             slice(columns.start - self.left, columns.stop - self.left),
@@ -72,21 +72,21 @@ class SquareCrop:
 
 @dataclass(frozen=True, eq=False)
 class Erased:
-    """Pictures with holes, as the networks take them, and the way back."""
+    """Images with holes, as the networks take them, and what it takes to paste results back."""
 
     original: Tensor
     """[B, 3, H, W] float32 in [0, 1], as given: valid pixels of results are taken from here."""
     hole_mask: Tensor
     """[B, 1, H, W] float32 in [0, 1], soft, 1 = fill."""
     crops: tuple[SquareCrop, ...]
-    """B squares that were cut out."""
+    """The B squares that were cropped."""
     erased: Tensor
     """[B, 3, R, R] float32 in [-1, 1]: M * I, 0 where erased."""
     valid: Tensor
-    """[B, 1, R, R] float32, M: 1 where known, 0 where erased or outside the picture."""
+    """[B, 1, R, R] float32, M: 1 where known, 0 where erased or outside the image."""
 
     def to(self, device: torch.device | str) -> Self:
-        """Return the same pictures on another device."""
+        """Return a copy on another device."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         moved = {name: x.to(device) for name, x in fields.items() if isinstance(x, Tensor)}
         return dataclasses.replace(self, **moved)
@@ -100,7 +100,7 @@ def erase(
     crop_mode: str = "picture",
     margin: float = 0.25,
 ) -> Erased:
-    """Take pictures and hole masks in any public layout; return them ready for the encoder.
+    """Return images and hole masks of any public layout as the encoder takes them.
 
     Args:
         image: as for `image_to_unit_bchw`.
@@ -110,32 +110,32 @@ def erase(
         margin: as for `fit_crop`.
 
     Returns:
-        Erased on the picture's device.
+        Erased on the image's device.
 
     Raises:
-        InputError: as the functions above.
+        InputError: as for the functions named above.
     """
     original = image_to_unit_bchw(image)
     batch, _, height, width = original.shape
     hole = hole_mask_to_b1hw(hole_mask.to(original.device), batch, height, width)
     crops = tuple(fit_crop(one, crop_mode, margin) for one in hole)
     unit, valid = extract(original, valid_mask(hole), crops, resolution)
-    erased = torch.where(valid > 0, unit * 2.0 - 1.0, 0.0)
+    erased = torch.where(valid > 0, unit_to_network(unit), 0.0)
     return Erased(original=original, hole_mask=hole, crops=crops, erased=erased, valid=valid)
 
 
 def fit_crop(hole_mask_1hw: Tensor, mode: str, margin: float) -> SquareCrop:
     """Choose the square that the network sees.
 
-    1. `picture`: the smallest square that holds the whole picture, centred.
-    2. `hole`: the smallest square that holds everything that the mask touches, grown on each side
-       by margin times its side, at least 64 px and at most the square of `picture`; moved into the
-       picture where it fits.
+    1. `picture`: the smallest square that contains the whole image, centred.
+    2. `hole`: the smallest square that contains everything the mask touches, extended on each side
+       by margin times its side, at least 64 px and at most the square of `picture`; shifted into
+       the image if it fits.
 
     Args:
         hole_mask_1hw: [1, H, W] in [0, 1], 1 = fill, not all zero.
         mode: one of `CROP_MODES`.
-        margin: share of the box's side, 0 to 16.
+        margin: fraction of the box's side, 0 to 16.
 
     Raises:
         InputError: an unknown mode, a margin out of bounds, a mask of zeros.
@@ -158,24 +158,24 @@ def fit_crop(hole_mask_1hw: Tensor, mode: str, margin: float) -> SquareCrop:
 def extract(
     image_bchw: Tensor, valid_b1hw: Tensor, crops: tuple[SquareCrop, ...], resolution: int
 ) -> tuple[Tensor, Tensor]:
-    """Cut out the squares at the network's resolution, without a trace of the erased pixels.
+    """Crop the squares at the network's resolution, without a trace of the erased pixels.
 
-    1. Outside the picture counts as erased (M = 0).
+    1. What lies outside the image counts as erased (M = 0).
     2. `erased = resize(M * I) / resize(M)` where `resize(M) > 0.5`, and 0 elsewhere: each pixel is
        the mean of valid pixels only, and at least half of what it covers is valid.
-    3. A square of side R is taken bit for bit.
+    3. A square of side R is copied bit for bit.
 
     Args:
         image_bchw: [B, C, H, W] floating point, finite where valid.
         valid_b1hw: [B, 1, H, W] 0 or 1, 1 = valid.
-        crops: one square per picture.
+        crops: one square per image.
         resolution: R, in pixels.
 
     Returns:
-        erased [B, C, R, R] and valid [B, 1, R, R], both of the picture's dtype; valid is 0 or 1.
+        erased [B, C, R, R] and valid [B, 1, R, R], both of the image's dtype; valid is 0 or 1.
 
     Raises:
-        InputError: shapes that disagree.
+        InputError: shapes do not match.
     """
     check_int(resolution, "resolution", 1, math.inf)
     _check_shapes(image_bchw, valid_b1hw, crops)
@@ -188,22 +188,22 @@ def extract(
 
 
 def paste_back(image_bchw: Tensor, completed_bcrr: Tensor, crops: tuple[SquareCrop, ...]) -> Tensor:
-    """Put completed squares into their pictures; pixels outside the squares keep their bits.
+    """Paste completed squares into their images; pixels outside the squares keep their bits.
 
-    1. A square of side R is copied bit for bit; others are resized (bicubic, antialiased) and kept
-       within the completion's own extremes, because bicubic overshoots.
-    2. With V completions for each picture (image-major), every picture comes back V times.
+    1. A square of side R is copied bit for bit; others are resized (bicubic, antialiased) and
+       clamped to the completion's own extremes, because bicubic overshoots.
+    2. With V completions for each image (image-major), every image comes back V times.
 
     Args:
         image_bchw: [B, C, H, W] floating point.
-        completed_bcrr: [B * V, C, R, R] in the picture's range.
-        crops: one square per picture.
+        completed_bcrr: [B * V, C, R, R] in the image's range.
+        crops: one square per image.
 
     Returns:
-        [B * V, C, H, W], the picture's dtype and device.
+        [B * V, C, H, W], the image's dtype and device.
 
     Raises:
-        InputError: shapes that disagree.
+        InputError: shapes do not match.
     """
     _check_shapes(image_bchw, image_bchw, crops)
     num_variants, rest = divmod(completed_bcrr.shape[0], len(crops))
@@ -211,14 +211,14 @@ def paste_back(image_bchw: Tensor, completed_bcrr: Tensor, crops: tuple[SquareCr
         raise InputError(
             f"completions of shape [n * {len(crops)}, {image_bchw.shape[1]}, R, R]",
             f"{tuple(completed_bcrr.shape)}",
-            "Complete every picture the same number of times.",
+            "Complete every image the same number of times.",
         )
     result = image_bchw.repeat_interleave(num_variants, dim=0)
     for index, completed_crr in enumerate(completed_bcrr):
         crop = crops[index // num_variants]
         for canvas_hw, completed_rr in zip(result[index], completed_crr, strict=True):
             # Plane by plane: at 8000 px one resized plane is 256 MB.
-            canvas_hw[crop.picture_area] = _resize_completed(completed_rr, crop.side)[
+            canvas_hw[crop.image_area] = _resize_completed(completed_rr, crop.side)[
                 crop.square_area
             ]
     return result
@@ -229,13 +229,16 @@ def _extent(touched: Tensor) -> tuple[int, int]:
     indices = touched.gt(0).nonzero()
     if len(indices) == 0:
         raise InputError(
-            "a hole mask that erases something", "a mask of zeros", "Paint the part to fill."
+            "a hole mask that erases something",
+            "a mask of zeros",
+            "Paint the part to fill.",
+            problem="The hole mask erases nothing: it is all zeros.",
         )
     return int(indices[0]), int(indices[-1] - indices[0]) + 1
 
 
 def _place(first: int, num: int, side: int, length: int) -> int:
-    """Start of a square of this side along one axis: around the hole, inside where it fits."""
+    """Start of a square of this side along one axis: around the hole, in the image if it fits."""
     if side >= length:
         return (length - side) // 2
     return min(max(first + (num - side) // 2, 0), length - side)
@@ -246,9 +249,9 @@ def _check_shapes(image: Tensor, mask: Tensor, crops: tuple[SquareCrop, ...]) ->
     agree = mask.shape[0] == batch == len(crops) and mask.shape[2:] == (height, width)
     if not agree or any((crop.height, crop.width) != (height, width) for crop in crops):
         raise InputError(
-            "one mask and one crop of the same size for each picture",
-            f"pictures {tuple(image.shape)}, masks {tuple(mask.shape)}, crops of "
-            f"{sorted({(crop.height, crop.width) for crop in crops})}, {len(crops)} in number",
+            "one mask and one crop of the same size for each image",
+            f"images {tuple(image.shape)}, masks {tuple(mask.shape)} and {len(crops)} crops of "
+            f"{sorted({(crop.height, crop.width) for crop in crops})}",
             "Take the crops from fit_crop of the same masks.",
         )
 
@@ -257,20 +260,20 @@ def _extract_one(
     image_chw: Tensor, valid_1hw: Tensor, crop: SquareCrop, resolution: int
 ) -> tuple[Tensor, Tensor]:
     """One erased square [C, R, R] and its mask [1, R, R]."""
-    inside = (slice(None), *crop.picture_area)
+    inside = (slice(None), *crop.image_area)
     image_chw, valid_hw = image_chw[inside], valid_1hw[inside][0]
     weight = _resize_in_square(valid_hw.to(image_chw.dtype), crop, resolution)
-    valid = weight > _ENOUGH
+    valid = weight > _MIN_VALID_FRAC
     planes = []
     for plane_hw in image_chw:
         # torch.where, not a product: what was erased may be anything, and 0 * NaN is NaN.
         plane_rr = _resize_in_square(torch.where(valid_hw, plane_hw, 0.0), crop, resolution)
-        planes.append(torch.where(valid, plane_rr / weight.clamp(min=_ENOUGH), 0.0))
+        planes.append(torch.where(valid, plane_rr / weight.clamp(min=_MIN_VALID_FRAC), 0.0))
     return torch.stack(planes), valid[None].to(image_chw.dtype)
 
 
 def _resize_in_square(plane_hw: Tensor, crop: SquareCrop, resolution: int) -> Tensor:
-    """Place the picture's part of the square among zeros and resize the square. [R, R]."""
+    """Place the image's part of the square among zeros and resize the square: [R, R]."""
     if plane_hw.shape != (crop.side, crop.side):
         square = plane_hw.new_zeros(crop.side, crop.side)
         square[crop.square_area] = plane_hw

@@ -1,8 +1,8 @@
-"""Fill convex shapes: the same pixels on every platform.
+"""Rasterise convex shapes: the same pixels on every platform.
 
 Legend: R side in pixels, Q quadrilaterals, K discs, P pairs of a shape and a row that it meets.
-Only operations that IEEE 754 rounds exactly are used (+ - * / sqrt, comparisons), which no library
-of drawing routines promises.
+Only operations that IEEE 754 rounds exactly are used (+ - * / sqrt, comparisons); drawing libraries
+do not guarantee that.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Shapes:
-    """A union of shapes in fractions of the picture's side; x before y."""
+    """A union of shapes in fractions of the image's side; x before y."""
 
     quads: Floats
     """[Q, 4, 2] corners of convex quadrilaterals, in order."""
@@ -25,13 +25,13 @@ class Shapes:
 
 
 def rasterise(shapes: Shapes, resolution: int) -> NDArray[np.bool_]:
-    """Fill every pixel whose centre lies in a shape or on its edge.
+    """Return which pixels have their centre in a shape or on its edge.
 
     Each convex shape covers one interval per row: +1 where it opens, -1 where it closes, and the
     running sum along the row is the number of shapes over a pixel.
 
     Args:
-        shapes: the union to fill; parts outside [0, 1] are cut off.
+        shapes: the union to fill; parts outside [0, 1] are clipped.
         resolution: R, side of the result in pixels.
 
     Returns:
@@ -51,7 +51,7 @@ def rasterise(shapes: Shapes, resolution: int) -> NDArray[np.bool_]:
 
 
 def _rows_met(top: Floats, bottom: Floats, resolution: int) -> tuple[_Indices, _Indices]:
-    """All pairs (shape, row) where the row's centre lies between the shape's top and bottom."""
+    """All pairs (shape, row) with the row's centre between the shape's top and bottom."""
     first = np.ceil(np.clip(top, 0.0, resolution) - 0.5).astype(np.int64)
     last = np.floor(np.clip(bottom, 0.0, resolution) - 0.5).astype(np.int64)
     counts = np.maximum(last - first + 1, 0)
@@ -62,12 +62,12 @@ def _rows_met(top: Floats, bottom: Floats, resolution: int) -> tuple[_Indices, _
 
 
 def _quad_spans(quads: Floats, resolution: int) -> tuple[_Indices, Floats, Floats]:
-    """Rows that quadrilaterals meet, with the left and right end on each; P pairs in all."""
+    """Rows that quadrilaterals meet, with the left and right end on each: P of each."""
     x, y = quads[:, :, 0].T, quads[:, :, 1].T  # [4, Q]
     quad, row = _rows_met(y.min(axis=0), y.max(axis=0), resolution)
     rise = y[[1, 2, 3, 0]] - y
     slope = (x[[1, 2, 3, 0]] - x) / np.where(rise == 0.0, 1.0, rise)
-    rises = rise.take(quad, axis=1)  # [4, P], as all that follows
+    rises = rise.take(quad, axis=1)  # [4, P], like all that follows
     offset = row + 0.5 - y.take(quad, axis=1)
     crossing = x.take(quad, axis=1) + offset * slope.take(quad, axis=1)
     # A row meets an edge where the offset from its start lies between 0 and its rise.

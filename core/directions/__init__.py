@@ -12,10 +12,14 @@ from .direction import (
     write_direction,
 )
 from .ganspace import discover_ganspace, principal_components
+from .interfacegan import Boundary, find_boundary, independent
+from .scores import SCORES
 from .sefa import discover_sefa, factorise, select_affines
 
 __all__ = [
+    "SCORES",
     "STANDARD_DEVIATION",
+    "Boundary",
     "Direction",
     "apply_direction",
     "bundled_direction_names",
@@ -25,6 +29,8 @@ __all__ = [
     "discover_ganspace",
     "discover_sefa",
     "factorise",
+    "find_boundary",
+    "independent",
     "principal_components",
     "read_direction",
     "read_directions",

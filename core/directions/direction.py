@@ -1,4 +1,4 @@
-"""Directions in style space: what a slider moves codes along, and its file."""
+"""Directions in the space of style codes: what a slider moves codes along, and its file."""
 
 import dataclasses
 import hashlib
@@ -20,7 +20,7 @@ from ..checkpoint.container import (
     write_container,
 )
 from ..checkpoint.detection import describe_keys
-from ..checks import check_finite, check_int
+from ..checks import check_finite, check_generator_id, check_int
 from ..errors import CheckpointError, InputError
 from ..latents import WPlus, check_same_generator
 
@@ -42,18 +42,18 @@ _logger = logging.getLogger(__name__)
 class Direction:
     """A named way to move the codes of one generator: codes + strength * vector.
 
-    The scale is part of the vector, so that sliders of different directions feel alike.
+    The vector includes the scale, so that equal strengths change images by comparable amounts.
 
     Raises:
         InputError: a field is malformed.
     """
 
     name: str
-    """What the slider is called: one line."""
+    """Label of its slider: one line."""
     vector: Tensor
     """[D], or [L, D] with one row per style layer; float32 on the CPU, finite, not all zero."""
     generator_id: str
-    """Id of the generator whose codes it moves."""
+    """ID of the generator whose codes it moves."""
     first_layer: int
     """First style layer that is moved, from 0."""
     last_layer: int
@@ -63,7 +63,7 @@ class Direction:
     source: str = ""
     """How it was found: method, parameters, reference."""
     description: str = ""
-    """What it changes in the picture."""
+    """What it changes in the image."""
 
     def __post_init__(self) -> None:
         self._check_texts()
@@ -73,13 +73,18 @@ class Direction:
         is_tensor = isinstance(vector, Tensor)
         shape = list(vector.shape) if is_tensor else type(vector).__name__
         if not is_tensor or vector.ndim not in (1, 2) or vector.numel() == 0:
-            raise InputError("a direction of shape [D] or [L, D]", f"{shape}", "Reshape it.")
+            raise InputError("a direction of shape [D] or [L, D]", str(shape), "Reshape it.")
         if vector.dtype != torch.float32 or vector.device.type != "cpu":
             got = f"{vector.dtype} on {vector.device}"
             raise InputError("a direction in float32 on the CPU", got, "Convert it with .to().")
         check_finite(vector, "direction")
         if not bool(vector.any()):
-            raise InputError("a direction that moves something", "zeros", "Find another one.")
+            raise InputError(
+                "a direction that moves something",
+                "zeros",
+                "Find another one.",
+                problem="The direction is all zeros.",
+            )
         if vector.ndim == 2 and self.last_layer >= vector.shape[0]:
             raise InputError(
                 f"a direction with a row for each layer up to {self.last_layer}",
@@ -89,18 +94,13 @@ class Direction:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that moves codes: vector, layers and generator."""
+        """SHA-256 of what determines its effect: vector, layers and generator."""
         place = f"{self.generator_id} {self.first_layer}-{self.last_layer} {self.vector.shape}"
         content = place.encode() + self.vector.contiguous().numpy().tobytes()
         return hashlib.sha256(content).hexdigest()
 
     def _check_texts(self) -> None:
-        if not re.fullmatch("[0-9a-f]{64}", str(self.generator_id)):
-            raise InputError(
-                "a generator_id of 64 hexadecimal digits",
-                repr(self.generator_id)[:80],
-                "Take it from the model (generator_id).",
-            )
+        check_generator_id(self.generator_id)
         for field, limit in _TEXT_LIMITS.items():
             text = getattr(self, field)
             if not (isinstance(text, str) and len(text) <= limit and text.isprintable()):
@@ -110,7 +110,12 @@ class Direction:
                     "Shorten it.",
                 )
         if not self.name.strip():
-            raise InputError("a name for the direction", repr(self.name), "Give it one.")
+            raise InputError(
+                "a name for the direction",
+                repr(self.name),
+                "Give it one.",
+                problem="The direction has no name.",
+            )
 
 
 def apply_direction(
@@ -120,14 +125,14 @@ def apply_direction(
     first_layer: int | None = None,
     last_layer: int | None = None,
 ) -> WPlus:
-    """Return codes + strength * vector on a range of layers; the codes given stay as they are.
+    """Return codes + strength * vector on a range of layers, as new codes.
 
     Args:
-        w: codes of any number of pictures and variants.
-        direction: belongs to the generator of the codes.
-        strength: in the direction's unit; negative moves the other way, 0 returns equal codes.
-        first_layer: first style layer to move; the direction's own when None.
-        last_layer: last style layer to move (inclusive); the direction's own when None.
+        w: codes of any number of images and variants.
+        direction: of the same generator as the codes.
+        strength: in the direction's unit; negative moves the other way, 0 changes nothing.
+        first_layer: first style layer to move; None for the direction's own.
+        last_layer: last style layer to move (inclusive); None for the direction's own.
 
     Raises:
         GeneratorMismatchError: the direction belongs to another generator.
@@ -156,10 +161,12 @@ def apply_direction(
 
 
 def check_target(path: Path) -> None:
-    """Pass a path where a direction may be written: a new file, or one in place of a direction.
+    """Raise CheckpointError unless a direction may be written to path.
+
+    A new file may, and one that replaces a direction.
 
     Raises:
-        CheckpointError: the name or folder does not fit, or the file holds something else.
+        CheckpointError: an unsuitable name or folder, or a file that is not a direction.
     """
     check_place(path)
     if path.exists():
@@ -174,7 +181,7 @@ def write_direction(path: str | Path, direction: Direction) -> None:
         direction: what to write.
 
     Raises:
-        CheckpointError: the file cannot be written, or holds something else.
+        CheckpointError: the file cannot be written, or is not a direction.
     """
     check_target(Path(path))
     metadata = {"format": FORMAT, "format_version": str(FORMAT_VERSION)}
@@ -187,7 +194,7 @@ def read_direction(path: str | Path) -> Direction:
     """Read a direction file; its header is checked before the vector is read.
 
     Raises:
-        CheckpointError: the file is absent, foreign, damaged or too new.
+        CheckpointError: the file is missing, foreign, damaged or too new.
     """
     path = Path(path)
     with open_container(path, _EXPECTED) as container:
@@ -211,24 +218,26 @@ def _check_header(container: Container) -> tuple[int, int]:
         expected = f"a direction of format version {FORMAT_VERSION}"
         raise CheckpointError(expected, version, "Update diverse-inpainting.")
     layers = re.fullmatch(r"([0-9]{1,3})-([0-9]{1,3})", metadata.get("layers", ""))
-    absent = [field for field in _TEXTS if field not in metadata]
-    if layers is None or absent:
-        expected = "a direction with metadata for layers, " + ", ".join(_TEXTS)
-        raise CheckpointError(expected, f"{path} without", _DAMAGED)
+    missing = [field for field in _TEXTS if field not in metadata]
+    missing += [] if layers else ["layers"]
+    if layers is None or missing:
+        expected = f"a direction with the metadata {', '.join((*_TEXTS, 'layers'))}"
+        problem = f"{path} lacks valid metadata for {', '.join(missing)}."
+        raise CheckpointError(expected, f"none for {missing}", _DAMAGED, problem=problem)
     shape = layouts["vector"].shape if list(layouts) == ["vector"] else ()
     limits = (_MAX_LAYERS, _MAX_W_DIM)[2 - len(shape) :]
     if not 1 <= len(shape) <= 2 or any(n > limit for n, limit in zip(shape, limits, strict=True)):
-        expected = "one vector of a direction"
+        expected = "one tensor `vector` of shape [D] or [L, D]"
         found = ", ".join(f"{name[:60]} {list(layouts[name].shape)}" for name in list(layouts)[:3])
         raise CheckpointError(expected, f"{found or 'none'} in {path}", _DAMAGED)
     return int(layers[1]), int(layers[2])
 
 
 def read_directions(folder: str | Path, generator_id: str) -> dict[str, Direction]:
-    """Return the directions of one generator in a folder, by name; an absent folder has none.
+    """Return the directions of one generator in a folder, by name; a missing folder has none.
 
     Raises:
-        CheckpointError: a .safetensors file in the folder is no direction.
+        CheckpointError: a .safetensors file in the folder is not a direction.
     """
     found: dict[str, Direction] = {}
     for path in sorted(Path(folder).glob(f"*{SUFFIX}")):
@@ -236,14 +245,14 @@ def read_directions(folder: str | Path, generator_id: str) -> dict[str, Directio
         if direction.generator_id != generator_id:
             _logger.debug("%s belongs to another generator", path)
         elif direction.name in found:
-            _logger.warning("%s is ignored: a second direction %r", path, direction.name)
+            _logger.warning("%s is ignored: another direction is named %r", path, direction.name)
         else:
             found[direction.name] = direction
     return found
 
 
 def bundled_direction_names() -> list[str]:
-    """Return the names of all directions that come with the pack, whatever their generator, sorted.
+    """Return the sorted names of all bundled directions, whatever their generator.
 
     Raises:
         CheckpointError: a bundled file is damaged.
@@ -252,7 +261,7 @@ def bundled_direction_names() -> list[str]:
 
 
 def bundled_directions(generator_id: str) -> dict[str, Direction]:
-    """Return the directions that come with the pack for one generator, by name.
+    """Return the bundled directions of one generator, by name.
 
     Raises:
         CheckpointError: a bundled file is damaged.

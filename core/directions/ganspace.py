@@ -1,4 +1,4 @@
-"""GANSpace: directions along which the codes of random samples vary most.
+"""GANSpace: directions along which random codes vary most.
 
 Source: Harkonen et al. 2020, "GANSpace: Discovering Interpretable GAN Controls", arXiv:2004.02546,
 section 2.
@@ -13,7 +13,7 @@ from .direction import Direction
 
 
 def principal_components(w_samples: Tensor) -> Tensor:
-    """Return the principal components of w, the one of the largest variance first.
+    """Return the principal components of w, in order of decreasing variance.
 
     Args:
         w_samples: [N, D] codes from the mapping network; N of at least 2.
@@ -36,13 +36,13 @@ def discover_ganspace(
 
     Args:
         w_samples: [N, D] codes from the mapping network.
-        component: from 0, the one along which they vary most.
+        component: index from 0, in order of decreasing variance.
         first_layer: first style layer that the direction moves.
         last_layer: last style layer that the direction moves (inclusive).
-        generator_id: id of the generator.
+        generator_id: ID of the generator.
 
     Raises:
-        InputError: a number is outside its range, or the samples do not vary along it.
+        InputError: a number is out of range, or the samples do not vary along the component.
     """
     vectors = principal_components(w_samples)
     check_int(component, "component", 0, len(vectors) - 1)

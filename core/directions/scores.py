@@ -1,6 +1,6 @@
-"""Scores measured from pictures, to find directions by: no classifier, no labels.
+"""Scores measured from images, to find directions with: no classifier, no labels.
 
-Legend: N pictures, R their side in pixels; x to the right and y downwards in [-1, 1].
+Legend: N images, R their side in pixels; x to the right and y downwards in [-1, 1].
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from torch import Tensor
 _LUMA = (0.2126, 0.7152, 0.0722)  # Rec. 709
 _SUBJECT_DEVIATION = 0.45
 _FRAME = 0.75
-_DETAIL = 1 / 16  # of the side: what is finer counts as detail
+_DETAIL = 1 / 16  # of the side: anything finer is detail
 
 
 def _luma(images: Tensor) -> Tensor:
@@ -20,7 +20,7 @@ def _luma(images: Tensor) -> Tensor:
 
 
 def _grid(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return x and y at the middles of the pixels, each [R, R]."""
+    """Return x and y at the centres of the pixels, each [R, R]."""
     R = images.shape[1]
     places = (torch.arange(R, device=images.device) + 0.5) / R * 2 - 1
     y, x = torch.meshgrid(places, places, indexing="ij")
@@ -28,14 +28,14 @@ def _grid(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _subject(images: Tensor) -> Tensor:
-    """Return weights [R, R] that sum to 1, a Gaussian around the middle."""
+    """Return weights [R, R] that sum to 1, a Gaussian around the centre."""
     x, y = _grid(images)
     weight = torch.exp(-(x.square() + y.square()) / (2 * _SUBJECT_DEVIATION**2))
     return weight / weight.sum()
 
 
 def _detail(images: Tensor) -> Tensor:
-    """Return the size of what a blur takes away, [N, R, R]."""
+    """Return the magnitude of what a blur removes, [N, R, R]."""
     grey = _luma(images)[:, None]
     size = 2 * round(images.shape[1] * _DETAIL / 2) + 1
     blurred = torch.nn.functional.avg_pool2d(
@@ -45,48 +45,47 @@ def _detail(images: Tensor) -> Tensor:
 
 
 def brightness(images: Tensor) -> Tensor:
-    """Mean luma of the middle."""
+    """Return the mean luma around the centre."""
     return (_luma(images) * _subject(images)).sum(dim=(1, 2))
 
 
 def warmth(images: Tensor) -> Tensor:
-    """Mean red minus mean blue of the middle."""
+    """Return the mean red minus the mean blue around the centre."""
     return ((images[..., 0] - images[..., 2]) * _subject(images)).sum(dim=(1, 2))
 
 
 def markings(images: Tensor) -> Tensor:
-    """Mean size of detail in the middle over its brightness."""
+    """Return the mean magnitude of detail around the centre, divided by its brightness."""
     return (_detail(images) * _subject(images)).sum(dim=(1, 2)) / (brightness(images) + 0.1)
 
 
 def background(images: Tensor) -> Tensor:
-    """Mean luma of the frame at the left, the top and the right."""
+    """Return the mean luma along the left, top and right edges."""
     x, y = _grid(images)
     frame = ((x.abs() > _FRAME) | (y < -_FRAME)) & (y < _FRAME)
     return _luma(images)[:, frame].mean(dim=1)
 
 
 def white_chin(images: Tensor) -> Tensor:
-    """Mean luma of the middle's lower half minus that of its upper half."""
+    """Return the mean luma of the centre's lower half minus that of its upper half."""
     _, y = _grid(images)
     weight = _subject(images) * y.sign() * 2
     return (_luma(images) * weight).sum(dim=(1, 2))
 
 
 def turn(images: Tensor) -> Tensor:
-    """Where detail lies on average, left to right: the features of a turned face move aside."""
+    """Return the mean x of detail: the features of a turned face move sideways."""
     x, _ = _grid(images)
     weight = _detail(images) * _subject(images)
     return (weight * x).sum(dim=(1, 2)) / weight.sum(dim=(1, 2)).clamp(min=1e-6)
 
 
 def size(images: Tensor) -> Tensor:
-    """Mean squared distance of detail from the middle: near faces spread it."""
+    """Return the mean squared distance of detail from the centre: larger faces spread it."""
     x, y = _grid(images)
     detail = _detail(images)
-    return (detail * (x.square() + y.square())).sum(dim=(1, 2)) / detail.sum(dim=(1, 2)).clamp(
-        min=1e-6
-    )
+    moment = (detail * (x.square() + y.square())).sum(dim=(1, 2))
+    return moment / detail.sum(dim=(1, 2)).clamp(min=1e-6)
 
 
 SCORES: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
@@ -100,4 +99,4 @@ SCORES: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
         "size": size,
     }
 )
-"""By name; each maps pictures [N, R, R, 3] in [0, 1] to [N]."""
+"""By name; each maps images [N, R, R, 3] in [0, 1] to scores [N]."""

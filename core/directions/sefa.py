@@ -1,4 +1,4 @@
-"""SeFa: directions from the generator's weights alone, in closed form.
+"""SeFa: directions in closed form from the generator's weights only.
 
 Source: Shen and Zhou 2021, "Closed-Form Factorization of Latent Semantics in GANs",
 arXiv:2007.06600, sections 2.2 and 2.3.
@@ -26,7 +26,7 @@ def select_affines(
         last_layer: inclusive.
 
     Raises:
-        InputError: the range reaches beyond the layers that there are.
+        InputError: the range exceeds the generator's layers.
     """
     affines = list(style_affines)
     highest = max((layer for layer, _ in affines), default=-1)
@@ -38,10 +38,10 @@ def select_affines(
 def factorise(affine_weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Return the eigenvalues and eigenvectors of A^T A, the largest first.
 
-    A stacks the weights that turn a code into the styles of the chosen layers, one row for each
-    channel. Each row is divided by its length, as in the authors' code, so that a direction is
-    found by how many channels it moves and not by how loud a few of them are; it also makes the
-    result independent of the learning-rate multiplier that scales a whole layer.
+    A stacks the weights that map a code to the styles of the chosen layers, one row per channel.
+    Each row is divided by its length, as in the authors' code: a direction then ranks by how many
+    channels it moves rather than by a few large weights, and the learning-rate multiplier that
+    scales a whole layer has no effect.
 
     Args:
         affine_weights: [C, D] each, any floating-point type and device, at least one.
@@ -51,18 +51,18 @@ def factorise(affine_weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         length 1, with its largest element positive.
 
     Raises:
-        InputError: there are no weights, or they are not finite or of one width.
+        InputError: no weights, weights that are not finite, or of different widths.
     """
     widths = {weight.shape[-1] for weight in affine_weights if weight.ndim == 2}
     if len(widths) != 1 or any(weight.ndim != 2 for weight in affine_weights):
         raise InputError(
             "affine weights of shape [C, D] with one D",
             f"{[list(weight.shape) for weight in affine_weights][:5]}",
-            "Take them from Synthesis.style_affines.",
+            "Get them from Synthesis.style_affines.",
         )
     rows = torch.cat([weight.detach().to("cpu", torch.float64) for weight in affine_weights])
     check_finite(rows, "affine weights")
-    # A dead channel has no direction: it stays zero instead of becoming NaN.
+    # The row of a dead channel stays zero instead of becoming NaN.
     rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
     values, columns = torch.linalg.eigh(rows.T @ rows)
     return values.flip(0), orient(columns.T.flip(0))
@@ -82,15 +82,15 @@ def discover_sefa(
     Args:
         style_affines: (style layer, weight [C, D]) of the whole generator, as
             Synthesis.style_affines returns them; those of the layers below are used.
-        component: from 0, the one that changes the styles most, to D - 1.
+        component: index from 0 to D - 1, in order of decreasing change of the styles.
         first_layer: first style layer that the direction moves.
         last_layer: last style layer that the direction moves (inclusive).
-        generator_id: id of the generator.
+        generator_id: ID of the generator.
         w_samples: [N, D] codes from the mapping network. Given them, strength 1 is one standard
-            deviation of w along the component; otherwise a step of length 1 in w.
+            deviation of w along the component; otherwise it is a step of length 1 in w.
 
     Raises:
-        InputError: a number is outside its range, or the samples do not vary or fit.
+        InputError: a number is out of range, or the samples do not vary or have another width.
     """
     _, vectors = factorise(select_affines(style_affines, first_layer, last_layer))
     check_int(component, "component", 0, vectors.shape[0] - 1)

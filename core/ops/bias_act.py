@@ -1,4 +1,4 @@
-"""Scale channels, add noise and a bias, then apply a leaky rectifier and a gain: one pass."""
+"""Scale channels, add noise and a bias, apply a leaky ReLU and a gain: all in one pass."""
 
 import math
 from typing import Any
@@ -15,7 +15,7 @@ ACTIVATIONS: dict[str, tuple[float, float]] = {
     "relu": (0.0, math.sqrt(2.0)),
     "lrelu": (0.2, math.sqrt(2.0)),
 }
-"""Slope below zero and default gain (keeps the variance, He et al. 2015) per activation."""
+"""Slope below zero and default gain (preserves the variance, He et al. 2015) per activation."""
 
 
 def bias_act(
@@ -33,15 +33,15 @@ def bias_act(
         x: [B, C, ...], any floating dtype.
         bias: [C] or None.
         activation: a key of `ACTIVATIONS`; StyleGAN2 uses only these piecewise linear ones.
-        gain: positive factor of the result; None takes the activation's own.
-        scale: [B, C], factors of each sample's channels, or None.
+        gain: positive factor of the result; None for the activation's default.
+        scale: [B, C] factors of each sample's channels, or None.
         noise: [B or 1, 1, ...], shared by the channels, or None.
 
     Returns:
         x's shape and dtype.
 
     Raises:
-        InputError: unknown activation, a gain not above zero, or a shape that does not fit x's.
+        InputError: an unknown activation, a gain of zero or less, or a shape that does not fit x.
 
     Gradients: with respect to x, bias, scale and noise, of any order.
 
@@ -49,12 +49,12 @@ def bias_act(
     """
     if activation not in ACTIVATIONS:
         raise InputError(
-            f"an activation among {', '.join(ACTIVATIONS)}", repr(activation), "Choose one."
+            f"one of the activations {', '.join(ACTIVATIONS)}", repr(activation), "Choose one."
         )
     _check_shapes(x, bias, scale, noise)
     slope, default_gain = ACTIVATIONS[activation]
     gain = default_gain if gain is None else float(gain)
-    if not gain > 0:  # also refuses NaN
+    if not gain > 0:  # rejects NaN, too
         raise InputError("a positive gain", str(gain), "Negate the result instead.")
     return _BiasAct.apply(x, bias, scale, noise, slope, gain, requested())
 
@@ -79,7 +79,7 @@ def _check_shapes(
         raise InputError(
             "x [B, C, ...], bias [C], scale [B, C] and noise [B or 1, 1, ...]",
             ", ".join("None" if shape is None else str(tuple(shape)) for shape in given),
-            "Give one bias per channel, one scale per sample and channel.",
+            "Pass one bias per channel, and one scale per sample and channel.",
         )
 
 
@@ -102,7 +102,7 @@ class _BiasAct(torch.autograd.Function):
         ctx.noise_shape = None if noise is None else noise.shape
         wants_x, _, wants_scale, _ = ctx.needs_input_grad[:4]
         ctx.save_for_backward(
-            None if slope == 1.0 else y,  # its sign tells the branch taken
+            None if slope == 1.0 else y,  # its sign tells which branch was taken
             x if wants_scale else None,
             scale if wants_x else None,
         )
@@ -121,17 +121,17 @@ class _BiasAct(torch.autograd.Function):
             gradients = select("bias_act_gradients", dy.device, backend)
             fused = gradients(dy, y, x, scale, slope, gain, wants)
         dnoise = None
-        if wants_noise:  # a pass of its own: learned strengths of noise are rare
+        if wants_noise:  # a separate pass: noise with a learned strength is rare
             dz = _rectify(dy, y, slope, gain, backend) if dz is None else dz
             dnoise = dz.sum(1, keepdim=True).sum_to_size(ctx.noise_shape)
-        # Autograd casts each gradient to the dtype of what it belongs to.
+        # Autograd casts each gradient to the dtype of its input.
         return *fused, dnoise, None, None, None
 
 
 def _rectify(
     dy: Tensor, y: Tensor | None, slope: float, gain: float, backend: str | None
 ) -> Tensor:
-    """Return dz of dy, to be differentiated or not."""
+    """Return dz for dy; differentiable."""
     return dy if y is None and gain == 1.0 else _Rectify.apply(dy, y, slope, gain, backend)
 
 

@@ -1,9 +1,9 @@
-"""Which backend runs an op: the one asked for by name, else the best that can, else the reference.
+"""Choose the backend of an op: the one requested by name, or the best that can run.
 
 A backend is a subpackage beside this file. Its `why_not` says why it cannot run on a device, and
-imports nothing heavy for one that it is not made for. It holds some of the ops' modules, each with
-functions of the reference's names and arguments. What it lacks runs on the reference, which is
-plain PyTorch, has all and runs everywhere.
+imports nothing heavy for a device that it does not support. It has some of the ops' modules, with
+functions of the same names and arguments as the reference's. The reference is plain PyTorch, has
+all ops and runs everywhere; it also runs what a backend lacks.
 """
 
 import contextlib
@@ -24,10 +24,9 @@ OPS = {
     "bias_act": "bias_act",
     "bias_act_gradients": "bias_act",
 }
-"""Names of the functions, and of the module that holds each."""
+"""Names of the functions, each with the name of its module."""
 BACKENDS = ("triton", "reference")
 """Names of the backends, the best first."""
-
 
 _requested: contextvars.ContextVar[str | None] = contextvars.ContextVar("backend", default=None)
 _loaded: dict[str, dict[str, Callable] | str] = {}
@@ -69,10 +68,10 @@ def _reason(backend: str, device: torch.device) -> str | None:
 
 
 def list_backends(device: torch.device | None = None) -> dict[str, str | None]:
-    """Return every backend, the best first, with the reason why it cannot run or None.
+    """Return all backends, the best first, each with the reason why it cannot run, or None.
 
     Args:
-        device: where; None takes CUDA if there is one, else the CPU.
+        device: to run on; None for CUDA if available, else the CPU.
     """
     if device is None:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -81,10 +80,10 @@ def list_backends(device: torch.device | None = None) -> dict[str, str | None]:
 
 @contextlib.contextmanager
 def use_backend(name: str) -> Iterator[None]:
-    """Run the ops inside the `with` block on one backend, in this thread or task only.
+    """Run the ops in a `with` block on one backend, in this thread or task only.
 
     Raises:
-        BackendError: there is no such backend, or it cannot run here.
+        BackendError: there is no such backend, or it cannot be loaded.
     """
     reason = _load(name) if name in BACKENDS else "there is no such backend"
     if isinstance(reason, str):
@@ -92,7 +91,8 @@ def use_backend(name: str) -> Iterator[None]:
         raise BackendError(
             f"an ops backend that can run here: {', '.join(able)}",
             f"{name!r} ({reason})",
-            "Choose one of those that can, or none to take the best.",
+            "Choose one of those, or none to use the best.",
+            problem=f"The ops backend {name!r} cannot run ({reason}); {', '.join(able)} can.",
         )
     token = _requested.set(name)
     try:
@@ -102,7 +102,7 @@ def use_backend(name: str) -> Iterator[None]:
 
 
 def requested() -> str | None:
-    """Return the backend asked for in this thread; gradients run in others, and are told it."""
+    """Return the backend requested in this thread; gradients, in others, are passed its name."""
     return _requested.get()
 
 
@@ -115,15 +115,17 @@ def select(op: str, device: torch.device, backend: str | None) -> Callable:
         backend: what `requested` returned when the op was called.
 
     Raises:
-        BackendError: the backend asked for does not run on the device.
+        BackendError: the requested backend does not run on the device.
     """
     for name in (backend,) if backend else BACKENDS:
         if _reason(name, device) is None:
             functions = _load(name)
             assert not isinstance(functions, str)  # else there was a reason
             return functions.get(op) or select(op, device, "reference")
+    reason = _reason(str(backend), device)
     raise BackendError(
         f"an ops backend that runs on {device.type}",
-        f"{backend} ({_reason(str(backend), device)})",
+        f"{backend} ({reason})",
         "Leave the `use_backend` block, or move the tensors.",
+        problem=f"The ops backend {backend!r} cannot run on {device.type} ({reason}).",
     )

@@ -1,7 +1,7 @@
-"""Convolution whose weights every sample scales by a style of its own.
+"""Convolution with weights that are scaled by a style per sample.
 
-Scaling the input by the style and the output by the demodulation coefficient equals convolving
-every sample with weights of its own, and lets the batch share one convolution.
+Scaling the input by the style and the output by the demodulation coefficient is equivalent to
+convolving each sample with its own weights, but needs only one convolution for the batch.
 """
 
 import math
@@ -27,22 +27,22 @@ def modulated_conv2d(
     """Convolve each sample with weights scaled by its styles.
 
     w'[o, i] = styles[i] * w[o, i];  w''[o] = w'[o] / sqrt(sum of w'[o]^2 + 1e-8) if demodulate.
-    With up = 2 the map is upsampled with the taps first, and the kernel is applied as a true
-    convolution (flipped) as in the published checkpoints; with up = 1 as a correlation.
+    With up = 2 the map is first upsampled with the taps, and the kernel is applied as a true
+    convolution (flipped), as in the published checkpoints; with up = 1 as a correlation.
 
     Args:
         x: [B, Cin, H, W] float32, float16, bfloat16 or float64.
-        weight: [Cout, Cin, K, K], K odd, shared by the batch.
+        weight: [Cout, Cin, K, K] with K odd, shared by the batch.
         styles: [B, Cin].
-        demodulate: normalise each sample's output channels.
+        demodulate: whether to normalise each sample's output channels.
         up: 1, or 2 with taps.
-        taps: [T] separable upsampling filter; needed when up is 2.
+        taps: [T] separable upsampling filter; required if up is 2.
 
     Returns:
         [B, Cout, H*up, W*up], x's dtype.
 
     Raises:
-        InputError: shapes that do not belong together, or up without taps.
+        InputError: shapes do not match, or up is 2 without taps.
 
     Gradients: with respect to x, weight and styles, of any order.
 
@@ -57,14 +57,14 @@ def modulated_conv2d(
 def style_convolve(
     x: Tensor, weight: Tensor, styles: Tensor, *, up: int = 1, taps: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Return the two factors of `modulated_conv2d`, for who fuses the product with what follows.
+    """Return the two factors of `modulated_conv2d`, to fuse their product with what follows.
 
     Args: as in `modulated_conv2d`.
 
     Returns:
-        The convolution before demodulation, [B, Cout, H*up, W*up], x's dtype; in float16 scaled so
+        The convolution before demodulation, [B, Cout, H*up, W*up], x's dtype; scaled in float16 so
             that no sum exceeds 65504.
-        The coefficients that demodulate it, [B, Cout], float32 (float64 for such weights).
+        The coefficients that demodulate it, [B, Cout], float32 (float64 for float64 weights).
 
     Raises:
         InputError: as in `modulated_conv2d`.
@@ -93,7 +93,7 @@ def _check(x: Tensor, weight: Tensor, styles: Tensor, up: int, taps: Tensor | No
         raise InputError(
             "x [B, Cin, H, W], weight [Cout, Cin, K, K] with K odd, styles [B, Cin]",
             f"{tuple(x.shape)}, {tuple(weight.shape)}, {tuple(styles.shape)}",
-            "Give each sample one style per input channel.",
+            "Pass one style per sample and input channel.",
         )
     if up not in (1, 2) or (up == 2 and (taps is None or taps.ndim != 1)):
         raise InputError(
@@ -106,7 +106,7 @@ def _check(x: Tensor, weight: Tensor, styles: Tensor, up: int, taps: Tensor | No
 def _normalized(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
     """Scale both so that no sum exceeds float16's 65504; demodulation undoes any scale.
 
-    The scales are constants to the gradient: what does not change the result has none.
+    The scales have no gradient, because they do not change the result.
     """
     largest_weight = weight.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
     largest_style = styles.detach().abs().amax(dim=1, keepdim=True)
@@ -115,17 +115,17 @@ def _normalized(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _or_one(scale: Tensor) -> Tensor:
-    """Replace zeros, which scale nothing, by one."""
+    """Replace zeros by one, to divide by."""
     return scale.masked_fill(scale == 0, 1.0)
 
 
 def _convolve(x: Tensor, weight: Tensor, up: int, taps: Tensor | None) -> Tensor:
-    """Convolve with zero padding that keeps the size, or doubles it when up is 2."""
+    """Convolve with zero padding that keeps the size, or doubles it if up is 2."""
     K = weight.shape[-1]
     if up == 1 or taps is None:
         return F.conv2d(x, weight, padding=K // 2)
-    # The transposed convolution skips the multiplications by inserted zeros; it makes 2H - 2 + K
-    # samples, which the filter smooths and its padding trims to 2H.
+    # The transposed convolution skips the multiplications by inserted zeros; it returns 2H - 2 + K
+    # samples, which the filter smooths and its padding crops to 2H.
     y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
     before = (taps.shape[0] + 1) // 2 + K // 2 - (K - 1)
     after = (taps.shape[0] - 2) // 2 + K // 2 - (K - 2)

@@ -34,26 +34,26 @@ def upfirdn2d(
     1. Insert up - 1 zeros after every sample, along both axes.
     2. Pad with zeros; a negative amount crops.
     3. Convolve with the taps times gain (correlate if flip).
-    4. Keep every down-th sample, beginning with the first.
+    4. Keep every down-th sample, starting with the first.
 
     Args:
         x: [B, C, H, W], any floating dtype, any memory format.
-        taps: [K] separable, or [KH, KW]; no gradient reaches it.
-        up: whole upsampling factor, at least 1.
-        down: whole downsampling factor, at least 1.
+        taps: [K] separable, or [KH, KW]; has no gradient.
+        up: integer upsampling factor, at least 1.
+        down: integer downsampling factor, at least 1.
         padding: (left, right, top, bottom), counted after upsampling.
-        flip: correlate instead of convolve.
-        gain: factor of the whole filter; up**2 keeps the mean when upsampling.
+        flip: correlate instead of convolving.
+        gain: factor of the whole filter; up**2 preserves the mean when upsampling.
 
     Returns:
         [B, C, (H*up + top + bottom - KH) // down + 1, (W*up + left + right - KW) // down + 1].
 
     Raises:
-        InputError: wrong rank, factor or padding, or the filter is larger than the padded map.
+        InputError: a wrong rank, factor or padding, or a filter larger than the padded map.
 
     Gradients: with respect to x, of any order.
 
-    Source: the operation of SciPy's `upfirdn` along two axes.
+    Source: equals SciPy's `upfirdn` along both axes.
     """
     padding = tuple(padding)
     _check(x, taps, up, down, padding)
@@ -78,7 +78,7 @@ def _check(x: Tensor, taps: Tensor, up: int, down: int, padding: tuple[int, ...]
 
 
 class _Upfirdn2d(torch.autograd.Function):
-    """The adjoint swaps up and down and flips the filter, so it is the public op again."""
+    """Its adjoint is the same op with up and down swapped and the filter flipped."""
 
     @staticmethod
     def forward(

@@ -135,5 +135,5 @@ def test_a_folder_is_made_and_one_that_cannot_be_is_refused(tmp_path):
     assert list((tmp_path / "a" / "b").iterdir()) == []
     (tmp_path / "file").touch()
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(InputError, match="can be written to"):
+        with pytest.raises(InputError, match="Cannot write to the folder"):
             prepare_folder(out)

@@ -1,10 +1,19 @@
+"""Checks of arguments: what passes, and what is refused with which words."""
+
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from diverse_inpainting.core.checks import check_choice, check_finite, check_int, check_range
+from diverse_inpainting.core.checks import (
+    check_choice,
+    check_finite,
+    check_generator_id,
+    check_int,
+    check_range,
+    is_generator_id,
+)
 from diverse_inpainting.core.errors import InputError
 
 
@@ -18,7 +27,7 @@ def test_finite_tensors_pass(dtype):
 def test_check_finite_counts_what_is_not(bad):
     image = torch.zeros(2, 3)
     image[0, 1] = image[1, 2] = bad
-    with pytest.raises(InputError, match=r"image with finite.*got 2 of 6"):
+    with pytest.raises(InputError, match="2 of 6 values of the image are NaN"):
         check_finite(image, "image")
 
 
@@ -70,3 +79,15 @@ def test_choices_pass_and_the_nearest_is_proposed():
 def test_check_choice_refuses_what_is_no_text(value):
     with pytest.raises(InputError):
         check_choice(value, "crop_mode", ("picture", "hole"))
+
+
+def test_the_form_of_a_generator_id():
+    assert is_generator_id("0f" * 32)
+    check_generator_id("0f" * 32)
+
+
+@pytest.mark.parametrize("value", ["", "0f" * 31, "0f" * 33, "0F" * 32, "0f" * 32 + "\n", None, 3])
+def test_other_generator_ids_are_refused(value):
+    assert not is_generator_id(value)
+    with pytest.raises(InputError, match="64 hexadecimal digits"):
+        check_generator_id(value)

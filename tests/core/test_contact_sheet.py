@@ -1,9 +1,16 @@
+"""Contact sheets, grids, thumbnails: where everything lies, and what is refused."""
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFont
 
-from diverse_inpainting.core.contact_sheet import contact_sheet
+from diverse_inpainting.core.contact_sheet import (
+    contact_sheet,
+    show_erased,
+    thumbnail,
+    tile_images,
+)
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.image_files import write_png
 
@@ -28,7 +35,7 @@ def ink(sheet):
     return (pixels(sheet) != pixels(sheet)[0, 0]).any(axis=(1, 2))
 
 
-def test_pictures_stand_in_rows_in_their_order():
+def test_images_stand_in_rows_in_their_order():
     sheet = contact_sheet([[RED, GREEN], [BLUE]])
     red, green, blue = (area_of(sheet, c) for c in ((255, 0, 0), (0, 255, 0), (0, 0, 255)))
     assert red[2:] == green[2:] == blue[2:] == (128, 128)
@@ -38,7 +45,7 @@ def test_pictures_stand_in_rows_in_their_order():
     assert blue[0] >= red[0] + 128 + 4
 
 
-def test_a_picture_of_the_cell_size_keeps_its_pixels():
+def test_an_image_of_the_cell_size_keeps_its_pixels():
     array = np.random.default_rng(0).integers(0, 256, (200, 150, 3), dtype=np.uint8)
     sheet = pixels(contact_sheet([[torch.from_numpy(array)]]))
     assert any(
@@ -60,7 +67,7 @@ def test_a_picture_of_the_cell_size_keeps_its_pixels():
         ((3, 900), None, (1, 256)),
     ],
 )
-def test_pictures_are_scaled_to_be_seen(size, cell_px, expected):
+def test_images_are_scaled_to_be_seen(size, cell_px, expected):
     sheet = contact_sheet([[RED[:1, :1].expand(*size, 3)]], cell_px=cell_px)
     assert area_of(sheet, (255, 0, 0))[2:] == expected
 
@@ -105,7 +112,7 @@ def test_the_ground_is_neutral(dark, level):
     assert sheet.getpixel((0, 0)) == (level,) * 3
 
 
-def test_greyscale_uint8_and_alpha_pictures(tmp_path):
+def test_greyscale_uint8_and_alpha_images(tmp_path):
     row = [
         torch.zeros(64, 64),
         torch.full((64, 64, 1), 255, dtype=torch.uint8),
@@ -127,22 +134,49 @@ def test_the_sheet_is_drawn_without_freetype(monkeypatch):
         return bitmap_font
 
     monkeypatch.setattr(ImageFont, "load_default", load_default)
-    sheet = contact_sheet([[RED]], [["a label that is far too long for the picture"]])
+    sheet = contact_sheet([[RED]], [["a label that is far too long for the image"]])
     assert ink(sheet)[area_of(sheet, (255, 0, 0))[0] + 128 :].any()
 
 
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        ([], {}, "at least one picture"),
-        ([[]], {}, "at least one picture"),
+        ([], {}, "no images"),
+        ([[]], {}, "no images"),
         ([[RED, RED]], {"labels": [["one"]]}, "as many labels"),
         ([[RED]], {"labels": [["one"], ["two"]]}, "as many labels"),
         ([[RED]], {"row_titles": ["one", "two"]}, "1 row titles"),
         ([[RED]], {"cell_px": 1}, "cell_px"),
-        ([[RED[None]]], {}, "one picture of the batch"),
+        ([[RED[None]]], {}, "one image of the batch"),
     ],
 )
 def test_what_cannot_be_laid_out_is_refused(rows, options, message):
     with pytest.raises(InputError, match=message):
         contact_sheet(rows, **options)
+
+
+def test_tiles_fill_rows_from_the_left():
+    """By hand: six images of 2 x 3 pixels, each of one level and no gaps between them."""
+    values = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0, 1.5])
+    images = values[:, None, None, None].expand(6, 3, 2, 3)
+    tiles = tile_images(images, 3)
+    assert tiles.size == (9, 4)
+    assert np.asarray(tiles)[::2, ::3, 1].tolist() == [[0, 64, 128], [191, 255, 255]]
+
+
+def test_a_tile_keeps_its_rows_columns_and_channels():
+    image = torch.arange(12).reshape(1, 3, 2, 2) / 12
+    expected = (image[0].movedim(0, -1) + 1).mul(127.5).round()
+    assert np.array_equal(np.asarray(tile_images(image, 1)), expected.numpy())
+
+
+def test_thumbnails_are_small_and_small_images_keep_their_pixels():
+    image = torch.rand(300, 600, 3, generator=torch.Generator().manual_seed(0))
+    assert thumbnail(image).shape == (128, 256, 3)
+    small = (image[:9, :7] * 255).round().to(torch.uint8)
+    assert torch.equal(thumbnail(small), small)
+
+
+def test_erased_shows_grey_in_the_hole_only():
+    image, hole = torch.zeros(2, 2, 3), torch.tensor([[1.0, 0.0], [0.0, 0.5]])
+    assert show_erased(image, hole)[:, :, 0].tolist() == [[0.5, 0.0], [0.0, 0.25]]

@@ -21,7 +21,7 @@ from tolerances import assert_close
 few = settings(max_examples=40, deadline=None, derandomize=True)
 
 
-def random_picture(batch, height, width, seed=0):
+def random_image(batch, height, width, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(batch, 3, height, width, generator=generator)
 
@@ -37,7 +37,7 @@ def whole(height, width):
 
 
 @st.composite
-def pictures_with_holes(draw):
+def images_with_holes(draw):
     """A size, a box inside it and a crop of either mode."""
     height, width = draw(st.integers(1, 90)), draw(st.integers(1, 90))
     top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
@@ -49,7 +49,7 @@ def pictures_with_holes(draw):
 
 @st.composite
 def any_crops(draw):
-    """A size and any square that meets the picture."""
+    """A size and any square that meets the image."""
     height, width, side = (
         draw(st.integers(1, 40)),
         draw(st.integers(1, 40)),
@@ -62,11 +62,11 @@ def any_crops(draw):
 @few
 @given(any_crops(), st.integers(1, 24), st.integers(1, 3))
 def test_paste_back_leaves_what_is_outside_the_crop_alone(crop, resolution, num_variants):
-    image = random_picture(1, crop.height, crop.width)
-    completed = random_picture(num_variants, resolution, resolution, seed=1) + 2.0
+    image = random_image(1, crop.height, crop.width)
+    completed = random_image(num_variants, resolution, resolution, seed=1) + 2.0
     result = paste_back(image, completed, (crop,))
     inside = torch.zeros(crop.height, crop.width, dtype=torch.bool)
-    inside[crop.picture_area] = True
+    inside[crop.image_area] = True
     assert result.shape == (num_variants, 3, crop.height, crop.width)
     assert torch.equal(result[..., ~inside], image.expand_as(result)[..., ~inside])
     assert bool((result[..., inside] >= 2.0).all())
@@ -76,7 +76,7 @@ def test_paste_back_leaves_what_is_outside_the_crop_alone(crop, resolution, num_
 @few
 @given(any_crops())
 def test_extract_and_paste_back_undo_each_other_without_resizing(crop):
-    image = random_picture(1, crop.height, crop.width)
+    image = random_image(1, crop.height, crop.width)
     erased, valid = extract(image, torch.ones_like(image[:, :1]), (crop,), crop.side)
     assert torch.equal(paste_back(torch.zeros_like(image), erased, (crop,)), cut(image, crop))
     expected = torch.zeros(1, 1, crop.side, crop.side)
@@ -86,17 +86,17 @@ def test_extract_and_paste_back_undo_each_other_without_resizing(crop):
 
 def cut(image, crop):
     result = torch.zeros_like(image)
-    result[(..., *crop.picture_area)] = image[(..., *crop.picture_area)]
+    result[(..., *crop.image_area)] = image[(..., *crop.image_area)]
     return result
 
 
 @few
-@given(pictures_with_holes(), st.integers(1, 32), st.integers(0, 99))
+@given(images_with_holes(), st.integers(1, 32), st.integers(0, 99))
 def test_erased_pixels_never_bleed(hole_and_crop, resolution, seed):
     hole, crop = hole_and_crop
     valid = 1.0 - hole[None]
-    image = random_picture(1, *hole.shape[1:])
-    other = torch.where(valid > 0, image, random_picture(1, *hole.shape[1:], seed + 1) * 1e6 - 5e5)
+    image = random_image(1, *hole.shape[1:])
+    other = torch.where(valid > 0, image, random_image(1, *hole.shape[1:], seed + 1) * 1e6 - 5e5)
     first, second = (extract(one, valid, (crop,), resolution) for one in (image, other))
     assert first[0].numpy().tobytes() == second[0].numpy().tobytes()
     assert torch.equal(first[1], second[1])
@@ -104,7 +104,7 @@ def test_erased_pixels_never_bleed(hole_and_crop, resolution, seed):
 
 @pytest.mark.parametrize("resolution", [4, 10, 25])
 def test_erased_pixels_may_even_be_nan(resolution):
-    image, valid = random_picture(1, 10, 10), torch.ones(1, 1, 10, 10)
+    image, valid = random_image(1, 10, 10), torch.ones(1, 1, 10, 10)
     valid[..., 3:6, 2:7] = 0.0
     broken = torch.where(valid > 0, image, math.nan)
     expected, _ = extract(image, valid, (whole(10, 10),), resolution)
@@ -112,11 +112,11 @@ def test_erased_pixels_may_even_be_nan(resolution):
 
 
 @few
-@given(pictures_with_holes())
+@given(images_with_holes())
 def test_the_crop_holds_the_hole_and_stays_inside_where_it_fits(hole_and_crop):
     hole, crop = hole_and_crop
     outside = hole.clone()
-    outside[(0, *crop.picture_area)] = 0.0
+    outside[(0, *crop.image_area)] = 0.0
     assert outside.max() == 0.0
     assert crop.side <= max(crop.height, crop.width)
     for start, length in ((crop.top, crop.height), (crop.left, crop.width)):
@@ -149,7 +149,7 @@ def test_picture_mode_centres_the_smallest_square(size, expected):
         ((300, 400), (500, 580), 0.0, (300, 490, 100)),
         ((0, 100), (900, 1000), 0.5, (0, 800, 200)),  # moved inside at a corner
         ((300, 310), (500, 510), 0.0, (273, 473, 64)),  # never under 64 px
-        ((10, 590), (100, 200), 0.25, (-135, 0, 870)),  # higher than the picture: centred over it
+        ((10, 590), (100, 200), 0.25, (-135, 0, 870)),  # higher than the image: centred over it
         ((0, 600), (0, 1000), 1.0, (-200, 0, 1000)),  # never larger than the whole
     ],
 )
@@ -165,9 +165,9 @@ def test_hole_mode_holds_the_faint_rim_of_a_soft_mask():
     assert fit_crop(mask, "hole", 0.0).side == 100
 
 
-def test_a_square_picture_of_side_r_is_taken_and_returned_bit_for_bit():
-    image, completed = random_picture(2, 16, 16), random_picture(2, 16, 16, seed=1)
-    valid = (random_picture(2, 16, 16, seed=2)[:, :1] > 0.5).float()
+def test_a_square_image_of_side_r_is_taken_and_returned_bit_for_bit():
+    image, completed = random_image(2, 16, 16), random_image(2, 16, 16, seed=1)
+    valid = (random_image(2, 16, 16, seed=2)[:, :1] > 0.5).float()
     crops = (whole(16, 16),) * 2
     erased, small_valid = extract(image, valid, crops, 16)
     assert torch.equal(erased, image * valid)
@@ -194,7 +194,7 @@ def oracle(image, valid, resolution):
 
 @pytest.mark.parametrize(("side", "resolution"), [(37, 16), (48, 8), (11, 16), (1, 4), (9, 1)])
 def test_extract_is_the_mean_of_the_valid_pixels_only(side, resolution):
-    image = random_picture(1, side, side)
+    image = random_image(1, side, side)
     valid = torch.ones(1, 1, side, side)
     valid[..., side // 3 : side // 2 + 1, side // 4 :] = 0.0 if side > 1 else 1.0
     erased, small_valid = extract(image, valid, (whole(side, side),), resolution)
@@ -206,7 +206,7 @@ def test_extract_is_the_mean_of_the_valid_pixels_only(side, resolution):
         assert_close(erased[0, channel], torch.from_numpy(mean))
 
 
-def test_a_constant_picture_stays_constant_up_to_the_hole_and_the_border():
+def test_a_constant_image_stays_constant_up_to_the_hole_and_the_border():
     image = torch.full((1, 3, 30, 50), 0.7)
     valid = torch.ones(1, 1, 30, 50)
     valid[..., 10:20, 15:40] = 0.0
@@ -218,11 +218,11 @@ def test_a_constant_picture_stays_constant_up_to_the_hole_and_the_border():
 def test_the_erased_share_survives_resizing():
     valid = torch.ones(1, 1, 96, 96)
     valid[..., 13:57, 21:80] = 0.0
-    _, small_valid = extract(random_picture(1, 96, 96), valid, (whole(96, 96),), 32)
+    _, small_valid = extract(random_image(1, 96, 96), valid, (whole(96, 96),), 32)
     assert small_valid.mean().item() == pytest.approx(valid.mean().item(), abs=0.02)
 
 
-def test_an_all_erased_picture_gives_zeros():
+def test_an_all_erased_image_gives_zeros():
     image = torch.full((1, 3, 10, 12), math.nan)
     for resolution in (4, 12, 30):
         erased, valid = extract(image, torch.zeros(1, 1, 10, 12), (whole(10, 12),), resolution)
@@ -230,8 +230,8 @@ def test_an_all_erased_picture_gives_zeros():
         assert valid.max() == 0.0
 
 
-def test_each_picture_of_a_batch_has_its_own_crop():
-    image = random_picture(2, 80, 100)
+def test_each_image_of_a_batch_has_its_own_crop():
+    image = random_image(2, 80, 100)
     holes = torch.stack(
         [hole_box(80, 100, (0, 20), (0, 20)), hole_box(80, 100, (60, 80), (80, 100))]
     )
@@ -245,8 +245,8 @@ def test_each_picture_of_a_batch_has_its_own_crop():
 
 
 def test_variants_are_image_major():
-    image = random_picture(2, 8, 8)
-    completed = random_picture(6, 4, 4, seed=3)
+    image = random_image(2, 8, 8)
+    completed = random_image(6, 4, 4, seed=3)
     crops = (whole(8, 8), SquareCrop(2, 2, 4, 8, 8))
     result = paste_back(image, completed, crops)
     assert torch.equal(result[3:, :, 2:6, 2:6], completed[3:])
@@ -263,14 +263,14 @@ def test_pasting_shifts_nothing():
 
 
 def test_paste_back_changes_no_argument():
-    image = random_picture(1, 6, 6)
+    image = random_image(1, 6, 6)
     before = image.clone()
     paste_back(image, torch.zeros(1, 3, 3, 3), (whole(6, 6),))
     assert torch.equal(image, before)
 
 
 def test_erase_prepares_any_public_layout():
-    image = random_picture(2, 20, 30).movedim(1, -1)
+    image = random_image(2, 20, 30).movedim(1, -1)
     mask = torch.zeros(20, 30)
     mask[5:12, 8:20] = 0.6
     erased = erase(image, mask, 30)
@@ -298,7 +298,7 @@ def test_extreme_sizes(size):
         ("hloe", 0.25, torch.ones(1, 8, 8), "Did you mean 'hole'"),
         ("hole", -0.1, torch.ones(1, 8, 8), "margin"),
         ("hole", math.nan, torch.ones(1, 8, 8), "margin"),
-        ("hole", 0.25, torch.zeros(1, 8, 8), "mask of zeros"),
+        ("hole", 0.25, torch.zeros(1, 8, 8), "all zeros"),
     ],
 )
 def test_fit_crop_refuses_what_it_cannot_use(mode, margin, mask, message):
@@ -307,7 +307,7 @@ def test_fit_crop_refuses_what_it_cannot_use(mode, margin, mask, message):
 
 
 @pytest.mark.parametrize("place", [(8, 0, 4), (0, -4, 4), (0, 0, 0)])
-def test_a_crop_meets_its_picture(place):
+def test_a_crop_meets_its_image(place):
     with pytest.raises(InputError, match="crop's"):
         SquareCrop(*place, height=8, width=8)
 

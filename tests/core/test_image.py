@@ -1,3 +1,5 @@
+"""Ranges, layouts and mask polarity."""
+
 import pytest
 import torch
 
@@ -8,6 +10,11 @@ from diverse_inpainting.core.image import (
     image_to_bhwc,
     image_to_uint8,
     image_to_unit_bchw,
+    network_to_uint8,
+    network_to_unit,
+    uint8_to_network,
+    uint8_to_unit,
+    unit_to_network,
     valid_mask,
 )
 from tolerances import assert_close
@@ -15,7 +22,7 @@ from tolerances import assert_close
 HEIGHT, WIDTH = 6, 5
 
 
-def picture(generator, *shape):
+def random_image(generator, *shape):
     return torch.rand(shape or (2, HEIGHT, WIDTH, 3), generator=generator)
 
 
@@ -25,8 +32,19 @@ def square_hole(*shape, dtype=torch.float32):
     return mask
 
 
+def test_the_three_ranges_meet_in_the_same_numbers():
+    levels = torch.arange(256, dtype=torch.uint8)
+    # To the last bit, or trainings would part from those of earlier versions.
+    assert torch.equal(uint8_to_network(levels), levels.float() / 127.5 - 1)
+    assert torch.equal(uint8_to_unit(levels), (levels.double() / 255).float())
+    assert torch.equal(network_to_uint8(uint8_to_network(levels)), levels)
+    assert unit_to_network(torch.tensor([0.0, 0.25, 1.0])).tolist() == [-1.0, -0.5, 1.0]
+    assert network_to_unit(torch.tensor([-3.0, -1.0, 0.0, 3.0])).tolist() == [0, 0, 0.5, 1]
+    assert network_to_uint8(torch.tensor([-3.0, 0.0, 0.01, 3.0])).tolist() == [0, 128, 129, 255]
+
+
 def test_layout_and_range(generator):
-    image = picture(generator)
+    image = random_image(generator)
     bchw = image_to_bchw(image)
     assert bchw.shape == (2, 3, HEIGHT, WIDTH)
     assert bchw.dtype == torch.float32
@@ -45,15 +63,17 @@ def test_layout_and_range(generator):
         ((2, 4, 5, 4), (2, 4, 5, 4)),
     ],
 )
-def test_every_picture_layout_becomes_bchw(generator, shape, bhwc_shape):
-    image = picture(generator, *shape)
+def test_every_image_layout_becomes_bchw(generator, shape, bhwc_shape):
+    image = random_image(generator, *shape)
     bchw = image.reshape(bhwc_shape).permute(0, 3, 1, 2)
     expected = bchw.repeat(1, 3, 1, 1) if bchw.shape[1] == 1 else bchw[:, :3]
     assert torch.equal(image_to_unit_bchw(image), expected)
 
 
 def test_values_within_the_range_keep_their_bits(generator):
-    image = torch.cat([picture(generator, 1, 8, 8, 3), torch.arange(192).reshape(1, 8, 8, 3) / 255])
+    image = torch.cat(
+        [random_image(generator, 1, 8, 8, 3), torch.arange(192).reshape(1, 8, 8, 3) / 255]
+    )
     assert torch.equal(image_to_unit_bchw(image).permute(0, 2, 3, 1), image)
 
 
@@ -68,8 +88,8 @@ def test_a_slight_overshoot_is_cut_off():
     assert image_to_unit_bchw(image)[0, 0].tolist() == [[0.0, 1.0]]
 
 
-def test_half_precision_and_strided_pictures(generator):
-    image = picture(generator, 2, WIDTH, HEIGHT, 3).transpose(1, 2).half()
+def test_half_precision_and_strided_images(generator):
+    image = random_image(generator, 2, WIDTH, HEIGHT, 3).transpose(1, 2).half()
     assert torch.equal(image_to_unit_bchw(image).permute(0, 2, 3, 1), image.float())
 
 
@@ -100,7 +120,7 @@ def test_image_to_uint8_takes_the_nearest_level():
     [
         (torch.zeros(3, 8, 8), r"\(3, 8, 8\)"),
         (torch.zeros(2, 8, 8, 2), "1, 3 or 4 channels"),
-        (torch.zeros(8), "a picture of shape"),
+        (torch.zeros(8), "an image of shape"),
         (torch.zeros(0, 4, 4, 3), "empty shape"),
         (torch.full((4, 4, 3), float("nan")), "NaN"),
         (torch.full((4, 4, 3), float("inf")), "NaN or infinite"),
@@ -110,7 +130,7 @@ def test_image_to_uint8_takes_the_nearest_level():
         ([[0.0]], "torch tensor"),
     ],
 )
-def test_unusable_pictures_are_refused(image, message):
+def test_unusable_images_are_refused(image, message):
     with pytest.raises(InputError, match=message):
         image_to_bchw(image)
 
@@ -145,12 +165,12 @@ def test_binary_masks_of_other_types(dtype, on):
 
 
 @pytest.mark.parametrize("size", [(7, 1), (1, 7), (1, 1)])
-def test_masks_of_pictures_one_pixel_wide(size):
+def test_masks_of_images_one_pixel_wide(size):
     for shape in ((1, 1, *size), (1, *size, 1)):
         assert hole_mask_to_b1hw(torch.ones(shape), 1, *size).shape == (1, 1, *size)
 
 
-def test_each_mask_stays_with_its_picture():
+def test_each_mask_stays_with_its_image():
     masks = torch.stack([square_hole(4, 4), 1 - square_hole(4, 4)])
     assert torch.equal(hole_mask_to_b1hw(masks, 2, 4, 4)[:, 0], masks)
 
@@ -203,10 +223,10 @@ def test_unusable_masks_are_refused(mask, message):
 def test_a_line_that_vanishes_in_resizing_is_refused():
     mask = torch.zeros(80, 80)
     mask[40, :] = 1.0
-    with pytest.raises(InputError, match=r"\(8, 8\)"):
+    with pytest.raises(InputError, match="8 x 8 pixels"):
         hole_mask_to_b1hw(mask, 1, 8, 8)
 
 
-def test_a_64_px_picture_may_have_an_empty_64_px_mask_message_of_its_own():
+def test_a_64_px_image_may_have_an_empty_64_px_mask_message_of_its_own():
     with pytest.raises(InputError, match="erases nothing"):
         hole_mask_to_b1hw(torch.zeros(1, 64, 64), 1, 64, 64)

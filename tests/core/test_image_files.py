@@ -1,16 +1,24 @@
+"""Image files: what is read of every format, what is refused, and exact writing."""
+
 import io
 import logging
 import os
-import struct
 
 import numpy as np
 import pytest
 import torch
+from colour_profiles import SRGB_COLORANTS, icc_profile
 from PIL import Image
 
-from diverse_inpainting.core import image_files as pictures
+from diverse_inpainting.core import image_decoding
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.core.image_files import read_image, read_mask, to_pil, write_png
+from diverse_inpainting.core.image_files import (
+    is_image_name,
+    read_image,
+    read_mask,
+    to_pil,
+    write_png,
+)
 
 ORIENTATION = 0x0112
 
@@ -19,7 +27,7 @@ def levels(height=5, width=7, channels=3, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
-def save(tmp_path, image, name="picture.png", **options):
+def save(tmp_path, image, name="image.png", **options):
     path = tmp_path / name
     image.save(path, **options)
     return path
@@ -29,58 +37,19 @@ def unit(array):
     return torch.from_numpy(np.asarray(array, dtype=np.float32) / np.float32(255))
 
 
-def icc_profile(space, curve_names, colorants=(), name=b"gamma 1.8"):
-    """A version 2 display profile with curves of gamma 1.8, written out by hand."""
-
-    def fixed(*numbers):
-        return struct.pack(f">{len(numbers)}i", *(round(number * 65536) for number in numbers))
-
-    def xyz(*numbers):
-        return b"XYZ " + bytes(4) + fixed(*numbers)
-
-    text = name + b"\0"
-    tags = {
-        b"desc": b"desc" + struct.pack(">II", 0, len(text)) + text + bytes(79),
-        b"cprt": b"text" + bytes(4) + b"none\0",
-        b"wtpt": xyz(0.9642, 1.0, 0.8249),
-        **{name: xyz(*numbers) for name, numbers in colorants},
-        **{name: b"curv" + struct.pack(">IIH", 0, 1, round(1.8 * 256)) for name in curve_names},
-    }
-    offset = 128 + 4 + 12 * len(tags)
-    table, body = struct.pack(">I", len(tags)), b""
-    for name, data in tags.items():
-        data += bytes(-len(data) % 4)
-        table += name + struct.pack(">II", offset + len(body), len(data))
-        body += data
-    head = struct.pack(
-        ">I4sI4s4s4s", offset + len(body), b"lcms", 0x02100000, b"mntr", space, b"XYZ "
-    )
-    head += struct.pack(">6H", 2024, 1, 1, 0, 0, 0) + b"acsp" + bytes(28)
-    head += fixed(0.9642, 1.0, 0.8249)
-    return head.ljust(128, b"\0") + table + body
-
-
-# The sRGB primaries, adapted to D50 as profiles store them.
-SRGB_COLORANTS = (
-    (b"rXYZ", (0.43607, 0.22249, 0.01392)),
-    (b"gXYZ", (0.38515, 0.71687, 0.09708)),
-    (b"bXYZ", (0.14307, 0.06061, 0.71410)),
-)
-
-
 def srgb_from_gamma(array):
     values = (array / 255) ** 1.8
     return np.where(values <= 0.0031308, 12.92 * values, 1.055 * values ** (1 / 2.4) - 0.055)
 
 
-def test_an_eight_bit_picture_is_read_exactly(tmp_path):
+def test_an_eight_bit_image_is_read_exactly(tmp_path):
     array = levels()
     path = save(tmp_path, Image.fromarray(array))
-    picture = read_image(path)
-    assert torch.equal(picture.image, unit(array)[None])
-    assert picture.alpha is None
-    assert picture.hole_mask is None
-    assert picture.path == path
+    content = read_image(path)
+    assert torch.equal(content.image, unit(array)[None])
+    assert content.alpha is None
+    assert content.hole_mask is None
+    assert content.path == path
 
 
 def test_every_level_survives_reading_and_writing(tmp_path):
@@ -118,15 +87,15 @@ def test_a_damaged_exif_block_is_ignored_with_a_warning(tmp_path, caplog):
     path = save(tmp_path, Image.fromarray(array), exif=b"Exif\0\0MM\xfb*\0\0\0\x08\0\x01")
     with caplog.at_level(logging.WARNING):
         assert torch.equal(read_image(path).image[0], unit(array))
-    assert f"{path}: its EXIF block is damaged" in caplog.text
+    assert f"{path}: ignoring its damaged EXIF block" in caplog.text
 
 
 @pytest.mark.parametrize("convert", ["L", "1"])
 def test_greyscale_is_repeated(tmp_path, convert):
     image = Image.fromarray(levels()).convert(convert)
-    picture = read_image(save(tmp_path, image))
+    content = read_image(save(tmp_path, image))
     expected = unit(np.asarray(image.convert("L")))[None, :, :, None].expand(-1, -1, -1, 3)
-    assert torch.equal(picture.image, expected)
+    assert torch.equal(content.image, expected)
 
 
 @pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
@@ -158,22 +127,22 @@ def test_alpha_is_the_hole(tmp_path, mode, channels):
     array = levels(channels=channels)
     array[0, 0, -1], array[1, 1, -1] = 0, 255
     path = save(tmp_path, Image.fromarray(array, mode=mode))
-    picture = read_image(path)
-    assert torch.equal(picture.alpha, unit(array[..., -1])[None])
-    assert torch.equal(picture.hole_mask, 1 - picture.alpha)
-    assert torch.equal(read_mask(path), 1 - picture.alpha)
+    content = read_image(path)
+    assert torch.equal(content.alpha, unit(array[..., -1])[None])
+    assert torch.equal(content.hole_mask, 1 - content.alpha)
+    assert torch.equal(read_mask(path), 1 - content.alpha)
     # The colour under transparent pixels is kept: a mask made elsewhere may want it.
-    assert torch.equal(picture.image[0, ..., 0], unit(array[..., 0]))
+    assert torch.equal(content.image[0, ..., 0], unit(array[..., 0]))
 
 
 def test_a_palette_with_a_transparent_colour(tmp_path):
     image = Image.new("P", (3, 1))
     image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
     image.putdata([0, 1, 2])
-    picture = read_image(save(tmp_path, image, "palette.png", transparency=1))
+    content = read_image(save(tmp_path, image, "palette.png", transparency=1))
     expected = np.array([[[10, 20, 30], [40, 50, 60], [70, 80, 90]]])
-    assert torch.equal(picture.image[0], unit(expected))
-    assert picture.alpha.tolist() == [[[1.0, 0.0, 1.0]]]
+    assert torch.equal(content.image[0], unit(expected))
+    assert content.alpha.tolist() == [[[1.0, 0.0, 1.0]]]
     assert read_image(save(tmp_path, image, "opaque.png")).alpha is None
 
 
@@ -186,16 +155,16 @@ def test_a_transparent_colour_of_an_rgb_file(tmp_path):
 
 def test_cmyk_without_a_profile(tmp_path):
     image = Image.new("CMYK", (4, 4), (0, 255, 255, 0))
-    picture = read_image(save(tmp_path, image, "print.tif"))
-    assert picture.image[0, 0, 0].tolist() == [1.0, 0.0, 0.0]
+    content = read_image(save(tmp_path, image, "print.tif"))
+    assert content.image[0, 0, 0].tolist() == [1.0, 0.0, 0.0]
 
 
 def test_a_foreign_colour_profile_is_converted_to_srgb(tmp_path):
     array = levels(8, 8)
     profile = icc_profile(b"RGB ", (b"rTRC", b"gTRC", b"bTRC"), SRGB_COLORANTS)
-    picture = read_image(save(tmp_path, Image.fromarray(array), icc_profile=profile))
+    content = read_image(save(tmp_path, Image.fromarray(array), icc_profile=profile))
     expected = srgb_from_gamma(array)
-    assert np.abs(picture.image[0].numpy() - expected).max() < 1.5 / 255
+    assert np.abs(content.image[0].numpy() - expected).max() < 1.5 / 255
 
 
 def test_a_greyscale_profile_is_converted_to_srgb(tmp_path):
@@ -245,7 +214,7 @@ def damaged_files():
     jpeg = buffer.getvalue()
     return {
         "empty.png": b"",
-        "text.png": b"not a picture at all",
+        "text.png": b"not an image at all",
         "half.png": png[: len(png) // 2],
         "head.png": png[:20],
         "flipped.png": png[:60] + bytes(200) + png[260:],
@@ -264,10 +233,15 @@ def test_damaged_files_name_their_path(tmp_path, name, read):
     assert "save it again" in str(caught.value)
 
 
+def test_names_of_images():
+    names = ("a.png", "sub/B.JPEG", "c.d.tif", ".hidden.png", "sub/._a.png", "png", "a.txt")
+    assert [name for name in names if is_image_name(name)] == ["a.png", "sub/B.JPEG", "c.d.tif"]
+
+
 def test_what_is_no_file_is_named(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="No such file"):
         read_image(tmp_path / "absent.png")
-    with pytest.raises(InputError, match="a folder"):
+    with pytest.raises(InputError, match="is a folder"):
         read_image(str(tmp_path))
 
 
@@ -275,8 +249,8 @@ def test_what_is_no_file_is_named(tmp_path):
 def test_decompression_bombs_are_refused(tmp_path, monkeypatch, pillow_limit):
     path = save(tmp_path, Image.new("L", (100, 100)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillow_limit)
-    monkeypatch.setattr(pictures, "_MAX_PIXELS", 9999)
-    with pytest.raises(InputError, match="Scale the picture down") as caught:
+    monkeypatch.setattr(image_decoding, "_MAX_PIXELS", 9999)
+    with pytest.raises(InputError, match="Scale the image down") as caught:
         read_image(path)
     assert str(path) in str(caught.value)
 

@@ -1,3 +1,5 @@
+"""Hole masks: the same for a seed everywhere, as large as those of the public samplers."""
+
 import hashlib
 
 import numpy as np
@@ -6,9 +8,8 @@ import torch
 
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.masks import KINDS, hole_ratio, sample_hole_masks
-from diverse_inpainting.core.rasterise import Shapes, rasterise
 
-# Mean hole ratio, share under 0.4 and share over 0.8 of the public samplers: 3000 masks at 256.
+# Of the public samplers: mean hole ratio, fractions under 0.4 and over 0.8 (3000 masks at 256).
 PUBLIC_SAMPLERS = {
     "comodgan": (0.729, 0.06, 0.43),
     "paper": (0.594, 0.18, 0.16),
@@ -32,7 +33,7 @@ FINGERPRINTS = {
 def test_hole_ratios_agree_with_the_public_sampler(kind):
     mean, small, large = PUBLIC_SAMPLERS[kind]
     ratios = hole_ratio(sample_hole_masks(kind, 400, 64, seed=0))
-    # Three standard errors of 400 masks (deviation 0.22) are 0.033, of a share of 0.45 are 0.075.
+    # Three standard errors of 400 masks: 0.033 (deviation 0.22), and 0.075 for a fraction of 0.45.
     assert ratios.mean().item() == pytest.approx(mean, abs=0.035)
     assert (ratios < 0.4).double().mean().item() == pytest.approx(small, abs=0.075)
     assert (ratios > 0.8).double().mean().item() == pytest.approx(large, abs=0.075)
@@ -129,7 +130,7 @@ def test_outpaint_keeps_one_window_away_from_the_border():
         assert mask.mean() > 0.3
 
 
-def test_free_form_masks_reach_the_whole_picture():
+def test_free_form_masks_reach_the_whole_image():
     # Strokes drift one way within a mask; the flips must even that out.
     mean = sample_hole_masks("mat-large", 400, 32, seed=0).mean(dim=(0, 1))
     assert mean.flip(0).sub(mean).abs().mean().item() < 0.05
@@ -172,29 +173,3 @@ def test_hole_ratio_counts_each_mask():
     masks[2] = 1.0
     assert hole_ratio(masks).tolist() == [0.0, 0.25, 1.0]
     assert hole_ratio(masks.bool()).dtype == torch.float32
-
-
-def test_rasterise_matches_the_definition_of_the_shapes():
-    side = 37
-    rng = np.random.default_rng(0)
-    angle, centre, size = rng.uniform(0, 3, 6), rng.uniform(-0.1, 1.1, (6, 2)), rng.uniform(0, 0.4)
-    axis = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    across = np.stack([-axis[:, 1], axis[:, 0]], axis=1) * 0.07
-    corners = [size * axis + across, across - size * axis, -size * axis - across]
-    quads = np.stack([*corners, size * axis - across], axis=1) + centre[:, None]
-    discs = rng.uniform(0.02, 0.2, (5, 3))
-    x, y = np.meshgrid((np.arange(side) + 0.5) / side, (np.arange(side) + 0.5) / side)
-    expected = np.zeros((side, side), dtype=bool)
-    for (cx, cy), direction in zip(centre, axis, strict=True):
-        along = (x - cx) * direction[0] + (y - cy) * direction[1]
-        beside = (x - cx) * direction[1] - (y - cy) * direction[0]
-        expected |= (abs(along) <= size) & (abs(beside) <= 0.07)
-    for cx, cy, radius in discs:
-        expected |= (x - cx) ** 2 + (y - cy) ** 2 <= radius**2
-    assert np.array_equal(rasterise(Shapes(quads, discs), side), expected)
-
-
-def test_rasterise_of_flat_shapes_fills_only_pixel_centres_on_the_line():
-    for level, num_pixels in ((0.2, 0), (3.5 / 16, 10)):
-        flat = np.array([[[0.2, level], [0.8, level], [0.8, level], [0.2, level]]])
-        assert rasterise(Shapes(flat, np.empty((0, 3))), 16).sum() == num_pixels

@@ -23,7 +23,7 @@ def test_the_empty_mask_of_load_image_is_explained(classes, model, errors, pictu
 
 
 def test_a_mask_that_erases_nothing(classes, model, errors, picture):
-    with pytest.raises(errors.InputError, match=r"mask of zeros.*Paint the part to fill"):
+    with pytest.raises(errors.InputError, match=r"all zeros.*Paint the part to fill"):
         encode(classes, model, picture, torch.zeros(1, 40, 48))
 
 
@@ -33,7 +33,7 @@ def test_a_mask_of_another_shape(classes, model, errors, picture):
 
 
 def test_a_mask_for_another_number_of_pictures(classes, model, errors, picture):
-    with pytest.raises(errors.InputError, match="each of the 2 pictures, got 3 hole masks"):
+    with pytest.raises(errors.InputError, match="each of the 2 images, got 3 hole masks"):
         encode(classes, model, picture, torch.ones(3, 40, 48))
 
 

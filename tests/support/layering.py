@@ -28,7 +28,8 @@ ALLOWED_AREAS = {
 CORE_LEVELS = (
     {"errors"},
     {"checks", "config_fields", "device", "files", "rng"},
-    {"image", "image_files", "dataset", "geometry", "masks", "rasterise", "compositing"},
+    {"image", "image_decoding", "rasterise", "mask_shapes"},
+    {"image_files", "dataset", "geometry", "masks", "compositing"},
     {"contact_sheet", "ops", "distributed", "pretrained"},
     {"networks"},
     {"latents", "checkpoint", "directions"},

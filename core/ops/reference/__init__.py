@@ -1,8 +1,8 @@
-"""The plain PyTorch backend: runs on every device, defines what the others must equal."""
+"""The plain PyTorch backend: runs on every device and defines what the others must return."""
 
 import torch
 
 
 def why_not(device: torch.device) -> str | None:
-    """Return why nothing can be computed on a device: there is no reason."""
+    """Return None: this backend runs on every device."""
     return None

@@ -15,7 +15,7 @@ def bias_act(
     slope: float,
     gain: float,
 ) -> Tensor:
-    """Return leaky_relu(x * scale + noise + bias) * gain: the public op, told the slope."""
+    """Return leaky_relu(x * scale + noise + bias) * gain: the public op, given the slope."""
     y = x if scale is None else x * _per_sample(scale, x)
     if bias is not None:
         bias = bias.view(-1, *[1] * (x.ndim - 2))
@@ -37,16 +37,16 @@ def bias_act_gradients(
     gain: float,
     wants: Sequence[bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Return the gradients that are wanted with respect to x, bias and scale.
+    """Return the requested gradients with respect to x, bias and scale.
 
     Args:
-        dy: with respect to y, [B, C, ...].
-        y: the op's result; only its signs matter; None if slope is 1.
-        x: what the scale multiplied; needed for the scale's gradient.
-        scale: [B, C]; None if there was none or x's gradient is not wanted.
+        dy: gradient with respect to y, [B, C, ...].
+        y: the op's result; only its sign matters; None if slope is 1.
+        x: input that the scale multiplied; required for the scale's gradient.
+        scale: [B, C]; None if there was none or x's gradient is not requested.
         slope: factor of dy where y is not above zero.
         gain: factor of dy.
-        wants: which of the three are wanted.
+        wants: which of the three are requested.
     """
     if y is None:
         return split_gradient(dy if gain == 1.0 else dy * gain, x, scale, wants)
@@ -57,9 +57,9 @@ def bias_act_gradients(
 def split_gradient(
     dz: Tensor, x: Tensor | None, scale: Tensor | None, wants: Sequence[bool]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Return what a gradient of z = x * scale + noise + bias means for x, bias and scale.
+    """Return the gradients of x, bias and scale, where z = x * scale + noise + bias.
 
-    Arguments as above. Differentiable in all tensors, to any order.
+    Arguments as above. Differentiable with respect to all tensors, any order.
     """
     wants_x, wants_bias, wants_scale = wants
     dx = dbias = dscale = None
@@ -74,5 +74,5 @@ def split_gradient(
 
 
 def _per_sample(scale: Tensor, x: Tensor) -> Tensor:
-    """Give [B, C] the rank and dtype of x."""
+    """Return [B, C] with the rank and dtype of x."""
     return scale.to(x.dtype).view(*scale.shape, *[1] * (x.ndim - 2))

@@ -1,6 +1,6 @@
 """The Triton backend: one pass over memory where plain PyTorch takes several. CUDA only.
 
-An op that is not here runs on the reference: its cost is in cuBLAS and cuDNN anyway.
+Ops missing here run on the reference: cuBLAS and cuDNN do most of their work anyway.
 """
 
 import os
@@ -10,14 +10,14 @@ import torch
 
 
 def why_not(device: torch.device) -> str | None:
-    """Return why no kernel can be launched on a device, or None.
+    """Return why kernels cannot be launched on a device, or None.
 
-    Triton's interpreter runs kernels on a CPU. Elsewhere Triton compiles a launcher with the
-    machine's C compiler, which may be absent, and old GPUs have no bfloat16.
+    On a CPU only Triton's interpreter runs kernels. On CUDA, Triton compiles a launcher with the
+    machine's C compiler, which may be missing, and old GPUs lack bfloat16.
     """
     is_interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # Triton's own switch
     if device.type != "cuda" and not (device.type == "cpu" and is_interpreted):
-        return f"it is not made for {device.type}"
+        return "requires CUDA"
     from triton.errors import TritonError
 
     from .bias_act import bias_act

@@ -1,8 +1,8 @@
 """Scale, noise, bias and activation in one pass, and all their gradients in another.
 
-Legend: a map is a dense [N, P, C] or [N, C, P], with P pixels. A program takes block_channels
-channels of one sample and walks through some of its tiles of block_pixels pixels; only programs
-divide, not elements.
+Legend: a map is a dense [N, P, C] or [N, C, P], with P pixels. A program processes block_channels
+channels of one sample and loops over some of its tiles of block_pixels pixels, so divisions are per
+program, not per element.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from torch import Tensor
 from .layout import accumulator, dense, inner_size, is_channels_last, on_device_of
 
 _ELEMENTS = 1024
-"""Of a tile: 16 bytes of bfloat16 for each of 128 threads."""
+"""Per tile: 16 bytes of bfloat16 for each of 128 threads."""
 _MAX_CHANNELS = 64
 _PROGRAMS = 4096
-"""About two for each place of a large GPU; each leaves partial sums of gradients."""
+"""About two per slot of a large GPU; each writes partial sums of gradients."""
 
 
 @triton.jit
@@ -33,9 +33,9 @@ def _program(
     block_pixels: tl.constexpr,
     block_channels: tl.constexpr,
 ):
-    """Return sample, first channel, first pixel, where these lie, and a tile's places from there.
+    """Return sample, first channel, first pixel and their offset, and what a tile needs.
 
-    Of a tile: pixels and channels, which of the channels there are, and where all of it lies.
+    For a tile: its pixels and channels, a mask of valid channels, and offsets from the start.
     """
     program, channel_blocks = tl.program_id(0), tl.cdiv(C, block_channels)
     column = program // num_blocks
@@ -136,7 +136,7 @@ def _gradients_kernel(
             if scale_ptr is not None:
                 dz *= scale[None, :]
             tl.store(dx_ptr + start + inside, dz, mask=mask)
-    # Partial sums [N, num_blocks, C]: no atomics, so the result is the same every time.
+    # Partial sums [N, num_blocks, C] instead of atomics: the result is deterministic.
     row = (n * num_blocks + first_p // (num_tiles * block_pixels)) * C + first_c
     if dbias_ptr is not None:
         tl.store(dbias_ptr + row + channels, tl.sum(dbias, 0), mask=is_channel)
@@ -145,7 +145,7 @@ def _gradients_kernel(
 
 
 class _Tiling(NamedTuple):
-    """How programs share a map."""
+    """How a map is divided among programs."""
 
     N: int
     sizes: tuple[int, ...]
@@ -155,7 +155,7 @@ class _Tiling(NamedTuple):
 
     @classmethod
     def of(cls, x: Tensor, by_sample: bool) -> "_Tiling":
-        """Return that of a dense [B, C, ...]; by_sample: something differs between samples."""
+        """Return the tiling of a dense [B, C, ...]; by_sample: an argument differs by sample."""
         N, C = x.shape[:2]
         P = x[:1, :1].numel()
         if inner_size(x) == 1:
@@ -176,11 +176,11 @@ class _Tiling(NamedTuple):
 
     @property
     def num_blocks(self) -> int:
-        """Programs for the same channels of the same sample."""
+        """Number of programs for the same channels of the same sample."""
         return self.sizes[-2]
 
     def launch(self, kernel: Any, arguments: Sequence[Any], slope: float, gain: float) -> None:  # noqa: ANN401
-        """Run the kernel's programs, if there are any; its first argument is a map."""
+        """Run the kernel unless the map, its first argument, is empty."""
         programs = self.N * triton.cdiv(self.sizes[1], self.block_channels) * self.num_blocks
         if programs:
             x = arguments[0]
@@ -218,7 +218,7 @@ def bias_act_gradients(
     gain: float,
     wants: Sequence[bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Return the gradients of x, bias and scale that are wanted; arguments as in the reference."""
+    """Return the requested gradients of x, bias and scale; arguments as in the reference."""
     wants_x, wants_bias, wants_scale = wants
     like = next(tensor for tensor in (y, x, dy) if tensor is not None)
     channels_last = is_channels_last(like)

@@ -1,4 +1,4 @@
-"""How feature maps lie in memory, as kernels see them."""
+"""Memory layout of feature maps, as kernels see them."""
 
 import contextlib
 import math
@@ -10,18 +10,18 @@ from torch import Tensor
 
 
 def is_channels_last(x: Tensor) -> bool:
-    """Tell whether the channels of [B, C, H, W] lie side by side."""
+    """Return whether the channels of [B, C, H, W] are adjacent in memory."""
     return x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
 
 
 def dense(x: Tensor, channels_last: bool) -> Tensor:
-    """Return x without gaps, in one of two memory formats."""
+    """Return x without gaps in memory, in one of two formats."""
     format_ = torch.channels_last if channels_last else torch.contiguous_format
     return x.contiguous(memory_format=format_)
 
 
 def inner_size(x: Tensor) -> int:
-    """Return how many neighbouring numbers of a dense [B, C, ...] share a channel."""
+    """Return how many adjacent elements of a dense [B, C, ...] belong to one channel."""
     return 1 if is_channels_last(x) else math.prod(x.shape[2:])
 
 
@@ -31,5 +31,5 @@ def accumulator(x: Tensor) -> tl.dtype:
 
 
 def on_device_of(x: Tensor) -> AbstractContextManager[object]:
-    """Launch on the device of x, which need not be the current one."""
+    """Launch kernels on the device of x, which need not be the current one."""
     return torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext()

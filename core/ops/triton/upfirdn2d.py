@@ -1,8 +1,8 @@
-"""Resampling with an FIR filter in one pass, without the zeros between samples.
+"""Resampling with an FIR filter in one pass, without inserting zeros.
 
-Legend: a map is a dense [N, H, W, C]; where channels do not lie side by side, each is a map of its
-own with C = 1. A column is `rows` outputs of a map, one below the other: neighbours in it share
-most of the samples that they need.
+Legend: a map is a dense [N, H, W, C]; where channels are not adjacent in memory, each is a separate
+map with C = 1. A column is `rows` vertically adjacent outputs of a map, which share most of their
+samples.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from torch import Tensor
 from .layout import accumulator, dense, is_channels_last, on_device_of
 
 _ROWS = 4
-"""Outputs of a column: with eight, their sums alone would take 64 registers."""
+"""Outputs per column: with eight, their sums alone would take 64 registers."""
 _ELEMENTS = 1024
-"""Numbers of a line of samples in one program: eight per thread, 16 bytes of half precision."""
+"""Elements of a line of samples per program: eight per thread, 16 bytes in half precision."""
 _LOOSE_ELEMENTS = 512
-"""The same where Triton loads number by number, each with an address and a mask in registers."""
+"""The same where Triton loads single elements, with an address and a mask in registers each."""
 _MAX_COLUMNS = 128
 _MAX_CHANNELS = 64
 _MAX_UNROLLED = 40
-"""Loads written out one after the other, so that many are under way; more take long to compile."""
+"""Unrolled loads, so that many are in flight; more would take long to compile."""
 
 
-# Triton compiles anew for sizes of 1 and multiples of 16; only that of C pays.
+# Triton recompiles for sizes of 1 and multiples of 16, which pays off for C only.
 @triton.jit(
     do_not_specialize=(
         *("num_tiles", "num_columns", "H", "W", "out_h", "out_w"),
@@ -64,19 +64,19 @@ def _upfirdn2d_kernel(
     num_lines: tl.constexpr,
     unroll: tl.constexpr,
 ):
-    # Everything is [rows, columns, channels], so that a tile of loads has one layout with the sums.
+    # Everything is [rows, columns, channels], so that loads have the same layout as the sums.
     n = tl.program_id(0) // num_tiles
     tile = tl.program_id(0) % num_tiles
     column = (tile * block_columns + tl.arange(0, block_columns))[None, :, None]
     channel = (tl.program_id(1) * block_channels + tl.arange(0, block_channels))[None, None, :]
     row = tl.arange(0, rows)[:, None, None]
     is_inside = (column < num_columns) & (channel < C)
-    # Nothing here is negative, and dividing unsigned numbers takes fewer instructions.
+    # Nothing here is negative, and unsigned division takes fewer instructions.
     group = (column.to(tl.uint32) // out_w.to(tl.uint32)).to(tl.int32)
     out_x, out_y = column - group * out_w, group * rows
     place_x = (out_x * down + shift_x).to(tl.uint32)
     place_y = (out_y * down + shift_y).to(tl.uint32)
-    # The first sample that each filter meets, and the tap that meets it.
+    # The first sample under each filter, and its tap.
     first_x = (place_x // up).to(tl.int32) - lead_x
     first_y = (place_y // up).to(tl.int32) - lead_y
     first_kx = up - 1 - (place_x % up).to(tl.int32)
@@ -104,7 +104,7 @@ def _upfirdn2d_kernel(
                 total = tl.where(is_tap, total + tap.to(dtype) * value, total)
         if separable:
             tap = tl.load(taps_ptr + tap_y, mask=is_tap_y, other=0.0).to(dtype)
-            # Not 0 * line: a NaN must not reach rows whose filter does not.
+            # Not 0 * line: a NaN must not reach rows whose filter does not cover it.
             total = tl.where(is_tap_y, total + tap * line, total)
         sample += W * C
     place = ((n.to(tl.int64) * out_h + out_y + row) * out_w + out_x) * C + channel
@@ -114,7 +114,7 @@ def _upfirdn2d_kernel(
 def upfirdn2d(
     x: Tensor, taps: Tensor, up: int, down: int, padding: Sequence[int], flip: bool, gain: float
 ) -> Tensor:
-    """Resample x; arguments as in the public op, all of them given and checked."""
+    """Resample x; arguments as in the public op, without defaults and already checked."""
     channels_last = is_channels_last(x)
     x, taps = dense(x, channels_last), taps.contiguous()
     B, C, H, W = x.shape
@@ -139,7 +139,7 @@ def upfirdn2d(
     block_columns = min(elements // block_channels, _MAX_COLUMNS)
     num_columns = triton.cdiv(out_h, rows) * out_w
     num_tiles = triton.cdiv(num_columns, block_columns)
-    # Sample s of the map lies at s * up, the first output's tap 0 at -padding.
+    # Sample s of the map is at s * up, tap 0 of the first output at -padding.
     lead_x, lead_y = -(-left // up), -(-top // up)
     shift_x, shift_y = lead_x * up - left + up - 1, lead_y * up - top + up - 1
     with on_device_of(x):

@@ -131,8 +131,8 @@ def test_another_size_is_refused(shape: tuple) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"vector": torch.zeros(D)}, "moves something"),
-        ({"vector": torch.tensor([1.0, float("nan")])}, "finite values only"),
+        ({"vector": torch.zeros(D)}, "all zeros"),
+        ({"vector": torch.tensor([1.0, float("nan")])}, "1 of 2 values of the direction are NaN"),
         ({"vector": torch.ones(1, L, D)}, r"shape \[D\] or \[L, D\]"),
         ({"vector": torch.ones(0)}, r"shape \[D\] or \[L, D\]"),
         ({"vector": [1.0]}, r"shape \[D\] or \[L, D\], got list"),
@@ -141,8 +141,8 @@ def test_another_size_is_refused(shape: tuple) -> None:
         ({"first_layer": -1}, "first_layer"),
         ({"first_layer": 5}, "last_layer"),
         ({"last_layer": 64}, "last_layer"),
-        ({"name": ""}, "a name for the direction"),
-        ({"name": " "}, "a name for the direction"),
+        ({"name": ""}, "has no name"),
+        ({"name": " "}, "has no name"),
         ({"name": "a\nb"}, "name in one line"),
         ({"name": "x" * 61}, "name in one line"),
         ({"description": "\x1b[2J"}, "description in one line"),
@@ -208,7 +208,7 @@ def _write(path: Path, tensors: dict | None = None, **metadata: str | None) -> N
         ({"layers": "2"}, "metadata for layers"),
         ({"layers": "9-2"}, "last_layer"),
         ({"layers": "0-999"}, "last_layer"),
-        ({"source": None}, "metadata for layers"),
+        ({"source": None}, "metadata for source"),
         ({"name": "a\nb"}, "name in one line"),
         ({"generator_id": "abc"}, "64 hexadecimal digits"),
     ],
@@ -236,7 +236,7 @@ def test_bad_vectors_are_not_read(
 ) -> None:
     _write(path, tensors)
     monkeypatch.setattr("diverse_inpainting.core.checkpoint.container.Container.load", None)
-    with pytest.raises(CheckpointError, match="one vector of a direction"):
+    with pytest.raises(CheckpointError, match="one tensor `vector`"):
         read_direction(path)
 
 

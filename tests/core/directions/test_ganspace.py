@@ -48,8 +48,8 @@ def test_a_direction_by_hand():
     [
         (torch.zeros(1, 4), 0, "at least two samples"),
         (torch.zeros(3), 0, "at least two samples"),
-        (torch.full((3, 4), float("nan")), 0, "w_samples"),
-        (torch.ones(3, 4), 0, "samples of w that vary"),
+        (torch.full((3, 4), float("nan")), 0, "values of the samples of w"),
+        (torch.ones(3, 4), 0, "samples of w do not vary"),
         (samples(3, 1.0, 1.0), 2, "component"),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diverse_inpainting.core.directions.interfacegan import Boundary, find_boundary, independent
+from diverse_inpainting.core.directions import Boundary, find_boundary, independent
 from diverse_inpainting.core.errors import InputError
 
 
@@ -52,7 +52,7 @@ def test_accuracy_by_hand():
     [
         (codes(199), torch.arange(199.0), "at least 200 samples"),
         (codes(200), torch.arange(199.0), r"\[199\] scores for 200"),
-        (codes(200), torch.ones(200), "scores that vary"),
+        (codes(200), torch.ones(200), "lowest scores are equal"),
         (codes(200), torch.full((200,), float("inf")), "scores"),
     ],
 )
@@ -69,5 +69,5 @@ def test_independent_directions_move_along_no_other():
 
 
 def test_nothing_left_is_refused():
-    with pytest.raises(InputError, match="Leave fewer alone"):
+    with pytest.raises(InputError, match="Leave fewer unchanged"):
         independent(unit(1, 1, 0), [unit(1, 0, 0), unit(0, 1, 0)])

@@ -1,9 +1,9 @@
-"""Scores of pictures drawn by hand."""
+"""Scores of images drawn by hand."""
 
 import pytest
 import torch
 
-from diverse_inpainting.core.directions.scores import SCORES
+from diverse_inpainting.core.directions import SCORES
 
 R = 32
 
@@ -24,7 +24,7 @@ def dotted(rows, columns):
     return image
 
 
-def test_colours_of_flat_pictures():
+def test_colours_of_flat_images():
     image = flat(0.8, 0.4, 0.2)
     luma = 0.2126 * 0.8 + 0.7152 * 0.4 + 0.0722 * 0.2
     assert score("brightness", image) == pytest.approx(luma, rel=1e-5)
@@ -71,7 +71,7 @@ def test_size_grows_with_the_distance_of_detail():
     assert score("size", near) < 0.2 < score("size", far)
 
 
-def test_each_picture_is_scored_alone():
+def test_each_image_is_scored_alone():
     images = torch.rand(3, R, R, 3, generator=torch.Generator().manual_seed(1))
     for name, measure in SCORES.items():
         assert measure(images).shape == (3,), name

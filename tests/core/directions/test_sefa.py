@@ -113,7 +113,7 @@ def test_other_shapes_are_refused(weights: list[Tensor]) -> None:
 
 
 def test_weights_must_be_finite() -> None:
-    with pytest.raises(InputError, match="affine weights with finite values only"):
+    with pytest.raises(InputError, match="values of the affine weights are NaN"):
         factorise([torch.full((2, 3), float("nan"))])
 
 
@@ -123,8 +123,8 @@ def test_weights_must_be_finite() -> None:
         (torch.ones(1, 7), "at least two samples"),
         (torch.ones(9, 6), r"shape \[N, 7\], got \[9, 6\]"),
         (torch.ones(7), "at least two samples"),
-        (torch.ones(9, 7), "samples of w that vary"),
-        (torch.full((9, 7), float("nan")), "w_samples with finite values only"),
+        (torch.ones(9, 7), "samples of w do not vary"),
+        (torch.full((9, 7), float("nan")), "values of the samples of w are NaN"),
     ],
 )
 def test_samples_are_checked(samples: Tensor, words: str) -> None:

@@ -1,0 +1,195 @@
+"""The one decoder of images: upright, in sRGB, whatever the format.
+
+Legend: H x W pixels, C channels.
+"""
+
+import io
+import logging
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from .errors import InputError
+
+_log = logging.getLogger(__name__)
+
+# Twice the size at which Pillow warns, where Pillow itself refuses. ComfyUI and others lift
+# Pillow's global limit, so it is checked here again.
+_MAX_PIXELS = 178_956_970
+
+# What Pillow's decoders raise on damaged files.
+# fmt: off
+_DECODE_ERRORS = (
+    OSError, SyntaxError, ValueError, EOFError, RuntimeError, IndexError, KeyError,
+    struct.error, zlib.error,
+)
+# fmt: on
+_PROFILE_ERRORS = (ImageCms.PyCMSError, OSError, ValueError, TypeError, ImportError)
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = 1
+# What shows an image of each other orientation upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+_ALPHA_MODES = ("RGBA", "RGBa", "LA", "PA")
+
+
+def decode_rgb(data: bytes, name: str) -> Image.Image:
+    """Return the bytes of an image file as 8-bit RGB: what `read_image` reads, rounded.
+
+    Transparency is dropped.
+
+    Args:
+        data: content of a PNG, JPEG, WebP, TIFF or another format that Pillow knows.
+        name: of the file, for messages.
+
+    Raises:
+        InputError: not an image, damaged, or over 178 million pixels.
+    """
+    image = decode_upright(io.BytesIO(data), name)
+    grey = deep_grey(image, name)
+    if grey is None:
+        return to_srgb(image, name)
+    return Image.fromarray(np.rint(grey * np.float32(255.0)).astype(np.uint8)).convert("RGB")
+
+
+def decode_upright(source: Path | io.BytesIO, name: Path | str) -> Image.Image:
+    """Return the first frame in the file's own mode, as the camera was held.
+
+    Raises:
+        InputError: no such file, not an image, damaged, or over 178 million pixels.
+    """
+    if isinstance(source, Path) and not source.is_file():
+        is_folder = source.is_dir()
+        got = "a folder" if is_folder else "no such file"
+        problem = f"{name} is a folder, not a file." if is_folder else f"No such file: {name}."
+        raise InputError(f"an image file at {name}", got, "Check the path.", problem=problem)
+    return _decoded(name, lambda: _load(source, name))
+
+
+def _load(source: Path | io.BytesIO, name: Path | str) -> Image.Image:
+    with Image.open(source) as image:
+        if image.width * image.height > _MAX_PIXELS:
+            raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
+        image.load()
+        turn = _TURNS.get(_orientation(image, name))
+        return image.copy() if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image, name: Path | str) -> int:
+    # ImageOps.exif_transpose would write the other EXIF tags anew, and fail on damaged ones.
+    try:
+        return image.getexif().get(_ORIENTATION_TAG, _UPRIGHT)
+    except (*_DECODE_ERRORS, TypeError) as error:
+        _log.warning("%s: ignoring its damaged EXIF block (%s)", name, error)
+        return _UPRIGHT
+
+
+def _decoded(name: Path | str, decode: Callable[[], Image.Image]) -> Image.Image:
+    """Run one decoding step and name the file where it fails."""
+    try:
+        return decode()
+    except Image.DecompressionBombError as error:
+        raise InputError(
+            f"an image of at most {_MAX_PIXELS:,} pixels in {name}",
+            str(error),
+            "Scale the image down.",
+            problem=f"{name} is larger than {_MAX_PIXELS:,} pixels.",
+        ) from error
+    except _DECODE_ERRORS as error:
+        is_unknown = isinstance(error, UnidentifiedImageError)  # its text names a file object
+        reason = "unknown format" if is_unknown else f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"a complete image in a format that Pillow reads in {name}",
+            reason,
+            "Open it in an image editor and save it again as PNG.",
+            problem=f"{name} is damaged or not an image ({reason}).",
+        ) from error
+
+
+def to_srgb(image: Image.Image, name: Path | str) -> Image.Image:
+    """Return a decoded image as 8-bit RGB in sRGB, without its transparency.
+
+    An embedded profile that cannot be used is ignored with a warning.
+
+    Raises:
+        InputError: Pillow cannot convert it.
+    """
+    return _decoded(name, lambda: _to_srgb(image, name))
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return a decoded image as 8-bit RGB, its colour profile and transparency ignored."""
+    # Through RGBA: otherwise colours of palettes and premultiplied images are lost.
+    if image.mode in ("RGBa", "PA") or (image.mode == "P" and "transparency" in image.info):
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def deep_grey(image: Image.Image, name: Path | str) -> np.ndarray | None:
+    """Return 16-bit or floating-point greyscale as [H, W] float32 in [0, 1]; else None.
+
+    Raises:
+        InputError: values that lie outside the range of the type.
+    """
+    if image.mode not in _DEEP_MODES:
+        return None
+    values = np.asarray(image).astype(np.float64)
+    highest = 1.0 if image.mode == "F" else 65535.0
+    if not (values.min() >= 0.0 and values.max() <= highest):
+        raise InputError(
+            f"greyscale values from 0 to {highest:g} in {name}",
+            f"values from {values.min():g} to {values.max():g}",
+            "Save the image with 8 or 16 bits per channel.",
+        )
+    return (values / highest).astype(np.float32)
+
+
+def opacity(image: Image.Image) -> np.ndarray | None:
+    """Return alpha as [H, W] float32, 1 = opaque; None without alpha or a transparent colour."""
+    if image.mode not in _ALPHA_MODES and "transparency" not in image.info:
+        return None
+    return from_8_bits(image.convert("RGBA").getchannel("A"))
+
+
+def from_8_bits(image: Image.Image) -> np.ndarray:
+    """Return an 8-bit image as [H, W] or [H, W, C] float32 in [0, 1]."""
+    return np.asarray(image, dtype=np.float32) / np.float32(255.0)
+
+
+def _to_srgb(image: Image.Image, name: Path | str) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    if profile:
+        try:
+            return _convert_profile(image, profile)
+        except _PROFILE_ERRORS as error:
+            _log.warning("%s: ignoring its unusable colour profile (%s)", name, error)
+    return to_rgb(image)
+
+
+def _convert_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    name = ImageCms.getProfileDescription(source).lower()
+    if "srgb" in name and "linear" not in name:
+        return to_rgb(image)  # converting would change some pixels by rounding alone
+    if image.mode in ("1", "L", "LA"):
+        image = image.convert("L")
+    elif image.mode != "CMYK":
+        image = to_rgb(image)
+    target = ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    assert converted is not None, "only in-place conversion returns nothing"
+    return converted
