@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.evaluation.memorisation import nearest_neighbours
+from diverse_inpainting.evaluation.memorisation import memorisation, nearest_neighbours
+from evaluation_samples import noise, noise_output
 from tolerances import assert_close
 
 
@@ -71,9 +71,40 @@ def test_the_chunk_does_not_matter(training, left_half, monkeypatch):
     assert (found.distance, found.index) == (expected.distance, expected.index)
 
 
-def test_what_cannot_be_compared(training, left_half):
-    picture = training[:1]
-    with pytest.raises(InputError, match=r"\[2, 1, 16, 16\]"):
-        nearest_neighbours(picture, left_half.expand(2, -1, -1, -1), training)
-    with pytest.raises(InputError, match="at least one training picture"):
-        nearest_neighbours(picture, left_half, training[:0])
+def test_a_fill_from_the_training_set_is_near():
+    """Two of twenty fills are training pictures; the others are as new as the originals."""
+    training = noise(30, 3, 16, 16, seed=2)
+    some = noise_output(20, num_variants=1)
+    pasted = torch.where(some.holes[:2], training[4:6], some.originals[:2])
+    results = torch.cat([pasted, some.results[2:, 0]])[:, None]
+    (metric,) = memorisation(training).per_image
+    values = metric(noise_output(20, results=results))
+    assert values["neighbour_distance"].values[:2].tolist() == pytest.approx([0, 0], abs=1e-6)
+    assert values["near_training"].values[:2].tolist() == [1, 1]
+    assert values["near_training"].values[2:].mean() < 0.3
+    assert values["neighbour_ratio"].values[2:].mean() == pytest.approx(1, abs=0.1)
+
+
+def test_thin_holes_are_left_out():
+    holes = torch.zeros(4, 1, 64, 64, dtype=torch.bool)
+    holes[:2, ..., :8] = True
+    holes[2:, ..., 1] = True
+    originals = noise(4, 3, 64, 64)
+    some = noise_output(4, originals=originals, holes=holes, results=originals[:, None])
+    (metric,) = memorisation(noise(3, 3, 64, 64, seed=2)).per_image
+    for values in metric(some).values():
+        assert values.denominator[:2].gt(0).all()
+        assert values.numerator[2:].tolist() == values.denominator[2:].tolist() == [0, 0]
+
+
+def test_originals_that_were_trained_on_are_left_out_with_a_warning(caplog):
+    """Of six originals two are in the training set, one of them as its mirror image."""
+    some = noise_output(6)
+    mine = some.originals
+    training = torch.cat([noise(30, 3, 16, 16, seed=2), mine[3:4], mine[5:].flip(3)])
+    (metric,) = memorisation(training).per_image
+    for values in metric(some).values():
+        assert values.values.isnan().tolist() == [False, False, False, True, False, True]
+        assert values.values[[0, 1, 2, 4]].isfinite().all()
+    metric(some)
+    assert [record.args for record in caplog.records] == [(2, 6)]

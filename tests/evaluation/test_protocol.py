@@ -48,7 +48,7 @@ def test_other_methods_find_pictures_and_masks_on_disk(data, tmp_path):
         assert np.array_equal(np.array(mask), 255 * hole[0].numpy())
     with pytest.raises(InputError, match="such as c"):
         write_pairs(make_pairs(data, 16, "paper", 0, count=4), tmp_path / "pairs")
-    with pytest.raises(InputError, match="masks to be new"):
+    with pytest.raises(InputError, match="masks to be empty"):
         write_pairs(make_pairs(data, 16, "paper", 1, count=3), tmp_path / "pairs")
 
 
@@ -64,7 +64,7 @@ def test_names_that_a_folder_cannot_tell_apart_are_refused(data):
         ((8, "paper", 0), "resolution"),
         ((48, "paper", 0), "power of two"),
         ((16, "papier", 0), "did you mean 'paper'"),
-        ((16, "paper", 0, 2), "at least 3 pictures"),
+        ((16, "paper", 0, 2), "at least 3 images"),
     ],
 )
 def test_unusable_protocols(data, arguments, words):

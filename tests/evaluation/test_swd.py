@@ -8,7 +8,7 @@ from scipy.stats import wasserstein_distance
 
 from diverse_inpainting.evaluation import swd
 from diverse_inpainting.evaluation.swd import laplacian_pyramid, sliced_wasserstein
-from evaluation_samples import boxes, constant, evaluated, noise
+from evaluation_samples import boxes, constant, noise, output
 
 
 def smooth_pictures(n, side, seed=0):
@@ -55,7 +55,7 @@ def test_a_cast_of_the_whole_set_is_not_seen():
 
 def test_seeds_give_the_mean_and_its_range():
     pictures = noise(2, 3, 32, 32)
-    made = evaluated(pictures, boxes(2, 32), 255 - pictures[:, None] // 3)
+    made = output(pictures, boxes(2, 32), 255 - pictures[:, None] // 3)
     (found,) = swd.swd([made])
     assert set(found) == {"swd", "swd_16", "swd_32"}
     (runs,) = sliced_wasserstein(pictures, [255 - pictures // 3], (0, 1, 2))
@@ -104,7 +104,7 @@ def test_methods_measured_together_have_the_values_that_each_has_alone():
     """The second is the original; the last one is compared with fewer originals."""
     pictures, holes = noise(4, 3, 16, 16), boxes(4, 16)
     results = (noise(4, 1, 3, 16, 16, seed=1), pictures[:, None], pictures.flip(0)[:, None] // 2)
-    methods = [evaluated(pictures, holes, result) for result in results]
+    methods = [output(pictures, holes, result) for result in results]
     methods.append(methods[0].subset(torch.arange(3)))
     together = swd.swd(methods)
     assert together == [swd.swd([alone])[0] for alone in methods]
