@@ -44,7 +44,7 @@ def test_the_interval_is_that_of_the_mean_and_always_the_same():
     assert summarise(metric, torch.arange(400))["m"] == found
 
 
-def test_pictures_without_a_value_are_left_out():
+def test_images_without_a_value_are_left_out():
     values = {
         "some": ImageValues.of(torch.tensor([1.0, math.nan, 3.0])),
         "none": ImageValues.of(torch.full((3,), math.nan)),

@@ -67,7 +67,7 @@ def test_no_image_is_tested_by_a_classifier_that_saw_it(monkeypatch):
     seen = []
 
     def learn(versions, seed, number):
-        seen.append({picture.numpy().tobytes() for picture in versions.flatten(0, 1)})
+        seen.append({image.numpy().tobytes() for image in versions.flatten(0, 1)})
         return seen[-1]
 
     def answer(known, versions):
@@ -77,7 +77,7 @@ def test_no_image_is_tested_by_a_classifier_that_saw_it(monkeypatch):
     monkeypatch.setattr(c2st, "_train", learn)
     monkeypatch.setattr(c2st, "_test", answer)
     assert c2st_accuracy(real, completed, seed=0).tolist() == [0.0] * 9
-    assert [len(pictures) for pictures in seen] == [12] * NUM_FOLDS
+    assert [len(images) for images in seen] == [12] * NUM_FOLDS
 
 
 def test_large_images_keep_their_pixels():

@@ -15,19 +15,19 @@ from diverse_inpainting.evaluation.report import describe, results
 
 def write_noise(folder, n, seed):
     folder.mkdir()
-    levels = np.random.default_rng(seed).integers(256, size=[n, 16, 16, 3], dtype=np.uint8)
-    for k, picture in enumerate(levels):
-        Image.fromarray(picture).save(folder / f"{k}.png")
+    noise = np.random.default_rng(seed).integers(256, size=[n, 16, 16, 3], dtype=np.uint8)
+    for k, image in enumerate(noise):
+        Image.fromarray(image).save(folder / f"{k}.png")
     return folder
 
 
 @pytest.fixture
 def data(tmp_path):
-    """Four pictures of noise."""
+    """Four images of noise."""
     return write_noise(tmp_path / "data", 4, seed=0)
 
 
-def test_another_method_on_the_pictures_and_masks_of_an_evaluation(data, tmp_path):
+def test_another_method_on_the_images_and_masks_of_an_evaluation(data, tmp_path):
     plan = {"data": data, "resolution": 16, "masks": "mat-large", "seed": 4}
     first = evaluate(Plan(**plan, out=tmp_path / "first"))
     assert list(first.methods) == ["mean-colour", "other-photo", "original", "other-half"]
@@ -84,7 +84,7 @@ def test_networks_and_training_images_add_their_metrics(tmp_path, monkeypatch):
     assert any("--download" in line for line in describe(found))
 
 
-def test_buckets_hold_their_pictures_and_empty_ones_are_left_out(data, tmp_path):
+def test_buckets_hold_their_images_and_empty_ones_are_left_out(data, tmp_path):
     found = evaluate(Plan(data=data, resolution=16, masks="half", out=tmp_path / "out"))
     assert set(found.buckets["original"]) == {"(0,1]", "(0.4,1]", "(0.4,0.6]"}
     counts = found.facts["protocol"]["pictures_by_bucket"]

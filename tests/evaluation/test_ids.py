@@ -20,7 +20,7 @@ def test_sets_that_a_plane_parts_score_zero():
 
 
 def test_equal_sets_score_half_and_none():
-    """Half of the pictures must be wrong; a fake never looks more real than its equal."""
+    """Half of the images must be wrong; a fake never looks more real than its equal."""
     features = gaussian(80, 3)
     assert discriminative_scores(features, features) == (0.5, 0.0)
 

@@ -86,7 +86,7 @@ def test_a_model_without_a_skip_encoder_has_one_stage(model, monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["{}-{}", "{}_{}"])
-def test_two_results_of_each_picture(tmp_path, form):
+def test_two_results_of_each_image(tmp_path, form):
     given, made = pairs(3, 16), noise(3, 3, 3, 16, 16, seed=1)
     for i, name in enumerate(given.names):
         for k in range(3):  # a third is not needed
@@ -99,7 +99,7 @@ def test_two_results_of_each_picture(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", ["{}", "{}-0", "{}_0"])
-def test_one_result_of_each_picture_and_other_files(tmp_path, form):
+def test_one_result_of_each_image_and_other_files(tmp_path, form):
     given, made = pairs(3, 16), noise(3, 3, 16, 16, seed=1)
     for name, image in zip(given.names, made, strict=True):
         write(tmp_path / "made", form.format(name), image)
@@ -108,7 +108,7 @@ def test_one_result_of_each_picture_and_other_files(tmp_path, form):
     assert torch.equal(read_predictions(tmp_path / "made", given).raw[:, 0], made)
 
 
-def test_a_name_that_ends_in_a_number_belongs_to_its_own_picture(tmp_path):
+def test_a_name_that_ends_in_a_number_belongs_to_its_own_image(tmp_path):
     given = dataclasses.replace(pairs(3, 16), names=("a", "a-0", "b"))
     made = noise(3, 2, 3, 16, 16, seed=1)
     for i, name in enumerate(given.names):

@@ -30,12 +30,12 @@ def test_by_hand_on_erased_and_on_valid_pixels():
     assert values["valid_l1"] == pytest.approx(3)
     assert values["erased_psnr"] == pytest.approx(20 * math.log10(255 / 10))
     assert values["valid_psnr"] == pytest.approx(20 * math.log10(255 / 3))
-    c1 = (0.01 * 255) ** 2  # flat pictures differ in luminance only
+    c1 = (0.01 * 255) ** 2  # flat images differ in luminance only
     expected = (2 * 100 * 110 + c1) / (100**2 + 110**2 + c1)
     assert values["erased_ssim"] == pytest.approx(expected, abs=1e-4)
 
 
-def test_equal_pictures_and_two_results():
+def test_equal_images_and_two_results():
     originals, holes = noise(3, 3, 8, 8), boxes(3, 8)
     inverted = 255 - originals
     found = fidelity(output(originals, holes, torch.stack([originals, inverted], dim=1)))
@@ -67,8 +67,8 @@ def test_ssim_against_scipy(whole):
         scores.append((2 * ma * mb + c1) * (2 * cov + c2))
         scores[-1] /= (ma**2 + mb**2 + c1) * (va + vb + c2)
     expected = np.mean([score[region > 0].mean() for score in scores])
-    pictures = [torch.from_numpy(x)[None].float() for x in (first, second)]
-    found = ssim(*pictures, torch.from_numpy(region > 0)[None, None])
+    images = [torch.from_numpy(x)[None].float() for x in (first, second)]
+    found = ssim(*images, torch.from_numpy(region > 0)[None, None])
     assert found.item() == pytest.approx(expected, abs=1e-5)
 
 
@@ -128,7 +128,7 @@ def test_errors_far_from_the_rim_do_not_count():
     assert rim_errors(error, hole).abs().max() < 1e-6
 
 
-def test_flat_pictures_have_no_ratio():
+def test_flat_images_have_no_ratio():
     flat = constant(9, 1, 3, 8, 8)
     found = seam(output(flat, boxes(1, 8), flat[:, None]))
     assert found["seam"].values.isnan().all()

@@ -6,7 +6,7 @@ from diverse_inpainting.evaluation.types import ImageValues, MethodOutput
 from tolerances import assert_close
 
 
-def test_a_subset_keeps_pictures_and_all_that_belongs_to_them():
+def test_a_subset_keeps_images_and_all_that_belongs_to_them():
     each = torch.arange(3, dtype=torch.uint8)[:, None, None, None]
     holes = torch.zeros(3, 1, 2, 2, dtype=torch.bool)
     holes[2, :, 0] = True
