@@ -64,14 +64,13 @@ def evaluate(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Measure a model, or another method's results, beside yardsticks of known quality.
+    """Measure a model, or another method's results, beside baselines of known quality.
 
     OUT gets results.json, pictures.csv, table.md, plots, contact sheets, and in pairs/ the
     pictures and masks, for other methods to run on.
     """
     from ..core.distributed import join
     from ..evaluation.evaluate import Plan
-    from ..evaluation.neighbour_sheets import write_neighbour_sheets
     from ..evaluation.network_metrics import NetworkFiles
     from ..evaluation.plots import write_plots
     from ..evaluation.report import describe, results, tables, write_report
@@ -102,7 +101,6 @@ def evaluate(
     write_report(evaluation, out)
     write_plots(evaluation, out)
     write_sheets(evaluation, out / "sheets")
-    write_neighbour_sheets(evaluation, out / "sheets")
     if as_json:
         print(json.dumps(results(evaluation), indent=2))
         return

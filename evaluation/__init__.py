@@ -1,1 +1,1 @@
-"""Measuring inpainting methods: the protocol, the metrics, the report; see README.md."""
+"""Measuring inpainting methods: the protocol, the metrics, the report; see docs/evaluation.md."""

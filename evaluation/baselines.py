@@ -1,6 +1,6 @@
-"""Methods of known quality, measured beside the others so that every number has a scale.
+"""Baselines of known quality, measured like the methods so that every number has a scale.
 
-Legend: n pictures, R their side in pixels.
+Legend: n images, R their side in pixels.
 """
 
 import dataclasses
@@ -10,38 +10,37 @@ from torch import Tensor
 
 from ..core.rng import generator_for
 from .protocol import Pairs
-from .types import Evaluated
+from .types import MethodOutput
 
 NAMES = ("mean-colour", "other-photo", "original", "training-photos", "other-half")
-"""Of all yardsticks; the last two are of whole pictures without holes, one or the other."""
+"""All baselines; the last two are unrelated whole images, and an evaluation has one of them."""
 
 
-def yardsticks(pairs: Pairs, seed: int, training: Tensor | None) -> list[Evaluated]:
-    """Return what the yardsticks make of the pictures.
+def baselines(pairs: Pairs, seed: int, training: Tensor | None) -> list[MethodOutput]:
+    """Return what the baselines make of the images.
 
-    mean-colour: the hole has the mean colour of the picture's valid pixels.
+    mean-colour: the hole gets the mean colour of the image's valid pixels.
     other-photo: two results, two other photographs of the set pasted into the hole.
     original: nothing was erased.
-    training-photos: other whole photographs of the domain, as many as there are pictures if there
-    are enough; without training pictures other-half, where one half of the set is compared with
-    the other.
+    training-photos: random training images, one for each image if there are enough. Without
+    training images other-half instead: one half of the set against the other.
 
     Args:
-        pairs: pictures and holes.
-        seed: decides which photographs are drawn.
+        pairs: images and holes.
+        seed: selects the photographs.
         training: [m, 3, R, R] uint8, or None.
     """
     return [
-        _filled("mean-colour", pairs, _mean_colour(pairs)[:, None]),
-        _filled("other-photo", pairs, _other_photos(pairs.originals, seed)),
-        _filled("original", pairs, pairs.originals[:, None]),
+        _fill("mean-colour", pairs, _mean_colour(pairs)[:, None]),
+        _fill("other-photo", pairs, _other_photos(pairs.originals, seed)),
+        _fill("original", pairs, pairs.originals[:, None]),
         _training_photos(pairs, seed, training) if training is not None else _halves(pairs, seed),
     ]
 
 
-def _filled(method: str, pairs: Pairs, fills: Tensor) -> Evaluated:
-    """Paste fills [n, V, 3, R, R] into the holes; there are no raw pictures to be measured."""
-    return Evaluated(
+def _fill(method: str, pairs: Pairs, fills: Tensor) -> MethodOutput:
+    """Paste fills [n, V, 3, R, R] into the holes; there is no raw output."""
+    return MethodOutput(
         method=method,
         names=pairs.names,
         originals=pairs.originals,
@@ -58,25 +57,29 @@ def _mean_colour(pairs: Pairs) -> Tensor:
 
 
 def _other_photos(originals: Tensor, seed: int) -> Tensor:
-    """[n, 2, 3, R, R]: the next two in a shuffled circle, so never the picture itself."""
+    """[n, 2, 3, R, R]: the next two in a shuffled circle, so never the image itself."""
     order = _shuffled(len(originals), seed, "other-photo")
     others = torch.empty(len(order), 2, dtype=torch.int64)
     others[order] = torch.stack([order.roll(1), order.roll(2)], dim=1)
     return originals[others]
 
 
-def _training_photos(pairs: Pairs, seed: int, training: Tensor) -> Evaluated:
+def _training_photos(pairs: Pairs, seed: int, training: Tensor) -> MethodOutput:
     num = min(len(training), len(pairs.names))
     chosen = training[_shuffled(len(training), seed, "training-photos")[:num]]
-    compared = _filled("training-photos", pairs, pairs.originals[:, None]).subset(torch.arange(num))
-    return dataclasses.replace(compared, results=chosen[:, None], is_paired=False)
+    return _unpaired("training-photos", pairs, torch.arange(num), chosen)
 
 
-def _halves(pairs: Pairs, seed: int) -> Evaluated:
+def _halves(pairs: Pairs, seed: int) -> MethodOutput:
     order = _shuffled(len(pairs.names), seed, "halves")
-    first, second = order[: len(order) // 2], order[len(order) // 2 : len(order) // 2 * 2]
-    compared = _filled("other-half", pairs, pairs.originals[:, None]).subset(first)
-    return dataclasses.replace(compared, results=pairs.originals[second][:, None], is_paired=False)
+    half = len(order) // 2
+    return _unpaired("other-half", pairs, order[:half], pairs.originals[order[half : 2 * half]])
+
+
+def _unpaired(method: str, pairs: Pairs, index: Tensor, images: Tensor) -> MethodOutput:
+    """Compare images [m, 3, R, R] with the originals at positions [m]."""
+    compared = _fill(method, pairs, pairs.originals[:, None]).subset(index)
+    return dataclasses.replace(compared, results=images[:, None], is_paired=False)
 
 
 def _shuffled(num: int, seed: int, purpose: str) -> Tensor:

@@ -1,6 +1,6 @@
-"""From values of pictures to values of sets: buckets of hole ratios, and bootstrap intervals.
+"""From values of images to values of sets: buckets of hole ratios, and bootstrap intervals.
 
-Legend: n pictures, K metrics.
+Legend: n images, K metrics.
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from ..core.rng import generator_for
-from .types import Estimate, PictureValues
+from .types import Estimate, ImageValues
 
 _RESAMPLES = 1000
 _TAILS = (0.025, 0.975)
 
 
 class Bucket(NamedTuple):
-    """Pictures by their hole ratio."""
+    """A range of hole ratios."""
 
     low: float
     """Exclusive."""
@@ -26,46 +26,40 @@ class Bucket(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Its name in the report."""
+        """Its name in the report, such as "(0,0.4]"."""
         return f"({self.low:g},{self.high:g}]"
 
     @property
     def middle(self) -> float:
-        """Where it stands in plots."""
+        """Its position in plots."""
         return (self.low + self.high) / 2
 
     def members(self, ratios: Tensor) -> Tensor:
-        """Return the positions of the pictures in it, [m] int64."""
+        """Return the positions of the images in it, [m] int64."""
         return ((ratios > self.low) & (ratios <= self.high)).nonzero()[:, 0]
 
 
 ALL = Bucket(0.0, 1.0)
 HALVES = (Bucket(0.0, 0.4), Bucket(0.4, 1.0))
 """Easy and difficult, as in the paper's Fig. 5."""
-STEPS = (
-    Bucket(0.0, 0.2),
-    Bucket(0.2, 0.4),
-    Bucket(0.4, 0.6),
-    Bucket(0.6, 0.8),
-    Bucket(0.8, 1.0),
-)
+STEPS = tuple(Bucket(low / 10, (low + 2) / 10) for low in (0, 2, 4, 6, 8))
 """Those of Zhao et al. 2021 (CoModGAN), arXiv:2103.10428."""
 BUCKETS = (ALL, *HALVES, *STEPS)
 
 
-def summarise(pictures: Mapping[str, PictureValues], index: Tensor) -> dict[str, Estimate]:
-    """Return each metric of the pictures at these positions, with its 95 % bootstrap interval.
+def summarise(per_image: Mapping[str, ImageValues], index: Tensor) -> dict[str, Estimate]:
+    """Return each metric of the images at these positions, with its 95 % bootstrap interval.
 
-    Pictures are drawn with replacement 1000 times, the same for all metrics and, with equal
-    numbers of pictures, for all methods. Pictures without a value (NaN) are left out.
+    Images are drawn with replacement 1000 times, the same ones for all metrics and for all methods
+    with equal numbers of images. Images without a value (NaN) are left out.
 
     Args:
-        pictures: K metrics by name.
+        per_image: K metrics by name.
         index: [m] int64, m at least 1.
     """
-    if not pictures:
+    if not per_image:
         return {}
-    pairs = [_without_nan(values, index) for values in pictures.values()]
+    pairs = [_without_nan(values, index) for values in per_image.values()]
     numerators, denominators = (torch.stack(parts, dim=1) for parts in zip(*pairs, strict=True))
     values = numerators.sum(dim=0) / denominators.sum(dim=0)
     counts = _resample_counts(len(index))
@@ -74,19 +68,19 @@ def summarise(pictures: Mapping[str, PictureValues], index: Tensor) -> dict[str,
     numbers = zip(values.tolist(), lows.tolist(), highs.tolist(), strict=True)
     return {
         name: Estimate(*three)
-        for name, three in zip(pictures, numbers, strict=True)
-        if three[0] == three[0]  # not NaN: no picture has a value
+        for name, three in zip(per_image, numbers, strict=True)
+        if three[0] == three[0]  # NaN if no image has a value
     }
 
 
-def _without_nan(values: PictureValues, index: Tensor) -> tuple[Tensor, Tensor]:
+def _without_nan(values: ImageValues, index: Tensor) -> tuple[Tensor, Tensor]:
     numerator, denominator = values.numerator[index], values.denominator[index]
     known = numerator.isfinite() & denominator.isfinite()
     return numerator.where(known, 0.0), denominator.where(known, 0.0)
 
 
 def _resample_counts(num: int) -> Tensor:
-    """[1000, num] float64: how often each picture is drawn."""
+    """[1000, num] float64: how often each image is drawn."""
     drawn = torch.randint(num, (_RESAMPLES, num), generator=generator_for(0, "bootstrap", num))
     ones = torch.ones(_RESAMPLES, num, dtype=torch.float64)
     return torch.zeros_like(ones).scatter_add_(1, drawn, ones)

@@ -1,6 +1,6 @@
-"""Classifier two-sample test: can a small network tell completed pictures from real ones?
+"""Classifier two-sample test (C2ST): can a small network tell completed images from real ones?
 
-Legend: n pictures of side R, each of them real and completed.
+Legend: n images of side R, each of them real and completed.
 """
 
 import hashlib
@@ -13,28 +13,46 @@ from torch import Tensor, nn
 
 from ..core.errors import InputError
 from ..core.rng import generator_for
+from .types import ImageValues, MethodOutput, MetricSuite
 
 NUM_FOLDS = 3
-"""Parts of the pictures; each is judged by a network that learned from the others."""
+"""Cross-validation folds."""
 
-MIN_PICTURES = 30
-"""With fewer, there are too few to learn from and too few to judge."""
+MIN_IMAGES = 30
+"""Fewer are too few to train on and to test on."""
 
-# Chosen on cats of 64 px: 0.93 of pasted photographs and of their originals are told apart,
-# of mean-colour fills 0.95, and 0.99 where the hole has over four tenths of the picture.
+# Chosen on cats of 64 px: the accuracy is 0.93 on pasted photographs against their originals, 0.95
+# on mean-colour fills, and 0.99 on those where the hole covers over four tenths of the image.
 _EPOCHS = 18
-_MIN_STEPS = 100  # where there are few pictures
-_BATCH = 32  # pictures, each in both versions
+_MIN_STEPS = 100  # with few images
+_BATCH = 32  # images, each in both versions
 _LEARNING_RATE = 1e-2
 _WEIGHT_DECAY = 1e-2
-_MOMENTUM = 0.2  # of batch statistics: with 0.1 they lag behind where steps are few
-_CROP_FRAC = 0.75  # of the side; judged in crops, too: a maximum grows with the area
+_MOMENTUM = 0.2  # of batch statistics: with 0.1 they lag behind when there are few steps
+_CROP_FRAC = 0.75  # of the side; tested on crops, too, because a maximum grows with the area
 _WIDTHS = (16, 32, 64, 64)
-_MAP_SIDE = 64  # of larger pictures, blocks of pixels become channels: nothing is scaled away
+_MAP_SIDE = 64  # in larger images, blocks of pixels become channels: nothing is scaled away
 
 
-class Judge(nn.Module):
-    """Four convolutions, and mean and maximum of the last map: one logit for each picture."""
+def two_sample_test(num_images: int, seed: int, device: torch.device) -> MetricSuite:
+    """Return `c2st_accuracy` of first results: 1 if always told apart, 0.5 if never.
+
+    The classifier is trained once for each method, on all images; the mean over a bucket is over
+    its predictions for the bucket's images. Left out with fewer than `MIN_IMAGES`.
+    """
+    if num_images < MIN_IMAGES:
+        return MetricSuite.left_out("two_sample", f"measure on {MIN_IMAGES} images or more")
+
+    def measure(output: MethodOutput) -> dict[str, ImageValues]:
+        accuracy = c2st_accuracy(output.originals, output.results[:, 0], seed, device)
+        return {"c2st_accuracy": ImageValues.of(accuracy)}
+
+    facts = {"two_sample": {"seed": seed, "folds": NUM_FOLDS}}
+    return MetricSuite(per_image=(measure,), facts=facts)
+
+
+class Classifier(nn.Module):
+    """Four convolutions, then mean and maximum of the last map: one logit for each image."""
 
     def __init__(self, resolution: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -51,7 +69,7 @@ class Judge(nn.Module):
         nn.init.zeros_(self.logit.bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits [n] of pictures [n, 3, R, R] in [-1, 1]; above 0 says real."""
+        """Return the logits [n] of images [n, 3, R, R] in [-1, 1]; above 0 means real."""
         images = F.pixel_unshuffle(images, self.factor).contiguous(
             memory_format=torch.channels_last
         )
@@ -60,21 +78,20 @@ class Judge(nn.Module):
         return self.logit(pooled)[:, 0]
 
 
-def share_told_apart(
+def c2st_accuracy(
     real: Tensor, completed: Tensor, seed: int, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Return how many of a picture's two versions a network that never saw it judges rightly.
+    """Return the fraction of each image's two versions that a classifier labels correctly.
 
-    1. Pictures are dealt into `NUM_FOLDS` folds; a picture, its completion, and pictures whose
-       original is pixel for pixel the same or its mirror image are in one fold.
-    2. For each fold a `Judge` learns from the others, both versions with the same crop and the
-       same mirroring, and judges the fold's pictures.
-    3. The mean is 1 where completions are always told from photographs, 0.5 where they never are.
+    1. Images are split into `NUM_FOLDS` folds. An image, its completion, and images with the same
+       original or its mirror image share a fold.
+    2. For each fold a `Classifier` is trained on the others, with the same crop and mirroring for
+       both versions, and tested on the fold.
 
     Args:
-        real: [n, 3, R, R] uint8, at least MIN_PICTURES of them different.
+        real: [n, 3, R, R] uint8, at least MIN_IMAGES of them different.
         completed: [n, 3, R, R] uint8, row i completes row i of real.
-        seed: of folds, weights, order and augmentation: equal arguments give equal results on one
+        seed: of folds, weights, order and augmentation. Equal arguments give equal results on one
             kind of device and number of threads.
         device: where to train.
 
@@ -82,35 +99,34 @@ def share_told_apart(
         [n] float64: 0, 0.5 or 1; 0.5 where both versions are equal.
 
     Raises:
-        InputError: too few pictures that differ, or shapes that do not fit.
+        InputError: too few different images.
 
-    Source: Lopez-Paz and Oquab 2017, arXiv:1610.06545; deviates in using every picture for the
-    test once, by cross-validation.
+    Source: Lopez-Paz and Oquab 2017, arXiv:1610.06545; deviates in testing on every image once, by
+        cross-validation.
     """
-    _check(real, completed)
-    fold = _deal(real, seed)
-    if torch.equal(real, completed):  # any answer is right for one version, wrong for the other
+    fold = _assign_folds(real, seed)
+    if torch.equal(real, completed):  # any label is right for one version, wrong for the other
         return torch.full([len(real)], 0.5, dtype=torch.float64)
     versions = torch.stack([real, completed], dim=1).to(device)
-    shares = torch.zeros(len(real), dtype=torch.float64)  # which not every device has
+    accuracy = torch.zeros(len(real), dtype=torch.float64)  # on the CPU: some devices lack float64
     with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
         for number in range(NUM_FOLDS):
-            judge = _train(versions[fold != number], seed, number)
-            shares[fold == number] = _answer(judge, versions[fold == number])
-    return shares
+            classifier = _train(versions[fold != number], seed, number)
+            accuracy[fold == number] = _test(classifier, versions[fold == number])
+    return accuracy
 
 
-def _deal(real: Tensor, seed: int) -> Tensor:
-    """The fold [n] of each picture, the same for all that are alike."""
+def _assign_folds(real: Tensor, seed: int) -> Tensor:
+    """The fold [n] of each image, shared by images that are equal or mirrored."""
     alike: dict[bytes, list[int]] = {}
-    for i, picture in enumerate(real.numpy()):
-        views = (picture, picture[:, :, ::-1])
+    for i, image in enumerate(real.numpy()):
+        views = (image, image[:, :, ::-1])
         key = min(hashlib.sha256(view.tobytes()).digest() for view in views)
         alike.setdefault(key, []).append(i)
     groups = list(alike.values())
-    if len(groups) < MIN_PICTURES:
+    if len(groups) < MIN_IMAGES:
         raise InputError(
-            f"at least {MIN_PICTURES} pictures that differ, for the classifier's {NUM_FOLDS} folds",
+            f"at least {MIN_IMAGES} different images for the classifier's {NUM_FOLDS} folds",
             f"{len(groups)}",
             "Evaluate on more.",
         )
@@ -121,11 +137,13 @@ def _deal(real: Tensor, seed: int) -> Tensor:
     return fold
 
 
-def _train(versions: Tensor, seed: int, number: int) -> Judge:
-    """A judge that learned from pictures [m, 2, 3, R, R] uint8, the real version first."""
-    generator = generator_for(seed, "judge", number)
-    judge = Judge(versions.shape[-1], generator).to(versions.device)
-    optimizer = torch.optim.AdamW(judge.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+def _train(versions: Tensor, seed: int, number: int) -> Classifier:
+    """Train on images [m, 2, 3, R, R] uint8, the real version first."""
+    generator = generator_for(seed, "judge", number)  # the name of the stream is permanent
+    classifier = Classifier(versions.shape[-1], generator).to(versions.device)
+    optimizer = torch.optim.AdamW(
+        classifier.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY
+    )
     steps_per_epoch = math.ceil(len(versions) / _BATCH)
     num_epochs = max(_EPOCHS, math.ceil(_MIN_STEPS / steps_per_epoch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -135,17 +153,17 @@ def _train(versions: Tensor, seed: int, number: int) -> Judge:
         order = torch.randperm(len(versions), generator=generator)
         for index in order.to(versions.device).split(_BATCH):
             images = _augment(versions[index], generator)
-            real, completed = judge(images.flatten(0, 1)).view(-1, 2).unbind(1)
+            real, completed = classifier(images.flatten(0, 1)).view(-1, 2).unbind(1)
             loss = F.softplus(-real).mean() + F.softplus(completed).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-    return judge.eval()
+    return classifier.eval()
 
 
 def _augment(versions: Tensor, generator: torch.Generator) -> Tensor:
-    """One crop for the batch, one mirroring for both versions of a picture."""
+    """One crop for the batch, one mirroring for both versions of an image."""
     side, spare = _crop(versions)
     top, left = torch.randint(spare + 1, (2,), generator=generator).tolist()
     images = _signed(versions[..., top : top + side, left : left + side])
@@ -155,35 +173,26 @@ def _augment(versions: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @torch.inference_mode()
-def _answer(judge: Judge, versions: Tensor) -> Tensor:
-    """Shard of right answers [m], each from the sum over four corner crops and their mirrors."""
+def _test(classifier: Classifier, versions: Tensor) -> Tensor:
+    """Accuracy of each image [m], on the sum over four corner crops and their mirror images."""
     side, spare = _crop(versions)
     logits = torch.zeros(len(versions), 2, device=versions.device)
     for index in torch.arange(len(versions), device=versions.device).split(_BATCH):
         for top, left in itertools.product((0, spare), repeat=2):
             part = versions[index, ..., top : top + side, left : left + side]
             images = _signed(part).flatten(0, 1)
-            logits[index] += (judge(images) + judge(images.flip(3))).view(-1, 2)
+            logits[index] += (classifier(images) + classifier(images.flip(3))).view(-1, 2)
     real, completed = logits.cpu().unbind(1)
     return ((real > 0).double() + (completed <= 0).double()) / 2
 
 
 def _crop(versions: Tensor) -> tuple[int, int]:
-    """Side of a crop, and what is left of the picture's side."""
+    """Side of a crop, and the rest of the image's side."""
     R = versions.shape[-1]
     unit = max(R // _MAP_SIDE, 1)  # crops consist of whole blocks
     side = max(round(_CROP_FRAC * R / unit), 1) * unit
     return side, R - side
 
 
-def _signed(pictures: Tensor) -> Tensor:
-    return pictures.float() / 127.5 - 1
-
-
-def _check(real: Tensor, completed: Tensor) -> None:
-    if real.shape != completed.shape or real.shape[2] != real.shape[3]:
-        raise InputError(
-            "real and completed square pictures of one shape, [n, 3, R, R]",
-            f"{list(real.shape)} and {list(completed.shape)}",
-            "Give one result per picture.",
-        )
+def _signed(images: Tensor) -> Tensor:
+    return images.float() / 127.5 - 1

@@ -1,4 +1,4 @@
-"""The whole evaluation: what `diverse-inpainting evaluate` and the ablation script run."""
+"""The whole evaluation: what `diverse-inpainting evaluate` runs."""
 
 import hashlib
 import importlib.metadata
@@ -18,25 +18,24 @@ from ..core.distributed import ALONE, Processes
 from ..core.errors import ConfigError
 from ..core.inpainter import Inpainter
 from ..core.pretrained import sha256_of
-from .baselines import yardsticks
+from .baselines import baselines
 from .bootstrap import BUCKETS, Bucket, summarise
-from .diversity import diversity
-from .feature_metrics import memorisation, two_sample_test
-from .fidelity import fidelity
+from .c2st import two_sample_test
+from .memorisation import memorisation
 from .methods import complete, read_predictions
 from .network_metrics import NetworkFiles, network_metrics
+from .pixel_metrics import diversity, fidelity, seam
 from .protocol import Pairs, make_pairs, write_pairs
-from .seam import seam
 from .swd import swd
-from .types import Estimate, Evaluated, MetricSuite, PictureValues
+from .types import Estimate, ImageValues, MethodOutput, MetricSuite
 
 OnProgress = Callable[[float, str], None]
-"""(share that is done, what is being done)"""
+"""(fraction done, current step)"""
 
-WITHOUT_NETWORKS = MetricSuite(picture=(fidelity, diversity, seam), sets=(swd,))
-"""Metrics that can always be computed."""
+ALWAYS = MetricSuite(per_image=(fidelity, diversity, seam), per_set=(swd,))
+"""Metrics that every evaluation has."""
 
-_COMPLETING = 0.5  # share of the whole that progress counts the model's own work as
+_COMPLETING = 0.5  # fraction of the progress that completing the images counts as
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,93 +47,90 @@ class Plan:
     out: Path
     """Folder of the results."""
     model: str | Path | None = None
-    """Bundled name, file or hub id; None measures predictions and yardsticks only."""
+    """Bundled name, file or hub id; None measures predictions and baselines only."""
     predictions: Path | None = None
     """Folder of another method's results, see `read_predictions`."""
     resolution: int | None = None
-    """R in pixels; None takes the model's."""
+    """R in pixels; None for the model's."""
     masks: str = "paper"
     """A sampler of `sample_hole_masks`."""
     seed: int = 0
     """Of masks and random codes."""
     count: int | None = None
-    """Pictures to measure on; None for all."""
+    """Number of images to measure on; None for all."""
     training: Path | None = None
     """Folder or zip of photographs that the model was trained on."""
     batch_size: int = 16
-    """Pictures that are completed at once."""
+    """Images completed at once."""
     device: str | None = None
-    """Where to complete; None takes the best."""
+    """Where to compute; None for the best."""
     download: bool = False
-    """Whether a hub id, and weights that `networks` lacks, may be downloaded."""
+    """Whether a hub id, and weights missing from `networks`, may be downloaded."""
     networks: NetworkFiles = field(default_factory=NetworkFiles)
     """Weights for metrics on features."""
     cache: Path | None = None
-    """File of features that evaluations share; None takes OUT/features.sqlite."""
-    stages: tuple[str, ...] = ("stage1", "stage2")
-    """Which of the model's to measure."""
-    yardsticks: bool = True
-    """Whether to measure them: they depend on pictures and masks alone."""
+    """File of features that evaluations share; None for OUT/features.sqlite."""
+
+
+PerImage = Mapping[str, Mapping[str, ImageValues]]
+"""By method and metric, one value for each image."""
+
+Buckets = Mapping[str, Mapping[str, Mapping[str, Estimate]]]
+"""By method, label of the bucket (see `BUCKETS`) and metric; empty buckets are left out."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation:
-    """All that was measured."""
+    """Everything that was measured."""
 
     pairs: Pairs
-    """Pictures and holes."""
-    methods: Mapping[str, Evaluated]
-    """What each method made of them; methods under test first, then yardsticks."""
-    pictures: Mapping[str, Mapping[str, PictureValues]]
-    """By method and metric, one value for each picture."""
-    buckets: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
-    """By method, label of the bucket (see `BUCKETS`) and metric; buckets without pictures are
-    left out."""
+    """Images and holes."""
+    methods: Mapping[str, MethodOutput]
+    """What each method made of them; methods under test first, then baselines."""
+    per_image: PerImage
+    buckets: Buckets
     facts: Mapping[str, Any]
     """What the values depend on, plain data for JSON."""
     training: Tensor | None = None
-    """[T, 3, R, R] uint8, the training pictures that were given."""
+    """[T, 3, R, R] uint8, the training images if given."""
 
 
 def evaluate(
     plan: Plan,
-    on_progress: OnProgress = lambda share, what: None,
+    on_progress: OnProgress = lambda fraction, step: None,
     processes: Processes = ALONE,
 ) -> Evaluation | None:
-    """Measure a model, another method's results, or both, beside the yardsticks.
+    """Measure a model, another method's results, or both, beside the baselines.
 
-    The pictures and masks are written to OUT/pairs, and features to the cache; nothing else is.
+    Writes the images and masks to OUT/pairs and features to the cache, and nothing else.
 
     Args:
         plan: what and how.
-        on_progress: called again and again.
-        processes: those that complete the pictures together and part then; the main one measures.
+        on_progress: called now and then.
+        processes: those that complete the images together and then leave; the main one measures.
 
     Returns:
-        All that was measured; None in a process that is not the main one.
+        Everything that was measured; None in a process other than the main one.
 
     Raises:
         DiverseInpaintingError: unusable plan, data, model or predictions.
     """
     check_int(plan.batch_size, "batch_size", 1, 4096)
-    model = None if plan.model is None else _load(plan)
+    model = _load(plan)
     resolution = _resolution(plan, model)
-    on_progress(0.0, "reading pictures")
+    on_progress(0.0, "reading images")
     pairs = make_pairs(plan.data, resolution, plan.masks, plan.seed, plan.count)
     training = None if plan.training is None else load_images(plan.training, resolution)[1]
     if processes.is_main:
         write_pairs(pairs, plan.out / "pairs")
     suites = _suites(plan, pairs, training) if processes.is_main else ()
-    methods = [] if plan.predictions is None else [read_predictions(plan.predictions, pairs)]
-    if model is not None:
-        completed = _complete(model, pairs, plan, on_progress, processes)
-        methods = [*(one for one in completed if one.method in plan.stages), *methods]
+    predictions = [] if plan.predictions is None else [read_predictions(plan.predictions, pairs)]
+    outputs = [*_complete(model, pairs, plan, on_progress, processes), *predictions]
     processes.leave()
     if not processes.is_main:
         return None
-    if plan.yardsticks:
-        methods += yardsticks(pairs, plan.seed, training)
-    pictures, buckets = _measure(methods, suites, on_progress)
+    outputs += baselines(pairs, plan.seed, training)
+    per_image, buckets = _measure(outputs, suites, on_progress)
     facts = {
         "protocol": _protocol_facts(plan, pairs, training),
         "model": None if model is None else _model_facts(plan, model),
@@ -143,8 +139,8 @@ def evaluate(
     }
     return Evaluation(
         pairs=pairs,
-        methods={evaluated.method: evaluated for evaluated in methods},
-        pictures=pictures,
+        methods={output.method: output for output in outputs},
+        per_image=per_image,
         buckets=buckets,
         facts=facts,
         training=training,
@@ -155,82 +151,90 @@ def _suites(plan: Plan, pairs: Pairs, training: Tensor | None) -> tuple[MetricSu
     device = resolve_device(plan.device)
     cache = plan.cache or plan.out / "features.sqlite"
     return (
-        WITHOUT_NETWORKS,
+        ALWAYS,
         two_sample_test(len(pairs.names), plan.seed, device),
         *([] if training is None else [memorisation(training)]),
         *network_metrics(plan.networks, cache, device, plan.download),
     )
 
 
-def _load(plan: Plan) -> Inpainter:
-    assert plan.model is not None
+def _load(plan: Plan) -> Inpainter | None:
+    if plan.model is None:
+        return None
     device = resolve_device(plan.device)
     return Inpainter.load(plan.model, device=device, download=plan.download)
 
 
 def _resolution(plan: Plan, model: Inpainter | None) -> int:
-    if model is None and plan.resolution is None:
-        raise ConfigError(
-            "a model, or the resolution to measure at", "neither", "Give one of the two."
-        )
     if model is not None and plan.resolution not in (None, model.resolution):
         raise ConfigError(
             f"the model's resolution of {model.resolution} pixels",
             str(plan.resolution),
             "Leave the resolution out.",
         )
-    return model.resolution if model is not None else plan.resolution
+    resolution = plan.resolution if model is None else model.resolution
+    if resolution is None:
+        raise ConfigError(
+            "a model, or the resolution to measure at", "neither", "Give one of the two."
+        )
+    return resolution
 
 
 def _complete(
-    model: Inpainter, pairs: Pairs, plan: Plan, on_progress: OnProgress, processes: Processes
-) -> list[Evaluated]:
-    def on_batch(num_pictures: int) -> None:
-        on_progress(_COMPLETING * num_pictures / len(pairs.names), "completing pictures")
+    model: Inpainter | None,
+    pairs: Pairs,
+    plan: Plan,
+    on_progress: OnProgress,
+    processes: Processes,
+) -> list[MethodOutput]:
+    def on_batch(num_images: int) -> None:
+        on_progress(_COMPLETING * num_images / len(pairs.names), "completing images")
 
+    if model is None:
+        return []
     return complete(model, pairs, plan.seed, plan.batch_size, on_batch, processes)
 
 
 def _measure(
-    methods: Sequence[Evaluated], suites: Sequence[MetricSuite], on_progress: OnProgress
-) -> tuple[dict[str, dict[str, PictureValues]], dict[str, dict[str, dict[str, Estimate]]]]:
-    """Return the values of pictures and those of buckets."""
-    share = (1 - _COMPLETING) / (len(methods) + len(BUCKETS))
-    pictures: dict[str, dict[str, PictureValues]] = {}
-    for number, evaluated in enumerate(methods):
-        on_progress(_COMPLETING + share * number, f"measuring {evaluated.method}")
-        values = pictures[evaluated.method] = {}
+    outputs: Sequence[MethodOutput], suites: Sequence[MetricSuite], on_progress: OnProgress
+) -> tuple[PerImage, Buckets]:
+    """Return the values of images and those of buckets."""
+    step = (1 - _COMPLETING) / (len(outputs) + len(BUCKETS))
+    per_image: dict[str, dict[str, ImageValues]] = {}
+    for number, output in enumerate(outputs):
+        on_progress(_COMPLETING + step * number, f"measuring {output.method}")
+        values = per_image[output.method] = {}
         for suite in suites:
-            for metric in suite.picture if evaluated.is_paired else ():
-                values.update(metric(evaluated))
-    buckets: dict[str, dict[str, dict[str, Estimate]]] = {e.method: {} for e in methods}
-    for number, bucket in enumerate(BUCKETS, start=len(methods)):
-        on_progress(_COMPLETING + share * number, f"comparing sets, hole ratio {bucket.label}")
-        for method, found in _in_bucket(bucket, methods, pictures, suites).items():
-            buckets[method][bucket.label] = found
+            for metric in suite.per_image if output.is_paired else ():
+                values.update(metric(output))
+    buckets: dict[str, dict[str, dict[str, Estimate]]] = {o.method: {} for o in outputs}
+    for number, bucket in enumerate(BUCKETS, start=len(outputs)):
+        on_progress(_COMPLETING + step * number, f"comparing sets, hole ratio {bucket.label}")
+        for method, estimates in _in_bucket(bucket, outputs, per_image, suites).items():
+            buckets[method][bucket.label] = estimates
     on_progress(1.0, "writing the report")
-    return pictures, buckets
+    return per_image, buckets
 
 
 def _in_bucket(
     bucket: Bucket,
-    methods: Sequence[Evaluated],
-    pictures: Mapping[str, Mapping[str, PictureValues]],
+    outputs: Sequence[MethodOutput],
+    per_image: PerImage,
     suites: Sequence[MetricSuite],
 ) -> dict[str, dict[str, Estimate]]:
-    """Return by method what it has in a bucket, if it has pictures there."""
-    parts: list[Evaluated] = []
+    """Return the estimates of each method that has images in a bucket."""
+    parts: list[MethodOutput] = []
     estimates: dict[str, dict[str, Estimate]] = {}
-    for evaluated in methods:
-        index = bucket.members(evaluated.ratios)
+    for output in outputs:
+        index = bucket.members(output.ratios)
         if len(index):
-            whole = len(index) == len(evaluated.names)  # no copy of everything
-            parts.append(evaluated if whole else evaluated.subset(index))
-            estimates[evaluated.method] = summarise(pictures[evaluated.method], index)
+            is_whole = len(index) == len(output.names)
+            parts.append(output if is_whole else output.subset(index))  # copies only if needed
+            estimates[output.method] = summarise(per_image[output.method], index)
     for suite in suites:
-        for metric in suite.sets:
-            for part, found in zip(parts, metric(parts), strict=True):
-                estimates[part.method].update(found)
+        for metric in suite.per_set:
+            for part, values in zip(parts, metric(parts), strict=True):
+                estimates[part.method].update(values)
     return estimates
 
 
@@ -251,10 +255,10 @@ def _protocol_facts(plan: Plan, pairs: Pairs, training: Tensor | None) -> dict[s
 
 
 def _hash_pairs(pairs: Pairs) -> str:
-    """Return what is equal where methods were measured on the same pictures and masks."""
+    """Return a hash that is equal if methods were measured on the same images and masks."""
     digest = hashlib.sha256("\n".join(pairs.names).encode())
-    digest.update(pairs.originals.contiguous().numpy())
-    digest.update(pairs.holes.contiguous().numpy())
+    digest.update(pairs.originals.contiguous().numpy().data)
+    digest.update(pairs.holes.contiguous().numpy().data)
     return digest.hexdigest()
 
 

@@ -1,54 +1,101 @@
-"""Nearest training pictures inside the hole: does a method paste what it has memorised?
+"""Nearest training images inside the hole: does a method paste what it has memorised?
 
-Legend: n pictures of side R, T training pictures, S side of the coarse pictures that are compared.
+Legend: n images of side R, T training images, S side of the coarse images that are compared.
 """
 
+import functools
+import logging
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.errors import InputError
+from .types import ImageValues, MethodOutput, MetricSuite
+
+_log = logging.getLogger(__name__)
 
 COARSE_SIDE = 32
-"""S: what a shift of a few pixels does not change; smaller pictures keep their own side."""
+"""S: insensitive to shifts of a few pixels; smaller images keep their own side."""
 
-_CHUNK = 1024  # training pictures at once: 25 MB in float64
+CLOSE_PERCENTILE = 5.0
+"""A fill is `near_training` if it is nearer to a training image than this percentile of the
+originals, which were not trained on; so 0.05 is what real images have."""
+
+_EQUAL = 0.5 / 255  # root mean square: rounding to 8 bits explains no more
+_CHUNK = 1024  # training images at once: 25 MB in float64
+
+
+def memorisation(training: Tensor) -> MetricSuite:
+    """Return how near fills, and the originals in the same holes, are to training images.
+
+    neighbour_distance: of the fills, see `nearest_neighbours`. neighbour_ratio: mean distance of
+    the fills over that of the originals; 1 if as new as a real image. near_training: fraction of
+    fills below `CLOSE_PERCENTILE` of the originals. A blurred fill is near to many images, so
+    compare with the mean-colour baseline. Left out are holes too thin to be compared and, with a
+    warning, originals that the training images contain.
+
+    Args:
+        training: [T, 3, R, R] uint8, what the method was trained on; R as evaluated.
+    """
+
+    @functools.lru_cache(maxsize=1)  # all methods share the same two tensors
+    def distance_of_originals(originals: Tensor, holes: Tensor) -> Tensor:
+        distance = nearest_neighbours(originals, holes, training).distance
+        num_equal = int((distance < _EQUAL).sum())
+        if num_equal:
+            _log.warning(
+                "%d of %d images are among the training images: their neighbours are left out, "
+                "and no other metric can be trusted for a model that has seen them",
+                num_equal,
+                len(originals),
+            )
+        return distance.where(distance >= _EQUAL, torch.nan)
+
+    def measure(output: MethodOutput) -> dict[str, ImageValues]:
+        real = distance_of_originals(output.originals, output.holes)
+        measured = ~real.isnan()
+        found = nearest_neighbours(output.results[:, 0], output.holes, training)
+        fills = found.distance.where(measured, 0.0)
+        near = (fills < real.nanquantile(CLOSE_PERCENTILE / 100)) & measured
+        return {
+            "neighbour_distance": ImageValues(fills, measured.double()),
+            "neighbour_ratio": ImageValues(fills, real.nan_to_num()),
+            "near_training": ImageValues(near.double(), measured.double()),
+        }
+
+    facts = {"pictures": len(training), "side": COARSE_SIDE, "percentile": CLOSE_PERCENTILE}
+    return MetricSuite(per_image=(measure,), facts={"neighbours": facts})
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """The nearest training picture of each of n pictures, inside the hole."""
+    """The nearest training image of each of n images, inside the hole."""
 
     distance: Tensor
     """[n] float64: root mean square difference in [0, 1]; NaN where the hole is too thin."""
     index: Tensor
-    """[n] int64: place in the training set."""
+    """[n] int64: position in the training set."""
     mirrored: Tensor
-    """[n] bool: whether the training picture's mirror image is the nearest."""
+    """[n] bool: whether the training image's mirror image is the nearest."""
 
 
-def nearest_neighbours(pictures: Tensor, hole_mask: Tensor, training: Tensor) -> Neighbours:
-    """Return, for each picture, the training picture that is nearest inside its hole.
+def nearest_neighbours(images: Tensor, hole_mask: Tensor, training: Tensor) -> Neighbours:
+    """Return, for each image, the training image that is nearest inside its hole.
 
-    1. All pictures are averaged down to S x S; a coarse pixel counts where the hole covers all of
-       it, so that nothing outside the hole takes part.
+    1. All images are averaged down to S x S; a coarse pixel counts if the hole covers all of it,
+       so that nothing outside the hole has any influence.
     2. d_it^2 = mean over counted pixels and channels of (x_i - t)^2, values in [0, 1]; every
-       training picture takes part twice, as it is and mirrored.
+       training image is compared as it is and mirrored.
 
     Args:
-        pictures: [n, 3, R, R] uint8.
+        images: [n, 3, R, R] uint8.
         hole_mask: [n, 1, R, R], 1 = fill.
         training: [T, 3, R, R] uint8, T at least 1.
-
-    Raises:
-        InputError: shapes that differ, or no training picture.
     """
-    _check(pictures, hole_mask, training)
     inside = (_coarse(hole_mask.double()) > 1 - 1e-9).double().flatten(1)  # [n, S*S]
     count = inside.sum(dim=1)
-    best, index = _scan(_coarse(pictures.double() / 255).flatten(2), inside, training)
+    best, index = _scan(_coarse(images.double() / 255).flatten(2), inside, training)
     distance = (best.clamp(min=0) / (3 * count)).sqrt()  # 0 / 0 = NaN where nothing counts
     return Neighbours(distance, index // 2, index % 2 == 1)
 
@@ -71,19 +118,7 @@ def _scan(x: Tensor, inside: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
     return best, index
 
 
-def _coarse(pictures: Tensor) -> Tensor:
-    """Pictures [n, C, R, R] averaged down to [n, C, S, S]."""
-    side = min(COARSE_SIDE, pictures.shape[-1])
-    return F.interpolate(pictures, size=(side, side), mode="area")
-
-
-def _check(pictures: Tensor, hole_mask: Tensor, training: Tensor) -> None:
-    n, _, height, width = pictures.shape
-    if hole_mask.shape != (n, 1, height, width) or training.shape[1:] != pictures.shape[1:]:
-        raise InputError(
-            f"masks [{n}, 1, {height}, {width}] and training pictures [T, 3, {height}, {width}]",
-            f"{list(hole_mask.shape)} and {list(training.shape)}",
-            "Bring all to one side, and give one mask per picture.",
-        )
-    if not len(training):
-        raise InputError("at least one training picture", "none", "Check the training set's path.")
+def _coarse(images: Tensor) -> Tensor:
+    """Images [n, C, R, R] averaged down to [n, C, S, S]."""
+    side = min(COARSE_SIDE, images.shape[-1])
+    return F.interpolate(images, size=(side, side), mode="area")

@@ -1,6 +1,6 @@
-"""The methods under test: a model's two stages, and results of any method in a folder.
+"""The methods under test: a model's two stages, and any method's results from a folder.
 
-Legend: n pictures, B of a batch, V = 2 results of each, R their side in pixels.
+Legend: n images, B of a batch, V = 2 results for each, R their side in pixels.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,10 +17,10 @@ from ..core.inpainter import Inpainter
 from ..core.latents import WPlus
 from ..core.rng import generator_for
 from .protocol import Pairs
-from .types import Evaluated
+from .types import MethodOutput
 
 NUM_VARIANTS = 2
-"""Results for each picture, as the paper measures diversity."""
+"""Results for each image, as the paper measures diversity."""
 
 _SEPARATORS = ("-", "_")
 
@@ -30,35 +30,35 @@ def complete(
     pairs: Pairs,
     seed: int,
     batch_size: int,
-    on_batch: Callable[[int], None] = lambda num_pictures: None,
+    on_batch: Callable[[int], None] = lambda num_images: None,
     processes: Processes = ALONE,
-) -> list[Evaluated]:
-    """Complete all pictures with a model, twice.
+) -> list[MethodOutput]:
+    """Complete all images with a model, twice.
 
-    The pictures have the model's size, so nothing is cropped or resized. Each picture has random
-    codes of its own, which depend on (seed, name) alone.
+    The images have the model's size, so nothing is cropped or resized. Each image has its own
+    random codes, which depend on (seed, name) alone.
 
     Args:
-        model: of the pictures' resolution.
-        pairs: pictures and holes.
+        model: of the images' resolution.
+        pairs: images and holes.
         seed: of the random codes.
-        batch_size: B; changes nothing but memory and, by rounding, single levels of single pixels.
-        on_batch: called with the number of pictures that are done, in whichever process.
-        processes: those among which the batches are dealt out; all of them return everything.
+        batch_size: B; affects memory only, and the rounding of single values by 1/255.
+        on_batch: called in every process with the number of images done so far.
+        processes: those that split the batches; each returns everything.
 
     Returns:
-        `stage1` and, of a model with a skip encoder, `stage2`.
+        `stage1` and, if the model has a skip encoder, `stage2`.
     """
     batches = torch.arange(len(pairs.names)).split(batch_size)
-    drawn: dict[int, dict[str, Tensor]] = {}
+    done: dict[int, dict[str, Tensor]] = {}
     for number in range(processes.rank, len(batches), processes.world_size):
-        drawn[number] = _complete_batch(model, pairs, seed, batches[number])
+        done[number] = _complete_batch(model, pairs, seed, batches[number])
         on_batch(min((number + 1) * batch_size, len(pairs.names)))
-    collected = {n: batch for part in processes.collect(drawn) for n, batch in part.items()}
+    collected = {n: batch for part in processes.collect(done) for n, batch in part.items()}
     ordered = [collected[number] for number in range(len(batches))]
     whole = {name: torch.cat([batch[name] for batch in ordered]) for name in ordered[0]}
     independent = whole.pop("independent")
-    return [evaluate_raw(stage, pairs, raw, independent) for stage, raw in whole.items()]
+    return [_composite(stage, pairs, raw, independent) for stage, raw in whole.items()]
 
 
 def _complete_batch(model: Inpainter, pairs: Pairs, seed: int, index: Tensor) -> dict[str, Tensor]:
@@ -70,65 +70,58 @@ def _complete_batch(model: Inpainter, pairs: Pairs, seed: int, index: Tensor) ->
     drawn = {"stage1": model.synthesize(codes), "independent": model.synthesize(random)}
     if "skip_encoder" in model.num_parameters:
         drawn["stage2"] = model.refine(erased, codes)
-    return {name: _to_levels(images) for name, images in drawn.items()}
+    return {name: _to_uint8(images) for name, images in drawn.items()}
 
 
 def _random_codes(model: Inpainter, seed: int, names: Sequence[str]) -> WPlus:
-    """[B, V, L, D]; one picture's codes are another's only by chance."""
+    """[B, V, L, D]; no two images share codes."""
     generators = [generator_for(seed, f"codes of {name}", 0) for name in names]
     seeds = [int(torch.randint(2**62, (), generator=generator)) for generator in generators]
     return model.codes(torch.cat([model.sample_w(s, NUM_VARIANTS).codes for s in seeds]))
 
 
-def _to_levels(images_nhwc: Tensor) -> Tensor:
+def _to_uint8(images_nhwc: Tensor) -> Tensor:
     """[B, V, 3, R, R] uint8 from [B * V, R, R, 3] in [0, 1]."""
-    levels = image_to_uint8(images_nhwc).movedim(-1, 1).cpu()
-    return levels.unflatten(0, (-1, NUM_VARIANTS))
+    return image_to_uint8(images_nhwc).movedim(-1, 1).cpu().unflatten(0, (-1, NUM_VARIANTS))
 
 
-def evaluate_raw(
+def _composite(
     method: str, pairs: Pairs, raw: Tensor, independent: Tensor | None = None
-) -> Evaluated:
-    """Return a method's pictures with Eq. 4 applied.
-
-    Args:
-        method: its name.
-        pairs: what it was given.
-        raw: [n, V, 3, R, R] uint8, what it returned.
-        independent: see `Evaluated`.
-    """
-    results = torch.where(pairs.holes[:, None], raw, pairs.originals[:, None])
-    return Evaluated(
+) -> MethodOutput:
+    """Apply Eq. 4 to what a method returned, [n, V, 3, R, R] uint8."""
+    return MethodOutput(
         method=method,
         names=pairs.names,
         originals=pairs.originals,
         holes=pairs.holes,
-        results=results,
+        results=torch.where(pairs.holes[:, None], raw, pairs.originals[:, None]),
         raw=raw,
         independent=independent,
     )
 
 
-def read_predictions(folder: Path, pairs: Pairs) -> Evaluated:
-    """Return what another method made of the pictures and masks that `write_pairs` wrote.
+def read_predictions(folder: Path, pairs: Pairs) -> MethodOutput:
+    """Return what another method made of the images and masks that `write_pairs` wrote.
 
-    Result k of picture NAME is NAME-k.png (as the command `inpaint` writes it) or NAME_k.png, k
-    from 0; a method with one result may write NAME.png. The first two are read. Every picture has
-    as many as the others.
+    Result k of image NAME is NAME-k.png (as the command `inpaint` writes it) or NAME_k.png, k from
+    0; a method with one result may write NAME.png. The first two results are read. Every image
+    must have the same number of results.
 
     Raises:
-        InputError: results are absent, ambiguous, unreadable or of another size.
+        InputError: results are missing, ambiguous, unreadable or of another size.
     """
     files = _files_by_stem(folder)
     stems = _stems_of(folder, set(files), pairs.names)
     resolution = pairs.originals.shape[-1]
     raw = [torch.stack([_read(files[stem], resolution) for stem in variants]) for variants in stems]
-    return evaluate_raw("predictions", pairs, torch.stack(raw))
+    return _composite("predictions", pairs, torch.stack(raw))
 
 
 def _files_by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise InputError("a folder of results", f"{folder}, which is none", "Check the path.")
+        raise InputError(
+            "a folder of results", f"{folder}, which is not a folder", "Check the path."
+        )
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
@@ -141,7 +134,7 @@ def _files_by_stem(folder: Path) -> dict[str, Path]:
 
 
 def _stems_of(folder: Path, present: set[str], names: tuple[str, ...]) -> list[list[str]]:
-    """Return the stems of each picture's results, under the naming that fits most pictures."""
+    """Return the stems of each image's results, under the naming that all images fit."""
     numbered = [
         [[f"{name}{separator}{k}" for k in range(NUM_VARIANTS)] for name in names]
         for separator in _SEPARATORS
@@ -156,11 +149,12 @@ def _stems_of(folder: Path, present: set[str], names: tuple[str, ...]) -> list[l
         if present.issuperset(stem for stems in naming for stem in stems):
             return naming
     best = max(namings, key=lambda naming: len(present.intersection(*zip(*naming, strict=True))))
-    absent = [stem for stems in best for stem in stems if stem not in present]
+    missing = [stem for stems in best for stem in stems if stem not in present]
+    others = f", and {len(missing) - 1} more missing" if missing[1:] else ""
     raise InputError(
-        f"results of all {len(names)} pictures in {folder}",
-        f"none named {absent[0]}" + (f", and {len(absent) - 1} more absent" if absent[1:] else ""),
-        "Run the method on the pictures and masks that the evaluation wrote, and name the results "
+        f"results for all {len(names)} images in {folder}",
+        f"none named {missing[0]}{others}",
+        "Run the method on the images and masks that the evaluation wrote, and name the results "
         "of NAME.png NAME-0.png and NAME-1.png.",
     )
 
@@ -170,8 +164,8 @@ def _read(path: Path, resolution: int) -> Tensor:
     image = read_image(path).image[0]
     if tuple(image.shape[:2]) != (resolution, resolution):
         raise InputError(
-            f"results of {resolution} x {resolution} pixels, as the pictures are",
+            f"results of {resolution} x {resolution} pixels, like the images",
             f"{image.shape[1]} x {image.shape[0]} in {path}",
-            "Write them at the size of the pictures: resizing here would change every number.",
+            "Write them at the size of the images: resizing here would change every number.",
         )
     return image_to_uint8(image).movedim(-1, 0)

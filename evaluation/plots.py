@@ -1,4 +1,4 @@
-"""Each metric against the hole ratio, as the paper's Fig. 5 has it."""
+"""Each metric against the hole ratio, as in the paper's Fig. 5."""
 
 import math
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .baselines import NAMES as YARDSTICKS
+from .baselines import NAMES as BASELINES
 from .bootstrap import HALVES, STEPS, Bucket
 from .evaluate import Evaluation
 from .report import ROWS
@@ -19,8 +19,8 @@ _SIDE_INCHES = 3.2
 def write_plots(evaluation: Evaluation, out: Path) -> None:
     """Write plot-steps.png (0.2 steps) and plot-fig5.png (easy and difficult) into a folder.
 
-    Vertical bars are the intervals of the report. Yardsticks are dashed; the original is left out,
-    whose perfect values would flatten the others.
+    Vertical bars are the intervals of the report. Baselines are dashed; the original is left out,
+    because its perfect values would flatten the others.
     """
     for file, buckets in (("plot-steps.png", STEPS), ("plot-fig5.png", HALVES)):
         figure = _draw(evaluation, buckets)
@@ -35,10 +35,10 @@ def _draw(evaluation: Evaluation, buckets: tuple[Bucket, ...]) -> Figure:
         for name in estimates
     }
     names = [name for name in ROWS if name in measured]
-    num_rows = math.ceil((len(names) + 1) / _COLUMNS)  # one place is for the legend
+    num_rows = math.ceil((len(names) + 1) / _COLUMNS)  # one more for the legend
     size = (_SIDE_INCHES * _COLUMNS, _SIDE_INCHES * num_rows)
     figure = Figure(figsize=size)
-    margin = 0.6 / num_rows  # of titles and axis labels; a computed layout takes seconds
+    margin = 0.6 / num_rows  # for titles and axis labels; an automatic layout takes seconds
     figure.subplots_adjust(
         left=0.05, right=0.98, bottom=margin / 3, top=1 - margin / 4, wspace=0.25, hspace=0.4
     )
@@ -70,7 +70,7 @@ def _draw_metric(
             values,
             yerr=[below, above],
             color=f"C{number}",
-            linestyle="--" if method in YARDSTICKS else "-",
+            linestyle="--" if method in BASELINES else "-",
             marker="o",
             markersize=3,
             linewidth=1,

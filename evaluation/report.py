@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: results.json, pictures.csv, table.md, and a table to print."""
+"""The report of an evaluation: results.json, pictures.csv, table.md, and a table to print."""
 
 import csv
 import json
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """A metric as people read it."""
+    """How a metric is shown."""
 
     label: str
     better: str = ""
-    """"lower", "higher", a number to be near to, or "" where the yardsticks must tell."""
+    """"lower", "higher", a number to be near to, or "" if only the baselines give it a scale."""
     digits: int = 2
-    """Behind the point."""
+    """Decimal places."""
 
 
 ROWS = {
@@ -35,39 +35,39 @@ ROWS = {
     "fid_imagenet": Row("FID, ImageNet", "lower"),
     "u_ids_imagenet": Row("U-IDS, ImageNet", "higher", 4),
     "p_ids_imagenet": Row("P-IDS, ImageNet", "higher", 4),
-    "told_apart": Row("told apart", "0.5", 3),
+    "c2st_accuracy": Row("C2ST accuracy", "0.5", 3),
     "swd": Row("SWD x 1000", "lower"),
     "seam": Row("seam", "1"),
-    "rim_colour": Row("rim colour, levels", "lower"),
+    "rim_colour": Row("rim colour, /255", "lower"),
     "erased_psnr": Row("PSNR erased, dB", "higher"),
     "erased_ssim": Row("SSIM erased", "higher", 3),
-    "erased_l1": Row("L1 erased, levels", "lower"),
+    "erased_l1": Row("L1 erased, /255", "lower"),
     "valid_psnr": Row("PSNR valid, dB", "higher"),
     "valid_ssim": Row("SSIM valid", "higher", 3),
-    "valid_l1": Row("L1 valid, levels", "lower"),
+    "valid_l1": Row("L1 valid, /255", "lower"),
     "lpips_diversity": Row("LPIPS diversity", "", 4),
-    "diversity": Row("diversity, levels"),
+    "diversity": Row("diversity, /255"),
     "rho": Row("rho", "", 3),
     "neighbour_ratio": Row("neighbour ratio", "1", 3),
     "near_training": Row("near training", "0.05", 3),
 }
-"""What tables and plots show, in this order; results.json holds every value."""
+"""What tables and plots show, in this order; results.json has every value."""
 
 
 def write_report(evaluation: Evaluation, out: Path) -> None:
-    """Write results.json, pictures.csv and table.md into a folder that exists."""
+    """Write results.json, pictures.csv and table.md into an existing folder."""
     text = json.dumps(results(evaluation), indent=2, allow_nan=False)
     write_text(out / "results.json", text + "\n")
-    _write_pictures(evaluation, out / "pictures.csv")
+    _write_per_image(evaluation, out / "pictures.csv")
     lines = [line for bucket in (ALL, *HALVES) for line in _markdown(evaluation, bucket)]
     write_text(out / "table.md", "\n".join(lines))
 
 
 def results(evaluation: Evaluation) -> dict[str, Any]:
-    """Return facts and all values of sets, plain data for JSON.
+    """Return facts and all values of sets, as plain data for JSON.
 
-    A value is {"value": v, "low": a, "high": b}, without bounds where there is no interval; one
-    that is not finite is null.
+    A value is {"value": v, "low": a, "high": b}, without bounds if there is no interval; numbers
+    that are not finite are null.
     """
     methods = {
         method: {
@@ -80,19 +80,19 @@ def results(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _plain(estimate: Estimate) -> dict[str, float | None]:
-    numbers = {"value": estimate.value}
+    numbers: dict[str, float | None] = {"value": estimate.value}
     if estimate.low is not None:
         numbers |= {"low": estimate.low, "high": estimate.high}
     return {name: x if x is not None and math.isfinite(x) else None for name, x in numbers.items()}
 
 
-def _write_pictures(evaluation: Evaluation, path: Path) -> None:
-    """Write one line for each picture, method and metric; a set's value is sum over sum."""
+def _write_per_image(evaluation: Evaluation, path: Path) -> None:
+    """Write one line for each image, method and metric; a set's value is sum over sum."""
     ratios = evaluation.methods[next(iter(evaluation.methods))].ratios.tolist()
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("method", "picture", "hole_ratio", "metric", "numerator", "denominator"))
-        for method, metrics in evaluation.pictures.items():
+        for method, metrics in evaluation.per_image.items():
             for metric, values in metrics.items():
                 numbers = zip(values.numerator.tolist(), values.denominator.tolist(), strict=True)
                 for name, ratio, pair in zip(evaluation.pairs.names, ratios, numbers, strict=True):
@@ -101,7 +101,7 @@ def _write_pictures(evaluation: Evaluation, path: Path) -> None:
 
 
 def tables(evaluation: Evaluation) -> Iterator["Table"]:
-    """Yield tables for a terminal: all pictures, and the paper's two buckets."""
+    """Yield tables for a terminal: all images, and the paper's two buckets."""
     from rich.table import Table
 
     for bucket in (ALL, *HALVES):
@@ -130,13 +130,13 @@ def _title(evaluation: Evaluation, bucket: Bucket) -> str:
     protocol = evaluation.facts["protocol"]
     num = protocol["pictures_by_bucket"][bucket.label]
     return (
-        f"Hole ratio {bucket.label}: {num} pictures of {protocol['resolution']} px, masks "
+        f"Hole ratio {bucket.label}: {num} images at {protocol['resolution']} px, masks "
         f"{protocol['masks']}, seed {protocol['seed']}"
     )
 
 
 def _cells(evaluation: Evaluation, bucket: Bucket) -> list[list[str]]:
-    """Return a header and one row for each metric that a method has in the bucket."""
+    """Return a header and one row for each metric that any method has in the bucket."""
     columns = {
         method: buckets.get(bucket.label, {}) for method, buckets in evaluation.buckets.items()
     }
@@ -164,11 +164,11 @@ def describe(evaluation: Evaluation) -> Iterator[str]:
     if model is not None:
         yield f"model: {model['title'] or model['source']}, SHA-256 {model['sha256'][:16]}"
     yield (
-        f"{protocol['pictures']} pictures of {protocol['data']} at {protocol['resolution']} px, "
+        f"{protocol['pictures']} images of {protocol['data']} at {protocol['resolution']} px, "
         f"masks {protocol['masks']}, seed {protocol['seed']}"
     )
     yield from describe_metrics(facts["metrics"])
-    yield "intervals: 95 % bootstrap over pictures; of SWD the range of three patch seeds"
+    yield "intervals: 95 % bootstrap over images; of SWD the range of three patch seeds"
 
 
 def describe_metrics(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -1,68 +1,81 @@
-"""Contact sheets of the best, median and worst completions, so that numbers can be looked at."""
+"""Contact sheets: best, median and worst completions, and fills near a training image."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from ..core.contact_sheet import contact_sheet, show_erased
 from ..core.image import image_to_uint8
 from ..core.image_files import write_png
-from .baselines import NAMES as YARDSTICKS
+from .baselines import NAMES as BASELINES
 from .evaluate import Evaluation
-from .types import Evaluated
+from .memorisation import nearest_neighbours
+from .types import MethodOutput
 
 _TIES = "seam"
-CRITERIA = (_TIES, "told_apart")
-"""Metrics that pictures are sorted by, from low (best) to high; equal ones by the seam, since
-`told_apart` has three values only."""
+CRITERIA = (_TIES, "c2st_accuracy")
+"""Metrics that images are sorted by, low (best) to high. The seam breaks ties, because the C2ST
+accuracy of one image has three values only."""
 
-_ROWS = 8
+_NEIGHBOURS = "neighbour_ratio"
+_NEIGHBOUR_LABELS = ("original", "result 0", "nearest in training")
+_ROWS, _NEIGHBOUR_ROWS = 8, 6
 
 
 def write_sheets(evaluation: Evaluation, folder: Path) -> None:
-    """Write METHOD-CRITERION-best.png, -median.png and -worst.png for each method under test.
+    """Write the sheets of each method under test.
 
-    Each row shows a picture, what was left of it, the results and, where there are some, the raw
-    pictures before Eq. 4.
+    METHOD-CRITERION-best.png, -median.png and -worst.png: each row has the original, the erased
+    image, the results and, if known, the raw outputs before Eq. 4.
+    METHOD-near-training.png, if training images were given: each row has the original, the result
+    and the training image nearest to it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for method, metrics in evaluation.pictures.items():
-        for criterion in CRITERIA:
-            if method in YARDSTICKS or criterion not in metrics:
-                continue
+    for method, metrics in evaluation.per_image.items():
+        if method in BASELINES:
+            continue
+        output = evaluation.methods[method]
+        for criterion in [name for name in CRITERIA if name in metrics]:
             values = metrics[criterion].values
-            for place, index in _places(values, metrics[_TIES].values).items():
-                part = evaluation.methods[method].subset(index)
-                title = f"{method}: {place} by {criterion}"
-                titles = [
-                    f"{name}: {criterion} {value:.2f}"
-                    for name, value in zip(part.names, values[index].tolist(), strict=True)
-                ]
-                write_png(folder / f"{method}-{criterion}-{place}.png", _sheet(part, title, titles))
+            for rank, index in _ranked(values, metrics[_TIES].values).items():
+                sheet = _completions(output.subset(index), criterion, values[index], rank)
+                write_png(folder / f"{method}-{criterion}-{rank}.png", sheet)
+        if evaluation.training is not None:
+            ratios = metrics[_NEIGHBOURS].values
+            num = min(_NEIGHBOUR_ROWS, int(ratios.isfinite().sum()))
+            if not num:  # all holes are too thin
+                continue
+            index = ratios.argsort()[:num]  # NaN comes last
+            sheet = _near_training(output.subset(index), ratios[index], evaluation.training)
+            write_png(folder / f"{method}-near-training.png", sheet)
 
 
-def _sheet(part: Evaluated, title: str, row_titles: Sequence[str]) -> Image.Image:
-    rows = [_row(part, i) for i in range(len(part.names))]
-    pictures = [[image for _, image in row] for row in rows]
-    labels = [[label for label, _ in row] for row in rows]
-    return contact_sheet(pictures, labels, title=title, row_titles=row_titles)
-
-
-def _places(values: Tensor, ties: Tensor) -> dict[str, Tensor]:
-    """Return positions of pictures: lowest, middle and highest of those that have a value."""
+def _ranked(values: Tensor, ties: Tensor) -> dict[str, Tensor]:
+    """Return positions of images: lowest, middle and highest of those that have a value."""
     order = ties.argsort()
     order = order[values[order].argsort(stable=True)]
     order = order[values[order].isfinite()]
     num = min(_ROWS, len(order))
     start = (len(order) - num) // 2
-    places = {"best": order[:num], "median": order[start : start + num], "worst": order.flip(0)}
-    return {place: index[:num] for place, index in places.items() if num}
+    ranked = {"best": order[:num], "median": order[start : start + num], "worst": order.flip(0)}
+    return {rank: index[:num] for rank, index in ranked.items() if num}
 
 
-def _row(part: Evaluated, i: int) -> list[tuple[str, Tensor]]:
-    """Labels and pictures [R, R, 3] uint8."""
+def _completions(part: MethodOutput, criterion: str, values: Tensor, rank: str) -> Image.Image:
+    rows = [_row(part, i) for i in range(len(part.names))]
+    return contact_sheet(
+        [[image for _, image in row] for row in rows],
+        [[label for label, _ in row] for row in rows],
+        title=f"{part.method}: {rank} by {criterion}",
+        row_titles=_row_titles(part.names, criterion, values),
+    )
+
+
+def _row(part: MethodOutput, i: int) -> list[tuple[str, Tensor]]:
+    """Labels and images [R, R, 3] uint8."""
     original = part.originals[i].movedim(0, -1)
     erased = image_to_uint8(show_erased(original.float() / 255, part.holes[i, 0].float()))
     row = [("original", original), ("erased", erased)]
@@ -70,3 +83,21 @@ def _row(part: Evaluated, i: int) -> list[tuple[str, Tensor]]:
     if part.raw is not None:
         row += [(f"raw {k}", x.movedim(0, -1)) for k, x in enumerate(part.raw[i])]
     return row
+
+
+def _near_training(part: MethodOutput, ratios: Tensor, training: Tensor) -> Image.Image:
+    results = part.results[:, 0]
+    found = nearest_neighbours(results, part.holes, training)
+    nearest = training[found.index]
+    nearest = torch.where(found.mirrored[:, None, None, None], nearest.flip(3), nearest)
+    rows = torch.stack([part.originals, results, nearest], dim=1).movedim(2, -1)
+    return contact_sheet(
+        [list(row) for row in rows],
+        [_NEIGHBOUR_LABELS] * len(rows),
+        title=f"{part.method}: near training",
+        row_titles=_row_titles(part.names, _NEIGHBOURS, ratios),
+    )
+
+
+def _row_titles(names: Sequence[str], metric: str, values: Tensor) -> list[str]:
+    return [f"{n}: {metric} {value:.2f}" for n, value in zip(names, values.tolist(), strict=True)]

@@ -1,6 +1,6 @@
-"""Sliced Wasserstein distance between the patches of two sets of pictures, level by level.
+"""Sliced Wasserstein distance between the patches of two sets of images, level by level.
 
-Legend: n pictures, R their side, S the side of a pyramid level, in pixels.
+Legend: n images, R their side, S the side of a pyramid level, in pixels.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,43 +14,43 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from ..core.rng import generator_for
-from .types import Estimate, Evaluated
+from .types import Estimate, MethodOutput
 
 _SMALLEST_LEVEL_PX = 16
 _PATCH_PX = 7
-_PATCHES = 128  # of each picture on each level
-_DIRECTIONS = (64,) * 8  # in parts: twice as large ones take longer, and more memory
+_PATCHES = 128  # from each image at each level
+_DIRECTIONS = (64,) * 8  # chunks twice as large take longer, and more memory
 _SEEDS = (0, 1, 2)
-_SCALE = 1000.0  # as it is published
+_SCALE = 1000.0  # as published
 _CHUNK = 64
 
 # Burt and Adelson's filter, rows and columns.
 _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
-def swd(methods: Sequence[Evaluated]) -> list[dict[str, Estimate]]:
-    """Return swd_16, swd_32 ... of each level and swd, their mean; first results only.
+def swd(outputs: Sequence[MethodOutput]) -> list[dict[str, Estimate]]:
+    """Return swd_16, swd_32 ... for each level and swd, their mean; first results only.
 
     Low and high are the smallest and largest of three seeds of patches and directions.
 
-    Source: Karras et al. 2018, arXiv:1710.10196, section 5; deviates in the patches, which are
-        taken from the same places of both sets, so that equal sets are at distance 0.
+    Source: Karras et al. 2018, arXiv:1710.10196, section 5; deviates in taking patches from the
+        same places of both sets, so that equal sets are at distance 0.
     """
     runs = []
-    for group in _by_originals(methods):
-        firsts = [evaluated.results[:, 0] for evaluated in group]
+    for group in _by_originals(outputs):
+        firsts = [output.results[:, 0] for output in group]
         runs += sliced_wasserstein(group[0].originals, firsts, _SEEDS)
     return [_estimates(by_side) for by_side in runs]
 
 
-def _by_originals(methods: Sequence[Evaluated]) -> list[list[Evaluated]]:
-    """Return neighbours of equal originals together, in order."""
-    groups: list[list[Evaluated]] = []
-    for evaluated in methods:
-        if groups and torch.equal(groups[-1][0].originals, evaluated.originals):
-            groups[-1].append(evaluated)
+def _by_originals(outputs: Sequence[MethodOutput]) -> list[list[MethodOutput]]:
+    """Group consecutive outputs that have equal originals."""
+    groups: list[list[MethodOutput]] = []
+    for output in outputs:
+        if groups and torch.equal(groups[-1][0].originals, output.originals):
+            groups[-1].append(output)
         else:
-            groups.append([evaluated])
+            groups.append([output])
     return groups
 
 
@@ -67,20 +67,20 @@ def sliced_wasserstein(
 ) -> list[dict[int, list[float]]]:
     """Return 1000 times the distance between the 7x7 patches of sets, by the level's side.
 
-    1. Laplacian pyramid from R down to 16 px; the last level keeps the low frequencies.
-    2. 128 patches of each picture and level; mean and standard deviation of each colour channel
-       are normalised over the set: blind to a common cast or contrast.
-    3. Mean over 512 random directions of the mean |difference| of the sorted projections.
+    1. Build a Laplacian pyramid from R down to 16 px; the last level keeps the low frequencies.
+    2. Take 128 patches of each image and level, and normalise each colour channel's mean and
+       standard deviation over the set (which hides a common cast or contrast).
+    3. Average over 512 random directions the mean |difference| of the sorted projections.
 
     Args:
         first: [n, 3, R, R] uint8; R is a power of two, 16 or more.
-        others: as first, compared with it one by one: together, so that it is sorted only once.
+        others: as first. All are compared with it in one call, so that it is sorted only once.
         seeds: of patches and directions; one distance for each.
 
     Returns:
         For each of the others, by side, a distance for each seed.
     """
-    differs = [not torch.equal(first, other) for other in others]  # spares `original` the sorting
+    differs = [not torch.equal(first, other) for other in others]  # `original` needs no sorting
     sets = (first, *compress(others, differs))
     distances: list[dict[int, list[float]]] = [{} for _ in others]
     with ThreadPoolExecutor(2) as pool:
@@ -91,9 +91,9 @@ def sliced_wasserstein(
                 _distances(patches, _directions(seed, side), pool)
                 for seed, patches in zip(seeds, zip(*of_sets, strict=True), strict=True)
             ]
-            found = zip(*runs, strict=True)
-            for by_side, is_other in zip(distances, differs, strict=True):
-                by_side[side] = list(next(found)) if is_other else [0.0] * len(seeds)
+            by_set = zip(*runs, strict=True)
+            for by_side, is_different in zip(distances, differs, strict=True):
+                by_side[side] = list(next(by_set)) if is_different else [0.0] * len(seeds)
     return distances
 
 
@@ -103,36 +103,36 @@ def _distances(
     """Return the distance of the first set's patches to those of each other set."""
 
     def compare(part: Tensor) -> list[float]:
-        wanted = _project(patches[0], part)
-        return [_mean_distance(_project(other, part), wanted) for other in patches[1:]]
+        reference = _project(patches[0], part)
+        return [_mean_distance(_project(other, part), reference) for other in patches[1:]]
 
     parts = list(pool.map(compare, directions))
     return [_SCALE * fmean(means) for means in zip(*parts, strict=True)]
 
 
-def _patches(pictures: Tensor, depth: int, seeds: Sequence[int]) -> list[Tensor]:
+def _patches(images: Tensor, depth: int, seeds: Sequence[int]) -> list[Tensor]:
     """For each seed [n * 128, 147] float32; depth 0 is the finest level.
 
-    Each level is computed anew: those of all sets together would be most of what is in memory.
+    Recomputed for each level: keeping all levels of all sets would take most of the memory.
     """
-    pyramids = (laplacian_pyramid(chunk.float()) for chunk in pictures.split(_CHUNK))
+    pyramids = (laplacian_pyramid(chunk.float()) for chunk in images.split(_CHUNK))
     level = torch.cat([next(islice(pyramid, depth, None)) for pyramid in pyramids])
     return [_normalised_patches(level, seed) for seed in seeds]
 
 
-def laplacian_pyramid(pictures: Tensor) -> Iterator[Tensor]:
-    """Yield what each halving to 16 px loses, finest first, then what is left.
+def laplacian_pyramid(images: Tensor) -> Iterator[Tensor]:
+    """Yield what each halving down to 16 px loses, finest first, then the rest.
 
     Args:
-        pictures: [n, 3, R, R] float32.
+        images: [n, 3, R, R] float32.
     """
-    while pictures.shape[-1] > _SMALLEST_LEVEL_PX:
-        smooth = _smoothing_matrix(pictures.shape[-1])
+    while images.shape[-1] > _SMALLEST_LEVEL_PX:
+        smooth = _smoothing_matrix(images.shape[-1])
         reduce, enlarge = smooth[::2], 2 * smooth[:, ::2]
-        small = reduce @ pictures @ reduce.T
-        yield pictures - enlarge @ small @ enlarge.T
-        pictures = small
-    yield pictures
+        small = reduce @ images @ reduce.T
+        yield images - enlarge @ small @ enlarge.T
+        images = small
+    yield images
 
 
 def _smoothing_matrix(side: int) -> Tensor:
@@ -169,13 +169,13 @@ def _directions(seed: int, side: int) -> Iterator[Tensor]:
 
 
 def _project(patches: Tensor, directions: Tensor) -> np.ndarray:
-    """[64, n * 128], each row sorted; numpy sorts float32 far faster than torch on a CPU."""
+    """[64, n * 128], each row sorted; on CPUs NumPy sorts float32 far faster than PyTorch."""
     values = (directions @ patches.T).numpy()
     values.sort(axis=1)
     return values
 
 
 def _mean_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean |difference|; overwrites first, since arrays of this size are slow to allocate."""
+    """Mean |difference|; overwrites first, because allocating such arrays is slow."""
     np.subtract(first, second, out=first)
     return float(np.abs(first, out=first).mean(dtype=np.float64))

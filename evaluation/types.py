@@ -1,6 +1,6 @@
 """What a metric gets and gives.
 
-Legend: n pictures, V results of each, R their side in pixels. All tensors are on the CPU.
+Legend: n images, V results for each, R their side in pixels. All tensors are on the CPU.
 """
 
 import dataclasses
@@ -14,62 +14,61 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Evaluated:
-    """What one method made of the pictures and masks that all methods share."""
+class MethodOutput:
+    """What one method made of the images and holes that all methods share."""
 
     method: str
     """Its name in the report."""
     names: tuple[str, ...]
-    """One for each picture, unlike any other; results of all methods are in the same order."""
+    """One unique name for each image, in the same order for all methods."""
     originals: Tensor
     """[n, 3, R, R] uint8."""
     holes: Tensor
     """[n, 1, R, R] bool, True = filled by the method."""
     results: Tensor
-    """[n, V, 3, R, R] uint8; outside the hole the original (Eq. 4), unless `is_paired` is False."""
+    """[n, V, 3, R, R] uint8; equal to the original outside the hole (Eq. 4) if `is_paired`."""
     raw: Tensor | None = None
-    """[n, V, 3, R, R] uint8, what the method drew before Eq. 4; None where there is no such."""
+    """[n, V, 3, R, R] uint8, the method's output before Eq. 4, if known."""
     independent: Tensor | None = None
-    """[n, 2, 3, R, R] uint8, what the method's generator draws from two of its random codes alone;
-    None where there is no such."""
+    """[n, 2, 3, R, R] uint8, what the generator makes of two random codes alone, if known."""
     is_paired: bool = True
-    """False for a yardstick of other whole pictures; only set metrics are asked for it."""
+    """False if the results are unrelated whole images; only set metrics apply to those."""
 
     @property
     def num_variants(self) -> int:
-        """V, results for each picture."""
+        """V, the number of results for each image."""
         return self.results.shape[1]
 
     @property
     def ratios(self) -> Tensor:
-        """[n] float64, the erased share of each picture."""
+        """[n] float64, the erased fraction of each image."""
         return self.holes.double().mean(dim=(1, 2, 3))
 
-    def subset(self, index: Tensor) -> "Evaluated":
-        """Return the pictures at these positions, [m] int64."""
-        parts = {name: getattr(self, name) for name in _TENSORS}
-        chosen = {name: part[index] for name, part in parts.items() if part is not None}
+    def subset(self, index: Tensor) -> "MethodOutput":
+        """Return the images at these positions, [m] int64."""
+        tensors = {name: getattr(self, name) for name in _TENSORS}
+        chosen = {name: tensor[index] for name, tensor in tensors.items() if tensor is not None}
         names = tuple(self.names[i] for i in index.tolist())
         return dataclasses.replace(self, names=names, **chosen)
 
 
 _TENSORS = ("originals", "holes", "results", "raw", "independent")
-_CHUNK = 64  # pictures; at 256 px a few hundred MB of intermediate results
+_CHUNK = 64  # images; a few hundred MB of intermediate results at 256 px
 
 
 @dataclass(frozen=True, eq=False)
-class PictureValues:
-    """One metric of each picture, so that any set of pictures has a mean and an interval."""
+class ImageValues:
+    """One metric of each image, so that any set of images has a mean and an interval."""
 
     numerator: Tensor
     """[n] float64."""
     denominator: Tensor
-    """[n] float64, 0 or more. Ones, unless the metric of a set is a ratio of sums (rho, the seam):
-    single pictures of such a metric may divide by almost nothing."""
+    """[n] float64, at least 0. Ones unless a set's value is a ratio of sums (rho, the seam): the
+    ratios of single images may divide by almost nothing."""
 
     @classmethod
-    def of(cls, values: Tensor) -> "PictureValues":
-        """Return a metric whose value for a set is the mean of the pictures' values, [n]."""
+    def of(cls, values: Tensor) -> "ImageValues":
+        """Return a metric whose value for a set is the mean of these values, [n]."""
         return cls(values.double(), torch.ones(len(values), dtype=torch.float64))
 
     @property
@@ -80,33 +79,33 @@ class PictureValues:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The value of a metric for a set of pictures."""
+    """The value of a metric for a set of images."""
 
     value: float
     low: float | None = None
-    """Lower end of the interval, None where there is none. For means of pictures this is the 95 %
-    bootstrap interval; a set metric says in its own description what its interval is."""
+    """Lower end of the interval, None if there is none. A 95 % bootstrap interval for means over
+    images; a set metric documents its own."""
     high: float | None = None
     """Upper end."""
 
 
-PictureMetric = Callable[[Evaluated], Mapping[str, PictureValues]]
-"""Measures each picture; it is called once per method, with all pictures."""
+ImageMetric = Callable[[MethodOutput], Mapping[str, ImageValues]]
+"""Measures each image; called once per method, with all images."""
 
-SetMetric = Callable[[Sequence[Evaluated]], Sequence[Mapping[str, Estimate]]]
-"""Measures sets as wholes; it is called for each bucket, with the subsets of all methods that have
-pictures in it: they share originals, and so work. The answers are in the same order."""
+SetMetric = Callable[[Sequence[MethodOutput]], Sequence[Mapping[str, Estimate]]]
+"""Measures whole sets; called once per bucket, with the subsets of all methods that have images in
+it, so that work on shared originals is done once. Returns the values in the same order."""
 
 
-def in_chunks(metric: PictureMetric) -> PictureMetric:
-    """Let a metric see a few pictures at a time, so that its memory does not grow with n."""
+def in_chunks(metric: ImageMetric) -> ImageMetric:
+    """Feed a metric a few images at a time, so that its memory does not grow with n."""
 
     @functools.wraps(metric)
-    def measure(evaluated: Evaluated) -> dict[str, PictureValues]:
-        positions = torch.arange(len(evaluated.names)).split(_CHUNK)
-        parts = [metric(evaluated.subset(index)) for index in positions]
+    def measure(output: MethodOutput) -> dict[str, ImageValues]:
+        positions = torch.arange(len(output.names)).split(_CHUNK)
+        parts = [metric(output.subset(index)) for index in positions]
         return {
-            name: PictureValues(
+            name: ImageValues(
                 torch.cat([part[name].numerator for part in parts]),
                 torch.cat([part[name].denominator for part in parts]),
             )
@@ -120,16 +119,16 @@ def in_chunks(metric: PictureMetric) -> PictureMetric:
 class MetricSuite:
     """Metrics that are measured together.
 
-    A metric leaves out what it cannot measure (diversity of one result). Names of values are
-    permanent: scripts read them from results.json.
+    A metric leaves out what it cannot measure, such as the diversity of a single result. The names
+    of values are permanent: scripts read them from results.json.
     """
 
-    picture: tuple[PictureMetric, ...] = ()
-    sets: tuple[SetMetric, ...] = ()
+    per_image: tuple[ImageMetric, ...] = ()
+    per_set: tuple[SetMetric, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What the values depend on, plain data for the report: extractor, its hash, and so on."""
+    """What the values depend on, as plain data for the report: the network, its hash and so on."""
 
     @classmethod
     def left_out(cls, name: str, reason: str) -> "MetricSuite":
-        """Return a suite without metrics, whose facts say why."""
+        """Return a suite without metrics whose facts give the reason."""
         return cls(facts={name: {"left_out": reason}})

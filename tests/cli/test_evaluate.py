@@ -18,7 +18,7 @@ def data(tmp_path):
     return "data"
 
 
-def test_a_model_beside_yardsticks(run, data, tiny_checkpoint, tmp_path):
+def test_a_model_beside_baselines(run, data, tiny_checkpoint, tmp_path):
     for k in range(6):
         save(tmp_path / "train" / f"{k}.png", 255 - np.roll(noise(32, 32), k, axis=0))
     answer = run(
@@ -27,8 +27,8 @@ def test_a_model_beside_yardsticks(run, data, tiny_checkpoint, tmp_path):
     )
     assert answer.code == 0, answer.err
     methods = ["stage1", "stage2", "mean-colour", "other-photo", "original", "training-photos"]
-    assert all(name in answer.out for name in (*methods, "SWD x 1000", "3 pictures", "seed 0"))
-    assert answer.err.splitlines()[0] == "0 %: reading pictures"
+    assert all(name in answer.out for name in (*methods, "SWD x 1000", "3 images", "seed 0"))
+    assert answer.err.splitlines()[0] == "0 %: reading images"
     report = json.loads((tmp_path / "out" / "results.json").read_text())
     assert list(report["methods"]) == methods
     assert report["protocol"]["pictures_by_bucket"]["(0,1]"] == 3
@@ -71,7 +71,7 @@ def test_two_processes_measure_what_one_measures(run, data, tiny_checkpoint, tmp
         (("TINY", "--data", "absent"), "a folder or zip of pictures"),
         (("TINY", "--data", "data", "--masks", "nothing"), "one of 'paper'"),
         (("TINY", "--data", "data", "--resolution", "64"), "the model's resolution of 32 pixels"),
-        (("--data", "data", "--resolution", "32", "--predictions", "data/0.png"), "which is none"),
+        (("--data", "data", "--resolution", "32", "--predictions", "data/0.png"), "not a folder"),
         (("absent.safetensors", "--data", "data"), "absent.safetensors"),
         (("TINY", "--data", "data", "--lpips", "absent.pth"), "lpips"),
     ],

@@ -3,15 +3,14 @@
 import pytest
 import torch
 
-from diverse_inpainting.evaluation.baselines import NAMES, yardsticks
-from diverse_inpainting.evaluation.fidelity import fidelity
+from diverse_inpainting.evaluation.baselines import NAMES, baselines
+from diverse_inpainting.evaluation.pixel_metrics import fidelity, seam
 from diverse_inpainting.evaluation.protocol import Pairs
-from diverse_inpainting.evaluation.seam import seam
 from evaluation_samples import noise, pairs
 
 
 def by_name(given, training=None, seed=0):
-    return {made.method: made for made in yardsticks(given, seed, training)}
+    return {made.method: made for made in baselines(given, seed, training)}
 
 
 def test_names():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from diverse_inpainting.evaluation.bootstrap import ALL, BUCKETS, HALVES, STEPS, summarise
-from diverse_inpainting.evaluation.types import PictureValues
+from diverse_inpainting.evaluation.types import ImageValues
 
 
 def test_edges_belong_to_the_lower_bucket():
@@ -25,10 +25,8 @@ def test_a_share_of_pixels_on_the_edge_is_in_the_lower_bucket():
 
 
 def test_means_and_ratios_of_sums_of_a_part():
-    mean = PictureValues.of(torch.tensor([1.0, 2.0, 9.0]))
-    ratio = PictureValues(
-        torch.tensor([1.0, 6.0, 5.0]).double(), torch.tensor([4.0, 3, 0]).double()
-    )
+    mean = ImageValues.of(torch.tensor([1.0, 2.0, 9.0]))
+    ratio = ImageValues(torch.tensor([1.0, 6.0, 5.0]).double(), torch.tensor([4.0, 3, 0]).double())
     found = summarise({"mean": mean, "ratio": ratio}, torch.tensor([0, 1]))
     assert found["mean"].value == 1.5 and found["ratio"].value == 1.0
     assert (found["mean"].low, found["mean"].high) == (1, 2)
@@ -38,7 +36,7 @@ def test_means_and_ratios_of_sums_of_a_part():
 
 def test_the_interval_is_that_of_the_mean_and_always_the_same():
     values = torch.randn(400, generator=torch.Generator().manual_seed(0)).double()
-    metric = {"m": PictureValues.of(values)}
+    metric = {"m": ImageValues.of(values)}
     found = summarise(metric, torch.arange(400))["m"]
     error = 1.96 * float(values.std()) / math.sqrt(400)
     assert found.high - found.value == pytest.approx(error, rel=0.1)
@@ -46,11 +44,11 @@ def test_the_interval_is_that_of_the_mean_and_always_the_same():
     assert summarise(metric, torch.arange(400))["m"] == found
 
 
-def test_pictures_without_a_value_are_left_out():
+def test_images_without_a_value_are_left_out():
     values = {
-        "some": PictureValues.of(torch.tensor([1.0, math.nan, 3.0])),
-        "none": PictureValues.of(torch.full((3,), math.nan)),
-        "flat": PictureValues(torch.zeros(3).double(), torch.zeros(3).double()),
+        "some": ImageValues.of(torch.tensor([1.0, math.nan, 3.0])),
+        "none": ImageValues.of(torch.full((3,), math.nan)),
+        "flat": ImageValues(torch.zeros(3).double(), torch.zeros(3).double()),
     }
     found = summarise(values, torch.arange(3))
     assert set(found) == {"some"}

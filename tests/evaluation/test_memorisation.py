@@ -1,10 +1,10 @@
-"""Nearest training pictures inside the hole, on pictures whose neighbours are known."""
+"""Nearest training images inside the hole, on images whose neighbours are known."""
 
 import pytest
 import torch
 
-from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.evaluation.memorisation import nearest_neighbours
+from diverse_inpainting.evaluation.memorisation import memorisation, nearest_neighbours
+from evaluation_samples import noise, noise_output
 from tolerances import assert_close
 
 
@@ -20,27 +20,27 @@ def left_half():
     return holes
 
 
-def test_a_pasted_training_picture_is_found(training, left_half, generator):
+def test_a_pasted_training_image_is_found(training, left_half, generator):
     """Outside the hole everything differs: that does not count."""
     other = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8, generator=generator)
     holes = left_half.expand(2, -1, -1, -1)
-    pictures = torch.where(holes, torch.stack([training[3], training[1].flip(2)]), other)
-    found = nearest_neighbours(pictures, holes, training)
+    images = torch.where(holes, torch.stack([training[3], training[1].flip(2)]), other)
+    found = nearest_neighbours(images, holes, training)
     assert found.index.tolist() == [3, 1]
     assert found.mirrored.tolist() == [False, True]
     assert_close(found.distance, torch.zeros(2, dtype=torch.float64), 1e-6)
 
 
 def test_the_distance_against_a_loop(training, left_half):
-    picture = torch.full([1, 3, 16, 16], 90, dtype=torch.uint8)
-    found = nearest_neighbours(picture, left_half, training)
+    image = torch.full([1, 3, 16, 16], 90, dtype=torch.uint8)
+    found = nearest_neighbours(image, left_half, training)
     both = torch.cat([training, training.flip(3)]).double() / 255
     each = (both[..., :8] - 90 / 255).square().mean(dim=(1, 2, 3)).sqrt()
     assert_close(found.distance, each.min()[None])
     assert (found.index.item(), found.mirrored.item()) == (each.argmin() % 5, each.argmin() >= 5)
 
 
-def test_large_pictures_are_compared_coarsely():
+def test_large_images_are_compared_coarsely():
     """A chessboard of pixels and its even grey are alike at half the side, not at the full one."""
     board = (torch.arange(64)[:, None] + torch.arange(64)) % 2 * 255
     board = board.to(torch.uint8).expand(1, 3, -1, -1)
@@ -54,26 +54,57 @@ def test_squares_that_the_hole_covers_in_part_do_not_count(generator):
     holes = torch.zeros(2, 1, 64, 64)
     holes[0, ..., 1:5] = 1
     holes[1, ..., 1] = 1
-    picture = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    image = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
     training = torch.full([1, 3, 64, 64], 255, dtype=torch.uint8)
     training[..., 2:4] = 51
     training[..., 60:62] = 51
-    found = nearest_neighbours(picture, holes, training)
+    found = nearest_neighbours(image, holes, training)
     assert_close(found.distance[0], torch.tensor(0.2, dtype=torch.float64))
     assert found.distance[1].isnan()
 
 
 def test_the_chunk_does_not_matter(training, left_half, monkeypatch):
-    picture = training[4:5].roll(1, dims=1)
-    expected = nearest_neighbours(picture, left_half, training)
+    image = training[4:5].roll(1, dims=1)
+    expected = nearest_neighbours(image, left_half, training)
     monkeypatch.setattr("diverse_inpainting.evaluation.memorisation._CHUNK", 2)
-    found = nearest_neighbours(picture, left_half, training)
+    found = nearest_neighbours(image, left_half, training)
     assert (found.distance, found.index) == (expected.distance, expected.index)
 
 
-def test_what_cannot_be_compared(training, left_half):
-    picture = training[:1]
-    with pytest.raises(InputError, match=r"\[2, 1, 16, 16\]"):
-        nearest_neighbours(picture, left_half.expand(2, -1, -1, -1), training)
-    with pytest.raises(InputError, match="at least one training picture"):
-        nearest_neighbours(picture, left_half, training[:0])
+def test_a_fill_from_the_training_set_is_near():
+    """Two of twenty fills are training images; the others are as new as the originals."""
+    training = noise(30, 3, 16, 16, seed=2)
+    some = noise_output(20, num_variants=1)
+    pasted = torch.where(some.holes[:2], training[4:6], some.originals[:2])
+    results = torch.cat([pasted, some.results[2:, 0]])[:, None]
+    (metric,) = memorisation(training).per_image
+    values = metric(noise_output(20, results=results))
+    assert values["neighbour_distance"].values[:2].tolist() == pytest.approx([0, 0], abs=1e-6)
+    assert values["near_training"].values[:2].tolist() == [1, 1]
+    assert values["near_training"].values[2:].mean() < 0.3
+    assert values["neighbour_ratio"].values[2:].mean() == pytest.approx(1, abs=0.1)
+
+
+def test_thin_holes_are_left_out():
+    holes = torch.zeros(4, 1, 64, 64, dtype=torch.bool)
+    holes[:2, ..., :8] = True
+    holes[2:, ..., 1] = True
+    originals = noise(4, 3, 64, 64)
+    some = noise_output(4, originals=originals, holes=holes, results=originals[:, None])
+    (metric,) = memorisation(noise(3, 3, 64, 64, seed=2)).per_image
+    for values in metric(some).values():
+        assert values.denominator[:2].gt(0).all()
+        assert values.numerator[2:].tolist() == values.denominator[2:].tolist() == [0, 0]
+
+
+def test_originals_that_were_trained_on_are_left_out_with_a_warning(caplog):
+    """Of six originals two are in the training set, one of them as its mirror image."""
+    some = noise_output(6)
+    mine = some.originals
+    training = torch.cat([noise(30, 3, 16, 16, seed=2), mine[3:4], mine[5:].flip(3)])
+    (metric,) = memorisation(training).per_image
+    for values in metric(some).values():
+        assert values.values.isnan().tolist() == [False, False, False, True, False, True]
+        assert values.values[[0, 1, 2, 4]].isfinite().all()
+    metric(some)
+    assert [record.args for record in caplog.records] == [(2, 6)]

@@ -44,7 +44,7 @@ def test_both_stages_with_the_original_outside_the_hole(model):
     assert not torch.equal(first, second) and not torch.equal(first[0], first[1])
 
 
-def test_results_depend_neither_on_the_batch_nor_on_the_other_pictures(model):
+def test_results_depend_neither_on_the_batch_nor_on_the_other_images(model):
     given = pairs(4, 32)
     whole = complete(model, given, seed=1, batch_size=4)
     part = dataclasses.replace(
@@ -52,21 +52,21 @@ def test_results_depend_neither_on_the_batch_nor_on_the_other_pictures(model):
     )
     for one, two in zip(whole, complete(model, part, seed=1, batch_size=1), strict=True):
         difference = one.raw[2:].int() - two.raw.int()
-        assert difference.abs().max() <= 1, "a level, by rounding"
+        assert difference.abs().max() <= 1, "by rounding"
     assert not torch.equal(complete(model, part, 2, 2)[0].raw, whole[0].raw[2:])
 
 
-def test_processes_share_the_batches_and_all_get_what_one_gets(model):
+def test_processes_split_the_batches_and_each_returns_everything(model):
     given, sent, both = pairs(5, 32), {}, threading.Barrier(2, timeout=60)
 
     class Thread(Processes):
         def collect(self, value):
-            sent[self.index] = value
+            sent[self.rank] = value
             both.wait()
             return [sent[0], sent[1]]
 
     alone = complete(model, given, 0, 2)
-    members = [Thread(index=i, count=2) for i in range(2)]
+    members = [Thread(rank=i, world_size=2) for i in range(2)]
     with ThreadPoolExecutor(2) as pool:
         found = list(
             pool.map(lambda member: complete(model, given, 0, 2, processes=member), members)
@@ -86,7 +86,7 @@ def test_a_model_without_a_skip_encoder_has_one_stage(model, monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["{}-{}", "{}_{}"])
-def test_two_results_of_each_picture(tmp_path, form):
+def test_two_results_of_each_image(tmp_path, form):
     given, made = pairs(3, 16), noise(3, 3, 3, 16, 16, seed=1)
     for i, name in enumerate(given.names):
         for k in range(3):  # a third is not needed
@@ -99,16 +99,16 @@ def test_two_results_of_each_picture(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", ["{}", "{}-0", "{}_0"])
-def test_one_result_of_each_picture_and_other_files(tmp_path, form):
+def test_one_result_of_each_image_and_other_files(tmp_path, form):
     given, made = pairs(3, 16), noise(3, 3, 16, 16, seed=1)
     for name, image in zip(given.names, made, strict=True):
         write(tmp_path / "made", form.format(name), image)
-    write(tmp_path / "made", "picture0-sheet", noise(3, 40, 40))
+    write(tmp_path / "made", "image0-sheet", noise(3, 40, 40))
     (tmp_path / "made" / "notes.txt").touch()
     assert torch.equal(read_predictions(tmp_path / "made", given).raw[:, 0], made)
 
 
-def test_a_name_that_ends_in_a_number_belongs_to_its_own_picture(tmp_path):
+def test_a_name_that_ends_in_a_number_belongs_to_its_own_image(tmp_path):
     given = dataclasses.replace(pairs(3, 16), names=("a", "a-0", "b"))
     made = noise(3, 2, 3, 16, 16, seed=1)
     for i, name in enumerate(given.names):
@@ -119,20 +119,20 @@ def test_a_name_that_ends_in_a_number_belongs_to_its_own_picture(tmp_path):
 
 def test_unusable_predictions(tmp_path):
     given, folder = pairs(3, 16), tmp_path / "made"
-    with pytest.raises(InputError, match="which is none"):
+    with pytest.raises(InputError, match="not a folder"):
         read_predictions(folder, given)
-    write(folder, "picture0-0", given.originals[0])
-    with pytest.raises(InputError, match="none named picture1-0, and 1 more"):
+    write(folder, "image0-0", given.originals[0])
+    with pytest.raises(InputError, match="none named image1-0, and 1 more missing"):
         read_predictions(folder, given)
     for name in given.names:
         write(folder, f"{name}-0", given.originals[0])
-    write(folder, "picture0-1", given.originals[0])
-    with pytest.raises(InputError, match="none named picture1-1, and 1 more"):
+    write(folder, "image0-1", given.originals[0])
+    with pytest.raises(InputError, match="none named image1-1, and 1 more missing"):
         read_predictions(folder, given)
-    (folder / "picture0-1.png").rename(folder / "picture0-0.webp")
-    with pytest.raises(InputError, match="one result named picture0-0"):
+    (folder / "image0-1.png").rename(folder / "image0-0.webp")
+    with pytest.raises(InputError, match="one result named image0-0"):
         read_predictions(folder, given)
-    (folder / "picture0-0.webp").unlink()
-    write(folder, "picture0-0", noise(3, 16, 20))
+    (folder / "image0-0.webp").unlink()
+    write(folder, "image0-0", noise(3, 16, 20))
     with pytest.raises(InputError, match=r"16 x 16 .* 20 x 16"):
         read_predictions(folder, given)

@@ -20,7 +20,7 @@ def suites(tmp_path, download=False, **files):
 
 def left_out(suite):
     ((name, facts),) = suite.facts.items()
-    assert not suite.sets and not suite.picture
+    assert not suite.per_set and not suite.per_image
     return name, facts["left_out"]
 
 
@@ -52,7 +52,7 @@ def test_nothing_is_downloaded_for_a_package_that_is_not_there(tmp_path, monkeyp
 
 
 def test_a_download_gives_the_metric_or_the_reason(tmp_path, monkeypatch):
-    """The networks themselves are tested with the extractors."""
+    """The networks themselves are tested with features.py."""
     asked = []
 
     def obtain(published):

@@ -1,12 +1,52 @@
-"""Which pictures the contact sheets show."""
+"""Which images the contact sheets show."""
 
 import torch
+from PIL import Image
 
-from diverse_inpainting.evaluation.sheets import _places
+from diverse_inpainting.evaluation import sheets
+from diverse_inpainting.evaluation.evaluate import Evaluation
+from diverse_inpainting.evaluation.types import ImageValues
+from evaluation_samples import noise, output
 
 
-def test_pictures_with_equal_values_are_sorted_by_the_seam():
+def test_images_with_equal_values_are_sorted_by_the_seam():
     values = torch.tensor([0.5, 0.0, 0.5, torch.nan])
-    places = _places(values, ties=torch.tensor([3.0, 9.0, 1.0, 0.0]))
-    assert places["best"].tolist() == [1, 2, 0]
-    assert places["worst"].tolist() == [0, 2, 1]
+    ranked = sheets._ranked(values, ties=torch.tensor([3.0, 9.0, 1.0, 0.0]))
+    assert ranked["best"].tolist() == [1, 2, 0]
+    assert ranked["worst"].tolist() == [0, 2, 1]
+
+
+def test_the_nearest_fills_come_first_beside_their_training_images(tmp_path, monkeypatch):
+    """Of three fills, number 1 is a mirrored training image, and number 2 has too thin a hole."""
+    originals, training = noise(3, 3, 16, 16), noise(4, 3, 16, 16, seed=1)
+    holes = torch.ones(3, 1, 16, 16, dtype=torch.bool)
+    results = noise(3, 1, 3, 16, 16, seed=2)
+    results[1, 0] = training[3].flip(2)
+    made = output(originals, holes, results)
+    values = torch.tensor([0.9, 0.0, torch.nan], dtype=torch.float64)
+    found = Evaluation(
+        pairs=None,
+        methods={"m": made, "original": made},
+        per_image={
+            method: {"neighbour_ratio": ImageValues.of(values)} for method in ("m", "original")
+        },
+        buckets={},
+        facts={},
+        training=training,
+    )
+    drawn = []
+
+    def draw(rows, labels, *, title, row_titles):
+        drawn.extend(rows)
+        assert list(row_titles) == [
+            "image1: neighbour_ratio 0.00",
+            "image0: neighbour_ratio 0.90",
+        ]
+        return Image.new("RGB", (4, 4))
+
+    monkeypatch.setattr(sheets, "contact_sheet", draw)
+    sheets.write_sheets(found, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["m-near-training.png"]
+    original, result, nearest = drawn[0]
+    assert torch.equal(original, originals[1].movedim(0, -1))
+    assert torch.equal(result, nearest)

@@ -8,57 +8,57 @@ from scipy.stats import wasserstein_distance
 
 from diverse_inpainting.evaluation import swd
 from diverse_inpainting.evaluation.swd import laplacian_pyramid, sliced_wasserstein
-from evaluation_samples import boxes, constant, evaluated, noise
+from evaluation_samples import boxes, constant, noise, output
 
 
-def smooth_pictures(n, side, seed=0):
+def smooth_images(n, side, seed=0):
     small = noise(n, 3, 4, 4, seed=seed).float()
     return torch.nn.functional.interpolate(small, size=side, mode="bilinear").byte() // 2 + 60
 
 
 def test_equal_sets_are_at_distance_zero_and_noise_moves_them_apart():
-    pictures = smooth_pictures(6, 32)
+    images = smooth_images(6, 32)
     grain = noise(6, 3, 32, 32, seed=1).float() / 255 - 0.5
     totals = []
     for strength in (0, 10, 40):
-        changed = (pictures + strength * grain).round().byte()
-        found = sliced_wasserstein(pictures, [changed], seeds=(0,))[0]
+        changed = (images + strength * grain).round().byte()
+        found = sliced_wasserstein(images, [changed], seeds=(0,))[0]
         assert set(found) == {32, 16}
         totals.append(sum(distances[0] for distances in found.values()))
     assert totals[0] == 0 and totals[0] < totals[1] < totals[2]
 
 
 def test_patches_come_from_the_same_places_of_both_sets():
-    pictures = noise(6, 3, 32, 32)
-    nearly = pictures.clone()
+    images = noise(6, 3, 32, 32)
+    nearly = images.clone()
     nearly[0, 0, 16, 16] ^= 1
     for distance, apart in zip(
-        sliced_wasserstein(pictures, [nearly], (0,))[0].values(),
-        sliced_wasserstein(pictures[:3], [pictures[3:]], (0,))[0].values(),
+        sliced_wasserstein(images, [nearly], (0,))[0].values(),
+        sliced_wasserstein(images[:3], [images[3:]], (0,))[0].values(),
         strict=True,
     ):
         assert distance[0] < 0.01 * apart[0], "drawn apart, nearly equal sets would be as far"
 
 
 def test_a_smooth_change_shows_at_the_coarse_level():
-    pictures = noise(6, 3, 64, 64) // 2
+    images = noise(6, 3, 64, 64) // 2
     ramp = torch.linspace(0, 60, 64).byte()
-    (found,) = sliced_wasserstein(pictures, [pictures + ramp], seeds=(0,))
+    (found,) = sliced_wasserstein(images, [images + ramp], seeds=(0,))
     assert found[16][0] > 10 * found[64][0] > 0
 
 
 def test_a_cast_of_the_whole_set_is_not_seen():
-    pictures = smooth_pictures(4, 16)
-    (found,) = sliced_wasserstein(pictures, [pictures + 30], seeds=(0,))
+    images = smooth_images(4, 16)
+    (found,) = sliced_wasserstein(images, [images + 30], seeds=(0,))
     assert found[16][0] < 0.1
 
 
 def test_seeds_give_the_mean_and_its_range():
-    pictures = noise(2, 3, 32, 32)
-    made = evaluated(pictures, boxes(2, 32), 255 - pictures[:, None] // 3)
+    images = noise(2, 3, 32, 32)
+    made = output(images, boxes(2, 32), 255 - images[:, None] // 3)
     (found,) = swd.swd([made])
     assert set(found) == {"swd", "swd_16", "swd_32"}
-    (runs,) = sliced_wasserstein(pictures, [255 - pictures // 3], (0, 1, 2))
+    (runs,) = sliced_wasserstein(images, [255 - images // 3], (0, 1, 2))
     assert found["swd_16"].value == pytest.approx(np.mean(runs[16]))
     assert (found["swd_16"].low, found["swd_16"].high) == (min(runs[16]), max(runs[16]))
     assert found["swd"].value == pytest.approx((found["swd_16"].value + found["swd_32"].value) / 2)
@@ -68,9 +68,9 @@ def test_seeds_give_the_mean_and_its_range():
 def test_the_pyramid_against_scipy():
     """As the authors describe it: reduce and enlarge with a mirrored 5x5 binomial filter."""
     binomial = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
-    picture = noise(1, 3, 32, 32).float()
-    fine, coarse = (level[0].numpy() for level in laplacian_pyramid(picture))
-    for channel, wanted_fine, wanted_coarse in zip(picture[0].numpy(), fine, coarse, strict=True):
+    image = noise(1, 3, 32, 32).float()
+    fine, coarse = (level[0].numpy() for level in laplacian_pyramid(image))
+    for channel, wanted_fine, wanted_coarse in zip(image[0].numpy(), fine, coarse, strict=True):
         small = convolve(channel, binomial, mode="mirror")[::2, ::2]
         spread = np.zeros_like(channel)
         spread[::2, ::2] = small
@@ -102,9 +102,9 @@ def test_sets_without_any_variation_do_not_divide_by_zero():
 
 def test_methods_measured_together_have_the_values_that_each_has_alone():
     """The second is the original; the last one is compared with fewer originals."""
-    pictures, holes = noise(4, 3, 16, 16), boxes(4, 16)
-    results = (noise(4, 1, 3, 16, 16, seed=1), pictures[:, None], pictures.flip(0)[:, None] // 2)
-    methods = [evaluated(pictures, holes, result) for result in results]
+    images, holes = noise(4, 3, 16, 16), boxes(4, 16)
+    results = (noise(4, 1, 3, 16, 16, seed=1), images[:, None], images.flip(0)[:, None] // 2)
+    methods = [output(images, holes, result) for result in results]
     methods.append(methods[0].subset(torch.arange(3)))
     together = swd.swd(methods)
     assert together == [swd.swd([alone])[0] for alone in methods]

@@ -1,19 +1,23 @@
-"""Pictures and what methods made of them, drawn for the tests of the metrics."""
+"""Images, holes and outputs of methods, drawn for the tests of the metrics."""
 
 import torch
 
 from diverse_inpainting.evaluation.protocol import Pairs
-from diverse_inpainting.evaluation.types import Evaluated
+from diverse_inpainting.evaluation.types import MethodOutput
 
 
 def noise(*shape, seed=0):
-    """Random levels, uint8."""
+    """Random values, uint8."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
 
 
+def constant(value, *shape):
+    return torch.full(shape, value, dtype=torch.uint8)
+
+
 def boxes(n, side):
-    """Holes [n, 1, side, side]: a box in the middle, growing from picture to picture."""
+    """Holes [n, 1, side, side]: a box in the middle, growing from image to image."""
     holes = torch.zeros(n, 1, side, side, dtype=torch.bool)
     for i in range(n):
         half = 1 + i % (side // 2 - 1)
@@ -23,16 +27,24 @@ def boxes(n, side):
 
 
 def pairs(n=4, side=16):
-    names = tuple(f"picture{i}" for i in range(n))
-    return Pairs(names, noise(n, 3, side, side), boxes(n, side))
+    return Pairs(_names(n), noise(n, 3, side, side), boxes(n, side))
 
 
-def evaluated(originals, holes, results, **fields):
-    names = tuple(f"picture{i}" for i in range(len(originals)))
-    return Evaluated(
+def output(originals, holes, results, **fields):
+    names = _names(len(originals))
+    return MethodOutput(
         method="m", names=names, originals=originals, holes=holes, results=results, **fields
     )
 
 
-def constant(value, *shape):
-    return torch.full(shape, value, dtype=torch.uint8)
+def noise_output(n, num_variants=2, **changes):
+    """Noise in the left half of noise."""
+    originals, drawn = noise(n, 3, 16, 16), noise(n, num_variants, 3, 16, 16, seed=1)
+    holes = torch.zeros(n, 1, 16, 16, dtype=torch.bool)
+    holes[..., :8] = True
+    results = torch.where(holes[:, None], drawn, originals[:, None])
+    return output(**{"originals": originals, "holes": holes, "results": results, **changes})
+
+
+def _names(n):
+    return tuple(f"image{i}" for i in range(n))

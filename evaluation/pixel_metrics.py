@@ -1,0 +1,206 @@
+"""Metrics on pixels: PSNR, SSIM and L1, the seam along the hole's edge, and diversity.
+
+Legend: n images, V results for each, C channels, R their side in pixels. Values are 0 to 255.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..core.compositing import hole_l1
+from .types import ImageValues, MethodOutput, in_chunks
+
+_PEAK = 255.0
+_MAX_PSNR_DB = 100.0  # of equal images, so that means stay finite
+_C1, _C2 = (0.01 * _PEAK) ** 2, (0.03 * _PEAK) ** 2
+_RIM_SIGMA = 1 / 32  # of the side: 8 px at 256
+
+
+@in_chunks
+def fidelity(output: MethodOutput) -> dict[str, ImageValues]:
+    """Return erased_psnr, erased_ssim and erased_l1 of the results, and valid_* of raw outputs.
+
+    PSNR in dB (100 for equal pixels); L1 in /255; means over the V results. valid_* is measured
+    before Eq. 4, which would copy the original's pixels.
+    """
+    values = _compare("erased", output.results, output.originals, output.holes)
+    if output.raw is not None:
+        values |= _compare("valid", output.raw, output.originals, ~output.holes)
+    return values
+
+
+def _compare(
+    prefix: str, images: Tensor, originals: Tensor, region: Tensor
+) -> dict[str, ImageValues]:
+    expected = originals.float()
+    rows = []
+    for variant in images.float().unbind(dim=1):
+        error = variant - expected
+        squared, absolute = mean_over(error.square(), region), mean_over(error.abs(), region)
+        rows.append(torch.stack([psnr(squared), ssim(variant, expected, region), absolute]))
+    means = torch.stack(rows).mean(dim=0)
+    names = (f"{prefix}_psnr", f"{prefix}_ssim", f"{prefix}_l1")
+    return {name: ImageValues.of(mean) for name, mean in zip(names, means, strict=True)}
+
+
+def psnr(mean_squared_error: Tensor) -> Tensor:
+    """Return 10 log10(255^2 / error) in dB, at most 100."""
+    least = _PEAK**2 / 10 ** (_MAX_PSNR_DB / 10)
+    return 10 * torch.log10(_PEAK**2 / mean_squared_error.clamp(min=least))
+
+
+def ssim(first: Tensor, second: Tensor, region: Tensor) -> Tensor:
+    """Return the structural similarity of two images within a region.
+
+    The Gaussian windows (11 px, sigma 1.5) are restricted to the region and renormalised, so
+    nothing outside it has any influence. The mean is over the region's pixels and the channels.
+
+    Args:
+        first: [n, 3, R, R] float32, 0 to 255.
+        second: as first.
+        region: [n, 1, R, R] bool.
+
+    Returns:
+        [n] float64, -1 to 1; NaN where the region is empty.
+
+    Source: Wang et al. 2004, "Image quality assessment: from error visibility to structural
+        similarity", eq. 13 with K1 = 0.01 and K2 = 0.03; deviates in the restricted windows.
+    """
+    middle = _PEAK / 2  # centred values lose fewer digits in the variances
+    a, b = first - middle, second - middle
+    maps = torch.cat([a, b, a * a, b * b, a * b], dim=1)
+    means = region_mean(maps, region, sigma_px=1.5, radius_px=5)
+    mean_a, mean_b, aa, bb, ab = means.chunk(5, dim=1)
+    variances = (aa - mean_a**2) + (bb - mean_b**2)
+    covariance = ab - mean_a * mean_b
+    mean_a, mean_b = mean_a + middle, mean_b + middle
+    luminance = (2 * mean_a * mean_b + _C1) / (mean_a**2 + mean_b**2 + _C1)
+    structure = (2 * covariance + _C2) / (variances + _C2)
+    return mean_over(luminance * structure, region)
+
+
+@in_chunks
+def seam(output: MethodOutput) -> dict[str, ImageValues]:
+    """Return seam, rim_colour, rim_red, rim_green and rim_blue, means over the V results.
+
+    seam: mean absolute jump across the hole's edge over the same jump in the original.
+    rim_*: low-pass colour error at the rim in /255; red, green and blue are signed, rim_colour is
+    the mean magnitude.
+    """
+    holes, originals = output.holes, output.originals.float()
+    jumps, errors = [], []
+    for variant in output.results.float().unbind(dim=1):
+        jumps.append(edge_jump(variant, holes))
+        errors.append(rim_errors(variant - originals, holes))
+    red, green, blue, magnitude = torch.stack(errors).mean(dim=0).unbind(dim=1)
+    return {
+        "seam": ImageValues(torch.stack(jumps).mean(dim=0), edge_jump(originals, holes)),
+        "rim_colour": ImageValues.of(magnitude),
+        "rim_red": ImageValues.of(red),
+        "rim_green": ImageValues.of(green),
+        "rim_blue": ImageValues.of(blue),
+    }
+
+
+def edge_jump(images: Tensor, holes: Tensor) -> Tensor:
+    """Return the mean absolute difference of neighbours on opposite sides of the hole's edge.
+
+    Args:
+        images: [n, 3, R, R] float32.
+        holes: [n, 1, R, R] bool.
+
+    Returns:
+        [n] float64, in the unit of images; 0 where the hole has no edge.
+    """
+    total = images.new_zeros(len(images), dtype=torch.float64)
+    count = torch.zeros(len(images), dtype=torch.int64)
+    for dim in (2, 3):
+        across = holes.diff(dim=dim)  # of booleans: where neighbours differ
+        jump = images.diff(dim=dim).abs() * across
+        total = total + jump.sum(dim=(1, 2, 3), dtype=torch.float64)
+        count = count + across.sum(dim=(1, 2, 3)) * images.shape[1]
+    return total / count.clamp(min=1)
+
+
+def rim_errors(error: Tensor, holes: Tensor) -> Tensor:
+    """Return the low-pass colour error at the rim of the hole.
+
+    1. The error is smoothed with Gaussian weights over the hole's pixels alone.
+    2. It is read at the hole's pixels that have a valid neighbour in their row or column.
+
+    Args:
+        error: [n, 3, R, R] float32, result minus original.
+        holes: [n, 1, R, R] bool.
+
+    Returns:
+        [n, 4] float64 in the unit of error: signed means of red, green and blue, and the mean
+        magnitude over all three. NaN where the hole has no edge.
+    """
+    sigma_px = error.shape[-1] * _RIM_SIGMA
+    smooth = region_mean(error, holes, sigma_px, radius_px=max(1, round(3 * sigma_px)))
+    rim = holes & _has_neighbour(~holes)
+    signed = [mean_over(channel, rim) for channel in smooth.split(1, dim=1)]
+    return torch.stack([*signed, mean_over(smooth.abs(), rim)], dim=1)
+
+
+def _has_neighbour(region: Tensor) -> Tensor:
+    """Mark the pixels whose left, right, upper or lower neighbour is in the region."""
+    padded = F.pad(region, (1, 1, 1, 1))
+    rows, columns = padded[..., 1:-1], padded[..., 1:-1, :]
+    return columns[..., :-2] | columns[..., 2:] | rows[..., :-2, :] | rows[..., 2:, :]
+
+
+@in_chunks
+def diversity(output: MethodOutput) -> dict[str, ImageValues]:
+    """Return the diversity of two or more results and, if `independent` is known, rho.
+
+    diversity: mean absolute difference of the first two results in the hole, in /255.
+    rho: L1 in the hole between them, over that between two independent samples.
+    """
+    if output.num_variants < 2:
+        return {}
+    difference = _pair_l1(output.results, output.holes)
+    num_values = 3 * output.holes.sum(dim=(1, 2, 3))
+    values = {"diversity": ImageValues.of(difference / num_values)}
+    if output.independent is not None:
+        values["rho"] = ImageValues(difference, _pair_l1(output.independent, output.holes))
+    return values
+
+
+def _pair_l1(images: Tensor, holes: Tensor) -> Tensor:
+    return hole_l1(images[:, 0].double(), images[:, 1].double(), holes)
+
+
+def region_mean(images: Tensor, region: Tensor, sigma_px: float, radius_px: int) -> Tensor:
+    """Return the Gaussian-weighted mean around each pixel over the pixels of a region.
+
+    mean(x) = blur(x * region) / blur(region)
+
+    Args:
+        images: [n, C, R, R] float32.
+        region: [n, 1, R, R] bool.
+        sigma_px: standard deviation of the weights.
+        radius_px: the weight is 0 beyond it, along rows or columns.
+
+    Returns:
+        [n, C, R, R] float32, 0 where no pixel of the region is near.
+    """
+    # A product of matrices is the fastest blur on a CPU.
+    index = torch.arange(images.shape[-1], dtype=torch.float64)
+    distance = (index[:, None] - index).abs()
+    weights = torch.exp(-0.5 * (distance / sigma_px) ** 2)
+    blur = weights.where(distance <= radius_px, 0.0).float()
+    weight = region.float()
+    mass = blur @ weight @ blur
+    # Where no pixel is near, both are 0; the smallest other mass is far above the bound.
+    return (blur @ (images * weight) @ blur) / mass.clamp(min=1e-30)
+
+
+def mean_over(values: Tensor, region: Tensor) -> Tensor:
+    """Return the mean of values [n, C, R, R] over a region [n, 1, R, R] and the channels.
+
+    Returns:
+        [n] float64, NaN where the region is empty.
+    """
+    total = (values * region).sum(dim=(1, 2, 3), dtype=torch.float64)
+    return total / (region.sum(dim=(1, 2, 3)) * values.shape[1])

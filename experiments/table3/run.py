@@ -1,0 +1,148 @@
+"""Train and measure the models of the paper's Table 3 and the pSp baseline, all alike.
+
+    python experiments/table3/run.py --prior prior.safetensors --data train.zip \
+        --test-data test.zip --out table3 --base ablation32-cpu --count 300
+
+Everything runs through the command line, one model after the other; OUT gets a folder for each seed
+and model, and table3.md. Stop it with Ctrl-C, and run the same command again to resume.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from table import MODELS, Model, Reports, render
+
+from diverse_inpainting.core.checkpoint import inspect_checkpoint
+from diverse_inpainting.training.recipe_file import RECIPES_DIR, load_recipe
+
+PAPER_BASE = "ffhq256"
+"""What the bundled recipes of Table 3 are based on."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command."""
+
+    command: list[str]
+    result: Path
+    """What it writes."""
+    stage: str = ""
+    total_images: int = 0
+    """A training is done when its result has seen so many images of the stage."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has run to its end."""
+        if not self.result.is_file():
+            return False
+        if not self.stage:
+            return True
+        images = inspect_checkpoint(self.result).training.get("images", {})
+        return images.get(self.stage, 0) >= self.total_images
+
+
+def main() -> None:
+    options = parse(sys.argv[1:])
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_recipes(options.out / "recipes", options.base)
+    for step in steps(options):
+        if not step.is_done:
+            print(*step.command)
+            code = run([sys.executable, "-m", "diverse_inpainting", *step.command])
+            if code or not step.is_done:
+                sys.exit("Stopped. Run the same command again to resume.")
+    table = options.out / "table3.md"
+    table.write_text(render(Reports(options.out)), "utf-8")
+    print(f"wrote {table}")
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--prior", type=Path, required=True, help="model from `train prior`")
+    parser.add_argument("--data", type=Path, required=True, help="photographs to train on")
+    parser.add_argument("--test-data", type=Path, required=True, help="others, to measure on")
+    parser.add_argument("--out", type=Path, required=True, help="folder of all runs")
+    parser.add_argument("--base", default=PAPER_BASE, help="recipe that all models vary")
+    parser.add_argument("--seed", type=int, nargs="+", default=[0, 1], help="one model each")
+    parser.add_argument("--count", help="images to measure on (default: all)")
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all recipes")
+    parser.add_argument("--inception", help="weights, as `evaluate` takes them")
+    parser.add_argument("--lpips", help="weights, as `evaluate` takes them")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: the best)")
+    options = parser.parse_args(arguments)
+    if options.data.resolve() == options.test_data.resolve():
+        parser.error("--test-data must differ from --data, which models 1, 2 and pSp train on")
+    return options
+
+
+def write_recipes(folder: Path, base: str) -> None:
+    """Copy the recipes of all models, with another base in place of the paper's."""
+    folder.mkdir(exist_ok=True)
+    root = str(Path(base).resolve()) if base.endswith(".toml") else base
+
+    def rebase(match: re.Match[str]) -> str:
+        return f'base = "{root if match[1] == PAPER_BASE else match[1] + ".toml"}"'
+
+    for model in MODELS:
+        text = (RECIPES_DIR / f"{model.recipe}.toml").read_text("utf-8")
+        text = re.sub(r'^base = "(.*)"$', rebase, text, flags=re.MULTILINE)
+        (folder / f"{model.recipe}.toml").write_text(text, "utf-8")
+
+
+def steps(options: argparse.Namespace) -> Iterator[Step]:
+    """Yield a training and an evaluation for each seed and model; one seed after the other."""
+    for seed in options.seed:
+        exports: dict[str, Path] = {}
+        for model in MODELS:
+            folder = options.out / f"seed-{seed}" / model.recipe
+            source = exports[model.stage1_of] if model.stage1_of else options.prior
+            step = training(options, model, seed, folder, source)
+            exports[model.name] = step.result
+            yield step
+            yield evaluation(options, step.result, folder / "evaluation")
+
+
+def training(
+    options: argparse.Namespace, model: Model, seed: int, folder: Path, source: Path
+) -> Step:
+    recipe = str(options.out / "recipes" / f"{model.recipe}.toml")
+    overrides = (*options.set, f"stage1.seed={seed}", f"stage2.seed={seed}")
+    command = ["train", model.stage, "--config", recipe, "--out", str(folder)]
+    command += ["--data", str(options.data), "--from", str(source)]
+    command += [word for override in overrides for word in ("--set", override)]
+    command += given(options, "device")
+    result = folder / model.stage / f"{model.stage}.safetensors"
+    total_images = getattr(load_recipe(recipe, overrides), model.stage).total_images
+    return Step(command, result, model.stage, total_images)
+
+
+def evaluation(options: argparse.Namespace, model: Path, folder: Path) -> Step:
+    command = ["evaluate", str(model), "--data", str(options.test_data), "--out", str(folder)]
+    command += ["--cache", str(options.out / "features.sqlite")]
+    command += given(options, "count", "inception", "lpips", "device")
+    return Step(command, folder / "results.json")
+
+
+def given(options: argparse.Namespace, *names: str) -> list[str]:
+    """Return those options that were given, to pass them on."""
+    values = {name: getattr(options, name) for name in names}
+    return [word for name, v in values.items() if v is not None for word in (f"--{name}", str(v))]
+
+
+def run(command: list[str]) -> int:
+    """Return the exit code; on Ctrl-C, wait until the command has saved its state."""
+    with subprocess.Popen(command) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""PSNR, SSIM and L1, the seam, and diversity, against values by hand and SciPy's filters."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from diverse_inpainting.evaluation.pixel_metrics import (
+    diversity,
+    edge_jump,
+    fidelity,
+    rim_errors,
+    seam,
+    ssim,
+)
+from evaluation_samples import boxes, constant, noise, output
+
+# --- fidelity ---
+
+
+def test_by_hand_on_erased_and_on_valid_pixels():
+    holes = boxes(1, 8)
+    originals = constant(100, 1, 3, 8, 8)
+    raw = torch.where(holes, constant(110, 1, 3, 8, 8), constant(103, 1, 3, 8, 8))
+    found = fidelity(output(originals, holes, raw[:, None], raw=raw[:, None]))
+    values = {name: metric.values.item() for name, metric in found.items()}
+    assert values["erased_l1"] == pytest.approx(10)
+    assert values["valid_l1"] == pytest.approx(3)
+    assert values["erased_psnr"] == pytest.approx(20 * math.log10(255 / 10))
+    assert values["valid_psnr"] == pytest.approx(20 * math.log10(255 / 3))
+    c1 = (0.01 * 255) ** 2  # flat images differ in luminance only
+    expected = (2 * 100 * 110 + c1) / (100**2 + 110**2 + c1)
+    assert values["erased_ssim"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_equal_images_and_two_results():
+    originals, holes = noise(3, 3, 8, 8), boxes(3, 8)
+    inverted = 255 - originals
+    found = fidelity(output(originals, holes, torch.stack([originals, inverted], dim=1)))
+    alone = fidelity(output(originals, holes, inverted[:, None]))
+    assert set(found) == {"erased_psnr", "erased_ssim", "erased_l1"}
+    same = {"erased_psnr": 100.0, "erased_ssim": 1.0, "erased_l1": 0.0}
+    for name, best in same.items():
+        mean = (best + alone[name].values) / 2
+        torch.testing.assert_close(found[name].values, mean, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_ssim_against_scipy(whole):
+    rng = np.random.default_rng(0)
+    first, second = 120 + 20 * rng.standard_normal([2, 3, 24, 24])
+    region = np.ones([24, 24]) if whole else (rng.random([24, 24]) < 0.6).astype(float)
+    scores = []
+    for a, b in zip(first, second, strict=True):
+
+        def mean(x):
+            blur = [
+                gaussian_filter(y, 1.5, radius=5, mode="constant") for y in (x * region, region)
+            ]
+            return blur[0] / blur[1]
+
+        ma, mb = mean(a), mean(b)
+        va, vb, cov = mean(a * a) - ma**2, mean(b * b) - mb**2, mean(a * b) - ma * mb
+        c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+        scores.append((2 * ma * mb + c1) * (2 * cov + c2))
+        scores[-1] /= (ma**2 + mb**2 + c1) * (va + vb + c2)
+    expected = np.mean([score[region > 0].mean() for score in scores])
+    images = [torch.from_numpy(x)[None].float() for x in (first, second)]
+    found = ssim(*images, torch.from_numpy(region > 0)[None, None])
+    assert found.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_lies_outside_the_region_has_no_influence():
+    originals, holes = noise(2, 3, 16, 16), boxes(2, 16)
+    other = torch.where(holes, originals, noise(2, 3, 16, 16, seed=1))
+    found = fidelity(output(originals, holes, other[:, None]))
+    assert found["erased_ssim"].values.tolist() == pytest.approx([1.0, 1.0])
+
+
+# --- the seam ---
+
+
+def test_jumps_by_hand():
+    image = torch.tensor([[0.0, 1.0, 3.0], [7.0, 2.0, 2.0], [0.0, 0.0, 0.0]]).expand(1, 3, 3, 3)
+    hole = torch.zeros(1, 1, 3, 3, dtype=torch.bool)
+    hole[..., 0, 1] = True  # neighbours 0 and 3 in the row, 2 below
+    assert edge_jump(image, hole).item() == pytest.approx((1 + 2 + 1) / 3)
+    assert edge_jump(image, torch.zeros_like(hole)).item() == 0
+
+
+def test_the_original_has_no_seam_and_a_constant_has_one():
+    ramp = torch.arange(16, dtype=torch.uint8) * 4 + 90
+    originals, holes = ramp.expand(2, 3, 16, 16), boxes(2, 16)
+    grey = torch.where(holes, 255, originals)
+    for results, larger in ((originals, False), (grey, True)):
+        found = seam(output(originals, holes, results[:, None]))
+        assert ((found["seam"].values > 1) == larger).all()
+        assert ((found["rim_colour"].values > 0) == larger).all()
+    found = seam(output(originals, holes, originals[:, None]))
+    assert found["seam"].values.tolist() == [1, 1]
+
+
+def test_a_known_offset_is_the_colour_error():
+    originals, holes = noise(3, 3, 32, 32) // 2 + 60, boxes(3, 32)
+    offset = torch.tensor([10, -4, 0]).view(1, 3, 1, 1)
+    shifted = torch.where(holes, originals + offset, originals).byte()
+    results = torch.stack([shifted, originals], dim=1)  # the mean of two results halves it
+    found = {name: v.values for name, v in seam(output(originals, holes, results)).items()}
+    for name, value in {"red": 5.0, "green": -2.0, "blue": 0.0, "colour": 14 / 6}.items():
+        assert found[f"rim_{name}"].tolist() == pytest.approx([value] * 3, abs=1e-4)
+
+
+def test_the_low_pass_forgives_noise_and_not_a_cast_along_a_part_of_the_rim():
+    hole = boxes(12, 64)[11:]
+    grain = torch.where(torch.rand(1, 3, 64, 64) < 0.5, 20.0, -20.0)
+    half = torch.where(torch.arange(64) < 32, 20.0, -20.0).expand(1, 3, 64, 64)
+    red, green, blue, size = rim_errors(half, hole)[0].tolist()
+    assert [red, green, blue] == pytest.approx([0, 0, 0], abs=1.0)
+    assert rim_errors(grain, hole)[0, 3] < 0.5 * size and size > 15
+
+
+def test_errors_far_from_the_rim_do_not_count():
+    hole = boxes(30, 64)[29:]
+    error = torch.zeros(1, 3, 64, 64)
+    error[..., 28:36, 28:36] = 100
+    assert rim_errors(error, hole).abs().max() < 1e-6
+
+
+def test_flat_images_have_no_ratio():
+    flat = constant(9, 1, 3, 8, 8)
+    found = seam(output(flat, boxes(1, 8), flat[:, None]))
+    assert found["seam"].values.isnan().all()
+    assert found["seam"].numerator.item() == found["seam"].denominator.item() == 0
+
+
+# --- diversity ---
+
+
+def test_mean_difference_in_the_hole_and_its_share_of_independent_ones():
+    holes = boxes(2, 8)
+    same = constant(50, 2, 3, 8, 8)
+    results = torch.stack([same, torch.where(holes, same + 6, same)], dim=1)
+    independent = torch.stack([same, same + 24], dim=1)  # outside the hole, too
+    found = diversity(output(same, holes, results, independent=independent))
+    assert found["diversity"].values.tolist() == [6, 6]
+    assert found["rho"].values.tolist() == [0.25, 0.25]
+    numbers = 3 * holes.sum(dim=(1, 2, 3))
+    assert found["rho"].denominator.tolist() == (24 * numbers).tolist(), "larger holes weigh more"
+
+
+@pytest.mark.parametrize(("variants", "names"), [(1, set()), (2, {"diversity"})])
+def test_what_cannot_be_measured_is_left_out(variants, names):
+    results = constant(0, 1, variants, 3, 8, 8)
+    assert set(diversity(output(results[:, 0], boxes(1, 8), results))) == names

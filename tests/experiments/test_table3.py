@@ -1,0 +1,134 @@
+"""Table 3: the commands that are planned, what is resumed, and the page from stored reports."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from diverse_inpainting.training.recipe_file import load_recipe
+
+
+@pytest.fixture
+def scripts(root, monkeypatch):
+    """The two scripts, which import each other as neighbours."""
+    monkeypatch.syspath_prepend(root / "experiments" / "table3")
+    import run
+    import table
+
+    yield run, table
+    for name in ("run", "table"):
+        sys.modules.pop(name)
+
+
+def options(run, tmp_path, *more):
+    files = ("--prior", "prior.safetensors", "--data", "train.zip", "--test-data", "test.zip")
+    return run.parse([*files, "--out", str(tmp_path), "--base", "demo64-cpu", *more])
+
+
+def test_every_model_is_trained_and_measured_under_every_seed(scripts, tmp_path):
+    run, table = scripts
+    given = options(run, tmp_path, "--seed", "0", "7", "--count", "9", "--set", "stage2.seed=3")
+    run.write_recipes(tmp_path / "recipes", given.base)
+    steps = list(run.steps(given))
+    assert len(steps) == 2 * 2 * len(table.MODELS)
+    trained, measured = steps[-2:]
+    folder = tmp_path / "seed-7" / "table3-model5"
+    assert trained.command[:2] == ["train", "stage2"]
+    source = tmp_path / "seed-7" / "table3-model4" / "stage1" / "stage1.safetensors"
+    assert trained.command[trained.command.index("--from") + 1] == str(source)
+    assert trained.command[-2:] == ["--set", "stage2.seed=7"], "the last one wins"
+    assert measured.command[1] == str(trained.result)
+    assert measured.command[-2:] == ["--count", "9"]
+    assert measured.result == folder / "evaluation" / "results.json"
+    first = steps[0].command
+    assert first[first.index("--from") + 1] == "prior.safetensors"
+
+
+def test_recipes_keep_what_sets_a_model_apart_on_another_base(scripts, tmp_path):
+    run, table = scripts
+    run.write_recipes(tmp_path / "recipes", "demo64-cpu")
+    for model in table.MODELS:
+        copied = load_recipe(str(tmp_path / "recipes" / f"{model.recipe}.toml"))
+        bundled = load_recipe(model.recipe)
+        assert copied.name == model.recipe
+        assert copied.model.generator.resolution == 64
+        assert copied.model.mixer.kind == bundled.model.mixer.kind
+        assert copied.stage1.pictures == bundled.stage1.pictures
+        assert copied.stage2.pictures == bundled.stage2.pictures
+
+
+def test_a_training_is_done_when_it_has_seen_all_images(scripts, tmp_path, tiny_checkpoint):
+    run, _ = scripts
+    assert run.Step([], tiny_checkpoint, "stage1", 200).is_done
+    assert not run.Step([], tiny_checkpoint, "stage1", 201).is_done
+    assert not run.Step([], tmp_path / "absent.safetensors", "stage1", 1).is_done
+    assert not run.Step([], tmp_path / "results.json").is_done
+
+
+def test_models_are_not_measured_on_what_they_are_trained_on(scripts, tmp_path, capsys):
+    run, _ = scripts
+    with pytest.raises(SystemExit):
+        options(run, tmp_path, "--test-data", "train.zip")
+    assert "must differ" in capsys.readouterr().err
+
+
+def write_reports(table, out, seeds=(0, 1), **protocol):
+    """Reports in which a model's values are its position in the table."""
+    facts = {"pictures": 5, "pairs_sha256": "a", "resolution": 32, "masks": "paper", "seed": 0}
+    for seed in seeds:
+        for position, model in enumerate(table.MODELS):
+            worth = position + 0.1 * seed
+            values = {
+                "swd": {"value": worth, "low": worth - 1, "high": worth + 1},
+                "c2st_accuracy": {"value": 1 - worth / 100},
+                "diversity": {"value": worth},
+                "seam": {"value": None},
+            }
+            methods = {model.stage: values, "mean-colour": {"swd": {"value": 77.0}}}
+            methods |= {"other-photo": {}, "stage1" if position in (2, 5) else "stage2": {}}
+            report = {
+                "methods": {name: {"(0,1]": found} for name, found in methods.items()},
+                "protocol": {**facts, **protocol},
+                "model": {"training": {"images": {"prior": 10, "stage1": 6400}}},
+                "metrics": {"lpips": {"left_out": "give --lpips FILE"}},
+            }
+            folder = out / f"seed-{seed}" / model.recipe / "evaluation"
+            folder.mkdir(parents=True)
+            (folder / "results.json").write_text(json.dumps(report))
+
+
+def test_the_page_shows_values_and_differences(scripts, tmp_path):
+    _, table = scripts
+    write_reports(table, tmp_path)
+    page = table.render(table.Reports(tmp_path))
+    assert "images seen: prior 10, stage1 6,400" in page
+    assert "lpips left out: give --lpips FILE" in page
+    assert "| model | what it is | seed | SWD x 1000 | C2ST accuracy | diversity, /255 |" in page
+    assert "| 5 | 4 with stage 2 | 1 | 5.10 [4.10, 6.10] | 0.949 | 5.10 |" in page
+    assert "| mean-colour | baseline | - | 77.00 | - | - |" in page
+    assert "| 1 - 4 | diversity, /255 | -3.0000, -3.0000 | 2 of 2 seeds |" in page
+    assert "| 4 - 3 | SWD x 1000 | +1.0000, +1.0000 | 0 of 2 seeds |" in page
+    assert "| 4 - 3 | C2ST accuracy | -0.0100, -0.0100 | 2 of 2 seeds |" in page
+
+
+def test_reports_on_other_images_are_not_mixed(scripts, tmp_path):
+    _, table = scripts
+    with pytest.raises(SystemExit, match="needs reports"):
+        table.Reports(tmp_path)
+    write_reports(table, tmp_path)
+    write_reports(table, tmp_path, seeds=(2,), pairs_sha256="b")
+    with pytest.raises(SystemExit, match="same images"):
+        table.Reports(tmp_path)
+
+
+def test_the_script_stops_where_a_command_fails(root, tmp_path):
+    command = (sys.executable, root / "experiments" / "table3" / "run.py", "--base", "demo64-cpu")
+    files = ("--prior", "absent.safetensors", "--data", "train.zip", "--test-data", "test.zip")
+    done = subprocess.run(
+        (*command, *files, "--out", "out"), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stdout.startswith("train stage1 --config") and "psp-baseline.toml" in done.stdout
+    assert "absent.safetensors" in done.stderr or "train.zip" in done.stderr
+    assert done.stderr.strip().endswith("Run the same command again to resume.")
