@@ -201,7 +201,7 @@ def test_no_help_page_is_left_over(root):
 def test_english_locale_is_that_of_the_classes(classes, pack):
     expected = as_text(node_defs(classes, pack.NODE_DISPLAY_NAME_MAPPINGS))
     text = NODE_DEFS.read_text(encoding="utf-8")
-    assert text == expected, "run python tests/nodes/write_locales.py"
+    assert text == expected, "run python tests/support/write_locales.py"
 
 
 def test_category_and_sockets_have_names(root, classes):
