@@ -1,12 +1,12 @@
-"""The nodes by id. Ids are permanent, because saved workflows hold them; display names are not."""
+"""The nodes by id. Ids are permanent, because saved workflows store them; display names are not."""
 
 from . import host
 from .codes import EncodeErased, GatedMix, SampleW
 from .declare import Node
 from .edits import ApplyEdit, DiscoverDirection, LoadDirection
+from .images import Composite, SkipRefine, Synthesize
 from .inpaint import Inpaint
 from .model import LoadModel
-from .pictures import Composite, SkipRefine, Synthesize
 from .random_mask import RandomMask
 
 NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
@@ -25,17 +25,17 @@ NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
-    "DI_LoadModel": "Load Model",
+    "DI_LoadModel": "Load Diverse Inpainting Model",
     "DI_Inpaint": "Diverse Inpaint",
-    "DI_EncodeErased": "Encode Erased",
-    "DI_SampleW": "Sample W",
+    "DI_EncodeErased": "Encode Erased Image",
+    "DI_SampleW": "Sample Style Codes",
     "DI_GatedMix": "Gated Mix",
-    "DI_LoadDirection": "Load Direction",
-    "DI_DiscoverDirection": "Discover Direction",
+    "DI_LoadDirection": "Load Edit Direction",
+    "DI_DiscoverDirection": "Discover Edit Direction",
     "DI_ApplyEdit": "Apply Edit",
     "DI_Synthesize": "Synthesize",
-    "DI_SkipRefine": "Skip Refine",
-    "DI_Composite": "Composite",
+    "DI_SkipRefine": "Refine with Skip Encoder",
+    "DI_Composite": "Composite Completions",
     "DI_RandomMask": "Random Mask",
 }
 

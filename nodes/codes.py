@@ -4,23 +4,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
-from . import host
-from .declare import (
-    CODES,
-    ERASED,
-    IMAGE,
-    MASK,
-    MODEL,
-    Inputs,
-    Node,
-    crop_mode,
-    gate_bias,
-    margin,
-    num_variants,
-    seed,
-    socket,
-    truncation,
-)
+from . import declare, host
+from .declare import CODES, ERASED, IMAGE, Inputs, Node, socket
 
 if TYPE_CHECKING:
     from ..core.geometry import Erased
@@ -29,19 +14,20 @@ if TYPE_CHECKING:
 
 
 class EncodeErased(Node):
-    """DI_EncodeErased: erase the hole, encode what is left."""
+    """DI_EncodeErased: erase the hole and encode the rest."""
 
     DESCRIPTION = (
-        "Erases the masked part of a picture and lets the encoder describe what is left as style "
-        "codes. The first of the single steps; Diverse Inpaint does all of them in one."
+        "Erases the masked part of an image and encodes the rest as style codes. This is the first "
+        "step of Diverse Inpaint, which does all of them in one node."
     )
     SEARCH_ALIASES: ClassVar[list[str]] = ["gan inversion", "encode inpaint", "invert image"]
     RETURN_TYPES = (ERASED, CODES, IMAGE)
     RETURN_NAMES = ("erased", "encoded", "seen")
     OUTPUT_TOOLTIPS = (
-        "The erased picture and the way back to its own size.",
-        "The codes of the visible part, W_enc: one set for each picture.",
-        "What the encoder saw: the square at the model's resolution, erased pixels grey.",
+        "The erased image and where it came from, for Refine with Skip Encoder and Composite "
+        "Completions.",
+        "Style codes of the visible part (W_enc), one set per image.",
+        "What the encoder saw: a square at the model's resolution, erased pixels in grey.",
     )
 
     @classmethod
@@ -51,20 +37,18 @@ class EncodeErased(Node):
 
         return {
             "required": {
-                "model": socket(MODEL, "The model, from Load Model."),
-                "image": socket(IMAGE, "The picture to complete, of any size; or several."),
-                "mask": socket(
-                    MASK, "White (1) where the picture is to be filled, as the mask editor paints."
-                ),
-                "crop_mode": crop_mode(CROP_MODES),
-                "margin": margin(),
+                "model": declare.model(),
+                "image": declare.image(),
+                "mask": declare.mask(),
+                "crop_mode": declare.crop_mode(CROP_MODES),
+                "margin": declare.margin(),
             }
         }
 
     def execute(
         self, model: "Inpainter", image: Tensor, mask: Tensor, crop_mode: str, margin: float
     ) -> tuple["Erased", "WPlus", Tensor]:
-        """Return the erased pictures, W_enc and what the encoder saw."""
+        """Return the erased images, W_enc and what the encoder saw."""
         from ..core.image import image_to_bhwc
 
         erased, encoded = model.encode(image, mask, crop_mode, margin)
@@ -76,23 +60,23 @@ class SampleW(Node):
     """DI_SampleW: random codes of numbered variants."""
 
     DESCRIPTION = (
-        "Draws random style codes: the source of the differences between completions. Variant k "
-        "depends on the seed and k alone."
+        "Samples random style codes, which make the completions differ from each other. Variant k "
+        "depends only on the seed and k."
     )
-    SEARCH_ALIASES: ClassVar[list[str]] = ["random latent", "stylegan sample", "seed"]
+    SEARCH_ALIASES: ClassVar[list[str]] = ["sample w", "random latent", "stylegan sample"]
     RETURN_TYPES = (CODES,)
     RETURN_NAMES = ("random",)
-    OUTPUT_TOOLTIPS = ("Random codes, W_rand: one set for each variant.",)
+    OUTPUT_TOOLTIPS = ("Random style codes (W_rand), one set per variant.",)
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         """Declare the inputs."""
         return {
             "required": {
-                "model": socket(MODEL, "The model, from Load Model."),
-                "seed": seed(),
-                "num_variants": num_variants(),
-                "truncation_psi": truncation(),
+                "model": declare.model(),
+                "seed": declare.seed(),
+                "num_variants": declare.num_variants(),
+                "truncation_psi": declare.truncation(),
             }
         }
 
@@ -104,19 +88,19 @@ class SampleW(Node):
 
 
 class GatedMix(Node):
-    """DI_GatedMix: join the picture's codes with random ones."""
+    """DI_GatedMix: mix the image's codes with random codes."""
 
     DESCRIPTION = (
-        "Joins the codes of the visible part with random codes: a learned gate decides for each "
-        "style layer and channel how much comes from the picture."
+        "Mixes the codes of the visible part with random codes. A learned gate decides how much "
+        "each style layer and channel takes from the image."
     )
     SEARCH_ALIASES: ClassVar[list[str]] = ["mix codes", "style mixing", "combine latents"]
     RETURN_TYPES = (CODES, IMAGE)
     RETURN_NAMES = ("codes", "gate")
     OUTPUT_TOOLTIPS = (
-        "Codes of every completion, W_out: each picture with each variant.",
-        "A chart of the gate for each completion: a row for each style layer, a column for each "
-        "channel; orange comes from the picture, blue from the random codes.",
+        "Style codes of every completion (W_out): every variant of every image.",
+        "A chart of the gate for each completion, with a row per style layer and a column per "
+        "channel. Orange comes from the image, blue from the random codes.",
     )
 
     @classmethod
@@ -124,10 +108,10 @@ class GatedMix(Node):
         """Declare the inputs."""
         return {
             "required": {
-                "model": socket(MODEL, "The model, from Load Model."),
-                "encoded": socket(CODES, "Codes of the visible part, from Encode Erased."),
-                "random": socket(CODES, "Random codes, from Sample W."),
-                "gate_bias": gate_bias(),
+                "model": declare.model(),
+                "encoded": socket(CODES, "Codes of the visible part, from Encode Erased Image."),
+                "random": socket(CODES, "Random codes, from Sample Style Codes."),
+                "gate_bias": declare.gate_bias(),
             }
         }
 

@@ -1,7 +1,7 @@
-"""How nodes declare themselves to ComfyUI: the shared base class and one function per input kind.
+"""How nodes declare themselves to ComfyUI: the base class and one function per kind of input.
 
-ComfyUI reads V1 classes: INPUT_TYPES maps names to (type, options), a list as type means a choice.
-Saved workflows hold widget values by position, so inputs are only ever appended.
+ComfyUI reads V1 classes: INPUT_TYPES maps names to (type, options); a list as type is a choice.
+Saved workflows store widget values by position, so inputs are only ever appended.
 """
 
 from collections.abc import Iterable
@@ -10,33 +10,33 @@ from typing import Any, ClassVar
 from ..core.checks import MAX_SEED
 
 MODEL = "DI_MODEL"
-"""Socket of an `Inpainter`."""
+"""Socket type of an `Inpainter`."""
 ERASED = "DI_ERASED"
-"""Socket of an `Erased`."""
+"""Socket type of an `Erased`."""
 CODES = "DI_W"
-"""Socket of a `WPlus`."""
+"""Socket type of a `WPlus`."""
 DIRECTION = "DI_DIRECTION"
-"""Socket of a `Direction`."""
+"""Socket type of a `Direction`."""
 IMAGE = "IMAGE"
-"""ComfyUI's pictures, [B, H, W, 3] float32 in [0, 1]."""
+"""ComfyUI's images, [B, H, W, 3] float32 in [0, 1]."""
 MASK = "MASK"
 """ComfyUI's masks, [B, H, W] float32 in [0, 1], 1 = fill."""
 
 CATEGORY = "diverse inpainting"
 
 BUNDLED = " (bundled)"
-"""Ends the names of what comes with the pack; saved workflows hold them."""
+"""Suffix of the names of bundled files; saved workflows store them."""
 
 MAX_VARIANTS = 64
 OWN_LAYERS = -1
 """Value of a layer widget that leaves the choice to the direction or the model."""
 
-Spec = tuple[Any, dict[str, Any]]
+Spec = tuple[Any, dict[str, Any]]  # Any: ComfyUI mixes strings, lists and numbers
 Inputs = dict[str, dict[str, Spec]]
 
 
-def absent(name: str, folders: Iterable[str], alternative: str) -> str:
-    """Return what to say of a choice in a workflow that is not on this machine."""
+def missing_file(name: str, folders: Iterable[str], alternative: str) -> str:
+    """Return the validation error for a workflow's choice that is not on this machine."""
     if name.endswith(BUNDLED):
         return f"{name!r} does not come with this version of the pack. Choose {alternative}."
     where = " or ".join(folders)
@@ -44,13 +44,13 @@ def absent(name: str, folders: Iterable[str], alternative: str) -> str:
 
 
 class Node:
-    """What all nodes of the pack have in common."""
+    """Base class of all nodes of the pack."""
 
     CATEGORY = CATEGORY
     FUNCTION = "execute"
     DESCRIPTION: ClassVar[str]
     SEARCH_ALIASES: ClassVar[list[str]]
-    """Other words people search for; read by ComfyUI since January 2026."""
+    """Other words to search by; read by ComfyUI since January 2026."""
 
 
 def socket(kind: str, tooltip: str) -> Spec:
@@ -65,31 +65,46 @@ def choice(options: Iterable[str], tooltip: str) -> Spec:
 
 
 def integer(default: int, low: int, high: int, tooltip: str) -> Spec:
-    """Declare a whole number in [low, high]."""
+    """Declare an integer in [low, high]."""
     return "INT", {"default": default, "min": low, "max": high, "step": 1, "tooltip": tooltip}
 
 
 def real(default: float, low: float, high: float, step: float, tooltip: str) -> Spec:
-    """Declare a number in [low, high] that the arrows change by step."""
+    """Declare a number in [low, high]; step is what one click on its arrows adds."""
     options = {"default": default, "min": low, "max": high, "step": step, "round": 0.001}
     return "FLOAT", {**options, "tooltip": tooltip}
 
 
+def model() -> Spec:
+    """Declare the model."""
+    return socket(MODEL, "The model, from Load Diverse Inpainting Model.")
+
+
+def image() -> Spec:
+    """Declare the images to complete."""
+    return socket(IMAGE, "The image to complete, of any size, or a batch of images.")
+
+
+def mask() -> Spec:
+    """Declare the hole mask."""
+    return socket(MASK, "White (1) where the image is to be filled, as painted in the mask editor.")
+
+
 def seed() -> Spec:
-    """Declare the seed of the variants; the front end adds what happens to it after each run."""
+    """Declare the seed of the variants; the front end adds "control after generate"."""
     kind, options = integer(
         0,
         0,
         MAX_SEED,
-        "Start of the random numbers. Variant k depends on the seed and k alone: asking for more "
-        "variants keeps the ones you have.",
+        "Random seed. Variant k depends only on the seed and k, so asking for more variants keeps "
+        "the ones you have.",
     )
     return kind, {**options, "control_after_generate": True}
 
 
 def num_variants() -> Spec:
-    """Declare how many completions of each picture are made."""
-    return integer(8, 1, MAX_VARIANTS, "How many different completions of each picture to make.")
+    """Declare the number of completions per image."""
+    return integer(8, 1, MAX_VARIANTS, "How many different completions to make of each image.")
 
 
 def truncation() -> Spec:
@@ -99,8 +114,8 @@ def truncation() -> Spec:
         0.0,
         2.0,
         0.05,
-        "How far the random codes go from the average one: 1 as the model was trained, less for "
-        "safer and more alike completions, more for stranger ones.",
+        "How far random codes may stray from the average code: 1 as trained, lower for safer but "
+        "more similar completions, higher for stranger ones.",
     )
 
 
@@ -111,34 +126,34 @@ def gate_bias() -> Spec:
         -20.0,
         20.0,
         0.1,
-        "Added to the gate before its sigmoid: 0 as the model was trained, above 0 trusts the "
-        "picture more (variants grow alike), below 0 the random codes.",
+        "Added to the gate before its sigmoid. 0: as trained. Higher: follow the image more, so "
+        "that variants become more alike. Lower: follow the random codes more.",
     )
 
 
 def crop_mode(modes: Iterable[str]) -> Spec:
-    """Declare which square of the picture the network sees."""
+    """Declare which square of the image the network sees."""
     return choice(
         modes,
-        "Which square the network sees. picture: all of it, for pictures of the subject alone. "
-        "hole: the surroundings of the hole, for a small hole in a large picture.",
+        "The square that the network sees. picture: the whole image, when the subject fills it. "
+        "hole: the hole and its surroundings, for a small hole in a large image.",
     )
 
 
 def margin() -> Spec:
-    """Declare how much around the hole is seen."""
+    """Declare how much the network sees around the hole."""
     return real(
         0.25,
         0.0,
         16.0,
         0.05,
-        "With crop mode hole: how much of the surroundings is seen on each side, as a share of "
-        "the hole's own size.",
+        "With crop mode hole: how much to include on each side of the hole, as a fraction of the "
+        "hole's size.",
     )
 
 
 def feather() -> Spec:
-    """Declare the width of the seam."""
+    """Declare the width of the transition outside the hole."""
     return integer(
         0,
         0,
@@ -155,6 +170,6 @@ def strength() -> Spec:
         -20.0,
         20.0,
         0.1,
-        "How far to go along the direction, in its own units; negative values go the other way, "
-        "0 changes nothing.",
+        "How far to move along the direction. Negative values move the other way; 0 changes "
+        "nothing.",
     )

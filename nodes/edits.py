@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ..core.errors import InputError
-from . import host
+from ..core.errors import GeneratorMismatchError, InputError
+from . import declare, host
 from .declare import (
     BUNDLED,
     CODES,
@@ -12,13 +12,12 @@ from .declare import (
     OWN_LAYERS,
     Inputs,
     Node,
-    absent,
     choice,
     integer,
+    missing_file,
     socket,
-    strength,
 )
-from .model import digest
+from .model import file_digest
 
 if TYPE_CHECKING:
     from ..core.directions import Direction
@@ -28,17 +27,17 @@ if TYPE_CHECKING:
 _MAX_COMPONENT = 1023
 _MAX_LAYER = 17  # a generator of 1024 pixels has 18 style layers
 
-
 DEFAULT_DIRECTION = "brightness" + BUNDLED
-"""A permanent name: saved workflows hold it."""
+"""A permanent name: saved workflows store it."""
 
 
 class LoadDirection(Node):
     """DI_LoadDirection: a named edit from a file."""
 
     DESCRIPTION = (
-        "Loads a named direction of change: one that comes with the pack, or a .safetensors file "
-        "in models/diverse_inpainting/directions. A direction fits the model it was found for."
+        "Loads a named edit direction: a bundled one, or a .safetensors file in "
+        "models/diverse_inpainting/directions. A direction only works with the model that it was "
+        "found for."
     )
     SEARCH_ALIASES: ClassVar[list[str]] = ["edit slider", "named direction", "attribute"]
     RETURN_TYPES = (DIRECTION,)
@@ -50,56 +49,61 @@ class LoadDirection(Node):
         """Declare the inputs."""
         return {
             "required": {
-                "model": socket(MODEL, "The model that the direction belongs to."),
+                "model": socket(MODEL, "The model that the direction was found for."),
                 "direction_name": choice(
                     direction_names(),
-                    "A direction that comes with the pack, or a .safetensors file in ComfyUI's "
-                    "folder models/diverse_inpainting/directions.",
+                    "A bundled direction, or a .safetensors file in ComfyUI's folder "
+                    "models/diverse_inpainting/directions.",
                 ),
             }
         }
 
     @classmethod
     def VALIDATE_INPUTS(cls, direction_name: str | None) -> bool | str:
-        """Say what to do when the workflow names a direction that is not here."""
-        if direction_name is None or direction_name in direction_names():
+        """Say what to do when the workflow's direction is missing."""
+        if direction_name is None or direction_name in direction_names():  # None: filled by a link
             return True
-        return absent(direction_name, host.model_folders(), "another direction")
+        return missing_file(direction_name, host.model_folders(), "another direction")
 
     @classmethod
     def IS_CHANGED(cls, direction_name: str, model: object = None) -> str:
-        """Return another value when the file is another one."""
+        """Return a value that changes with the file."""
         path = host.file_path(direction_name)
-        return direction_name if path is None else digest(path)
+        return direction_name if path is None else file_digest(path)
 
     def execute(self, model: "Inpainter", direction_name: str) -> tuple["Direction"]:
         """Return the direction."""
         from ..core.directions import read_direction
-        from ..core.latents import check_same_generator
 
         path = host.file_path(direction_name)
         if path is None:
             return (_bundled(model, direction_name),)
         direction = read_direction(path)
-        check_same_generator(direction.generator_id, model.generator_id, "a direction")
+        if direction.generator_id != model.generator_id:
+            raise GeneratorMismatchError(
+                f"a direction of the generator {model.generator_id[:12]}",
+                f"one of the generator {direction.generator_id[:12]}",
+                "Connect the model that it was found for, or choose another direction.",
+                problem=f"{direction_name!r} was found for another model.",
+            )
         return (direction,)
 
 
 def _bundled(model: "Inpainter", direction_name: str) -> "Direction":
-    """Return a direction that comes with the pack for this model."""
+    """Return a bundled direction of this model."""
     found = model.directions.get(direction_name.removesuffix(BUNDLED))
     if found is None:
-        known = ", ".join(repr(name + BUNDLED) for name in sorted(model.directions)) or "none yet"
+        known = ", ".join(repr(name + BUNDLED) for name in sorted(model.directions)) or "none"
         raise InputError(
-            f"a direction that comes with the pack for this model ({known})",
+            f"a bundled direction of this model ({known})",
             repr(direction_name),
-            "Choose one of these or a file of your own, or take Discover Direction instead.",
+            "Choose one of these or a file of your own, or use Discover Edit Direction.",
         )
     return found
 
 
 def direction_names() -> list[str]:
-    """Return the choices of DI_LoadDirection; the default is always the first."""
+    """Return the choices of DI_LoadDirection, the default first."""
     from ..core.directions import bundled_direction_names
 
     bundled = [name + BUNDLED for name in bundled_direction_names()]
@@ -110,13 +114,13 @@ class DiscoverDirection(Node):
     """DI_DiscoverDirection: an edit found in the generator itself."""
 
     DESCRIPTION = (
-        "Finds a direction of change in the generator itself, without examples: components are "
-        "ordered, the strongest first. Look at a few and keep what you like."
+        "Finds an edit direction in the generator itself, without examples. Components are "
+        "ordered by strength and have no names: try a few and keep what you like."
     )
-    SEARCH_ALIASES: ClassVar[list[str]] = ["sefa", "ganspace", "edit direction", "latent direction"]
+    SEARCH_ALIASES: ClassVar[list[str]] = ["sefa", "ganspace", "latent direction"]
     RETURN_TYPES = (DIRECTION,)
     RETURN_NAMES = ("direction",)
-    OUTPUT_TOOLTIPS = ("The direction, for Apply Edit; it fits this model only.",)
+    OUTPUT_TOOLTIPS = ("The direction, for Apply Edit or Diverse Inpaint, with this model only.",)
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
@@ -125,27 +129,27 @@ class DiscoverDirection(Node):
 
         return {
             "required": {
-                "model": socket(MODEL, "The model, from Load Model."),
+                "model": declare.model(),
                 "method": choice(
                     DISCOVERY_METHODS,
-                    "sefa: from the generator's weights (closed-form factorisation, instant). "
-                    "ganspace: from 10,000 random codes (principal components, a second or two).",
+                    "sefa: from the generator's weights (closed-form factorisation; instant). "
+                    "ganspace: from 10,000 random codes (principal components; a second or two).",
                 ),
                 "component": integer(
-                    0, 0, _MAX_COMPONENT, "Which component: 0 is the strongest one."
+                    0, 0, _MAX_COMPONENT, "Which component to use; 0 is the strongest."
                 ),
                 "first_layer": integer(
                     0,
                     0,
                     _MAX_LAYER,
-                    "First style layer that it moves. The first few layers set pose and shape, the "
-                    "middle ones features, the last ones colour.",
+                    "First style layer to move. Early layers control pose and shape, middle layers "
+                    "features, late layers colour.",
                 ),
                 "last_layer": integer(
                     OWN_LAYERS,
                     OWN_LAYERS,
                     _MAX_LAYER,
-                    "Last style layer that it moves, included; -1 is the model's last one.",
+                    "Last style layer to move (inclusive); -1 is the model's last layer.",
                 ),
             }
         }
@@ -161,28 +165,28 @@ class ApplyEdit(Node):
     """DI_ApplyEdit: move codes along a direction."""
 
     DESCRIPTION = (
-        "Moves style codes along a direction. Edit after Gated Mix, so that hole and "
-        "surroundings change together; several edits can follow each other."
+        "Moves style codes along an edit direction. Place it after Gated Mix, so that the hole and "
+        "its surroundings change together. Several edits can follow each other."
     )
     SEARCH_ALIASES: ClassVar[list[str]] = ["edit slider", "latent edit", "attribute"]
     RETURN_TYPES = (CODES,)
     RETURN_NAMES = ("codes",)
-    OUTPUT_TOOLTIPS = ("The edited codes, for Skip Refine or Synthesize.",)
+    OUTPUT_TOOLTIPS = ("The edited codes, for Refine with Skip Encoder or Synthesize.",)
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         """Declare the inputs."""
-        own = "-1 is the direction's own."
+        own = "(inclusive); -1 uses the direction's own."
         return {
             "required": {
                 "codes": socket(CODES, "The codes to edit, from Gated Mix."),
-                "direction": socket(DIRECTION, "What to change; it must be of the same model."),
-                "strength": strength(),
+                "direction": socket(DIRECTION, "A direction that was found for the same model."),
+                "strength": declare.strength(),
                 "first_layer": integer(
-                    OWN_LAYERS, OWN_LAYERS, _MAX_LAYER, f"First style layer to change; {own}"
+                    OWN_LAYERS, OWN_LAYERS, _MAX_LAYER, f"First style layer to edit {own}"
                 ),
                 "last_layer": integer(
-                    OWN_LAYERS, OWN_LAYERS, _MAX_LAYER, f"Last style layer to change; {own}"
+                    OWN_LAYERS, OWN_LAYERS, _MAX_LAYER, f"Last style layer to edit {own}"
                 ),
             }
         }
@@ -203,5 +207,5 @@ class ApplyEdit(Node):
 
 
 def chosen_layer(widget_value: int) -> int | None:
-    """Return the layer that a widget names; None where it leaves the choice."""
+    """Return the layer that a widget names, or None if it leaves the choice."""
     return None if widget_value == OWN_LAYERS else widget_value

@@ -1,4 +1,4 @@
-"""The mixer's gate as a picture: a row for each style layer, a column for each channel.
+"""Draws the mixer's gate: a row per style layer, a column per channel.
 
 Legend: N completions, L style layers, D channels of a code.
 """
@@ -9,7 +9,7 @@ from torch import Tensor
 
 _RANDOM = (0.18, 0.42, 0.85)
 _BOTH = (0.93, 0.93, 0.93)
-_PICTURE = (0.93, 0.48, 0.10)
+_IMAGE = (0.93, 0.48, 0.10)
 _BACKGROUND = (24, 24, 24)
 _INK = (224, 224, 224)
 
@@ -25,14 +25,14 @@ _SCALE_PX = 160  # length of the colour scale below the rows
 def gate_chart(gate: Tensor) -> Tensor:
     """Draw the gate of each completion.
 
-    1. A cell is orange where the code comes from the picture (1), blue where it is random (0).
+    1. A cell is orange where the code comes from the image (1), blue where it is random (0).
     2. The number at the end of a row is the layer's mean.
 
     Args:
         gate: [N, L, D] in [0, 1], any floating-point type and device.
 
     Returns:
-        [N, h, w, 3] float32 in [0, 1] on the CPU; h and w depend on L and D alone.
+        [N, H, W, 3] float32 in [0, 1] on the CPU; H and W depend only on L and D.
     """
     gate = gate.detach().to("cpu", torch.float32)
     return torch.stack([_draw(one) for one in gate])
@@ -52,8 +52,8 @@ def _draw(gate_ld: Tensor) -> Tensor:
 
 
 def _heat_map(values_hw: Tensor, width: int, height: int) -> Image.Image:
-    """Colour values in [0, 1], each as a rectangle of equal size."""
-    low, middle, high = (torch.tensor(colour) for colour in (_RANDOM, _BOTH, _PICTURE))
+    """Draw each value in [0, 1] as a rectangle of its colour, all of one size."""
+    low, middle, high = (torch.tensor(colour) for colour in (_RANDOM, _BOTH, _IMAGE))
     signed = (values_hw.clamp(0.0, 1.0) * 2.0 - 1.0)[..., None]
     ends = torch.where(signed > 0, high, low)
     pixels = ((middle + (ends - middle) * signed.abs()) * 255.0).round().to(torch.uint8)
@@ -63,7 +63,7 @@ def _heat_map(values_hw: Tensor, width: int, height: int) -> Image.Image:
 
 
 def _label_rows(draw: ImageDraw.ImageDraw, means: Tensor, right: int) -> None:
-    draw.text((8, 6), "gate of each style layer (row) and channel (column)", fill=_INK)
+    draw.text((8, 6), "gate per style layer (row) and channel (column)", fill=_INK)
     draw.text((right + 8, 6), "mean", fill=_INK)
     for layer, mean in enumerate(means.tolist()):
         middle = _TOP_PX + _ROW_PX * layer + _ROW_PX // 2
@@ -77,4 +77,4 @@ def _draw_scale(canvas: Image.Image, top: int) -> None:
     canvas.paste(_heat_map(ramp, _SCALE_PX, 10), (left, top + 10))
     draw = ImageDraw.Draw(canvas)
     draw.text((left - 8, top + 15), "random", fill=_INK, anchor="rm")
-    draw.text((left + _SCALE_PX + 8, top + 15), "picture", fill=_INK, anchor="lm")
+    draw.text((left + _SCALE_PX + 8, top + 15), "image", fill=_INK, anchor="lm")

@@ -1,8 +1,8 @@
-"""The only file that touches ComfyUI: its folders, its device, its memory.
+"""The only module that touches ComfyUI: its folders, its device, its memory.
 
-ComfyUI has its own modules loaded long before it loads a pack, so they are looked up, never
-imported: in any other process importing them would start ComfyUI's argument parser. Without
-ComfyUI the nodes work all the same, with the folders and devices of plain PyTorch.
+ComfyUI loads its own modules long before any pack, so they are looked up rather than imported:
+anywhere else, importing them would start ComfyUI's argument parser. Without ComfyUI, the nodes use
+`models/` in the working directory and PyTorch's devices.
 """
 
 import sys
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from ..core.latents import WPlus
 
 MODEL_FOLDER = "diverse_inpainting"
-"""Folder below ComfyUI's `models` (or named in extra_model_paths.yaml) that holds models."""
+"""Folder of model files below ComfyUI's `models`, or its name in extra_model_paths.yaml."""
 
 DIRECTION_FOLDER = "directions"
-"""Folder in there that holds directions."""
+"""Folder of direction files in the model folder."""
 
 MODEL_SUFFIX = ".safetensors"
 
-_CHUNK = 32  # pictures that core computes at a time
-_LIVE_MAPS = 8  # copies of the largest feature map that synthesis holds at its peak, with a reserve
+_CHUNK = 32  # images that core computes at a time
+_LIVE_MAPS = 8  # peak memory of synthesis, in copies of its largest feature map, with a reserve
 
 
 def _comfyui(name: str) -> ModuleType | None:
-    """Return a module of the ComfyUI that runs us, or None."""
+    """Return one of ComfyUI's modules, or None outside ComfyUI."""
     return sys.modules.get(name)
 
 
 def register_model_folder() -> None:
     """Add `models/diverse_inpainting` to the folders that ComfyUI knows.
 
-    Folders that extra_model_paths.yaml put under the name stay. The set of suffixes is set here,
-    because ComfyUI reads an empty one as "every file".
+    Folders from extra_model_paths.yaml stay. Suffixes are set here, because ComfyUI reads an empty
+    set as "every file".
     """
     folder_paths = _comfyui("folder_paths")
     if folder_paths is None:
@@ -50,12 +50,12 @@ def register_model_folder() -> None:
 
 
 def model_files() -> list[str]:
-    """Return the names of the model files, relative to their folder, sorted."""
+    """Return the names of the model files, relative to the model folder, sorted."""
     return [name for name in _files() if not _is_direction(name)]
 
 
 def direction_files() -> list[str]:
-    """Return the names of the direction files, relative to the models' folder, sorted."""
+    """Return the names of the direction files, relative to the model folder, sorted."""
     return [name for name in _files() if _is_direction(name)]
 
 
@@ -64,7 +64,7 @@ def _is_direction(name: str) -> bool:
 
 
 def _files() -> list[str]:
-    """Without ComfyUI the folder is `models/diverse_inpainting` below the working directory."""
+    """Return the names of all files with the right suffix, relative to the model folder."""
     folder_paths = _comfyui("folder_paths")
     if folder_paths is None:
         folder = _folder_without_comfyui()
@@ -74,9 +74,9 @@ def _files() -> list[str]:
 
 
 def file_path(name: str) -> Path | None:
-    """Return the file of a name out of `model_files` or `direction_files`, or None.
+    """Return the path of a name from `model_files` or `direction_files`; None for other names.
 
-    Only listed names have a file: a name from a shared workflow cannot leave the folders.
+    Only listed names have a path, so a name in a shared workflow cannot leave the folders.
     """
     if name not in _files():
         return None
@@ -88,7 +88,7 @@ def file_path(name: str) -> Path | None:
 
 
 def model_folders() -> list[str]:
-    """Return where the user may put model files."""
+    """Return the folders for model files."""
     folder_paths = _comfyui("folder_paths")
     if folder_paths is None:
         return [str(_folder_without_comfyui())]
@@ -96,37 +96,37 @@ def model_folders() -> list[str]:
 
 
 def compute_device() -> device | None:
-    """Return ComfyUI's compute device; None leaves the choice to core."""
+    """Return ComfyUI's compute device, or None to leave the choice to core."""
     management = _comfyui("comfy.model_management")
     return None if management is None else management.get_torch_device()
 
 
 def make_room(num_bytes: int, compute: device) -> None:
-    """Let ComfyUI unload other models until so many bytes are free on the device."""
+    """Let ComfyUI unload other models until num_bytes are free on the device."""
     management = _comfyui("comfy.model_management")
     if management is not None and compute.type != "cpu":
         management.free_memory(num_bytes, compute)
 
 
-def make_room_for(model: "Inpainter", num_pictures: int) -> None:
-    """Let ComfyUI make room for completing so many pictures at once."""
+def make_room_for(model: "Inpainter", num_images: int) -> None:
+    """Let ComfyUI make room for completing num_images at once."""
     generator = model.config.generator
     bytes_per_map = generator.resolution * generator.channel_base * 4
-    make_room(min(num_pictures, _CHUNK) * _LIVE_MAPS * bytes_per_map, model.device)
+    make_room(min(num_images, _CHUNK) * _LIVE_MAPS * bytes_per_map, model.device)
 
 
 def to_output(tensor: Tensor) -> Tensor:
-    """Return a result where ComfyUI keeps results between nodes: mostly the CPU."""
+    """Move a result to where ComfyUI keeps results between nodes, usually the CPU."""
     return tensor.to(_output_device())
 
 
 def codes_to_output(codes: "WPlus") -> "WPlus":
-    """Return codes where ComfyUI keeps results between nodes."""
+    """Move codes to where ComfyUI keeps results between nodes."""
     return codes.to(_output_device())
 
 
 def erased_to_output(erased: "Erased") -> "Erased":
-    """Return erased pictures where ComfyUI keeps results: the originals can be large."""
+    """Move erased images to where ComfyUI keeps results; the originals can be large."""
     return erased.to(_output_device())
 
 

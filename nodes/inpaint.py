@@ -5,26 +5,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
-from . import host
-from .declare import (
-    CODES,
-    DIRECTION,
-    IMAGE,
-    MASK,
-    MODEL,
-    Inputs,
-    Node,
-    choice,
-    crop_mode,
-    feather,
-    gate_bias,
-    margin,
-    num_variants,
-    seed,
-    socket,
-    strength,
-    truncation,
-)
+from . import declare, host
+from .declare import CODES, DIRECTION, IMAGE, Inputs, Node, choice, socket
 
 if TYPE_CHECKING:
     from ..core.directions import Direction
@@ -38,16 +20,15 @@ class Inpaint(Node):
     """DI_Inpaint: encode, sample, mix, edit, refine and composite."""
 
     DESCRIPTION = (
-        "Fills the masked part of a picture in many different ways at once, and edits the result "
-        "along a direction. The same as the single nodes one after the other."
+        "Fills the masked part of an image in many different ways at once, optionally edited along "
+        "a direction. Gives the same results as the separate nodes."
     )
     SEARCH_ALIASES: ClassVar[list[str]] = ["inpaint", "fill hole", "object removal", "variations"]
     RETURN_TYPES = (IMAGE, CODES)
     RETURN_NAMES = ("images", "codes")
     OUTPUT_TOOLTIPS = (
-        "The finished pictures at the original size: all variants of the first picture, then of "
-        "the next.",
-        "Their codes, with the edit: to edit further, blend or save.",
+        "The results at the original size: all variants of the first image, then of the next.",
+        "Style codes of the completions, edit included, for Apply Edit and Synthesize.",
     )
 
     @classmethod
@@ -58,27 +39,26 @@ class Inpaint(Node):
 
         return {
             "required": {
-                "model": socket(MODEL, "The model, from Load Model."),
-                "image": socket(IMAGE, "The picture to complete, of any size; or several."),
-                "mask": socket(
-                    MASK, "White (1) where the picture is to be filled, as the mask editor paints."
-                ),
-                "num_variants": num_variants(),
-                "seed": seed(),
-                "truncation_psi": truncation(),
-                "gate_bias": gate_bias(),
-                "crop_mode": crop_mode(CROP_MODES),
-                "margin": margin(),
-                "feather_px": feather(),
-                "strength": strength(),
+                "model": declare.model(),
+                "image": declare.image(),
+                "mask": declare.mask(),
+                "num_variants": declare.num_variants(),
+                "seed": declare.seed(),
+                "truncation_psi": declare.truncation(),
+                "gate_bias": declare.gate_bias(),
+                "crop_mode": declare.crop_mode(CROP_MODES),
+                "margin": declare.margin(),
+                "feather_px": declare.feather(),
+                "strength": declare.strength(),
                 "skip_source": choice(
                     SKIP_SOURCES,
-                    "What the skip encoder looks at when there is an edit: the edited completion, "
-                    "the unedited one (holds on to the original), or nothing (stage 1 only).",
+                    "What the skip encoder works from. edited: the edited completion. unedited: "
+                    "the completion before the edit, to stay closer to the original. none: no skip "
+                    "encoder (stage 1 only).",
                 ),
             },
             "optional": {
-                "direction": socket(DIRECTION, "What to edit; strength says how far."),
+                "direction": socket(DIRECTION, "The edit to apply; strength says how far."),
             },
         }
 
@@ -98,7 +78,7 @@ class Inpaint(Node):
         skip_source: str,
         direction: "Direction | None" = None,
     ) -> tuple[Tensor, "WPlus"]:
-        """Return the finished pictures, image-major, and their codes."""
+        """Return the results, image-major, and their codes."""
         from ..core.inpainter import Edit
 
         host.make_room_for(model, num_variants)

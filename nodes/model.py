@@ -1,4 +1,4 @@
-"""DI_LoadModel: choose a model, load it once."""
+"""DI_LoadModel: loads a model once and keeps it while it is in use."""
 
 import hashlib
 from pathlib import Path
@@ -7,29 +7,29 @@ from weakref import WeakValueDictionary
 
 from ..core.errors import CheckpointError
 from . import host
-from .declare import BUNDLED, MODEL, Inputs, Node, absent, choice
+from .declare import BUNDLED, MODEL, Inputs, Node, choice, missing_file
 
 if TYPE_CHECKING:
     from ..core.inpainter import Inpainter
 
 DEFAULT_MODEL = "cats" + BUNDLED
-"""A permanent name: saved workflows hold it."""
+"""A permanent name: saved workflows store it."""
 
 _loaded: "WeakValueDictionary[tuple[str, ...], Inpainter]" = WeakValueDictionary()
-"""Models that a node or ComfyUI's cache still holds; the memory of others is freed."""
+"""Models that a node or ComfyUI's cache still uses; others are freed."""
 
 
 class LoadModel(Node):
-    """DI_LoadModel: the file chosen by name, as a model on ComfyUI's device."""
+    """DI_LoadModel: a model by its file name, on ComfyUI's device."""
 
     DESCRIPTION = (
         "Loads a Diverse Inpainting model: the bundled one, which knows centred cat faces, or a "
-        ".safetensors file in models/diverse_inpainting. Nothing is ever downloaded."
+        ".safetensors file in models/diverse_inpainting. Never downloads anything."
     )
-    SEARCH_ALIASES: ClassVar[list[str]] = ["inpainting model", "stylegan loader", "load gan"]
+    SEARCH_ALIASES: ClassVar[list[str]] = ["load model", "stylegan loader", "load gan"]
     RETURN_TYPES = (MODEL,)
     RETURN_NAMES = ("model",)
-    OUTPUT_TOOLTIPS = ("The model, for all other nodes of this pack.",)
+    OUTPUT_TOOLTIPS = ("The model, for the other nodes of this pack.",)
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
@@ -40,36 +40,36 @@ class LoadModel(Node):
             "required": {
                 "model_name": choice(
                     model_names(),
-                    "A model that comes with the pack, or a .safetensors file in ComfyUI's folder "
+                    "A bundled model, or a .safetensors file in ComfyUI's folder "
                     "models/diverse_inpainting.",
                 ),
                 "precision": choice(
                     PRECISIONS,
-                    "How the generator computes its feature maps. float32 is exact; bfloat16 is "
-                    "faster on recent GPUs and may differ by a few grey levels.",
+                    "Number format of the generator's feature maps. float32 is exact; bfloat16 is "
+                    "faster on recent GPUs and changes colours very slightly.",
                 ),
             }
         }
 
     @classmethod
     def VALIDATE_INPUTS(cls, model_name: str | None) -> bool | str:
-        """Say what to do when the workflow names a model that is not here."""
+        """Say what to do when the workflow's model is missing."""
         if model_name is None or model_name in model_names():  # None: filled by a link
             return True
-        return absent(model_name, host.model_folders(), repr(DEFAULT_MODEL))
+        return missing_file(model_name, host.model_folders(), repr(DEFAULT_MODEL))
 
     @classmethod
     def IS_CHANGED(cls, model_name: str, precision: str) -> str:
-        """Return another value when the file is another one."""
-        return digest(_find(model_name))
+        """Return a value that changes with the file."""
+        return file_digest(_find(model_name))
 
     def execute(self, model_name: str, precision: str) -> tuple["Inpainter"]:
-        """Return the model, from memory if it is still there."""
+        """Return the model, from memory if it is still in use."""
         return (load_model(_find(model_name), precision),)
 
 
 def model_names() -> list[str]:
-    """Return the choices of DI_LoadModel; the bundled default is always the first."""
+    """Return the choices of DI_LoadModel, the bundled default first."""
     from ..core.checkpoint import bundled_names
 
     bundled = [name + BUNDLED for name in bundled_names()]
@@ -77,7 +77,7 @@ def model_names() -> list[str]:
 
 
 def load_model(path: Path, precision: str) -> "Inpainter":
-    """Return the model of a file on ComfyUI's device; one that is in use is not read again.
+    """Return a file's model on ComfyUI's device; a model in use is not read again.
 
     Raises:
         CheckpointError: the file is damaged, foreign or incomplete.
@@ -103,7 +103,7 @@ def _find(model_name: str) -> Path:
     """Return the file behind a choice.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: there is no such file.
     """
     from ..core.checkpoint import bundled_names, resolve_source
 
@@ -113,18 +113,19 @@ def _find(model_name: str) -> Path:
     path = host.file_path(model_name)
     if path is None:
         raise CheckpointError(
-            f"a model among {', '.join(model_names())}",
-            f"{model_name!r}, which is not on this machine",
-            f"Put its file into {' or '.join(host.model_folders())}, or install the pack again if "
-            "it is a bundled one.",
+            f"one of the models {', '.join(model_names())}",
+            f"{model_name!r}",
+            f"Put its file into {' or '.join(host.model_folders())}, or reinstall the pack if it "
+            "is a bundled one.",
+            problem=f"The model {model_name!r} is not on this machine.",
         )
     return path
 
 
-def digest(path: Path) -> str:
-    """Return another value when the file is another one.
+def file_digest(path: Path) -> str:
+    """Return a value that changes with the file.
 
-    No path shows in it: ComfyUI writes the value into the metadata of saved pictures.
+    It does not reveal the path, because ComfyUI writes it into the metadata of saved images.
     """
     return hashlib.sha256("\n".join(_fingerprint(path)).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""DI_RandomMask: masks to test with."""
+"""DI_RandomMask: random hole masks for tests."""
 
 from typing import ClassVar
 
@@ -14,39 +14,39 @@ _MAX_ATTEMPTS = 100
 
 
 class RandomMask(Node):
-    """DI_RandomMask: seeded hole masks of the kinds that models are trained and measured on."""
+    """DI_RandomMask: seeded hole masks as used in training and evaluation."""
 
     DESCRIPTION = (
-        "Draws random masks of the kinds that models are trained and measured on: free-form "
-        "strokes and boxes, one box, half of the picture, or all but a window."
+        "Draws random masks as used in training and evaluation: free-form strokes and boxes, one "
+        "box, half of the image, or everything outside a window."
     )
     SEARCH_ALIASES: ClassVar[list[str]] = ["free-form mask", "irregular mask", "test mask"]
     RETURN_TYPES = (MASK,)
     RETURN_NAMES = ("mask",)
-    OUTPUT_TOOLTIPS = ("Masks, 1 where the picture is to be filled.",)
+    OUTPUT_TOOLTIPS = ("Masks that are 1 where the image is to be filled.",)
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         """Declare the inputs."""
         from ..core.masks import KINDS
 
-        side = "of the picture the mask is for, in pixels."
+        side = "of the image that the mask is for, in pixels."
         return {
             "required": {
                 "kind": choice(
                     KINDS,
-                    "paper: as this method was trained. comodgan, mat-large, mat-small: as those "
-                    "papers measure. box: one box. half: one half. outpaint: all but a window.",
+                    "paper: as in this method's training. comodgan, mat-large, mat-small: as in "
+                    "those papers. box: one box. half: one half. outpaint: all but a window.",
                 ),
                 "width": integer(512, 8, _MAX_SIDE_PX, f"Width {side}"),
                 "height": integer(512, 8, _MAX_SIDE_PX, f"Height {side}"),
                 "seed": seed(),
                 "count": integer(1, 1, _MAX_MASKS, "How many different masks to draw."),
                 "min_ratio": real(
-                    0.0, 0.0, 1.0, 0.01, "Draw again until at least this share is erased."
+                    0.0, 0.0, 1.0, 0.01, "Redraw until at least this fraction is erased."
                 ),
                 "max_ratio": real(
-                    1.0, 0.0, 1.0, 0.01, "Draw again until less than this share is erased."
+                    1.0, 0.0, 1.0, 0.01, "Redraw until less than this fraction is erased."
                 ),
             }
         }
@@ -61,7 +61,7 @@ class RandomMask(Node):
         min_ratio: float,
         max_ratio: float,
     ) -> tuple[Tensor]:
-        """Return [count, height, width] masks: the middle of square ones, so shapes stay true."""
+        """Return [count, height, width] masks, cropped from square ones to keep their shapes."""
         import torch
 
         if not min_ratio < max_ratio:
@@ -78,7 +78,7 @@ class RandomMask(Node):
 def _draw(
     kind: str, width: int, height: int, seed: int, hole_range: tuple[float, float], *, first: int
 ) -> Tensor:
-    """Return one mask, [height, width]; a square one with an empty middle is drawn again."""
+    """Return one mask, [height, width]: the middle of a square one, redrawn if it is empty."""
     from ..core.masks import sample_hole_masks
 
     side = max(width, height)
@@ -89,7 +89,8 @@ def _draw(
         if mask.any():
             return mask.clone()
     raise InputError(
-        f"a width and height that {kind!r} masks reach",
-        f"{width} x {height}, whose middle {_MAX_ATTEMPTS} masks in a row missed",
-        "Make the picture more nearly square, raise min_ratio or choose another kind of mask.",
+        f"a size that {kind!r} masks can cover",
+        f"{width} x {height}",
+        "Use a size closer to a square, raise min_ratio or choose another kind.",
+        problem=f"{_MAX_ATTEMPTS} {kind!r} masks in a row left {width} x {height} pixels empty.",
     )

@@ -1,27 +1,15 @@
-"""The pack as ComfyUI loads it, a tiny model on disk, a picture with a hole."""
+"""The pack as ComfyUI loads it, a tiny model on disk, an image with a hole."""
 
 import dataclasses
 import importlib
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from write_locales import load_by_path
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL_NAME = "tiny.safetensors"
-
-
-def load_by_path(name, path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-load_by_path("executor", ROOT / "tests" / "nodes" / "executor.py")
-load_by_path("write_locales", ROOT / "tests" / "nodes" / "write_locales.py")
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +42,7 @@ def moved(tensors):
 
 @pytest.fixture(scope="session")
 def active_checkpoint(tiny_checkpoint, part, tmp_path_factory):
-    """A model file with every part, each of which changes the picture."""
+    """A model file with every part, each of which changes the image."""
     checkpoint = part("core.checkpoint")
     content = checkpoint.read_checkpoint(tiny_checkpoint)
     path = tmp_path_factory.mktemp("models") / MODEL_NAME
@@ -84,8 +72,8 @@ def model(classes, model_name):
 
 
 @pytest.fixture
-def picture():
-    """Two pictures that are not square, [2, 40, 48, 3]."""
+def image():
+    """Two images that are not square, [2, 40, 48, 3]."""
     return torch.rand(2, 40, 48, 3, generator=torch.Generator("cpu").manual_seed(3))
 
 

@@ -81,7 +81,7 @@ def free_port():
 
 
 def with_hole():
-    """A picture as the mask editor saves it: transparent where it is to be filled."""
+    """An image as the mask editor saves it: transparent where it is to be filled."""
     colours = np.random.default_rng(4).integers(0, 256, (40, 48, 3), dtype=np.uint8)
     alpha = np.full((40, 48, 1), 255, np.uint8)
     alpha[12:28, 14:33] = 0
@@ -132,8 +132,8 @@ def prompt():
     return content
 
 
-def saved_pictures(server, entry):
-    """The pictures in the output folder, [N, H, W, 3] in [0, 1], and their paths."""
+def saved_images(server, entry):
+    """The images in the output folder, [N, H, W, 3] in [0, 1], and their paths."""
     files = [image for output in entry["outputs"].values() for image in output["images"]]
     paths = [server.base / "output" / f["filename"] for f in files if f["type"] == "output"]
     arrays = [np.asarray(Image.open(path).convert("RGB"), np.float32) for path in paths]
@@ -176,10 +176,10 @@ def test_help_pages_and_translations_are_served(server, classes):
     assert english["dataTypes"]["DI_W"] == "style codes"
 
 
-def test_the_saved_pictures_are_those_of_the_library(server, prompt, part, active_checkpoint):
+def test_the_saved_images_are_those_of_the_library(server, prompt, part, active_checkpoint):
     entry = server.run(prompt)
     assert entry["status"]["status_str"] == "success", entry["status"]
-    saved, paths = saved_pictures(server, entry)
+    saved, paths = saved_images(server, entry)
     rgba = torch.from_numpy(with_hole()).float() / 255
     image, mask = rgba[None, ..., :3], 1 - rgba[None, ..., 3]
     core = part("core.inpainter")
@@ -194,7 +194,7 @@ def test_the_saved_pictures_are_those_of_the_library(server, prompt, part, activ
 
 
 def test_a_direction_file_edits_as_what_it_was_made_of(server, prompt, part, active_checkpoint):
-    found = saved_pictures(server, server.run(prompt))[0]
+    found = saved_images(server, server.run(prompt))[0]
     folder = server.base / "models" / "diverse_inpainting" / "directions"
     folder.mkdir()
     model = part("core.inpainter").Inpainter.load(active_checkpoint, device="cpu")
@@ -208,12 +208,12 @@ def test_a_direction_file_edits_as_what_it_was_made_of(server, prompt, part, act
     }
     entry = server.run(prompt)
     assert entry["status"]["status_str"] == "success", entry["status"]
-    assert torch.equal(saved_pictures(server, entry)[0], found)
+    assert torch.equal(saved_images(server, entry)[0], found)
     info = server.get_json("/object_info")
     assert info["DI_LoadModel"]["input"]["required"]["model_name"][0][1:] == ["tiny.safetensors"]
 
 
-def test_a_picture_without_a_mask_is_explained(server, prompt):
+def test_a_image_without_a_mask_is_explained(server, prompt):
     for node in prompt.values():
         if node["class_type"] == "LoadImage":
             node["inputs"]["image"] = "whole.png"

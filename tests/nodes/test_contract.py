@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import re
 
 import pytest
 from write_locales import NODE_DEFS, as_text, node_defs
@@ -169,39 +168,15 @@ def test_validation_names_only_own_inputs(node):
         assert set(inspect.signature(node.IS_CHANGED).parameters) == set(declared(node))
 
 
-def test_the_help_page_names_every_input_and_output(node, node_id, root, pack):
-    page = (root / "web" / "docs" / f"{node_id}.md").read_text(encoding="utf-8")
-    assert page.startswith(f"# {pack.NODE_DISPLAY_NAME_MAPPINGS[node_id]}\n")
-    for name in (*declared(node), *node.RETURN_NAMES):
-        assert f"\n| `{name}` |" in page, name
-    for kind, _ in declared(node).values():
-        for option in kind if isinstance(kind, list) else ():
-            if not option.endswith((".safetensors", "(bundled)")):
-                assert f"`{option}`" in page, option
-
-
-def test_the_help_page_is_not_wider_than_its_panel(node_id, root):
-    """ComfyUI's panel breaks code at spaces and hyphens only, and cuts off what is too long."""
-    page = (root / "web" / "docs" / f"{node_id}.md").read_text(encoding="utf-8")
-    cells = [line.split("|", 2)[2] for line in page.splitlines() if line.startswith("|")]
-    for text, most in ((page, 25), *((cell, 20) for cell in cells)):
-        for code in text.split("`")[1::2]:
-            assert all(len(word) <= most for word in re.split(r"[\s-]", code)), code
-
-
 def test_the_readme_lists_the_node_by_its_name(node_id, root, pack):
     readme = (root / "README.md").read_text(encoding="utf-8")
     assert f"| {pack.NODE_DISPLAY_NAME_MAPPINGS[node_id]} (`{node_id}`) |" in readme
 
 
-def test_no_help_page_is_left_over(root):
-    assert sorted(path.stem for path in (root / "web" / "docs").glob("*.md")) == IDS
-
-
 def test_english_locale_is_that_of_the_classes(classes, pack):
     expected = as_text(node_defs(classes, pack.NODE_DISPLAY_NAME_MAPPINGS))
     text = NODE_DEFS.read_text(encoding="utf-8")
-    assert text == expected, "run python tests/nodes/write_locales.py"
+    assert text == expected, "run python tests/support/write_locales.py"
 
 
 def test_category_and_sockets_have_names(root, classes):

@@ -25,7 +25,7 @@ def test_each_channel_has_the_colour_of_its_value(module):
     colours = cells(module, chart, 8, 16)
     step = torch.tensor(1 / 255 + 1e-6)
     expected = torch.tensor(module._RANDOM).expand(8, 16, 3).clone()
-    expected[2, 5] = torch.tensor(module._PICTURE)
+    expected[2, 5] = torch.tensor(module._IMAGE)
     assert bool(((colours[0] - expected).abs() < step).all())
     assert bool(((colours[1] - torch.tensor(module._BOTH)).abs() < step).all())
 

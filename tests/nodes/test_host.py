@@ -1,7 +1,7 @@
 """The file that touches ComfyUI, against stand-ins for ComfyUI's modules."""
 
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,12 +15,10 @@ def host(part):
 @pytest.fixture
 def folder_paths(tmp_path, monkeypatch):
     """What of ComfyUI's folder_paths (v0.3.64) the host uses."""
-    module = ModuleType("folder_paths")
-    module.models_dir = str(tmp_path / "models")
-    module.folder_names_and_paths = {}
+    registered = {}
 
     def get_filename_list(name):
-        folders, suffixes = module.folder_names_and_paths[name]
+        folders, suffixes = registered[name]
         found = [
             path.relative_to(folder)
             for folder in map(type(tmp_path), folders)
@@ -30,12 +28,16 @@ def folder_paths(tmp_path, monkeypatch):
         return sorted({path.as_posix() for path in found})
 
     def get_full_path(name, filename):
-        folders = map(type(tmp_path), module.folder_names_and_paths[name][0])
+        folders = map(type(tmp_path), registered[name][0])
         return next((str(f / filename) for f in folders if (f / filename).is_file()), None)
 
-    module.get_filename_list = get_filename_list
-    module.get_full_path = get_full_path
-    module.get_folder_paths = lambda name: module.folder_names_and_paths[name][0]
+    module = SimpleNamespace(
+        models_dir=str(tmp_path / "models"),
+        folder_names_and_paths=registered,
+        get_filename_list=get_filename_list,
+        get_full_path=get_full_path,
+        get_folder_paths=lambda name: registered[name][0],
+    )
     monkeypatch.setitem(sys.modules, "folder_paths", module)
     return module
 
@@ -43,11 +45,13 @@ def folder_paths(tmp_path, monkeypatch):
 @pytest.fixture
 def management(monkeypatch):
     """What of comfy.model_management the host uses; `freed` records the calls."""
-    module = ModuleType("comfy.model_management")
-    module.freed = []
-    module.get_torch_device = lambda: torch.device("cpu")
-    module.intermediate_device = lambda: torch.device("meta")
-    module.free_memory = lambda num_bytes, device: module.freed.append((num_bytes, device))
+    freed = []
+    module = SimpleNamespace(
+        freed=freed,
+        get_torch_device=lambda: torch.device("cpu"),
+        intermediate_device=lambda: torch.device("meta"),
+        free_memory=lambda num_bytes, device: freed.append((num_bytes, device)),
+    )
     monkeypatch.setitem(sys.modules, "comfy.model_management", module)
     return module
 
@@ -121,21 +125,21 @@ def test_codes_go_where_comfyui_keeps_results(host, management, part):
     assert moved.generator_id == codes.generator_id
 
 
-def test_erased_pictures_go_there_whole(host, management, classes, model_name, part, picture, mask):
+def test_erased_images_go_there_whole(host, management, classes, model_name, part, image, mask):
     model = classes["DI_LoadModel"]().execute(model_name, "float32")[0]
-    erased = classes["DI_EncodeErased"]().execute(model, picture, mask, "picture", 0.25)[0]
+    erased = classes["DI_EncodeErased"]().execute(model, image, mask, "picture", 0.25)[0]
     tensors = (erased.original, erased.hole_mask, erased.erased, erased.valid)
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert len(erased.crops) == 2
 
 
-def test_steps_bring_erased_pictures_to_the_compute_device(
-    part, management, monkeypatch, classes, model_name, picture, mask
+def test_steps_bring_erased_images_to_the_compute_device(
+    part, management, monkeypatch, classes, model_name, image, mask
 ):
     management.intermediate_device = lambda: torch.device("cpu")
     management.get_torch_device = lambda: torch.device("cpu", 0)
     model = classes["DI_LoadModel"]().execute(model_name, "float32")[0]
-    erased, codes, _ = classes["DI_EncodeErased"]().execute(model, picture, mask, "picture", 0.25)
+    erased, codes, _ = classes["DI_EncodeErased"]().execute(model, image, mask, "picture", 0.25)
     targets, kind = [], part("core.geometry").Erased
     move = kind.to
     monkeypatch.setattr(kind, "to", lambda *args: targets.append(args[1]) or move(*args))
@@ -152,12 +156,12 @@ def test_room_is_made_on_accelerators_only(host, management):
     assert management.freed == [(1000, torch.device("cuda", 0))]
 
 
-def test_room_grows_with_pictures_up_to_what_core_computes_at_once(host, management):
+def test_room_grows_with_images_up_to_what_core_computes_at_once(host, management):
     generator = SimpleNamespace(resolution=256, channel_base=16384)
     config = SimpleNamespace(generator=generator)
     model = SimpleNamespace(config=config, device=torch.device("cuda"))
-    for num_pictures in (1, 2, 32, 64):
-        host.make_room_for(model, num_pictures)
+    for num_images in (1, 2, 32, 64):
+        host.make_room_for(model, num_images)
     one, two, chunk, more = (num_bytes for num_bytes, _ in management.freed)
     assert one == 8 * 256 * 16384 * 4
     assert (two, chunk, more) == (2 * one, 32 * one, 32 * one)

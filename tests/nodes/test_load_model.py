@@ -65,7 +65,7 @@ def test_another_file_of_the_same_name_is_read_again(loader, model_name, model_f
     assert loader().execute(model_name, "float32")[0] is not first
 
 
-def test_what_is_saved_with_pictures_shows_no_path(loader, model_name, model_folder):
+def test_what_is_saved_with_images_shows_no_path(loader, model_name, model_folder):
     value = loader.IS_CHANGED(model_name, "float32")
     assert isinstance(value, str)
     assert str(model_folder) not in value

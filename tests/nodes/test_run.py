@@ -1,4 +1,4 @@
-"""Every node on small pictures, in inference mode as in ComfyUI."""
+"""Every node on small results, in inference mode as in ComfyUI."""
 
 import dataclasses
 
@@ -38,9 +38,9 @@ def direction(call, model):
 
 
 @pytest.fixture
-def encoded(call, model, picture, mask):
+def encoded(call, model, image, mask):
     chosen = {"crop_mode": "hole", "margin": 0.4}
-    return call("DI_EncodeErased", model=model, image=picture, mask=mask, **chosen)
+    return call("DI_EncodeErased", model=model, image=image, mask=mask, **chosen)
 
 
 @pytest.fixture
@@ -122,37 +122,37 @@ def test_refine_differs_from_stage_1_and_heeds_the_skip_codes(
     assert not torch.equal(refined, held)
 
 
-def test_composite_keeps_valid_pixels_bit_for_bit(call, model, encoded, mixed, picture, mask):
+def test_composite_keeps_valid_pixels_bit_for_bit(call, model, encoded, mixed, image, mask):
     images = call("DI_Synthesize", model=model, codes=mixed[0])[0]
     done, weight = call("DI_Composite", erased=encoded[0], images=images, feather_px=0)
     assert done.shape == (2 * V, 40, 48, 3)
     assert torch.equal(weight, (2 * mask).clamp(max=1).expand(2, -1, -1))
     valid = (mask == 0)[0]
     for index, one in enumerate(done):
-        assert torch.equal(one[valid], picture[index // V][valid])
-        assert not torch.equal(one[~valid], picture[index // V][~valid])
+        assert torch.equal(one[valid], image[index // V][valid])
+        assert not torch.equal(one[~valid], image[index // V][~valid])
 
 
-def test_composite_blends_where_the_blend_mask_says(call, model, encoded, mixed, picture):
+def test_composite_blends_where_the_blend_mask_says(call, model, encoded, mixed, image):
     images = call("DI_Synthesize", model=model, codes=mixed[0])[0]
     blend = torch.zeros(1, 40, 48)
     blend[:, 18:20, 20:22] = 1.0
     chosen = {"erased": encoded[0], "images": images, "blend_mask": blend}
     done, weight = call("DI_Composite", feather_px=0, **chosen)
-    changed = (done[0] != picture[0]).any(dim=-1)
+    changed = (done[0] != image[0]).any(dim=-1)
     assert torch.equal(changed, blend[0] > 0)
     wide, feathered = call("DI_Composite", feather_px=4, **chosen)
     assert float(feathered.sum()) > float(weight.sum())
-    assert int((wide[0] != picture[0]).any(dim=-1).sum()) > int(changed.sum())
+    assert int((wide[0] != image[0]).any(dim=-1).sum()) > int(changed.sum())
 
 
 @pytest.mark.parametrize("skip_source", ["edited", "unedited", "none"])
 def test_the_chain_equals_inpaint_bit_for_bit(
-    call, model, encoded, mixed, direction, picture, mask, skip_source
+    call, model, encoded, mixed, direction, image, mask, skip_source
 ):
     inputs = {**INPAINT, "skip_source": skip_source}
-    pictures, codes = call(
-        "DI_Inpaint", model=model, image=picture, mask=mask, direction=direction, **inputs
+    results, codes = call(
+        "DI_Inpaint", model=model, image=image, mask=mask, direction=direction, **inputs
     )
     edited = edit(call, mixed[0], direction)
     if skip_source == "none":
@@ -164,28 +164,28 @@ def test_the_chain_equals_inpaint_bit_for_bit(
         )[0]
     chain = call("DI_Composite", erased=encoded[0], images=images, feather_px=3)[0]
     assert torch.equal(codes.codes, edited.codes)
-    assert pictures.shape == (2 * V, 40, 48, 3)
-    assert torch.equal(pictures, chain)
+    assert results.shape == (2 * V, 40, 48, 3)
+    assert torch.equal(results, chain)
 
 
-def test_inpaint_without_direction_ignores_the_strength(call, model, picture, mask, mixed):
-    codes = call("DI_Inpaint", model=model, image=picture, mask=mask, **INPAINT)[1]
+def test_inpaint_without_direction_ignores_the_strength(call, model, image, mask, mixed):
+    codes = call("DI_Inpaint", model=model, image=image, mask=mask, **INPAINT)[1]
     assert torch.equal(codes.codes, mixed[0].codes)
 
 
-def test_inpaint_logs_the_warnings(call, model, picture, mask, caplog, monkeypatch):
+def test_inpaint_logs_the_warnings(call, model, image, mask, caplog, monkeypatch):
     inpaint = model.inpaint
 
     def inpaint_with_warnings(*args, **kwargs):
         return dataclasses.replace(inpaint(*args, **kwargs), warnings=("no cat", "no face"))
 
     monkeypatch.setattr(model, "inpaint", inpaint_with_warnings)
-    call("DI_Inpaint", model=model, image=picture, mask=mask, **INPAINT)
+    call("DI_Inpaint", model=model, image=image, mask=mask, **INPAINT)
     assert caplog.messages == ["no cat", "no face"]
     assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 
-def test_random_masks_fit_pictures_that_are_not_square(call):
+def test_random_masks_fit_images_that_are_not_square(call):
     chosen = {"width": 40, "height": 24, "count": 3, "min_ratio": 0.2, "max_ratio": 0.6}
     (masks,) = call("DI_RandomMask", kind="box", seed=9, **chosen)
     assert masks.shape == (3, 24, 40)
@@ -204,11 +204,11 @@ def test_random_masks_of_strips_are_never_empty(call):
     assert torch.equal(fewer, masks[:7])
 
 
-def test_random_masks_are_usable_as_they_come(call, model, picture):
+def test_random_masks_are_usable_as_they_come(call, model, image):
     chosen = {"width": 48, "height": 40, "count": 2, "min_ratio": 0.1, "max_ratio": 0.9}
     (masks,) = call("DI_RandomMask", kind="paper", seed=1, **chosen)
-    pictures = call("DI_Inpaint", model=model, image=picture, mask=masks, **INPAINT)[0]
-    assert bool(pictures.isfinite().all())
+    results = call("DI_Inpaint", model=model, image=image, mask=masks, **INPAINT)[0]
+    assert bool(results.isfinite().all())
 
 
 def test_results_come_back_on_the_cpu_without_gradients(encoded, mixed):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from executor import Sink, input_types, loader_of, run
+from workflow_executor import Sink, input_types, loader_of, run
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "example_workflows"
@@ -120,8 +120,8 @@ def test_the_step_by_step_example_uses_every_single_step(prompt, classes):
     assert set(classes) - used == {"DI_Inpaint", "DI_LoadDirection", "DI_RandomMask"}
 
 
-def test_the_workflow_runs_and_equals_the_library(prompt, classes, model_name, picture, mask, part):
-    loader = loader_of(picture, mask)
+def test_the_workflow_runs_and_equals_the_library(prompt, classes, model_name, image, mask, part):
+    loader = loader_of(image, mask)
     stand_ins = {"LoadImage": loader, "SaveImage": Sink, "PreviewImage": Sink}
     for node in prompt.values():
         if node["class_type"] == "DI_LoadModel":
@@ -136,6 +136,6 @@ def test_the_workflow_runs_and_equals_the_library(prompt, classes, model_name, p
     ]
     core = part("core.inpainter")
     model = core.Inpainter.load(Path("models", "diverse_inpainting", model_name), device="cpu")
-    expected = model.inpaint(picture, mask, 8, 7, edits=[core.Edit("sefa:0", 1.25)])
+    expected = model.inpaint(image, mask, 8, 7, edits=[core.Edit("sefa:0", 1.25)])
     assert len(saved) == 1
     assert torch.equal(saved[0], expected.images.flatten(0, 1))

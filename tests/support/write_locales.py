@@ -1,6 +1,6 @@
-"""Write locales/en/nodeDefs.json from the node classes: python tests/nodes/write_locales.py.
+"""Write locales/en/nodeDefs.json from the node classes: python tests/support/write_locales.py.
 
-The classes are the one place where English texts live; translators start from the file.
+English texts are edited in the classes only; translations start from this file.
 """
 
 import importlib.util
@@ -42,11 +42,18 @@ def as_text(content):
     return json.dumps(content, indent=2) + "\n"
 
 
+def load_by_path(name, path):
+    """Import a file under any name, as ComfyUI loads a pack."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def main():
-    """Load the pack by path, as ComfyUI does, and write the file."""
-    spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py")
-    pack = sys.modules["pack"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(pack)
+    """Write the file."""
+    pack = load_by_path("pack", ROOT / "__init__.py")
     content = node_defs(pack.NODE_CLASS_MAPPINGS, pack.NODE_DISPLAY_NAME_MAPPINGS)
     NODE_DEFS.write_text(as_text(content), encoding="utf-8")
 
