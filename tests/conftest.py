@@ -85,7 +85,5 @@ def small_measurements() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("diverse_inpainting.training.completion._ALARM_PICTURES", 8)
         patch.setattr("diverse_inpainting.training.completion._GRID_SIZE", 2)
-        patch.setattr("diverse_inpainting.training.prior._SPREAD_PHOTOGRAPHS", 4)
-        patch.setattr("diverse_inpainting.training.perceptual._CALIBRATION_PAIRS", 16)
         patch.setattr("diverse_inpainting.training.stage2._RECALIBRATION_BATCHES", 2)
         yield

@@ -31,7 +31,7 @@ from .grids import picture_grid
 from .hardware import feature_dtype, send
 from .losses import discriminator_objective, judge
 from .objective import adversarial, comparisons, composites, reconstruction
-from .perceptual import perceptual_term
+from .perceptual import build_perceptual_loss
 from .sampler import Batches
 from .schedules import adversarial_share, rate_factor
 
@@ -80,7 +80,7 @@ class CompletionTrainer(ABC):
         self.generator: Generator = self.networks["generator"].requires_grad_(False)
         self.discriminator: Discriminator = self.networks["discriminator"].requires_grad_(True)
         self._dtype = feature_dtype(self.config.precision, device)
-        self.perceptual = perceptual_term(
+        self.perceptual = build_perceptual_loss(
             recipe.perceptual, self.generator, self.discriminator, self.config.seed, self._dtype
         )
         self.batches = Batches(

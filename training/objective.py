@@ -11,7 +11,7 @@ from ..core.compositing import composite_at_resolution
 from .batch import Batch
 from .config import CompletionConfig
 from .losses import generator_loss
-from .perceptual import PerceptualTerm
+from .perceptual import PerceptualLoss
 
 
 class Comparison(NamedTuple):
@@ -58,7 +58,7 @@ def composites(batch: Batch, outputs: Tensor) -> list[Tensor]:
 
 
 def reconstruction(
-    compared: Mapping[str, Comparison], perceptual: PerceptualTerm, pixel_weight: float
+    compared: Mapping[str, Comparison], perceptual: PerceptualLoss, pixel_weight: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the weighted sum of L_rg and L_rr (Eqs. 2, 3), and their terms to log.
 

@@ -33,10 +33,8 @@ def train(folder: Path) -> dict:
     try:
         with (
             mock.patch(f"{TRAINING}.prior.feature_dtype", return_value=torch.float64),
-            mock.patch(f"{TRAINING}.prior._SPREAD_PHOTOGRAPHS", 8),
             mock.patch(f"{TRAINING}.prior.load_feature_network", _exact_feature_network),
             mock.patch(f"{TRAINING}.completion.feature_dtype", return_value=torch.float64),
-            mock.patch(f"{TRAINING}.perceptual._CALIBRATION_PAIRS", 16),
             mock.patch(f"{TRAINING}.stage2._RECALIBRATION_BATCHES", 2),
         ):
             trainers = make_trainers(device, processes)
@@ -47,7 +45,7 @@ def train(folder: Path) -> dict:
 
 
 def _exact_feature_network():
-    from diverse_inpainting.training.feature_network import load_feature_network
+    from diverse_inpainting.training.projected_gan import load_feature_network
 
     return load_feature_network().double()
 
@@ -81,7 +79,8 @@ def _recipe():
     model = tiny_model.config()
     ramp = {"discriminator_warmup": 0, "adversarial_ramp": 0}
     kinds = ("colour", "translation", "cutout")
-    prior = {"batch_size": 2 * BATCH, "noise": True, "augment": kinds, "features_from": 2 * BATCH}
+    prior = {"batch_size": 2 * BATCH, "noise": True, "augment": kinds}
+    prior |= {"projected_from": 2 * BATCH, "diversity_images": 8}
     return dataclasses.replace(
         base,
         model=dataclasses.replace(
@@ -89,6 +88,7 @@ def _recipe():
             generator=dataclasses.replace(model.generator, **narrow),
             discriminator=dataclasses.replace(model.discriminator, **narrow),
         ),
+        perceptual=dataclasses.replace(base.perceptual, calibration_pairs=16),
         prior=dataclasses.replace(base.prior, **changes | prior),
         stage1=dataclasses.replace(base.stage1, **changes, **ramp),
         stage2=dataclasses.replace(base.stage2, real_fraction=0.4, **changes, **ramp),
