@@ -1,4 +1,4 @@
-"""Differentiable augmentation of what the discriminator sees.
+"""Differentiable augmentation of the images that a discriminator sees, real and generated.
 
 Source: Zhao et al. 2020, arXiv:2006.10738.
 """
@@ -17,7 +17,7 @@ def _uniform(x: Tensor, draws: Draws, low: float, high: float) -> Tensor:
 
 
 def colour(x: Tensor, draws: Draws) -> Tensor:
-    """Shift brightness by up to 0.5, scale saturation by 0-2 and contrast by 0.5-1.5."""
+    """Shift brightness by up to 0.5, then scale saturation by 0-2 and contrast by 0.5-1.5."""
     x = x + _uniform(x, draws, -0.5, 0.5)
     grey = x.mean(dim=1, keepdim=True)
     x = grey + (x - grey) * _uniform(x, draws, 0, 2)
@@ -26,27 +26,27 @@ def colour(x: Tensor, draws: Draws) -> Tensor:
 
 
 def translation(x: Tensor, draws: Draws) -> Tensor:
-    """Shift by up to an eighth of the side, whole pixels; what comes in mirrors the border.
+    """Shift by whole pixels, up to an eighth of the side; reflect the image at its border.
 
-    Deviates from the source, where zeros come in: a generator learned them as a pale frame.
+    Deviates from the source, which pads with zeros: a generator learned them as a pale frame.
     """
     N, _, H, W = x.shape
     reach = H // 8
     down, across = draws.integers(-reach, reach + 1, N, 2).split(1, dim=1)
-    rows = _mirrored(torch.arange(H, device=x.device) + down, H)
-    columns = _mirrored(torch.arange(W, device=x.device) + across, W)
+    rows = _reflect(torch.arange(H, device=x.device) + down, H)
+    columns = _reflect(torch.arange(W, device=x.device) + across, W)
     sample = torch.arange(N, device=x.device)[:, None, None]
     moved = x.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]]
     return moved.permute(0, 3, 1, 2)
 
 
-def _mirrored(places: Tensor, size: int) -> Tensor:
-    """Fold places outside 0 .. size - 1 back in; the border itself is not repeated."""
-    return size - 1 - (size - 1 - places.abs()).abs()
+def _reflect(index: Tensor, size: int) -> Tensor:
+    """Fold an index outside 0 .. size - 1 back in, without repeating the border."""
+    return size - 1 - (size - 1 - index.abs()).abs()
 
 
 def cutout(x: Tensor, draws: Draws) -> Tensor:
-    """Blank a square of half the side at a random place."""
+    """Set a square of half the side, at a random position, to zero."""
     N, _, H, W = x.shape
     down, across = draws.uniform(N, 2).split(1, dim=1)
     rows = (torch.arange(H, device=x.device) - down * H).abs() < H / 4
@@ -60,10 +60,14 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, Draws], Tensor]] = {
     "translation": translation,
     "cutout": cutout,
 }
+"""By the names that recipes use."""
 
 
 def augment(x: Tensor, kinds: Iterable[str], draws: Draws) -> Tensor:
-    """Return [N, 3, H, W] pictures changed by each kind in turn."""
+    """Apply some of `AUGMENTATIONS`, in the order given, to [N, 3, H, W].
+
+    Gradients: with respect to x, any order.
+    """
     for kind in kinds:
         x = AUGMENTATIONS[kind](x, draws)
     return x

@@ -36,7 +36,7 @@ from .losses import (
     pair_rr,
     reconstruction,
 )
-from .perceptual import perceptual_term
+from .perceptual import build_perceptual_loss
 from .sampler import Batch, BatchSampler
 from .schedules import adversarial_factor, rate_factor
 from .stages import STAGES
@@ -87,7 +87,7 @@ class CompletionTrainer(ABC):
         self.model = self._load(checkpoint, feature_dtype(config.precision, device))
         self.generator = self.model.generator
         self.discriminator = self._discriminator()
-        self.perceptual = perceptual_term(
+        self.perceptual = build_perceptual_loss(
             recipe.perceptual,
             self.generator,
             self.discriminator,

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.networks import Discriminator
-from .perceptual import PerceptualTerm
+from .perceptual import PerceptualLoss
 
 
 class Pair(NamedTuple):
@@ -46,7 +46,7 @@ def pair_rr(I_ro: Tensor, M: Tensor, I_ge: Tensor) -> Pair:
 
 
 def reconstruction(
-    pairs: Mapping[str, Pair], perceptual: PerceptualTerm, pixel_weight: float
+    pairs: Mapping[str, Pair], perceptual: PerceptualLoss, pixel_weight: float
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return L_rg and L_rr by path (Eqs. 2, 3), and their terms to log.
 

@@ -1,7 +1,6 @@
-"""The perceptual term of Eqs. 2 and 3: VGG16's features, or those of a discriminator."""
+"""The perceptual term of Eqs. 2 and 3: features of VGG16, or of a discriminator."""
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,64 +14,64 @@ from .vgg import load_vgg16
 _NUM_SCALES = 3
 
 
-class PerceptualTerm(nn.Module, ABC):
-    """Weighted squared distance of features; frozen."""
+class PerceptualLoss(nn.Module, ABC):
+    """Weighted squared distance between the features of images; frozen."""
 
     weight: Tensor
 
     @abstractmethod
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return maps of pictures [N, 3, R, R] in about [-1, 1].
+        """Return feature maps of images [N, 3, R, R] in about [-1, 1].
 
         Gradients: with respect to images.
         """
 
     @abstractmethod
     def forward(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
-        """Return the term for two lists of maps, a scalar."""
+        """Return the loss between two results of `features`, a scalar."""
 
     @property
     @abstractmethod
-    def facts(self) -> dict[str, Any]:
-        """What the features depend on, plain data for checkpoints."""
+    def facts(self) -> dict[str, str | list[str]]:
+        """What the features depend on, for the checkpoint's metadata."""
 
 
-class VGG16Term(PerceptualTerm):
-    """The sum over layers of the mean squared distance.
+class VGG16PerceptualLoss(PerceptualLoss):
+    """Mean squared distance of VGG16's features, summed over the layers.
 
-    Source: the paper, Eqs. 2 and 3 and Appendix B; one layer, relu4_3, is its laboratory's habit.
+    Source: the paper, Eqs. 2 and 3 and Appendix B. It leaves the layers j open; a single one,
+    relu4_3, is what its authors' laboratory uses elsewhere.
     """
 
     def __init__(self, config: PerceptualConfig) -> None:
         super().__init__()
-        self.network, self._digest = load_vgg16(config.weights, config.layers)
+        self.network, self._sha256 = load_vgg16(config.weights, config.layers)
         self._layers = config.layers
         self.register_buffer("weight", torch.tensor(config.weight))
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return the maps of the chosen layers."""
+        """Return the feature maps of the chosen layers."""
         return self.network(images)
 
     def forward(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
         """Return the weighted sum over the layers, a scalar."""
-        terms = [(a - b).square().mean() for a, b in zip(first, second, strict=True)]
-        return self.weight * torch.stack(terms).sum()
+        return self.weight * torch.stack(_squared_distances(first, second)).sum()
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, str | list[str]]:
         """Name, file and layers."""
-        return {"network": "vgg16", "sha256": self._digest, "layers": list(self._layers)}
+        return {"network": "vgg16", "sha256": self._sha256, "layers": list(self._layers)}
 
 
-class DiscriminatorTerm(PerceptualTerm):
-    """Squared distance of channel-normalised features at R/2, R/4 and R/8.
+class DiscriminatorPerceptualLoss(PerceptualLoss):
+    """Mean squared distance of a discriminator's normalised features at R/2, R/4 and R/8.
 
-    The network is the discriminator that a stage begins with, frozen: it knows the domain and is
-    always there. The weight makes the mean over independent generated pairs equal to the pixel
-    term's, so that the two terms count alike.
+    The network is a frozen copy of the discriminator that a stage starts from: it knows the domain
+    and is always available. `calibrate` sets the weight so that this term counts as much as the
+    pixel term.
 
-    Source: Zhang et al. 2018, arXiv:1801.03924 (channel normalisation); deviates from the paper's
-    VGG16 where no such weights are at hand.
+    Source: Zhang et al. 2018, arXiv:1801.03924 (features normalised over their channels). Deviates
+    from the paper's VGG16, for use where its weights are not at hand.
     """
 
     def __init__(self, discriminator: Discriminator, dtype: torch.dtype) -> None:
@@ -82,27 +81,33 @@ class DiscriminatorTerm(PerceptualTerm):
         self.register_buffer("weight", torch.ones([]))
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return normalised maps, the largest first."""
+        """Return normalised feature maps, the largest first."""
         exact = images.dtype
         images = images.to(self._dtype, memory_format=torch.channels_last)
         maps = [m.to(exact) for m in self.network.features(images, _NUM_SCALES)]
         return [m * torch.rsqrt(m.square().sum(dim=1, keepdim=True) + 1e-8) for m in maps]
 
     def forward(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
-        """Return the weighted mean over the three sizes, a scalar."""
-        terms = [(a - b).square().mean() for a, b in zip(first, second, strict=True)]
-        return self.weight * torch.stack(terms).mean()
+        """Return the weighted mean over the three scales, a scalar."""
+        return self.weight * torch.stack(_squared_distances(first, second)).mean()
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """The name: the rest is the checkpoint that the stage begins with."""
+    def facts(self) -> dict[str, str | list[str]]:
+        """The name; everything else follows from the checkpoint that the stage starts from."""
         return {"network": "discriminator"}
 
     @torch.no_grad()
     def calibrate(
         self, generator: Generator, seed: int, num_pairs: int, batch_size: int = 16
     ) -> None:
-        """Set the weight from num_pairs pairs of generated pictures."""
+        """Set the weight so that pairs of independent samples have the pixel term's mean loss.
+
+        Args:
+            generator: makes the samples.
+            seed: of their latents.
+            num_pairs: number of pairs, rounded up to whole batches.
+            batch_size: pairs per batch.
+        """
         pixel, feature = [], []
         for start in range(0, num_pairs, batch_size):
             drawn = generator_for(seed, "perceptual", start)
@@ -114,29 +119,33 @@ class DiscriminatorTerm(PerceptualTerm):
         self.weight.mul_(torch.stack(pixel).mean() / torch.stack(feature).mean())
 
 
-def perceptual_term(
+def _squared_distances(first: list[Tensor], second: list[Tensor]) -> list[Tensor]:
+    return [(a - b).square().mean() for a, b in zip(first, second, strict=True)]
+
+
+def build_perceptual_loss(
     config: PerceptualConfig,
     generator: Generator,
     discriminator: Discriminator,
     seed: int,
     dtype: torch.dtype,
-) -> PerceptualTerm:
-    """Return the term that a recipe asks for, on the generator's device.
+) -> PerceptualLoss:
+    """Return the perceptual term that a recipe asks for, on the generator's device.
 
     Args:
-        config: which.
-        generator: makes the pairs that weigh the discriminator's features.
-        discriminator: whose features they are; VGG16 has its own.
-        seed: of the pairs.
-        dtype: of the discriminator's feature maps; VGG16's, of values up to 255, are exact.
+        config: which network.
+        generator: makes the samples that calibrate the discriminator's features.
+        discriminator: the one that the stage starts from; VGG16 does without.
+        seed: of the samples.
+        dtype: of the discriminator's feature maps; VGG16 computes in float32.
 
     Raises:
         ConfigError, CheckpointError: see `load_vgg16`.
     """
     device = generator.w_avg.device
     if config.network == "vgg16":
-        return VGG16Term(config).to(device)
-    term = DiscriminatorTerm(discriminator, dtype).to(device)
-    # Anew in each stage: D has learned since, and a weight belongs to its network.
-    term.calibrate(generator, seed, config.calibration_pairs)
-    return term
+        return VGG16PerceptualLoss(config).to(device)
+    loss = DiscriminatorPerceptualLoss(discriminator, dtype).to(device)
+    # Anew in each stage: D has learned since, and the weight depends on D.
+    loss.calibrate(generator, seed, config.calibration_pairs)
+    return loss

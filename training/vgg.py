@@ -1,8 +1,8 @@
-"""VGG16 features as the paper's laboratory takes them: Caffe's input, whatever file they come from.
+"""VGG16 features for the perceptual term, on Caffe's input.
 
-The weight 5e-5 of Appendix B belongs to features of pictures in 0-255 with the mean subtracted, as
-Caffe and Keras have it. Torchvision's own ImageNet weights expect inputs about sixty times smaller,
-with features to match: they are refused.
+The weight 5e-5 of Appendix B belongs to features of images in 0-255 with the mean subtracted, as in
+Caffe and Keras. Torchvision's own ImageNet weights expect inputs about sixty times smaller, which
+changes the scale of the features: they are refused.
 """
 
 import logging
@@ -27,8 +27,10 @@ VGG16 = PublishedWeights(
 """The original weights (Simonyan and Zisserman 2014, arXiv:1409.1556), first layer turned to RGB;
 torchvision publishes them as VGG16_Weights.IMAGENET1K_FEATURES."""
 
-_FILE_NOT_TO_TAKE = "397923af"  # torchvision's VGG16_Weights.IMAGENET1K_V1
-_KNOWN_ORDERS: dict[str, Literal["rgb", "bgr"]] = {
+ColourOrder = Literal["rgb", "bgr"]
+
+_TORCHVISION = "397923af"  # VGG16_Weights.IMAGENET1K_V1
+_KNOWN_ORDERS: dict[str, ColourOrder] = {
     "88682ab5": "rgb",
     "00b39a1b": "bgr",  # vgg16-00b39a1b.pth of github.com/jcjohnson/pytorch-vgg
 }
@@ -38,48 +40,47 @@ _BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolu
 
 
 def _layers() -> dict[str, tuple[str, int]]:
-    """Return each ReLU's convolution in torchvision's numbering, and its channels, in order."""
     layers, index = {}, 0
     for b, (channels, num_convolutions) in enumerate(_BLOCKS, start=1):
         for c in range(1, num_convolutions + 1):
             layers[f"relu{b}_{c}"] = (f"features.{index}", channels)
-            index += 2  # the ReLU counts, too
-        index += 1  # the pooling
+            index += 2  # torchvision counts the ReLU as well
+        index += 1  # and the pooling
     return layers
 
 
 LAYERS = _layers()
-"""By the names of the ReLUs, relu1_1 to relu5_3: the convolution's key, and its channels."""
+"""ReLUs by name, relu1_1 to relu5_3: torchvision's key of the convolution, and its channels."""
 
 
 class VGG16Features(nn.Module):
-    """Features after some of VGG16's ReLUs, of pictures in [-1, 1]."""
+    """Features after some of VGG16's ReLUs, of images in [-1, 1]; frozen."""
 
     mean: Tensor
 
     def __init__(
-        self, state: Mapping[str, Tensor], layers: Sequence[str], order: Literal["rgb", "bgr"]
+        self, state: Mapping[str, Tensor], layers: Sequence[str], order: ColourOrder
     ) -> None:
         """Take the weights.
 
         Args:
-            state: tensors under torchvision's names; those of deeper layers are left out.
-            layers: which features, by the names in `LAYERS`.
+            state: tensors named as in torchvision; those of deeper layers are ignored.
+            layers: names from `LAYERS`.
             order: of the colours that the first convolution expects.
 
         Raises:
-            RuntimeError: the state lacks a tensor, or one has another shape.
+            RuntimeError: a tensor is missing from the state or has the wrong shape.
         """
         super().__init__()
         self._layers = tuple(layers)
         self._is_bgr = order == "bgr"
         names = list(LAYERS)
         self.convolutions = nn.ModuleDict()
-        before = 3
+        in_channels = 3
         for name in names[: max(map(names.index, layers)) + 1]:
             _, channels = LAYERS[name]
-            self.convolutions[name] = nn.Conv2d(before, channels, 3, padding=1)
-            before = channels
+            self.convolutions[name] = nn.Conv2d(in_channels, channels, 3, padding=1)
+            in_channels = channels
         self.load_state_dict(
             {
                 f"convolutions.{name}.{kind}": state[f"{LAYERS[name][0]}.{kind}"]
@@ -113,45 +114,49 @@ class VGG16Features(nn.Module):
 
 
 def load_vgg16(weights: str, layers: Sequence[str]) -> tuple[VGG16Features, str]:
-    """Return the network, and the SHA-256 of its file.
+    """Return the network and the SHA-256 of its file.
 
     Args:
-        weights: path of a .pth or .safetensors file under torchvision's names, or "download" for
-            `VGG16`. Of a file that is not known the first convolution is taken to expect BGR, as
-            Keras's and Caffe's do.
-        layers: names among `LAYERS`.
+        weights: path of a .pth or .safetensors file named as in torchvision, or "download" for
+            `VGG16`. An unknown file is assumed to expect BGR, as Caffe's and Keras's weights do.
+        layers: names from `LAYERS`.
 
     Raises:
-        ConfigError: no weights are named, they are not there or are torchvision's own; no layer is
-            named, or an unknown one.
-        CheckpointError: they cannot be read, or are those of another network.
+        ConfigError: no weights are given, the file does not exist or is torchvision's own; no layer
+            is given, or an unknown one.
+        CheckpointError: the file cannot be read, or belongs to another network.
     """
     unknown = set(layers) - set(LAYERS)
     if unknown or not layers:
         raise ConfigError(
             f"perceptual.layers among {', '.join(LAYERS)}",
             ", ".join(sorted(unknown)) or "none",
-            "Correct the recipe; the paper's laboratory takes relu4_3.",
+            "Correct the recipe; relu4_3 is the usual choice.",
         )
     path = obtain(VGG16) if weights == "download" else Path(weights).expanduser()
     if not path.is_file():
-        raise _without_weights(f"no file {weights}" if weights else "none")
-    digest = sha256_of(path)
-    if digest.startswith(_FILE_NOT_TO_TAKE):
-        raise _without_weights("torchvision's own, which expect another input")
-    if digest[:8] not in _KNOWN_ORDERS:
-        _log.warning("%s is no published file: taken as Caffe's weights, for BGR", path.name)
+        problem = (
+            f"There is no file {weights}." if weights else "The recipe names no VGG16 weights."
+        )
+        raise _unusable(f"no file {weights}" if weights else "none", problem)
+    sha256 = sha256_of(path)
+    if sha256.startswith(_TORCHVISION):
+        raise _unusable("torchvision's own, which expect another input")
+    order = _KNOWN_ORDERS.get(sha256[:8])
+    if order is None:
+        _log.warning("%s is not a published file; assuming Caffe's weights in BGR order", path.name)
     try:
-        network = VGG16Features(read_state(path), layers, _KNOWN_ORDERS.get(digest[:8], "bgr"))
+        network = VGG16Features(read_state(path), layers, order or "bgr")
     except RuntimeError as error:
         raise wrong_network(VGG16, path, error) from error
-    return network, digest
+    return network, sha256
 
 
-def _without_weights(got: str) -> ConfigError:
+def _unusable(got: str, problem: str = "") -> ConfigError:
     return ConfigError(
         "Caffe's VGG16 weights for the perceptual term",
         got,
-        f'Give {VGG16.filename} as perceptual.weights, or "download" for it; or set '
+        f'Set perceptual.weights to a copy of {VGG16.filename} or to "download", or set '
         'perceptual.network = "discriminator", which needs no file.',
+        problem=problem,
     )

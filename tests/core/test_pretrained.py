@@ -1,4 +1,4 @@
-"""Published weights: found, downloaded (from a local address), refused."""
+"""Published weights: found, downloaded (from a local URL), refused."""
 
 import hashlib
 
@@ -19,7 +19,7 @@ CONTENT = b"weights"
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """A file at a local address, and an empty folder of downloads."""
+    """A file at a local URL, and an empty download folder."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     source = tmp_path / "net-1234.pth"
     source.write_bytes(CONTENT)
@@ -34,22 +34,25 @@ def test_a_download_is_kept(published, tmp_path):
     assert obtain(published) == path
 
 
-def test_another_hash_is_refused_and_not_kept(published, tmp_path):
+def test_a_download_with_another_hash_is_refused_and_removed(published, tmp_path):
     other = PublishedWeights(published.title, published.url, "0" * 64)
     with pytest.raises(CheckpointError, match="invalid hash"):
         obtain(other)
     assert list((tmp_path / "hub" / "checkpoints").iterdir()) == []
 
 
-def test_a_damaged_copy_is_refused(published):
+def test_a_damaged_local_copy_is_refused(published):
     obtain(published).write_bytes(CONTENT[:3])
     with pytest.raises(CheckpointError, match="Delete the file"):
         obtain(published)
 
 
-def test_no_connection(published, tmp_path):
+def test_a_failed_download_says_where_to_put_the_file(published, tmp_path):
     (tmp_path / "net-1234.pth").unlink()
-    with pytest.raises(CheckpointError, match=r"put net-1234\.pth into .*checkpoints yourself"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"^Downloading a network .*put net-1234\.pth into .*checkpoints yourself",
+    ):
         obtain(published)
 
 
@@ -75,16 +78,16 @@ class Harmful:
 @pytest.mark.parametrize(
     "content",
     [{"a": Harmful()}, {"a": 1}, [torch.zeros(1)]],
-    ids=["code", "no tensor", "no dictionary"],
+    ids=["code", "not a tensor", "not a dictionary"],
 )
-def test_other_pickles_are_refused(tmp_path, content):
+def test_pickles_of_other_things_are_refused(tmp_path, content):
     torch.save(content, tmp_path / "net.pth")
     with pytest.raises(CheckpointError, match="a state dict"):
         read_state(tmp_path / "net.pth")
 
 
 @pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
-def test_damaged_and_absent_files(tmp_path, name):
+def test_damaged_and_missing_files(tmp_path, name):
     with pytest.raises(CheckpointError):
         read_state(tmp_path / name)
     with pytest.raises(CheckpointError, match="No such file"):

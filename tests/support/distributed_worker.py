@@ -44,7 +44,7 @@ def train(folder: Path) -> dict:
 
 
 def _exact_feature_network():
-    from diverse_inpainting.training.feature_network import load_feature_network
+    from diverse_inpainting.training.projected_gan import load_feature_network
 
     return load_feature_network().double()
 

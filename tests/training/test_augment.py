@@ -1,4 +1,4 @@
-"""Augmentations: what they may change, that gradients pass, that a generator repeats them."""
+"""Augmentations: what they may change, their gradients, and their random numbers."""
 
 import pytest
 import torch
@@ -17,48 +17,48 @@ def draws_of(seed, device):
 
 
 @pytest.fixture
-def pictures(generator, device):
-    """No value is zero, so that zeros can only have come in."""
+def images(generator, device):
+    """Images without a zero, so that only cutout makes zeros."""
     x = torch.rand(N, 3, R, R, generator=generator, dtype=torch.float64)
     return (0.1 + 0.9 * x).to(device)
 
 
 @pytest.mark.parametrize("kind", AUGMENTATIONS)
-def test_shape_dtype_and_repeatability(pictures, device, kind):
+def test_shape_dtype_and_repeatability(images, device, kind):
     state = torch.get_rng_state()
-    first = augment(pictures, [kind], draws_of(1, device))
-    assert first.shape == pictures.shape
-    assert first.dtype == pictures.dtype
-    assert torch.equal(augment(pictures, [kind], draws_of(1, device)), first)
-    assert not torch.equal(augment(pictures, [kind], draws_of(2, device)), first)
+    first = augment(images, [kind], draws_of(1, device))
+    assert first.shape == images.shape
+    assert first.dtype == images.dtype
+    assert torch.equal(augment(images, [kind], draws_of(1, device)), first)
+    assert not torch.equal(augment(images, [kind], draws_of(2, device)), first)
     assert torch.equal(torch.get_rng_state(), state), "the global generator was used"
 
 
 @pytest.mark.parametrize("kind", AUGMENTATIONS)
-def test_each_sample_is_changed_in_its_own_way(pictures, device, kind):
-    same = pictures[:1].expand(N, -1, -1, -1)
+def test_each_sample_is_changed_in_its_own_way(images, device, kind):
+    same = images[:1].expand(N, -1, -1, -1)
     changed = augment(same, [kind], draws_of(1, device))
     assert len({tuple(x.flatten().tolist()) for x in changed}) > N // 3
 
 
 @pytest.mark.parametrize("kind", AUGMENTATIONS)
-def test_the_input_is_left_alone(pictures, device, kind):
-    before = pictures.clone()
-    augment(pictures, [kind], draws_of(1, device))
-    assert torch.equal(pictures, before)
+def test_the_input_is_left_alone(images, device, kind):
+    before = images.clone()
+    augment(images, [kind], draws_of(1, device))
+    assert torch.equal(images, before)
 
 
-def test_kinds_apply_in_turn(pictures, device):
+def test_kinds_apply_in_turn(images, device):
     drawn = draws_of(1, device)
-    expected = cutout(translation(colour(pictures, drawn), drawn), drawn)
+    expected = cutout(translation(colour(images, drawn), drawn), drawn)
     kinds = ("colour", "translation", "cutout")
-    assert torch.equal(augment(pictures, kinds, draws_of(1, device)), expected)
-    assert torch.equal(augment(pictures, (), draws_of(1, device)), pictures)
+    assert torch.equal(augment(images, kinds, draws_of(1, device)), expected)
+    assert torch.equal(augment(images, (), draws_of(1, device)), images)
 
 
-def test_gradients_pass_through_all(pictures, device):
+def test_gradients_pass_through_all_augmentations(images, device):
     """As R1 and the generator need them: first and second order."""
-    small = pictures[:2, :, :8, :8].clone().requires_grad_()
+    small = images[:2, :, :8, :8].clone().requires_grad_()
 
     def function(x):
         return augment(x, AUGMENTATIONS, draws_of(3, device)).square()
@@ -67,10 +67,10 @@ def test_gradients_pass_through_all(pictures, device):
     assert torch.autograd.gradgradcheck(function, small, fast_mode=True)
 
 
-def test_translation_shifts_and_never_wraps(pictures, device):
-    """Every output is the input shifted by up to R/8, mirrored where nothing came from."""
-    shifted = translation(pictures, draws_of(1, device))
-    padded = F.pad(pictures, (REACH,) * 4, mode="reflect")
+def test_translation_shifts_and_never_wraps(images, device):
+    """Every output is the input shifted by up to R/8 and reflected at its border."""
+    shifted = translation(images, draws_of(1, device))
+    padded = F.pad(images, (REACH,) * 4, mode="reflect")
     seen = set()
     for before, after in zip(padded, shifted, strict=True):
         matches = [
@@ -81,20 +81,20 @@ def test_translation_shifts_and_never_wraps(pictures, device):
         ]
         assert len(matches) == 1
         seen.update(matches)
-    assert {dy for dy, _ in seen} == set(range(2 * REACH + 1)), "all shifts occur, zero too"
+    assert {dy for dy, _ in seen} == set(range(2 * REACH + 1)), "all shifts occur, including zero"
     assert {dx for _, dx in seen} == set(range(2 * REACH + 1))
 
 
-def test_cutout_blanks_a_square_of_half_the_side(pictures, device):
-    cut = cutout(pictures, draws_of(1, device))
+def test_cutout_zeroes_a_square_of_half_the_side(images, device):
+    cut = cutout(images, draws_of(1, device))
     whole = 0
-    for before, after in zip(pictures, cut, strict=True):
+    for before, after in zip(images, cut, strict=True):
         hidden = (after == 0).all(dim=0)
         rows, columns = hidden.any(dim=1), hidden.any(dim=0)
         assert torch.equal(hidden, rows[:, None] & columns[None, :]), "a rectangle"
         assert torch.equal(after[:, ~hidden], before[:, ~hidden])
         for line in (rows, columns):
-            # In one piece, and half the side unless the border cuts it off.
+            # Contiguous, and half the side unless the border cuts it off.
             places = line.nonzero().flatten()
             assert len(places) == places.max() - places.min() + 1
             assert R // 4 <= len(places) <= R // 2
@@ -102,17 +102,17 @@ def test_cutout_blanks_a_square_of_half_the_side(pictures, device):
     assert whole > 0
 
 
-def test_colour_shifts_the_mean_by_up_to_a_half(pictures, device):
-    """Saturation and contrast keep a picture's mean; brightness alone moves it."""
-    x = pictures.repeat(10, 1, 1, 1)
+def test_colour_shifts_the_mean_by_up_to_a_half(images, device):
+    """Saturation and contrast keep an image's mean; only brightness moves it."""
+    x = images.repeat(10, 1, 1, 1)
     moved = (colour(x, draws_of(1, device)) - x).mean(dim=(1, 2, 3))
     assert moved.abs().max() <= 0.5
     assert moved.min() < -0.4
     assert moved.max() > 0.4
 
 
-def test_colour_keeps_grey_pictures_grey(pictures, device):
-    grey = pictures[:, :1].expand(-1, 3, -1, -1)
+def test_colour_keeps_grey_images_grey(images, device):
+    grey = images[:, :1].expand(-1, 3, -1, -1)
     changed = colour(grey, draws_of(1, device))
     assert_close(changed[:, 0], changed[:, 1])
     assert_close(changed[:, 0], changed[:, 2])
@@ -121,9 +121,9 @@ def test_colour_keeps_grey_pictures_grey(pictures, device):
     assert 1.3 < contrast.max() <= 1.5
 
 
-def test_colour_scales_saturation_and_contrast(pictures, device):
+def test_colour_scales_saturation_and_contrast(images, device):
     """Chroma (the channels' distance from grey) is scaled by both, up to 2 times 1.5."""
-    x = pictures.repeat(10, 1, 1, 1)
+    x = images.repeat(10, 1, 1, 1)
     changed = colour(x, draws_of(1, device))
 
     def chroma(images):

@@ -18,7 +18,7 @@ from diverse_inpainting.training.config import DataConfig
 from diverse_inpainting.training.data import Photographs
 from diverse_inpainting.training.diagnostics import LIMITS, measure_model, warnings_of
 from diverse_inpainting.training.loop import run
-from diverse_inpainting.training.perceptual import DiscriminatorTerm
+from diverse_inpainting.training.perceptual import DiscriminatorPerceptualLoss
 from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.stage1 import Stage1Trainer
 from diverse_inpainting.training.stage2 import Stage2Trainer
@@ -232,7 +232,8 @@ def test_each_stage_weighs_the_perceptual_term_like_the_pixel_term(inputs):
         trainer = trainer_of(stage, checkpoint)
         weight = trainer.perceptual.weight.clone()
         trainer.perceptual.weight.fill_(1)
-        trainer.perceptual.calibrate(trainer.generator, trainer.config.seed, 16)
+        pairs = trainer.recipe.perceptual.calibration_pairs
+        trainer.perceptual.calibrate(trainer.generator, trainer.config.seed, pairs)
         torch.testing.assert_close(trainer.perceptual.weight, weight)
 
 
@@ -245,7 +246,7 @@ def test_features_in_half_precision_compare_alike(prior):
     first, second = generator.synthesis(generator.broadcast(w)).detach().chunk(2)
     found = {}
     for dtype in (torch.float32, torch.bfloat16):
-        term = DiscriminatorTerm(discriminator, dtype)
+        term = DiscriminatorPerceptualLoss(discriminator, dtype)
         maps = [term.features(images) for images in (first, second)]
         assert {m.dtype for both in maps for m in both} == {torch.float32}
         found[dtype] = float(term(*maps))

@@ -1,4 +1,4 @@
-"""VGG16's features: what goes in, what comes out, and which files are taken."""
+"""VGG16's features: what goes in, what comes out, and which files are accepted."""
 
 import dataclasses
 
@@ -9,8 +9,6 @@ from safetensors.torch import save_file
 
 from diverse_inpainting.core.errors import CheckpointError, ConfigError
 from diverse_inpainting.training import vgg
-from diverse_inpainting.training.config import PerceptualConfig
-from diverse_inpainting.training.perceptual import VGG16Term
 from diverse_inpainting.training.vgg import LAYERS, VGG16Features, load_vgg16
 from tolerances import assert_close
 
@@ -18,7 +16,7 @@ BLUE, GREEN, RED = 103.939, 116.779, 123.68
 
 
 def random_state(deepest):
-    """Weights of all layers up to one, under torchvision's names, and what torchvision adds."""
+    """Weights of all layers up to one, named as in torchvision, and one of its classifier."""
     generator = torch.Generator().manual_seed(0)
     state, before = {"classifier.0.bias": torch.zeros(1)}, 3
     for name, (key, channels) in LAYERS.items():
@@ -38,14 +36,14 @@ def shallow(tmp_path):
     return path
 
 
-def test_the_layers_have_torchvisions_numbers():
+def test_layers_are_numbered_as_in_torchvision():
     assert LAYERS["relu1_1"] == ("features.0", 64)
     assert LAYERS["relu2_1"] == ("features.5", 128)
     assert LAYERS["relu4_3"] == ("features.21", 512)
     assert LAYERS["relu5_3"] == ("features.28", 512)
 
 
-def test_relu4_3_is_ten_convolutions_and_three_poolings():
+def test_relu4_3_comes_after_ten_convolutions_and_three_poolings():
     state = random_state("relu4_3")
     images = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
     (features,) = VGG16Features(state, ["relu4_3"], "rgb")(images)
@@ -62,40 +60,21 @@ def test_relu4_3_is_ten_convolutions_and_three_poolings():
 
 
 @pytest.mark.parametrize(("order", "first"), [("rgb", RED), ("bgr", BLUE)])
-def test_pictures_go_in_as_0_to_255_with_the_mean_subtracted(order, first):
-    """The first filter passes the first channel through: white gives 255 minus its mean."""
+def test_the_input_is_scaled_to_0_to_255_with_the_mean_subtracted(order, first):
+    """The first filter passes the first channel on: white gives 255 minus its mean."""
     state = random_state("relu1_1")
     state["features.0.weight"].zero_()[0, 0, 1, 1] = 1
     state["features.0.bias"].zero_()
     red = -torch.ones(1, 3, 4, 4)
     red[:, 0] = 1
     (features,) = VGG16Features(state, ["relu1_1"], order)(red)
-    wanted = 255 - first if order == "rgb" else 0.0  # black minus the mean is cut off by the ReLU
-    assert_close(features[0, 0], torch.full((4, 4), wanted), 1e-3)
+    expected = 255 - first if order == "rgb" else 0.0  # the ReLU cuts off black minus the mean
+    assert_close(features[0, 0], torch.full((4, 4), expected), 1e-3)
     (features,) = VGG16Features(state, ["relu1_1"], order)(torch.ones(1, 3, 4, 4))
     assert_close(features[0, 0], torch.full((4, 4), 255 - first), 1e-3)
 
 
-def test_the_term_is_the_weighted_sum_of_mean_squares_over_the_layers(shallow):
-    config = PerceptualConfig(
-        network="vgg16", weights=str(shallow), layers=("relu1_2", "relu2_1"), weight=0.25
-    )
-    term = VGG16Term(config)
-    first, second = (
-        [torch.zeros(1, 2, 2), torch.ones(4)],
-        [torch.full((1, 2, 2), 3.0), -torch.ones(4)],
-    )
-    assert term(first, second).item() == pytest.approx(0.25 * (9 + 4))
-    digest = term.facts["sha256"]
-    assert len(digest) == 64
-    assert term.facts == {"network": "vgg16", "sha256": digest, "layers": ["relu1_2", "relu2_1"]}
-    images = torch.rand(2, 3, 8, 8, requires_grad=True)
-    term(term.features(images), [m.detach() + 1 for m in term.features(images)]).backward()
-    assert images.grad.abs().sum() > 0
-    assert not any(p.requires_grad for p in term.parameters())
-
-
-def test_safetensors_are_read_as_well(shallow, tmp_path):
+def test_safetensors_files_are_read_as_well(shallow, tmp_path):
     path = tmp_path / "vgg.safetensors"
     save_file(random_state("relu2_1"), path)
     images = torch.rand(1, 3, 8, 8)
@@ -103,27 +82,33 @@ def test_safetensors_are_read_as_well(shallow, tmp_path):
     assert torch.equal(a, b)
 
 
-def test_a_known_file_decides_on_the_order_and_an_unknown_one_is_told(shallow, monkeypatch, caplog):
+def test_a_known_file_determines_the_order_and_an_unknown_one_is_reported(
+    shallow, monkeypatch, caplog
+):
     images = torch.rand(1, 3, 8, 8)
-    unknown, digest = load_vgg16(str(shallow), ["relu1_1"])
-    assert "vgg.pth is no published file" in caplog.text
-    monkeypatch.setitem(vgg._KNOWN_ORDERS, digest[:8], "rgb")
+    unknown, sha256 = load_vgg16(str(shallow), ["relu1_1"])
+    assert "vgg.pth is not a published file" in caplog.text
+    monkeypatch.setitem(vgg._KNOWN_ORDERS, sha256[:8], "rgb")
     known, _ = load_vgg16(str(shallow), ["relu1_1"])
     assert not torch.equal(known(images)[0], unknown(images)[0])
-    assert caplog.text.count("no published file") == 1
+    assert caplog.text.count("not a published file") == 1
 
 
-@pytest.mark.parametrize("weights", ["", "absent.pth"])
-def test_without_weights_both_ways_on_are_named(weights):
+@pytest.mark.parametrize(
+    ("weights", "problem"),
+    [("", "The recipe names no VGG16 weights. "), ("absent.pth", "There is no file absent.pth. ")],
+)
+def test_without_weights_the_message_names_all_ways_out(weights, problem):
     with pytest.raises(ConfigError) as caught:
         load_vgg16(weights, ["relu4_3"])
-    for way in ("vgg16_features-amdegroot-88682ab5.pth", '"download"', '"discriminator"'):
-        assert way in str(caught.value)
+    assert str(caught.value).startswith(problem)
+    for way_out in ("vgg16_features-amdegroot-88682ab5.pth", '"download"', '"discriminator"'):
+        assert way_out in str(caught.value)
 
 
 def test_weights_for_another_input_are_refused(shallow, monkeypatch):
-    _, digest = load_vgg16(str(shallow), ["relu1_1"])
-    monkeypatch.setattr(vgg, "_FILE_NOT_TO_TAKE", digest[:8])
+    _, sha256 = load_vgg16(str(shallow), ["relu1_1"])
+    monkeypatch.setattr(vgg, "_TORCHVISION", sha256[:8])
     with pytest.raises(ConfigError, match="another input"):
         load_vgg16(str(shallow), ["relu1_1"])
 
@@ -144,8 +129,8 @@ def test_unknown_layers_are_refused(shallow, layers):
         load_vgg16(str(shallow), layers)
 
 
-def test_a_download_is_asked_for_by_name(shallow, monkeypatch):
-    published = dataclasses.replace(vgg.VGG16, title="asked for")
+def test_a_download_is_requested_by_name(shallow, monkeypatch):
+    published = dataclasses.replace(vgg.VGG16, title="requested")
     monkeypatch.setattr(vgg, "VGG16", published)
     monkeypatch.setattr(vgg, "obtain", {published: shallow}.__getitem__)
     assert load_vgg16("download", ["relu1_1"])[1] == load_vgg16(str(shallow), ["relu1_1"])[1]
