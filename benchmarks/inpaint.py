@@ -1,9 +1,9 @@
-"""How fast a model loads and completes, what memory that takes, and what importing the nodes costs.
+"""How fast a model loads and completes an image, its memory, and the import time of the nodes.
 
     python benchmarks/inpaint.py --model cats --variants 8 --runs 5
 
-Completes the demo's photograph (256x256) through the public class. Times are in seconds, as the
-median and the range of the runs; the first completion, which also warms up, stands by itself.
+Completes the demo's photograph (256x256) through the public class. Times are in seconds: the median
+and the range of the runs. The first completion, which includes the warm-up, is listed separately.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from diverse_inpainting.cli.demo import demo_input
 from diverse_inpainting.core.device import resolve_device
 from diverse_inpainting.training.hardware import device_name
 
-# What ComfyUI has imported before it loads a node pack.
+# The first line is what ComfyUI has imported before it loads a node pack.
 IMPORT_NODES = """
 import time, torch, numpy, safetensors.torch
 from PIL import Image
@@ -49,10 +49,10 @@ def main() -> None:
         ("machine", f"{device_name(device)}, torch {torch.__version__}"),
         ("threads", f"{torch.get_num_threads()}"),
         ("model", f"{model.title}, {sum(model.num_parameters.values()):,} parameters"),
-        ("picture", f"{image.shape[2]}x{image.shape[1]}, {options.variants} variants"),
+        ("image", f"{image.shape[2]}x{image.shape[1]}, {options.variants} variants"),
         ("load, s", spread(load)),
-        ("first picture, s", spread(first)),
-        ("picture, s", spread(runs)),
+        ("first image, s", spread(first)),
+        ("image, s", spread(runs)),
         ("variant, s", spread([seconds / options.variants for seconds in runs])),
         ("peak memory, MiB", f"{peak_mib():.0f} (before loading {base_mib:.0f})"),
     ]
@@ -66,15 +66,15 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--model", default="cats", help="bundled name, file or hub id")
+    parser.add_argument("--model", default="cats", help="bundled name, file or Hugging Face id")
     parser.add_argument("--variants", type=int, default=8)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--device", default=None, help="the best by default")
+    parser.add_argument("--device", default=None, help="cuda if available, else cpu")
     return parser.parse_args()
 
 
 def timed(work: Callable[[], object], runs: int) -> list[float]:
-    """Return how long each run took, in seconds."""
+    """Return the duration of each run in seconds."""
     seconds = []
     for _ in range(runs):
         started = time.perf_counter()
@@ -84,7 +84,7 @@ def timed(work: Callable[[], object], runs: int) -> list[float]:
 
 
 def import_nodes() -> float:
-    """Return how long a new process that has torch takes to import the nodes, in seconds."""
+    """Return how many seconds a new process takes to import the nodes after torch."""
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_NODES], capture_output=True, text=True, check=True
     )

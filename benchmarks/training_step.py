@@ -1,12 +1,12 @@
-"""How fast the stages train, what memory that takes, and where the time goes.
+"""How fast the stages train, their memory, and where the time goes.
 
     python benchmarks/training_step.py --stages stage1 stage2 --resolutions 128
 
-Follows the recipes demo64-cpu, demo128-cuda and ffhq256, each line in a process of its own.
-Networks (VGG16 among them) and pictures have random values, so that nothing but the checkout is
-needed: speed does not depend on them. R1 joins every r1_every-th step; the default of 16 iterations
-sees as much of it as a training does. On a GPU, images/s are those of steps replayed as graphs, and
-the shares of the phases those of steps without.
+Measures the recipes demo64-cpu, demo128-cuda and ffhq256, each line in a separate process. Networks
+(VGG16 included) and images have random values, so that nothing but the checkout is needed: speed
+does not depend on them. R1 is added in every r1_every-th step; the default of 16 iterations
+includes as much of it as a training does. On a GPU, images/s is measured with CUDA graphs, and the
+breakdown into phases without.
 """
 
 import argparse
@@ -65,16 +65,18 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--resolutions", nargs="+", type=int, choices=RECIPES, default=RECIPES)
-    parser.add_argument("--batch", type=int, help="instead of the recipe's")
-    parser.add_argument("--micro-batch", type=int, default=0, help="with --batch; 0: all at once")
+    parser.add_argument("--batch", type=int, help="overrides the recipe")
+    parser.add_argument(
+        "--micro-batch", type=int, default=0, help="with --batch; 0 for the whole batch"
+    )
     parser.add_argument("--iterations", type=int, default=16)
-    parser.add_argument("--warm-up", type=int, default=2, help="iterations before; on CPUs")
-    parser.add_argument("--device", default=None, help="the best by default")
+    parser.add_argument("--warm-up", type=int, default=2, help="iterations before, on CPUs")
+    parser.add_argument("--device", default=None, help="cuda if available, else cpu")
     return parser.parse_args()
 
 
 def measure(stage: str, resolution: int, options: argparse.Namespace) -> list[str]:
-    """Return the cells of one line."""
+    """Return one line of the table."""
     set_fast_arithmetic()
     device = resolve_device(options.device)
     stopwatch = Stopwatch(device)
@@ -82,12 +84,12 @@ def measure(stage: str, resolution: int, options: argparse.Namespace) -> list[st
         trainer = make_trainer(stage, choose_recipe(stage, resolution, options, folder), device)
     batch, on_cuda = trainer.config.batch_size, device.type == "cuda"
     begun = begin(trainer.config)
-    # On a GPU a course of a step is captured as a graph when it comes for the third time.
+    # On a GPU each variant of a step is captured as a graph on its third run.
     warm_up = 3 * trainer.config.r1_every if on_cuda else options.warm_up
     run(trainer, begun, warm_up, stopwatch)
     first = begun + warm_up * batch
     seconds = run(trainer, first, options.iterations, stopwatch) if on_cuda else 0.0
-    trainer._graphs = StepGraphs(device, is_used=False)  # whose phases nothing tells apart
+    trainer._graphs = StepGraphs(device, is_used=False)  # whose phases cannot be timed
     with watched(trainer, stopwatch):
         watched_seconds = run(trainer, first, options.iterations, stopwatch)
     seconds = seconds or watched_seconds
@@ -95,11 +97,11 @@ def measure(stage: str, resolution: int, options: argparse.Namespace) -> list[st
     dtype = str(feature_dtype(trainer.config.precision, device)).removeprefix("torch.")
     speed = options.iterations * batch / seconds
     cells = [stage, str(resolution), str(batch), dtype, f"{speed:.2f}", f"{memory:.0f}"]
-    return cells + [f"{share:.0%}" for share in shares(stopwatch.seconds())]
+    return cells + [f"{fraction:.0%}" for fraction in fractions(stopwatch.seconds())]
 
 
 def run(trainer: AnyTrainer, nimg: int, num_steps: int, stopwatch: "Stopwatch") -> float:
-    """Return how many seconds steps from image nimg on take."""
+    """Return how many seconds num_steps steps take, starting at image nimg."""
     stopwatch.wait()
     started = time.perf_counter()
     for i in range(num_steps):
@@ -109,7 +111,7 @@ def run(trainer: AnyTrainer, nimg: int, num_steps: int, stopwatch: "Stopwatch") 
 
 
 def choose_recipe(stage: str, resolution: int, options: argparse.Namespace, folder: str) -> Recipe:
-    """Return the recipe of a resolution; where it wants VGG16, with a random one in the folder."""
+    """Return the recipe of a resolution; a VGG16 that it needs is random and lies in the folder."""
     changes = ()
     if options.batch:
         sizes = {"batch_size": options.batch, "micro_batch": options.micro_batch}
@@ -128,11 +130,11 @@ def choose_recipe(stage: str, resolution: int, options: argparse.Namespace, fold
 
 
 def make_trainer(stage: str, recipe: Recipe, device: torch.device) -> AnyTrainer:
-    """Return a stage that goes on from random networks."""
+    """Return the trainer of a stage with random networks."""
     torch.manual_seed(0)
     R = recipe.model.generator.resolution
-    pictures = torch.randint(0, 256, (256, 3, R, R), dtype=torch.uint8)
-    photographs = Photographs(pictures, recipe.data, 0)
+    images = torch.randint(0, 256, (256, 3, R, R), dtype=torch.uint8)
+    photographs = Photographs(images, recipe.data, 0)
     if stage == "prior":
         return PriorTrainer(recipe, photographs, device)
     checkpoint = Checkpoint(
@@ -142,21 +144,21 @@ def make_trainer(stage: str, recipe: Recipe, device: torch.device) -> AnyTrainer
 
 
 def begin(config: StageConfig) -> int:
-    """Return an image at which a period of R1 begins and the adversarial term counts in full."""
+    """Return an image at which an R1 period begins and the adversarial term has its full weight."""
     ramp = getattr(config, "discriminator_warmup", 0) + getattr(config, "adversarial_ramp", 0)
     period = config.batch_size * config.r1_every
     return -(-ramp // period) * period
 
 
 class Stopwatch:
-    """Adds up how long functions take on the device; they may run side by side."""
+    """Adds up how long functions take on the device; they may overlap."""
 
     def __init__(self, device: torch.device) -> None:
         self._on_cuda = device.type == "cuda"
         self._spans: list[tuple[str, Any, Any]] = []
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function, its time counted under a name."""
+        """Return the function, with its time added to a name."""
 
         def run(*args: object, **kwargs: object) -> object:
             begun = self._now()
@@ -174,12 +176,12 @@ class Stopwatch:
         return event
 
     def wait(self) -> None:
-        """Wait until the device has done what it was given."""
+        """Wait until the device is idle."""
         if self._on_cuda:
             torch.cuda.synchronize()
 
     def seconds(self) -> Counter[str]:
-        """Return the sums by name; wait first."""
+        """Return the total times by name; call `wait` first."""
         sums: Counter[str] = Counter()
         for name, begun, ended in self._spans:
             sums[name] += begun.elapsed_time(ended) / 1000 if self._on_cuda else ended - begun
@@ -188,7 +190,7 @@ class Stopwatch:
 
 @contextlib.contextmanager
 def watched(trainer: AnyTrainer, stopwatch: Stopwatch) -> Iterator[None]:
-    """Count the parts of a trainer's steps."""
+    """Time the parts of a trainer's steps."""
     is_prior = isinstance(trainer, PriorTrainer)
     places: list[tuple[str, Any, str]] = [
         ("step", trainer, "step"),
@@ -208,10 +210,10 @@ def watched(trainer: AnyTrainer, stopwatch: Stopwatch) -> Iterator[None]:
         yield
 
 
-def shares(seconds: Counter[str]) -> list[float]:
-    """Return the shares of PHASES in a step.
+def fractions(seconds: Counter[str]) -> list[float]:
+    """Return the fraction of a step that each of PHASES takes.
 
-    Passes may run side by side: their parts are counted by how much of all passes they take.
+    Passes may overlap: their parts are counted as fractions of all passes.
     """
     gradients = seconds["gradients"] / seconds["step"]
     data, backward = (seconds[name] / seconds["passes"] for name in ("data", "backward"))

@@ -1,43 +1,68 @@
-"""Many picture files, one after the other, going on after errors.
-
-Legend: V variants, H x W pixels of a picture, R the model's resolution.
-"""
+"""Completing image files one after another; an error ends its own image only."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from ..core.contact_sheet import show_erased, thumbnail
+from ..core.checks import check_int
+from ..core.directions import Direction
 from ..core.errors import DiverseInpaintingError, InputError
-from ..core.image import hole_mask_to_b1hw
-from ..core.image_files import read_image, read_mask, write_png
-from ..core.inpainter import Inpainter
+from ..core.image import image_to_uint8
+from ..core.image_files import read_image, read_mask
+from ..core.inpainter import Edit, Inpainter
+from .failures import explain
 from .pairing import Job
-from .result_files import (
-    Record,
-    ResultFiles,
-    find_pending,
-    unfinished,
-    write_sheet,
-)
-from .settings import Settings
+from .result_files import Record, ResultFiles
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of a picture."""
+class Settings:
+    """The arguments of `Inpainter.inpaint` except the image and its mask; see there."""
 
-    picture: Path
+    num_variants: int = 8
+    seed: int = 0
+    edits: tuple[Edit, ...] = ()
+    truncation_psi: float = 1.0
+    gate_bias: float = 0.0
+    crop_mode: str = "picture"
+    margin: float = 0.25
+    feather_px: int = 0
+    skip_source: str = "edited"
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of `Inpainter.inpaint`."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def to_dict(self) -> Record:
+        """Return plain data for JSON."""
+        edits = [[_name_of(edit.direction), edit.strength] for edit in self.edits]
+        return {**self.arguments(), "edits": edits}
+
+
+def _name_of(direction: str | Direction) -> str:
+    """Return a unique name: two direction files with the same name may differ."""
+    if isinstance(direction, str):
+        return direction
+    return f"{direction.name} ({direction.digest[:12]})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of an image."""
+
+    image: Path
     status: Literal["done", "skipped", "failed"]
     files: ResultFiles | None = None
     """Where the results are; None for a failure."""
@@ -46,14 +71,14 @@ class Outcome:
 
     def __str__(self) -> str:
         what = self.error or (self.files.sheet if self.files else "")
-        lines = [f"{self.status}: {self.picture}: {what}"]
+        lines = [f"{self.status}: {self.image}: {what}"]
         return "\n".join([*lines, *(f"  warning: {text}" for text in self.warnings)])
 
     def to_dict(self) -> Record:
         """Return plain data for JSON."""
         results = self.files.results if self.files else ()
         return {
-            "picture": str(self.picture),
+            "picture": str(self.image),
             "status": self.status,
             "results": [str(path) for path in results if path.exists()],
             "sheet": str(self.files.sheet) if self.files else None,
@@ -62,159 +87,122 @@ class Outcome:
         }
 
 
-def run_jobs(
-    model: Inpainter,
-    jobs: Sequence[Job],
-    out: Path,
-    settings: Settings,
-    overwrite: bool = False,
-) -> Iterator[Outcome]:
-    """Do the jobs in order and yield what became of each.
+def rehearse(model: Inpainter, settings: Settings) -> None:
+    """Complete a gray square once, so that invalid settings fail before the first image.
 
-    A bad picture, a full disk or a lack of memory ends its own job only. Variant k of every picture
-    has the random code of (seed, k).
+    Raises:
+        InputError: a setting that no image could be completed with.
     """
-    inputs = {path.resolve() for job in jobs for path in (job.picture, job.mask) if path}
+    check_int(settings.num_variants, "num_variants", 1, math.inf)
+    once = dataclasses.replace(settings, num_variants=1)
+    R = model.resolution
+    model.inpaint(torch.full((1, R, R, 3), 0.5), torch.ones(1, R, R), **once.arguments())
+
+
+def run_jobs(
+    model: Inpainter, jobs: Sequence[Job], settings: Settings, overwrite: bool = False
+) -> Iterator[Outcome]:
+    """Complete images in order and yield the outcome of each.
+
+    A bad image, a full disk or too little memory ends its own job only. Variant k of every image
+    uses the random code of (seed, k).
+    """
+    facts = [model.generator_id, model.title, model.training]
+    model_digest = _digest(json.dumps(facts, sort_keys=True).encode())
+    record = {**settings.to_dict(), "model": model_digest}
     for job in jobs:
-        files = ResultFiles(out, job.picture.stem, settings.num_variants)
+        error = None
         with _collected_warnings() as warnings:
-            status, error = "failed", None
             try:
-                _check_job(job, files, inputs)
-                status = "done" if _do(model, job, files, settings, overwrite) else "skipped"
+                status = "done" if _run_job(model, job, settings, record, overwrite) else "skipped"
             except (DiverseInpaintingError, OSError, MemoryError, RuntimeError) as caught:
-                error = _explain(caught)
+                status, error = "failed", _explain(caught)
         yield Outcome(
-            picture=job.picture,
+            image=job.image,
             status=status,
-            files=None if error else files,
+            files=None if error else job.files,
             warnings=tuple(warnings),
             error=error,
         )
 
 
-def report(outcomes: Sequence[Outcome]) -> Record:
-    """Return all outcomes and their numbers, plain data for JSON."""
-    statuses = [outcome.status for outcome in outcomes]
-    counts = {status: statuses.count(status) for status in ("done", "skipped", "failed")}
-    return {**counts, "pictures": [outcome.to_dict() for outcome in outcomes]}
+def _run_job(
+    model: Inpainter, job: Job, settings: Settings, record: Record, overwrite: bool
+) -> bool:
+    """Return whether anything had to be written."""
+    if job.problem is not None:
+        raise job.problem
+    record = {
+        **record,
+        "picture": _digest(job.image.read_bytes()),
+        "mask": None if job.mask is None else _digest(job.mask.read_bytes()),
+    }
+    variants = job.files.pending(record, overwrite)
+    if not variants:
+        return False
+    file = read_image(job.image)
+    hole_mask = file.hole_mask if job.mask is None else read_mask(job.mask)
+    if hole_mask is None:
+        raise InputError(
+            "a mask, or an image with transparent parts to fill",
+            f"{job.image.name} without transparency",
+            "Provide a mask.",
+        )
+    complete(model, file.image, hole_mask, job.files, settings, record, variants)
+    return True
 
 
-def write_results(
+def complete(
     model: Inpainter,
     image: Tensor,
     hole_mask: Tensor,
     files: ResultFiles,
     settings: Settings,
-    *,
     record: Record | None = None,
     variants: Sequence[int] | None = None,
 ) -> None:
-    """Complete a picture and write its results and contact sheet.
+    """Complete one image and write its results and contact sheet.
 
     Args:
-        model: completes it.
+        model: completes the image.
         image: [1, H, W, 3] in [0, 1].
-        hole_mask: [1, H, W] in [0, 1], 1 = fill, or of another size with the same aspect.
-        files: where to.
-        settings: how.
-        record: kept in the sheet, see `find_pending`.
-        variants: those to be written; None for all.
+        hole_mask: [1, H, W] in [0, 1], 1 = fill; may have another size of the same aspect ratio.
+        files: the files to write.
+        settings: how to complete it.
+        record: stored in the sheet, see `ResultFiles.pending`.
+        variants: the ones to write; None for all.
 
     Raises:
         InputError: unusable mask, or files that cannot be written.
     """
-    hole = hole_mask_to_b1hw(hole_mask, 1, image.shape[1], image.shape[2])
-    result = model.inpaint(image, hole, **settings.arguments())
+    result = model.inpaint(image, hole_mask, **settings.arguments())
     for warning in result.warnings:
         _log.warning("%s", warning)
-    cells = [thumbnail(image[0]), thumbnail(show_erased(image[0], hole[0, 0]))]
-    with unfinished(files):
-        for k, path in enumerate(files.results):
-            if variants is None or k in variants:
-                write_png(path, result.images[0, k])
-            cells.append(thumbnail(result.images[0, k]))
-        write_sheet(files, cells, record or {})
-
-
-def _check_job(job: Job, files: ResultFiles, inputs: set[Path]) -> None:
-    if job.problem is not None:
-        raise job.problem
-    overwritten = inputs.intersection(path.resolve() for path in (*files.results, files.sheet))
-    if overwritten:
-        raise InputError(
-            "results that overwrite no picture or mask",
-            f"one that would become {min(overwritten)}",
-            "Give another folder for the results.",
-        )
-
-
-def _do(
-    model: Inpainter, job: Job, files: ResultFiles, settings: Settings, overwrite: bool
-) -> bool:
-    """Return whether anything had to be written."""
-    record = {
-        **settings.to_dict(),
-        "model": _model_hash(model),
-        "picture": _hash(job.picture.read_bytes()) if job.picture.is_file() else None,
-        "mask": _hash(job.mask.read_bytes()) if job.mask and job.mask.is_file() else None,
-    }
-    pending = find_pending(files, record, overwrite)
-    if pending.warning:
-        _log.warning("%s", pending.warning)
-    if not pending.variants:
-        return False
-    picture = read_image(job.picture)
-    hole_mask = picture.hole_mask if job.mask is None else read_mask(job.mask)
-    if hole_mask is None:
-        raise InputError(
-            "a mask, or a picture with transparent parts to fill",
-            f"{job.picture.name} without transparency",
-            "Give a mask.",
-        )
-    write_results(
-        model,
-        picture.image,
-        hole_mask,
-        files,
-        settings,
-        record=record,
-        variants=pending.variants,
+    hole_mask_hw = result.erased.hole_mask[0, 0].cpu()
+    files.write(
+        image[0], hole_mask_hw, image_to_uint8(result.images[0]).cpu(), record or {}, variants
     )
-    return True
 
 
-def _model_hash(model: Inpainter) -> str:
-    facts = [model.generator_id, model.title, model.training]
-    return _hash(json.dumps(facts, sort_keys=True).encode())
-
-
-def _hash(data: bytes) -> str:
+def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
 def _explain(error: Exception) -> str:
-    """Return one sentence for what may end a job; raise what may not."""
-    if isinstance(error, DiverseInpaintingError):
-        return str(error)
-    if isinstance(error, OSError):
-        return f"Expected to read and write files; got {error}. Check disk and permissions."
+    """Return a message for an error that may end a job; raise any other error again."""
     text = str(error).lower()
     is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
     if is_memory or "allocate memory" in text or "not enough memory" in text:
-        return (
-            "Expected enough memory for the picture and its variants; got too little. "
-            "Ask for fewer variants, or scale the picture down."
-        )
-    raise error
+        return "Not enough memory for the image and its variants. Use fewer variants or scale it."
+    return explain(error)
 
 
 @contextlib.contextmanager
 def _collected_warnings() -> Iterator[list[str]]:
-    """Collect what core logs as warnings, for the report."""
+    """Collect the warnings that the whole pack logs, for the report."""
     collected: list[str] = []
     handler = _Collector(collected)
-    logger = logging.getLogger((__package__ or "").rpartition(".")[0])  # the whole pack
+    logger = logging.getLogger((__package__ or "").rpartition(".")[0])
     logger.addHandler(handler)
     try:
         yield collected

@@ -1,37 +1,88 @@
-"""The demonstration: a bundled photograph with a hole, and a look at what was promised of it.
-
-Legend: V results, H x W pixels.
-"""
+"""The command `demo`: a bundled photograph with a hole, and checks of its completions."""
 
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-from PIL import Image
-from torch import Tensor
+import typer
 
-from ..core.checkpoint import WEIGHTS_FOLDER
-from ..core.image_files import read_image
-from ..core.masks import sample_hole_masks
+from .failures import fail
+from .options import Device, Model, Seed, Variants
 
-PICTURE = WEIGHTS_FOLDER / "pictures" / "flickr_cat_000010.jpg"
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
-# Looked at: a brush stroke over both eyes and a cheek; nose, mouth and ears stay.
+PHOTOGRAPH = Path(__file__).parents[1] / "core/weights/pictures/flickr_cat_000010.jpg"
+
+# Chosen by eye: a brush stroke over both eyes and a cheek; nose, mouth and ears stay.
 _MASK_KIND, _MASK_SEED, _MASK_INDEX, _HOLE_RANGE = "paper", 7, 1, (0.2, 0.35)
+
+_Out = Annotated[Path, typer.Option(help="Folder for the results.")]
+
+
+def demo(
+    *,
+    out: _Out = Path("demo-out"),
+    seed: Seed = 0,
+    variants: Variants = 8,
+    model: Model = "cats",
+    device: Device = None,
+) -> None:
+    """Complete a bundled photograph and check the results."""
+    from ..core.device import resolve_device
+    from ..core.files import prepare_folder
+    from ..core.inpainter import Inpainter
+    from .batch import Settings, complete
+    from .result_files import ResultFiles
+
+    prepare_folder(out)
+    started = time.perf_counter()
+    inpainter = Inpainter.load(model, device=resolve_device(device))
+    loaded = time.perf_counter()
+    image, hole_mask = demo_input()
+    files = ResultFiles(out, PHOTOGRAPH.stem, variants)
+    complete(inpainter, image, hole_mask, files, Settings(num_variants=variants, seed=seed))
+    written = time.perf_counter()
+    found = examine(PHOTOGRAPH, hole_mask[0], files.results)
+    print(f"model:        {inpainter.title} ({inpainter.license})")
+    print(f"results:      {files.results[0]} to {files.results[-1].name}")
+    print(f"sheet:        {files.sheet}")
+    print(f"time:         {loaded - started:.2f} s to load, {written - loaded:.2f} s to complete")
+    changed = ", ".join(map(str, found.num_changed))
+    print(f"outside mask: changed pixels per result: {changed} (of {found.num_valid})")
+    if found.differences:
+        low, high = min(found.differences), max(found.differences)
+        print(f"inside mask:  any two results differ by {low:.1f}/255 to {high:.1f}/255 on average")
+    if not (found.keeps_valid_pixels and found.all_differ):
+        fail("Check failed: results must differ inside the mask, and nowhere else.", 1)
+
+
+def demo_input() -> "tuple[Tensor, Tensor]":
+    """Return the photograph [1, H, W, 3] in [0, 1] and its hole mask [1, H, W], 1 = fill."""
+    from ..core.image_files import read_image
+    from ..core.masks import sample_hole_masks
+
+    image = read_image(PHOTOGRAPH).image
+    masks = sample_hole_masks(
+        _MASK_KIND, 1, image.shape[1], _MASK_SEED, _HOLE_RANGE, first=_MASK_INDEX
+    )
+    return image, masks[:, 0]
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the files of the results show."""
+    """What the result files show."""
 
     num_valid: int
     """Pixels outside the hole."""
     num_changed: tuple[int, ...]
     """For each result, the pixels outside the hole that differ from the photograph."""
     differences: tuple[float, ...]
-    """For each pair of results, the mean difference inside the hole, in levels of 255."""
+    """For each pair of results, the mean absolute difference inside the hole, in units of 1/255."""
 
     @property
     def keeps_valid_pixels(self) -> bool:
@@ -44,33 +95,27 @@ class Findings:
         return all(difference > 0 for difference in self.differences)
 
 
-def demo_input() -> tuple[Tensor, Tensor]:
-    """Return the photograph [1, H, W, 3] in [0, 1], and its hole mask [1, H, W], 1 = fill."""
-    image = read_image(PICTURE).image
-    masks = sample_hole_masks(
-        _MASK_KIND, 1, image.shape[1], _MASK_SEED, _HOLE_RANGE, first=_MASK_INDEX
-    )
-    return image, masks[:, 0]
-
-
-def examine(photograph: Path, hole_mask_hw: Tensor, results: Sequence[Path]) -> Findings:
-    """Compare the 8-bit files of the results with that of the photograph, and with each other.
+def examine(photograph: Path, hole_mask_hw: "Tensor", results: Sequence[Path]) -> Findings:
+    """Compare the 8-bit result files with the photograph and with each other.
 
     Args:
         photograph: the file that was completed.
         hole_mask_hw: [H, W], 1 = fill.
-        results: files of V pictures.
+        results: V image files.
     """
-    original = _levels(photograph)
+    original = _read_8_bit(photograph)
     hole = hole_mask_hw.numpy() > 0
-    pictures = [_levels(path) for path in results]
-    num_changed = [int((p != original).any(axis=2)[~hole].sum()) for p in pictures]
-    insides = [picture[hole] for picture in pictures]
+    images = [_read_8_bit(path) for path in results]
+    num_changed = [int((image != original).any(axis=2)[~hole].sum()) for image in images]
+    insides = [image[hole] for image in images]
     differences = [float(abs(a - b).mean()) for a, b in itertools.combinations(insides, 2)]
     return Findings(int((~hole).sum()), tuple(num_changed), tuple(differences))
 
 
-def _levels(path: Path) -> np.ndarray:
-    """[H, W, 3] int16 from 0 to 255."""
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB")).astype(np.int16)
+def _read_8_bit(path: Path) -> "np.ndarray":
+    """[H, W, 3] int16 in 0..255, read without the library's own decoder, which is under test."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(np.int16)

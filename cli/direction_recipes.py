@@ -1,7 +1,7 @@
-"""Finding named directions of a model, as a recipe says.
+"""Finding the named directions of a model that a recipe lists.
 
 A recipe is a TOML file: `samples` and `seed` of the random codes, and a table [[direction]] for
-each direction with the fields of `Wanted`.
+each direction with the fields of `DirectionSpec`.
 """
 
 import dataclasses
@@ -30,36 +30,36 @@ METHODS = (*DISCOVERY_METHODS, "interfacegan")
 _CHUNK = 64
 
 OnProgress = Callable[[float, str], None]
-"""(share that is done, what is being done)"""
+"""(the fraction done, the current task)"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """One direction, and how to find it.
+class DirectionSpec:
+    """A direction and how to find it.
 
     Raises:
         InputError: an unknown method or score.
-        ConfigError: a field of another type, or of another method.
+        ConfigError: a field has the wrong type or belongs to another method.
     """
 
     name: str
-    """What its slider is called."""
+    """Name of its slider."""
     method: str
     """One of `METHODS`."""
     component: int = 0
-    """Of sefa and ganspace."""
+    """For sefa and ganspace: 0 changes the image most."""
     score: str = ""
-    """Of interfacegan: what grows, one of `SCORES`."""
+    """For interfacegan: what increases, one of `SCORES`."""
     apart_from: tuple[str, ...] = ()
-    """Of interfacegan: scores that are not to change with it."""
+    """For interfacegan: scores to keep constant."""
     first_layer: int = 0
-    """First style layer that it moves."""
+    """First style layer to edit."""
     last_layer: int | None = None
-    """Last style layer that it moves (inclusive); the model's last when None."""
+    """Last style layer to edit (inclusive); None for the model's last."""
     reverse: bool = False
-    """Whether positive strengths move the other way."""
+    """Whether to swap positive and negative strengths."""
     description: str = ""
-    """What it changes in the picture."""
+    """What it changes in the image."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -67,23 +67,26 @@ class Wanted:
         if self.method == "interfacegan":
             for score in (self.score, *self.apart_from):
                 check_choice(score, "score", SCORES)
-        if self.component if self.method == "interfacegan" else self.score or self.apart_from:
+            foreign = ["component"] if self.component else []
+        else:
+            foreign = [name for name in ("score", "apart_from") if getattr(self, name)]
+        if foreign:
             raise ConfigError(
                 "component for sefa and ganspace, score and apart_from for interfacegan",
-                f"{self.method} with others",
-                "Leave out what belongs to another method.",
+                f"{' and '.join(foreign)} for {self.method}",
+                f"Remove {' and '.join(foreign)}.",
             )
 
 
 class Finder:
-    """Finds directions of one model by samples of its codes, which it draws and scores once."""
+    """Finds directions of one model; draws and scores the samples of its codes only once."""
 
     def __init__(
         self,
         model: Inpainter,
         num_samples: int = 4000,
         seed: int = 0,
-        on_progress: OnProgress = lambda share, what: None,
+        on_progress: OnProgress = lambda fraction, task: None,
     ) -> None:
         check_int(num_samples, "samples", 2, float("inf"))
         self._model, self._num_samples, self._seed = model, num_samples, seed
@@ -92,46 +95,46 @@ class Finder:
         self._boundaries: dict[str, Boundary] = {}
         self._scores: dict[str, Tensor] = {}
 
-    def last_layer(self, wanted: Wanted) -> int:
-        """Return the last style layer that a direction moves.
+    def last_layer(self, spec: DirectionSpec) -> int:
+        """Return the last style layer that a direction edits.
 
         Raises:
-            InputError: layers that the model does not have.
+            InputError: the model does not have these layers.
         """
-        last = self._model.num_layers - 1 if wanted.last_layer is None else wanted.last_layer
-        check_int(wanted.first_layer, "first_layer", 0, self._model.num_layers - 1)
-        check_int(last, "last_layer", wanted.first_layer, self._model.num_layers - 1)
+        last = self._model.num_layers - 1 if spec.last_layer is None else spec.last_layer
+        check_int(spec.first_layer, "first_layer", 0, self._model.num_layers - 1)
+        check_int(last, "last_layer", spec.first_layer, self._model.num_layers - 1)
         return last
 
-    def find(self, wanted: Wanted) -> Direction:
+    def find(self, spec: DirectionSpec) -> Direction:
         """Return one direction.
 
         Raises:
-            InputError: a number out of range, or scores that part no samples.
+            InputError: a number out of range, or a score that is equal for all samples.
         """
-        last = self.last_layer(wanted)
-        if wanted.method == "interfacegan":
-            found = self._learn(wanted, last)
+        last = self.last_layer(spec)
+        if spec.method == "interfacegan":
+            found = self._learn(spec, last)
         else:
-            found = self._model.discover(wanted.method, wanted.component, wanted.first_layer, last)
-        sign = -1.0 if wanted.reverse else 1.0
+            found = self._model.discover(spec.method, spec.component, spec.first_layer, last)
+        sign = -1.0 if spec.reverse else 1.0
         return dataclasses.replace(
-            found, name=wanted.name, vector=sign * found.vector, description=wanted.description
+            found, name=spec.name, vector=sign * found.vector, description=spec.description
         )
 
-    def _learn(self, wanted: Wanted, last_layer: int) -> Direction:
-        boundary = self._boundary(wanted.score)
-        others = [self._boundary(score).normal for score in wanted.apart_from]
+    def _learn(self, spec: DirectionSpec, last_layer: int) -> Direction:
+        boundary = self._boundary(spec.score)
+        others = [self._boundary(score).normal for score in spec.apart_from]
         normal = independent(boundary.normal, others)
-        apart = f", apart from {' and '.join(wanted.apart_from)}" if others else ""
+        apart = f", apart from {' and '.join(spec.apart_from)}" if others else ""
         return Direction(
-            name=wanted.name,
+            name=spec.name,
             vector=(normal * deviation_along(self._codes(), normal)).float(),
             generator_id=self._model.generator_id,
-            first_layer=wanted.first_layer,
+            first_layer=spec.first_layer,
             last_layer=last_layer,
             unit=STANDARD_DEVIATION,
-            source=f"InterFaceGAN (arXiv:1907.10786) on {wanted.score}{apart}, "
+            source=f"InterFaceGAN (arXiv:1907.10786) on {spec.score}{apart}, "
             f"{self._num_samples} samples, accuracy {boundary.accuracy(normal):.3f}",
         )
 
@@ -150,7 +153,7 @@ class Finder:
     def _measure(self) -> None:
         if self._scores:
             return
-        import sklearn  # noqa: F401 - before all the samples are drawn: it may be absent
+        import sklearn  # noqa: F401 - fails before the samples are drawn, if it is missing
 
         parts: dict[str, list[Tensor]] = {name: [] for name in SCORES}
         layers = self._model.num_layers
@@ -166,32 +169,33 @@ class Finder:
 
 
 def find_all(
-    model: Inpainter, recipe: Path, on_progress: OnProgress = lambda share, what: None
+    model: Inpainter, recipe: Path, on_progress: OnProgress = lambda fraction, task: None
 ) -> list[Direction]:
     """Return the directions of a recipe, in its order.
 
     Raises:
-        ConfigError: the recipe cannot be read, holds an unknown key, or two directions whose files
-            would have one name.
+        ConfigError: the recipe cannot be read, has an unknown key, or has two directions whose
+            files would have the same name.
         InputError: see `Finder.find`.
     """
     table = _read(recipe)
     entries = table.pop("direction", [])
-    if not isinstance(entries, list):
-        entries = [entries]
-    wanted = [from_mapping(Wanted, entry, "[direction]") for entry in entries]
+    specs = [
+        from_mapping(DirectionSpec, entry, "[direction]")
+        for entry in (entries if isinstance(entries, list) else [entries])
+    ]
     numbers = {key: table.pop(key) for key in ("samples", "seed") if key in table}
-    if table or not wanted:
+    if table or not specs:
         raise ConfigError(
             "samples, seed and [[direction]] in a recipe of directions",
             f"{', '.join(table) or 'no direction'} in {recipe}",
             "Correct the recipe.",
         )
     finder = Finder(model, numbers.get("samples", 4000), numbers.get("seed", 0), on_progress)
-    check_stems([file_stem(one.name) for one in wanted])
-    for one in wanted:
-        finder.last_layer(one)
-    return [finder.find(one) for one in wanted]
+    check_stems([file_stem(spec.name) for spec in specs])
+    for spec in specs:
+        finder.last_layer(spec)
+    return [finder.find(spec) for spec in specs]
 
 
 def _read(recipe: Path) -> dict[str, Any]:
@@ -204,19 +208,15 @@ def _read(recipe: Path) -> dict[str, Any]:
 
 
 def file_stem(name: str) -> str:
-    """Return a file name without ending for a direction's name."""
+    """Return a file name without extension for a direction's name."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-") or "direction"
 
 
 def check_stems(stems: list[str]) -> None:
-    """Pass file names that differ.
-
-    Raises:
-        ConfigError: one occurs twice, and the second file would replace the first.
-    """
+    """Raise ConfigError if a file name occurs twice: the second file would replace the first."""
     twice = [stem for i, stem in enumerate(stems) if stem in stems[:i]]
     if twice:
         raise ConfigError(
-            "directions whose files differ in name", f"{twice[0]} twice", "Rename one."
+            "directions with different file names", f"{twice[0]} twice", "Rename one of them."
         )

@@ -1,55 +1,72 @@
-"""The commands `directions ...`: their options and their answers.
+"""The commands `directions ...`: find edit directions and draw them."""
 
-Only typer is imported up front, so that --help answers at once.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .progress import display_share
-from .train import Device
+from .options import Device, Model
+from .progress import display_fraction
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from ..core.directions import Direction
     from ..core.inpainter import Inpainter
-    from .direction_recipes import Wanted
+    from .direction_recipes import DirectionSpec
+
+STRENGTHS = (-3.0, -1.5, 0.0, 1.5, 3.0)
+"""Columns of a preview."""
 
 directions = typer.Typer(
-    help="Find and draw edit directions.", no_args_is_help=True, rich_markup_mode=None
+    help="Find and preview edit directions.", no_args_is_help=True, rich_markup_mode=None
 )
 
-_Model = Annotated[str, typer.Option("--model", help="Bundled name, or file.")]
 _Out = Annotated[Path, typer.Option("--out", help="The .safetensors file to write.")]
-_Name = Annotated[str | None, typer.Option(help="Of the slider. [default: how it was found]")]
-_Component = Annotated[int, typer.Option(min=0, help="0 changes most.")]
-_First = Annotated[int, typer.Option(min=0, help="First style layer that it moves.")]
+_OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+_Name = Annotated[str | None, typer.Option(help="Name of the slider [default: how it was found]")]
+_Component = Annotated[int, typer.Option(min=0, help="0 changes the image most.")]
+_First = Annotated[int, typer.Option(min=0, help="First style layer to edit.")]
 _Last = Annotated[
-    int | None, typer.Option(min=0, help="Last style layer that it moves. [default: the model's]")
+    int | None, typer.Option(min=0, help="Last style layer to edit [default: the model's last]")
 ]
-_Reverse = Annotated[bool, typer.Option("--reverse", help="Positive strengths go the other way.")]
+_Reverse = Annotated[bool, typer.Option("--reverse", help="Swap positive and negative strengths.")]
+_Score = Annotated[
+    str, typer.Option(help="What increases with the strength: brightness, warmth, markings ...")
+]
+_ApartFrom = Annotated[
+    list[str] | None, typer.Option(help="A score to keep constant. May be repeated.")
+]
+_Recipe = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="cats, or a .toml file of directions to find.")
+]
 _Which = Annotated[
     list[str],
-    typer.Argument(metavar="DIRECTION...", help="A file, a bundled name, sefa:K or ganspace:K."),
+    typer.Argument(metavar="DIRECTION", help="A file, a bundled name, sefa:K or ganspace:K."),
 ]
+_Strength = Annotated[
+    list[float] | None,
+    typer.Option(help="Strength of a column; repeat for more [default: -3 -1.5 0 1.5 3]"),
+]
+_Samples = Annotated[int, typer.Option(min=1, help="Number of rows.")]
+_SampleSeed = Annotated[int, typer.Option(help="Seed of the rows.")]
 
 
 def _discovery(method: str) -> Callable[..., None]:
     def discover(
         *,
         out: _Out,
-        model: _Model = "cats",
+        model: Model = "cats",
         component: _Component = 0,
         first_layer: _First = 0,
         last_layer: _Last = None,
         reverse: _Reverse = False,
         name: _Name = None,
     ) -> None:
-        from .direction_recipes import Wanted
+        from .direction_recipes import DirectionSpec
 
-        wanted = Wanted(
+        spec = DirectionSpec(
             name=name or f"{method}:{component}",
             method=method,
             component=component,
@@ -57,7 +74,7 @@ def _discovery(method: str) -> Callable[..., None]:
             last_layer=last_layer,
             reverse=reverse,
         )
-        _find(model, None, wanted, out)
+        _find(model, None, spec, out)
 
     return discover
 
@@ -66,29 +83,27 @@ directions.command("sefa", help="Find a direction in the generator's weights (ar
     _discovery("sefa")
 )
 directions.command(
-    "ganspace", help="Find a direction along which random codes vary (arXiv:2004.02546)."
+    "ganspace", help="Find a principal direction of random codes (arXiv:2004.02546)."
 )(_discovery("ganspace"))
 
 
 @directions.command()
 def interfacegan(
     *,
-    score: Annotated[str, typer.Option(help="What grows: brightness, warmth, markings, ...")],
+    score: _Score,
     out: _Out,
-    model: _Model = "cats",
-    apart_from: Annotated[
-        list[str] | None, typer.Option(help="A score that is not to change; may be repeated.")
-    ] = None,
+    model: Model = "cats",
+    apart_from: _ApartFrom = None,
     first_layer: _First = 0,
     last_layer: _Last = None,
     reverse: _Reverse = False,
     name: _Name = None,
     device: Device = None,
 ) -> None:
-    """Find the direction along which a score of the pictures grows (arXiv:1907.10786)."""
-    from .direction_recipes import Wanted
+    """Find the direction that increases a score of the images (arXiv:1907.10786)."""
+    from .direction_recipes import DirectionSpec
 
-    wanted = Wanted(
+    spec = DirectionSpec(
         name=name or score,
         method="interfacegan",
         score=score,
@@ -97,27 +112,21 @@ def interfacegan(
         last_layer=last_layer,
         reverse=reverse,
     )
-    _find(model, device, wanted, out)
+    _find(model, device, spec, out)
 
 
 @directions.command()
 def recipe(
-    source: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="cats, or a .toml file that says what to find.")
-    ],
-    *,
-    out: Annotated[Path, typer.Option(help="Folder for the direction files.")],
-    model: _Model = "cats",
-    device: Device = None,
+    source: _Recipe, *, out: _OutFolder, model: Model = "cats", device: Device = None
 ) -> None:
-    """Find all directions of a recipe again."""
+    """Find all directions of a recipe."""
     from ..core.files import prepare_folder
     from .direction_recipes import RECIPES_DIR, file_stem, find_all
 
     path = Path(source) if source.endswith(".toml") else RECIPES_DIR / f"{source}.toml"
     prepare_folder(out)
     loaded = _load(model, device)
-    with display_share(_line) as show:
+    with display_fraction() as show:
         found = find_all(loaded, path, show)
     for direction in found:
         _write(direction, out / f"{file_stem(direction.name)}.safetensors")
@@ -127,19 +136,16 @@ def recipe(
 def preview(
     which: _Which,
     *,
-    out: Annotated[Path, typer.Option(help="Folder for the strips.")],
-    model: _Model = "cats",
-    strength: Annotated[
-        list[float] | None, typer.Option(help="Of a column. [default: -3 -1.5 0 1.5 3]")
-    ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Rows.")] = 4,
-    seed: Annotated[int, typer.Option(help="Of the rows.")] = 0,
+    out: _OutFolder,
+    model: Model = "cats",
+    strength: _Strength = None,
+    samples: _Samples = 4,
+    seed: _SampleSeed = 0,
     device: Device = None,
 ) -> None:
     """Draw random samples at several strengths of each direction."""
     from ..core.files import prepare_folder
     from .direction_recipes import check_stems, file_stem
-    from .direction_strips import STRENGTHS, strip
 
     loaded = _load(model, device)
     prepare_folder(out)
@@ -147,14 +153,48 @@ def preview(
         file_stem(Path(name).stem if name.endswith(".safetensors") else name) for name in which
     ]
     check_stems(stems)
-    for direction, stem in zip(_resolve(loaded, which), stems, strict=True):
+    resolved = [_resolve(loaded, name) for name in which]
+    for direction, stem in zip(resolved, stems, strict=True):
         path = out / f"{stem}.png"
         strip(loaded, direction, strength or STRENGTHS, samples, seed).save(path)
         print(path)
 
 
-def _line(percent: int, what: str) -> str:
-    return f"{percent} %: {what}"
+def strip(
+    model: "Inpainter",
+    direction: "Direction",
+    strengths: Sequence[float] = STRENGTHS,
+    num_samples: int = 4,
+    seed: int = 0,
+) -> "Image.Image":
+    """Draw random samples, one per row, edited from left to right with increasing strength.
+
+    Args:
+        model: the direction's model.
+        direction: what changes.
+        strengths: of each column, in the direction's unit.
+        num_samples: rows.
+        seed: of the samples; row k depends on (seed, k) only.
+
+    Raises:
+        InputError: a number out of range.
+        GeneratorMismatchError: a direction of another model.
+    """
+    import torch
+
+    from ..core.contact_sheet import contact_sheet
+    from ..core.inpainter import Edit
+
+    codes = model.sample_w(seed, num_samples)
+    columns = [model.synthesize(model.edit(codes, [Edit(direction, s)])) for s in strengths]
+    rows = torch.stack(columns, dim=1).cpu()
+    labels = [f"{s:+g}" if s else "0" for s in strengths]
+    title = f"{direction.name}: {direction.description}" if direction.description else ""
+    return contact_sheet(
+        [list(row) for row in rows],
+        [[""] * len(labels)] * (num_samples - 1) + [labels],
+        title=title or direction.name,
+    )
 
 
 def _load(model: str, device: str | None) -> "Inpainter":
@@ -164,28 +204,24 @@ def _load(model: str, device: str | None) -> "Inpainter":
     return Inpainter.load(model, device=resolve_device(device))
 
 
-def _resolve(model: "Inpainter", which: list[str]) -> "list[Direction]":
-    """Return directions of the model."""
+def _resolve(model: "Inpainter", name: str) -> "Direction":
+    """Return a direction of the model by name, or from a file."""
+    from ..core.directions import read_direction
     from ..core.latents import check_same_generator
-    from .settings import named_direction
 
-    found = []
-    for name in which:
-        direction = named_direction(name)
-        direction = model.direction(direction) if isinstance(direction, str) else direction
-        check_same_generator(direction.generator_id, model.generator_id, f"direction {name}")
-        found.append(direction)
-    return found
+    direction = read_direction(name) if name.endswith(".safetensors") else model.direction(name)
+    check_same_generator(direction.generator_id, model.generator_id, f"direction {name}")
+    return direction
 
 
-def _find(model: str, device: str | None, wanted: "Wanted", out: Path) -> None:
+def _find(model: str, device: str | None, spec: "DirectionSpec", out: Path) -> None:
     from ..core.directions import check_target
     from .direction_recipes import Finder
 
     check_target(out)
     loaded = _load(model, device)
-    with display_share(_line) as show:
-        direction = Finder(loaded, on_progress=show).find(wanted)
+    with display_fraction() as show:
+        direction = Finder(loaded, on_progress=show).find(spec)
     _write(direction, out)
 
 

@@ -1,22 +1,68 @@
-"""What a model file says about itself, without reading its values."""
+"""The command `info`: what a checkpoint says about itself, without reading its values."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from ..core.checkpoint import Checkpoint, build_blank, inspect_checkpoint
-from ..core.directions import bundled_directions
+import typer
+
+from .options import Download, Json
+
+if TYPE_CHECKING:
+    from ..core.checkpoint import Checkpoint
+    from ..training.diagnostics import Limit
+
+_Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Bundled name, checkpoint file or Hugging Face id.")
+]
+_Measure = Annotated[
+    bool,
+    typer.Option("--measure", help="Also measure whether the image and the random code are used."),
+]
+
+_MEASURED_NOW = "now"
+
+
+def info(
+    model: _Model = "cats",
+    *,
+    measure: _Measure = False,
+    download: Download = False,
+    as_json: Json = False,
+) -> None:
+    """Show a model's facts and diagnostics, and the backends."""
+    from ..core.checkpoint import resolve_source
+    from ..core.ops import list_backends
+    from ..training.diagnostics import LIMITS
+
+    path = resolve_source(model, download)
+    card = model_card(path)
+    if measure:
+        from ..core.inpainter import Inpainter
+        from ..training.diagnostics import measure_model
+
+        card["measured"] = measure_model(Inpainter.load(path))
+    backends = {name: why or "available" for name, why in list_backends().items()}
+    if as_json:
+        print(json.dumps({**card, "backends": backends}, indent=2))
+        return
+    for line in describe_card(card, backends, LIMITS):
+        print(line)
 
 
 def model_card(path: Path) -> dict[str, Any]:
-    """Return the facts about a model file, plain data for JSON.
+    """Return the facts about a checkpoint, plain data for JSON.
 
     Args:
-        path: of a checkpoint.
+        path: of the file.
 
     Raises:
-        CheckpointError: it is absent, foreign, damaged or too new.
+        CheckpointError: it is missing, foreign, damaged or too new.
     """
+    from ..core.checkpoint import inspect_checkpoint
+    from ..core.directions import bundled_directions
+
     checkpoint = inspect_checkpoint(path)
     generator = checkpoint.config.generator
     parts = _count_parameters(checkpoint)
@@ -38,8 +84,10 @@ def model_card(path: Path) -> dict[str, Any]:
     }
 
 
-def _count_parameters(checkpoint: Checkpoint) -> dict[str, int]:
-    """Return the learned numbers of each part; buffers are none."""
+def _count_parameters(checkpoint: "Checkpoint") -> dict[str, int]:
+    """Return the number of parameters of each part, without buffers."""
+    from ..core.checkpoint import build_blank
+
     parts = build_blank(checkpoint.config).parts
     return {
         part: sum(parameter.numel() for parameter in parts[part].parameters())
@@ -48,40 +96,44 @@ def _count_parameters(checkpoint: Checkpoint) -> dict[str, int]:
 
 
 def describe_card(
-    card: Mapping[str, Any], backends: Mapping[str, str], notes: Mapping[str, str]
+    card: Mapping[str, Any], backends: Mapping[str, str], limits: "Mapping[str, Limit]"
 ) -> Iterator[str]:
     """Yield a model card line by line, for people.
 
     Args:
         card: as `model_card` returns it; may also hold `measured`, by name.
-        backends: what can be said of each ops backend.
-        notes: explanations of measures, by name.
+        backends: the status of each ops backend.
+        limits: of diagnostics, by name.
     """
     grouped = ("parts", "training", "directions", "stored_as", "bytes", "parameters", "measured")
     facts = {name: value for name, value in card.items() if name not in grouped}
     facts["size"] = f"{card['bytes']:,} bytes, {', '.join(card['stored_as'])}"
-    counts = {**card["parts"], "together": card["parameters"]}
+    counts = {**card["parts"], "total": card["parameters"]}
     training = dict(card["training"])
     images = training.pop("images", {})
-    alarms = {f"measured after {k}": v for k, v in training.pop("alarms", {}).items()}
+    alarms = training.pop("alarms", {})  # the name in checkpoints of version 0.1
+    diagnostics = {f"after {k}": v for k, v in training.pop("diagnostics", alarms).items()}
     if "measured" in card:
-        alarms["measured now"] = card["measured"]
-    directions = card["directions"] or {"none bundled": "sefa:0 and so on come from the weights"}
+        diagnostics[_MEASURED_NOW] = card["measured"]
+    directions = card["directions"] or {"none bundled": "use sefa:0, ganspace:0 and so on"}
     yield from _table("model", facts)
     yield from _table("parameters", {part: f"{count:,}" for part, count in counts.items()})
     yield from _table("images trained on", {stage: f"{count:,}" for stage, count in images.items()})
-    yield from _table("training", {name: _shorten(v, None) for name, v in training.items()})
-    for title, measures in alarms.items():
-        yield from _table(
-            title, {name: _shorten(v, notes.get(name)) for name, v in measures.items()}
-        )
+    yield from _table("training", training)
+    for when, measures in diagnostics.items():
+        rows = {name: _compare(value, limits.get(name)) for name, value in measures.items()}
+        yield from _table(f"diagnostics {when}", rows)
     yield from _table("directions", directions)
     yield from _table("ops backends, best first", backends)
 
 
-def _shorten(value: Any, note: str | None) -> str:  # noqa: ANN401 - any JSON
-    text = f"{value:.4g}" if isinstance(value, float) else f"{value}"
-    return f"{text} ({note})" if note else text
+def _compare(value: float, limit: "Limit | None") -> str:
+    """Return a measure and whether it is within its limits."""
+    if limit is None:
+        return f"{value:.4g}"
+    if limit.low <= value <= limit.high:
+        return f"{value:.4g} (ok)"
+    return f"{value:.4g} (WARNING: {limit.meaning})"
 
 
 def _table(title: str, rows: Mapping[str, Any]) -> Iterator[str]:

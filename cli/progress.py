@@ -1,4 +1,4 @@
-"""What long work shows on the terminal; all of it goes to stderr."""
+"""Progress on the terminal; all of it goes to stderr."""
 
 import contextlib
 import sys
@@ -9,18 +9,18 @@ _PERCENT = 100
 Say = Callable[[str], None]
 """Writes one line."""
 Advance = Callable[[int, str], bool]
-"""(completed, text) moves the bar; returns whether anybody can see it."""
+"""(completed, text) moves the bar; returns whether a bar is shown."""
 
 
 @contextlib.contextmanager
 def display(total: int, unit: str) -> Iterator[tuple[Say, Advance]]:
     """Yield functions that write a line and move a progress bar.
 
-    Where stderr is no terminal there is no bar, and lines are written as they come.
+    If stderr is not a terminal there is no bar, and lines are written as they come.
 
     Args:
-        total: what the bar counts to.
-        unit: what it counts, in the plural.
+        total: the bar's end.
+        unit: what is counted, in the plural.
     """
     if not sys.stderr.isatty():
         yield _write_line, lambda completed, text: False
@@ -43,21 +43,20 @@ def display(total: int, unit: str) -> Iterator[tuple[Say, Advance]]:
 
 
 @contextlib.contextmanager
-def display_share(line: Callable[[int, str], str]) -> Iterator[Callable[[float, str], None]]:
-    """Yield a function that shows (share that is done, what is being done).
+def display_fraction() -> Iterator[Callable[[float, str], None]]:
+    """Yield a function that shows (the fraction done, the current task).
 
-    Args:
-        line: (percent, what) to what is written where there is no bar, once for each what.
+    If stderr is not a terminal, it writes one line per task.
     """
     with display(_PERCENT, "%") as (say, advance):
         shown = ""
 
-        def show(share: float, what: str) -> None:
+        def show(fraction: float, task: str) -> None:
             nonlocal shown
-            percent = round(_PERCENT * share)
-            if not advance(percent, what) and what != shown:
-                say(line(percent, what))
-            shown = what
+            percent = round(_PERCENT * fraction)
+            if not advance(percent, task) and task != shown:
+                say(f"{percent}%: {task}")
+            shown = task
 
         yield show
 

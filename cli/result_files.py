@@ -1,13 +1,13 @@
-"""The files that one picture's results go to, so that a killed run leaves nothing misleading.
+"""The result files of one image, written so that a killed run leaves nothing misleading.
 
-STEM-0.png, STEM-1.png ... are the results. STEM-sheet.png shows them beside the picture; it is
-written last and carries the settings as PNG text, so that a later run can tell what is there.
-While results are being written .STEM.unfinished lies beside them.
+STEM-0.png, STEM-1.png ... are the results. STEM-sheet.png shows them beside the image; it is
+written last and carries the settings as PNG text, so that a later run knows how they were made.
+While results are being written, .STEM.unfinished lies beside them.
 """
 
-import contextlib
 import json
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from ..core.contact_sheet import contact_sheet
+from ..core.contact_sheet import contact_sheet, show_erased, thumbnail
 from ..core.errors import InputError
 from ..core.files import atomic_write
+from ..core.image_files import write_png
 
 Record = dict[str, Any]
 """What results depend on, plain data for JSON."""
@@ -26,21 +27,23 @@ Record = dict[str, Any]
 _TEXT_KEY = "diverse-inpainting"
 _COLUMNS = 5  # original, erased and eight results fill two rows
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class ResultFiles:
-    """Names of the results of one picture."""
+    """The results of one image."""
 
     folder: Path
     """Where all of them lie."""
     stem: str
-    """File name of the picture without its ending."""
+    """File name of the image without its extension."""
     num_variants: int
     """V."""
 
     @property
     def results(self) -> tuple[Path, ...]:
-        """One PNG for each variant."""
+        """One PNG per variant."""
         return tuple(self.folder / f"{self.stem}-{k}.png" for k in range(self.num_variants))
 
     @property
@@ -50,79 +53,83 @@ class ResultFiles:
 
     @property
     def marker(self) -> Path:
-        """An empty file, there while results are being written."""
+        """An empty file that exists while results are being written."""
         return self.folder / f".{self.stem}.unfinished"
 
-    def missing(self) -> tuple[int, ...]:
-        """Return the variants whose files are not there."""
-        return tuple(k for k, path in enumerate(self.results) if not path.exists())
+    def pending(self, record: Record, overwrite: bool) -> tuple[int, ...]:
+        """Return the variants to write; existing ones are kept unless `overwrite` is set.
 
+        1. All of them, where none exists or a run was interrupted.
+        2. The missing ones, where the others were made with the same settings.
+        3. None, with a logged warning, where the others were made with other settings.
 
-@dataclass(frozen=True)
-class Pending:
-    """What is left to do for a picture."""
+        Args:
+            record: what the results depend on.
+            overwrite: whether to write all of them anyway.
 
-    variants: tuple[int, ...]
-    """Results to be written; empty when the picture can be skipped."""
-    warning: str | None = None
-    """What the user ought to know about results that are kept."""
+        Raises:
+            InputError: some files of these names exist, but not as a run leaves them.
+        """
+        everything = tuple(range(self.num_variants))
+        missing = tuple(k for k, path in enumerate(self.results) if not path.exists())
+        has_sheet = self.sheet.exists()
+        if overwrite or self.marker.exists() or (not has_sheet and missing == everything):
+            return everything
+        recorded = _read_record(self.sheet)
+        if recorded is None and not missing and has_sheet:
+            return ()
+        if recorded is None:
+            raise InputError(
+                f"no files named {self.stem}-0.png and so on in {self.folder}",
+                "some that this command did not write",
+                "Choose another folder for the results, or overwrite them.",
+                problem=f"{self.folder} holds files named like results of {self.stem} that this "
+                "command did not write.",
+            )
+        changed = _differences(recorded, record)
+        if not changed:
+            return missing
+        _log.warning("kept results that were made with other settings: %s", changed)
+        return ()
 
+    def write(
+        self,
+        image_hwc: Tensor,
+        hole_mask_hw: Tensor,
+        results_vhwc: Tensor,
+        record: Record,
+        variants: Sequence[int] | None = None,
+    ) -> None:
+        """Write results, then the contact sheet.
 
-def find_pending(files: ResultFiles, record: Record, overwrite: bool) -> Pending:
-    """Decide which results to write; existing ones are kept unless `overwrite` says otherwise.
+        Args:
+            image_hwc: [H, W, 3] float32 in [0, 1], the original.
+            hole_mask_hw: [H, W] float32 in [0, 1], 1 = fill.
+            results_vhwc: [V, H, W, 3] uint8.
+            record: what the results depend on; stored in the sheet.
+            variants: the ones to write; None for all.
 
-    1. All are written where none is there, or where a run was interrupted.
-    2. Those with the same settings are completed by the ones that are absent.
-    3. Those with other settings are kept whole, with a warning.
+        Raises:
+            InputError: a result cannot be written.
+            OSError: another file cannot be written.
+        """
+        self.marker.touch()
+        for k, path in enumerate(self.results):
+            if variants is None or k in variants:
+                write_png(path, results_vhwc[k])
+        erased = show_erased(image_hwc, hole_mask_hw)
+        self._write_sheet([thumbnail(x) for x in (image_hwc, erased, *results_vhwc)], record)
+        self.marker.unlink(missing_ok=True)
 
-    Raises:
-        InputError: some files of these names are there, but not as a run leaves them.
-    """
-    everything = tuple(range(files.num_variants))
-    missing = files.missing()
-    if overwrite or files.marker.exists():
-        return Pending(everything)
-    if not files.sheet.exists() and missing == everything:
-        return Pending(everything)
-    recorded = _read_record(files.sheet)
-    if recorded is None and not missing and files.sheet.exists():
-        return Pending(())
-    if recorded is None:
-        raise InputError(
-            f"no files named {files.stem}-0.png and so on in {files.folder}, or a whole result",
-            "some that no run of this command has left there",
-            "Give another folder for the results, or allow overwriting.",
+    def _write_sheet(self, cells: Sequence[Tensor], record: Record) -> None:
+        labels = ["original", "erased", *map(str, range(self.num_variants))]
+        starts = range(0, len(cells), _COLUMNS)
+        sheet = contact_sheet(
+            [cells[i : i + _COLUMNS] for i in starts], [labels[i : i + _COLUMNS] for i in starts]
         )
-    changed = _differences(recorded, record)
-    if not changed:
-        return Pending(missing)
-    return Pending((), f"kept results that were made with other settings: {changed}")
-
-
-@contextlib.contextmanager
-def unfinished(files: ResultFiles) -> Iterator[None]:
-    """Mark the results as unfinished until the block has ended well."""
-    files.marker.touch()
-    yield
-    files.marker.unlink(missing_ok=True)
-
-
-def write_sheet(files: ResultFiles, cells: Sequence[Tensor], record: Record) -> None:
-    """Write the contact sheet with the record as text.
-
-    Args:
-        files: where to.
-        cells: thumbnails of original, erased and results.
-        record: what the results depend on.
-    """
-    labels = ["original", "erased", *(str(k) for k in range(len(cells) - 2))]
-    starts = range(0, len(cells), _COLUMNS)
-    sheet = contact_sheet(
-        [cells[i : i + _COLUMNS] for i in starts], [labels[i : i + _COLUMNS] for i in starts]
-    )
-    text = PngInfo()
-    text.add_text(_TEXT_KEY, json.dumps(record, sort_keys=True))
-    atomic_write(files.sheet, lambda file: sheet.save(file, format="PNG", pnginfo=text))
+        text = PngInfo()
+        text.add_text(_TEXT_KEY, json.dumps(record, sort_keys=True))
+        atomic_write(self.sheet, lambda file: sheet.save(file, format="PNG", pnginfo=text))
 
 
 def _read_record(path: Path) -> Record | None:

@@ -1,7 +1,4 @@
-"""The command `train`: its options, its progress and its answer.
-
-Only typer is imported up front, so that --help answers at once.
-"""
+"""The command `train`: its options, its progress and its report."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -9,54 +6,57 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .options import Device
 from .progress import display, duration
 
 if TYPE_CHECKING:
     import torch
 
     from ..core.distributed import Processes
-    from ..training.config import Recipe
     from ..training.run import TrainOptions, TrainResult
     from ..training.stages import Progress
 
 
 class Stage(StrEnum):
-    """What can be trained, in this order."""
+    """What can be trained, in this options."""
 
     PRIOR = "prior"
     STAGE1 = "stage1"
     STAGE2 = "stage2"
 
 
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... [default: the best]")]
-_Stage = Annotated[Stage, typer.Argument(help="Train them one after the other.")]
-_Recipe = Annotated[str, typer.Option("--config", help="Bundled recipe, or a .toml file.")]
-_Run = Annotated[Path, typer.Option("--out", help="Folder of the run; what it holds goes on.")]
+_Stage = Annotated[Stage, typer.Argument(help="Train them in this options.")]
+_Recipe = Annotated[str, typer.Option("--config", help="Bundled recipe or .toml file.")]
+_Out = Annotated[Path, typer.Option("--out", help="Run directory; resumes if it exists.")]
 _Data = Annotated[
     Path | None,
-    typer.Option(help="Photographs: a folder or a zip. Most stages only measure on them."),
+    typer.Option(help="Folder or zip of images; stage1 and stage2 often work without."),
 ]
 _Source = Annotated[
     str | None,
-    typer.Option("--from", help="Model to begin with. [default: that of the stage before in OUT]"),
+    typer.Option("--from", help="Starting checkpoint [default: previous stage in OUT]"),
 ]
 _Restart = Annotated[
     str | None,
-    typer.Option("--restart-from", help="Model whose weights to go on with, in a new OUT."),
+    typer.Option("--restart-from", help="Checkpoint to continue training from, in a new OUT."),
 ]
 _DryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", help="Only print the recipe, parameters, memory and learning rates."),
+    bool, typer.Option("--dry-run", help="Print what would be trained and how, then exit.")
 ]
-_Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as prior.seed=1.")]
-_Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override the recipe: prior.seed=1. May be repeated."
+    ),
+]
+_Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads [default: all]")]
 
 
 def train(
     stage: _Stage,
     *,
     recipe: _Recipe,
-    out: _Run,
+    out: _Out,
     data: _Data = None,
     source: _Source = None,
     restart_from: _Restart = None,
@@ -67,54 +67,43 @@ def train(
 ) -> None:
     """Train a model of your own, stage by stage.
 
-    prior: generator and discriminator, on photographs. stage1: encoder and mixer, on pictures that
-    the generator makes. stage2: the skip encoder; writes the finished model.
+    prior: generator and discriminator, on photographs. stage1: encoder and mixer, on generated
+    images. stage2: the skip encoder; writes the finished model.
 
-    Several GPUs or machines: accelerate launch -m diverse_inpainting train ...
+    On several GPUs or machines: accelerate launch -m diverse_inpainting train ...
     """
+    import torch
+
+    from ..core.distributed import join
+    from ..training.recipe_file import load_recipe
     from ..training.run import TrainOptions
 
-    loaded, place, processes = _prepare(recipe, override, device, threads)
-    if dry_run:
-        if processes.is_main:
-            _print_plan(loaded, stage, place, processes.world_size)
-        return
+    if threads is not None:
+        torch.set_num_threads(threads)
     options = TrainOptions(
         stage=stage.value,
-        recipe=loaded,
+        recipe=load_recipe(recipe, tuple(override or ())),
         out=out,
         data=data,
         source=source,
         restart_from=restart_from,
     )
+    place, processes = join(device)
+    if dry_run:
+        _print_plan(options, place, processes)
+        return
     finished = _train(options, place, processes)
     processes.leave()
-    if not processes.is_main:
-        return
-    ended = "finished" if finished.is_complete else "stopped; the same command goes on"
-    print(f"{ended} at {finished.nimg} of {finished.total_images} images")
-    for path in finished.exports:
-        print(f"wrote {path}")
+    if processes.is_main:
+        _print_end(finished)
 
 
-def _prepare(
-    recipe: str, overrides: list[str] | None, device: str | None, threads: int | None
-) -> tuple["Recipe", "torch.device", "Processes"]:
-    import torch
-
-    from ..core.distributed import join
-    from ..training.recipe_file import load_recipe
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return load_recipe(recipe, tuple(overrides or ())), *join(device)
-
-
-def _print_plan(recipe: "Recipe", stage: str, device: "torch.device", num_processes: int) -> None:
+def _print_plan(options: "TrainOptions", device: "torch.device", processes: "Processes") -> None:
     from ..training.dry_run import describe_training
 
-    for line in describe_training(recipe, stage, device, num_processes):
-        print(line)
+    if processes.is_main:
+        for line in describe_training(options.recipe, options.stage, device, processes.world_size):
+            print(line)
 
 
 def _train(
@@ -133,3 +122,13 @@ def _train(
                 say(f"{progress.nimg}/{progress.total_images} images, {speed}, {losses}")
 
         return train_stage(options, device, show, processes)
+
+
+def _print_end(finished: "TrainResult") -> None:
+    count = f"{finished.nimg} of {finished.total_images} images"
+    if finished.is_complete:
+        print(f"Finished at {count}.")
+    else:
+        print(f"Stopped at {count}. Rerun the same command to resume.")
+    for path in finished.exports:
+        print(f"Wrote {path}")

@@ -20,12 +20,11 @@ from PIL import Image
 from torch import Tensor
 
 from diverse_inpainting import Edit, Inpainter
-from diverse_inpainting.cli.batch import write_results
-from diverse_inpainting.cli.demo import PICTURE, demo_input
+from diverse_inpainting.cli.batch import Settings, complete
+from diverse_inpainting.cli.demo import PHOTOGRAPH, demo_input
 from diverse_inpainting.cli.direction_recipes import file_stem
-from diverse_inpainting.cli.direction_strips import STRENGTHS, strip
+from diverse_inpainting.cli.directions import STRENGTHS, strip
 from diverse_inpainting.cli.result_files import ResultFiles
-from diverse_inpainting.cli.settings import Settings
 from diverse_inpainting.core.contact_sheet import contact_sheet, show_erased
 from diverse_inpainting.core.image_files import read_image
 from diverse_inpainting.core.masks import sample_hole_masks
@@ -64,8 +63,8 @@ def save(picture: Image.Image, path: Path) -> None:
 def draw_demo(model: Inpainter) -> Image.Image:
     """Return the sheet that the command writes."""
     with tempfile.TemporaryDirectory() as folder:
-        files = ResultFiles(Path(folder), PICTURE.stem, 8)
-        write_results(model, *demo_input(), files, Settings())
+        files = ResultFiles(Path(folder), PHOTOGRAPH.stem, 8)
+        complete(model, *demo_input(), files, Settings())
         with Image.open(files.sheet) as sheet:
             return sheet.convert("RGB")
 
@@ -73,7 +72,7 @@ def draw_demo(model: Inpainter) -> Image.Image:
 def draw_samples(model: Inpainter) -> Image.Image:
     """Return one row for each photograph: erased and completed for each kind of mask."""
     rows = []
-    for index, path in enumerate(sorted(PICTURE.parent.glob("*.jpg"))):
+    for index, path in enumerate(sorted(PHOTOGRAPH.parent.glob("*.jpg"))):
         image = read_image(path).image
         row: list[Tensor] = []
         for kind in MASK_KINDS:

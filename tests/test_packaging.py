@@ -29,6 +29,7 @@ PUBLIC_NAMES = [
     "WEB_DIRECTORY",
     "Edit",
     "Inpainter",
+    "__version__",
 ]
 
 # What ComfyUI's load_custom_node does with a folder (nodes.py, v0.3.64), then a report.
@@ -55,6 +56,7 @@ print(json.dumps({
     "nodes": nodes, "display": display,
     "heavy": sorted(after_import), "path_unchanged": before == sys.path,
     "top_level": sorted({"core", "nodes", "training", "diverse_inpainting"} & set(sys.modules)),
+    "version": module.__version__,
 }))
 """
 
@@ -118,6 +120,20 @@ def test_version_agrees_in_all_files(root, project):
     citation = (root / "CITATION.cff").read_text(encoding="utf-8")
     assert re.search(rf"^version: {re.escape(version)}$", citation, re.MULTILINE)
     assert f"## [{version}]" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert diverse_inpainting.__version__ == version
+
+
+def test_pre_commit_runs_the_pinned_ruff(root):
+    hooks = (root / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    pins = (root / "constraints.txt").read_text(encoding="utf-8")
+    version = re.search(r"ruff-pre-commit\n    rev: v([\d.]+)", hooks)[1]
+    assert f"\nruff=={version}\n" in pins
+
+
+def test_github_runs_what_everybody_can_run(root):
+    workflow = (root / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert "- run: .ci/run\n" in workflow
+    assert os.access(root / ".ci" / "run", os.X_OK)
 
 
 @pytest.mark.parametrize("command", [DEMO_COMMAND, TEST_COMMAND], ids=["demo", "test"])
@@ -139,7 +155,7 @@ def test_a_wheel_holds_and_imports_everything(root, project, tmp_path):
         inside = {n for n in wheel.namelist() if n.startswith(f"{PACK}/")}
         wheel.extractall(target)
     data = ["core/weights", "training/recipes", "training/state", "web", "locales"]
-    data += ["training/directions/recipes", "subgraphs", "example_workflows"]
+    data += ["core/directions/recipes", "subgraphs", "example_workflows"]
     expected = {p.relative_to(source) for p in python_files(source)}
     expected |= {
         p.relative_to(source) for d in data for p in (source / d).rglob("*") if p.is_file()
@@ -148,12 +164,13 @@ def test_a_wheel_holds_and_imports_everything(root, project, tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {str(target)!r})\n"
         "import diverse_inpainting as pack, json\n"
-        "print(json.dumps([pack.__file__, sorted(pack.NODE_CLASS_MAPPINGS)]))\n"
+        "print(json.dumps([pack.__file__, pack.__version__, sorted(pack.NODE_CLASS_MAPPINGS)]))\n"
         "pack.Inpainter, pack.Edit\n"
     )
     result = run_python(code, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    origin, nodes = json.loads(result.stdout)
+    origin, version, nodes = json.loads(result.stdout)
+    assert version == project["project"]["version"], "no checkout is there: pip's record says it"
     assert Path(origin) == target / PACK / "__init__.py"
     assert nodes == sorted(diverse_inpainting.NODE_CLASS_MAPPINGS)
 
@@ -190,7 +207,7 @@ def test_importing_core_pulls_in_neither_nodes_nor_torch(root, tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["a-b", "a_b", "a.b", "a b"])
-def test_loads_as_comfyui_does_from_any_folder(root, tmp_path, folder):
+def test_loads_as_comfyui_does_from_any_folder(root, project, tmp_path, folder):
     (tmp_path / "custom_nodes").mkdir()
     pack = tmp_path / "custom_nodes" / folder
     pack.symlink_to(root, target_is_directory=True)
@@ -203,6 +220,7 @@ def test_loads_as_comfyui_does_from_any_folder(root, tmp_path, folder):
     assert report["top_level"] == [], "an absolute import took a name that belongs to others"
     assert report["nodes"] == report["display"]
     assert "DI_Inpaint" in report["nodes"]
+    assert report["version"] == project["project"]["version"]
     assert all(node.startswith("DI_") for node in report["nodes"])
 
 

@@ -74,10 +74,10 @@ def test_pictures_of_one_stem_are_refused_and_the_others_go_on(inpaint, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("absent.png", "--out", "out"), "not there"),
-        (("photos", "--mask", "absent", "--out", "out"), "not there"),
-        (("empty", "--out", "out"), "without any"),
-        (("photos", "--out", "photos"), "a folder for the results"),
+        (("absent.png", "--out", "out"), "does not exist"),
+        (("photos", "--mask", "absent", "--out", "out"), "does not exist"),
+        (("empty", "--out", "out"), "contains no images"),
+        (("photos", "--out", "photos"), "The folder for the results"),
         (("photos", "--out", "photos/a.png"), "Cannot write to the folder"),
         (("photos", "--out", "photos/a.png/below"), "Cannot write to the folder"),
         (("photos", "--out", "out", "--seed", 2**64), "seed"),

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from diverse_inpainting.cli import batch
-from diverse_inpainting.cli.pairing import Job, plan_jobs
-from diverse_inpainting.cli.settings import Settings
+from diverse_inpainting.cli import result_files
+from diverse_inpainting.cli.batch import Settings, run_jobs
+from diverse_inpainting.cli.pairing import plan_jobs
 from diverse_inpainting.core.image_files import write_png
 from diverse_inpainting.core.inpainter import Inpainter
 
@@ -38,9 +38,13 @@ def photos(tmp_path):
 
 def run(model, photos, settings=SETTINGS, overwrite=False, jobs=None):
     (photos / "out").mkdir(exist_ok=True)
-    if jobs is None:
-        jobs = plan_jobs(photos / "photos", photos / "masks", photos / "out")
-    return list(batch.run_jobs(model, jobs, photos / "out", settings, overwrite))
+    return list(run_jobs(model, jobs or plan(photos), settings, overwrite))
+
+
+def plan(photos, source="photos", masks="masks"):
+    """The jobs of a folder, or of one image in it."""
+    masks = masks and photos / masks
+    return plan_jobs(photos / source, masks, photos / "out", SETTINGS.num_variants)[0]
 
 
 def levels(path):
@@ -73,7 +77,7 @@ def test_transparency_is_the_mask_where_none_is_given(model, photos):
     picture = photos / "alpha.png"
     Image.fromarray(np.dstack([image, 255 - hole])).save(picture)
     run(model, photos)
-    outcomes = run(model, photos, jobs=plan_jobs(picture, None, photos / "out"))
+    outcomes = run(model, photos, jobs=plan(photos, "alpha.png", None))
     assert outcomes[0].status == "done"
     for k in range(2):
         alpha, mask = (levels(photos / "out" / f"{stem}-{k}.png") for stem in ("alpha", "a"))
@@ -81,8 +85,8 @@ def test_transparency_is_the_mask_where_none_is_given(model, photos):
 
 
 def test_a_picture_without_mask_and_transparency_fails(model, photos):
-    (outcome,) = run(model, photos, jobs=(Job(picture=photos / "photos" / "a.png"),))
-    assert outcome.status == "failed" and "Give a mask" in outcome.error
+    (outcome,) = run(model, photos, jobs=plan(photos, "photos/a.png", None))
+    assert outcome.status == "failed" and "Provide a mask" in outcome.error
     assert list((photos / "out").iterdir()) == []
 
 
@@ -91,7 +95,6 @@ def test_a_bad_picture_does_not_stop_the_others(model, photos):
     bad, good = run(model, photos)
     assert (bad.status, good.status) == ("failed", "done")
     assert bad.files is None and "a.png" in bad.error
-    assert batch.report([bad, good])["failed"] == 1
 
 
 def test_existing_results_are_kept_and_overwritten_on_demand(model, photos):
@@ -135,9 +138,9 @@ def test_no_picture_or_mask_is_overwritten(model, photos):
     picture.write_bytes((photos / "photos" / "a.png").read_bytes())
     mask.write_bytes((photos / "masks" / "a.png").read_bytes())
     before = mask.read_bytes()
-    jobs = plan_jobs(picture, mask, photos / "out")
+    jobs = plan(photos, "out/cat.png", "out/cat-1.png")
     (outcome,) = run(model, photos, overwrite=True, jobs=jobs)
-    assert outcome.status == "failed" and "overwrite no picture" in outcome.error
+    assert outcome.status == "failed" and "would overwrite" in outcome.error
     assert mask.read_bytes() == before
 
 
@@ -159,7 +162,7 @@ def test_a_full_disk_fails_and_the_next_run_mends_it(model, photos, monkeypatch)
         write_png(path, image)
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch, "write_png", full)
+        patch.setattr(result_files, "write_png", full)
         bad, good = run(model, photos)
     assert bad.status == "failed" and "No space left on device" in bad.error
     assert good.status == "done"
@@ -182,7 +185,7 @@ def test_too_little_memory_fails_one_picture(model, photos, monkeypatch, error):
 
     monkeypatch.setattr(model, "inpaint", fail)
     outcomes = run(model, photos)
-    assert ["enough memory" in outcome.error for outcome in outcomes] == [True, True]
+    assert ["Not enough memory" in outcome.error for outcome in outcomes] == [True, True]
 
 
 def test_our_own_mistakes_are_not_hidden(model, photos, monkeypatch):
@@ -194,15 +197,9 @@ def test_our_own_mistakes_are_not_hidden(model, photos, monkeypatch):
         run(model, photos)
 
 
-def test_the_report_is_json(model, photos):
+def test_outcomes_are_plain_data(model, photos):
     (photos / "masks" / "b.png").unlink()
-    report = json.loads(json.dumps(batch.report(run(model, photos))))
-    assert {name: report[name] for name in ("done", "skipped", "failed")} == {
-        "done": 1,
-        "skipped": 0,
-        "failed": 1,
-    }
-    done, failed = report["pictures"]
+    done, failed = json.loads(json.dumps([one.to_dict() for one in run(model, photos)]))
     out = photos / "out"
     assert done == {
         "picture": str(photos / "photos" / "a.png"),

@@ -7,18 +7,18 @@ import pytest
 from PIL import Image
 
 from answers import levels
-from diverse_inpainting.cli import batch
-from diverse_inpainting.cli.demo import PICTURE, demo_input
+from diverse_inpainting.cli import result_files
+from diverse_inpainting.cli.demo import PHOTOGRAPH, demo_input
 from diverse_inpainting.core.image_files import write_png
 
 
 def check_demo(folder, number=8):
     """The promise, measured without the library's own reading and examining."""
-    names = {f"{PICTURE.stem}-{end}.png" for end in (*range(number), "sheet")}
+    names = {f"{PHOTOGRAPH.stem}-{end}.png" for end in (*range(number), "sheet")}
     assert {path.name for path in folder.iterdir()} == names
     hole = demo_input()[1][0].numpy() > 0
-    results = [levels(folder / f"{PICTURE.stem}-{k}.png") for k in range(number)]
-    assert all(np.array_equal(result[~hole], levels(PICTURE)[~hole]) for result in results)
+    results = [levels(folder / f"{PHOTOGRAPH.stem}-{k}.png") for k in range(number)]
+    assert all(np.array_equal(result[~hole], levels(PHOTOGRAPH)[~hole]) for result in results)
     for first, second in itertools.combinations(results, 2):
         assert (first != second).any(axis=2)[hole].any()
 
@@ -27,9 +27,9 @@ def test_demo_writes_nine_files_and_says_what_it_checked(run, tiny_checkpoint, t
     answer = run("demo", "--model", tiny_checkpoint)
     assert answer.code == 0, answer.err
     check_demo(tmp_path / "demo-out")
-    assert "differ from the photograph: 0, 0, 0, 0, 0, 0, 0, 0\n" in answer.out
+    assert "changed pixels per result: 0, 0, 0, 0, 0, 0, 0, 0 (of 45841)\n" in answer.out
     assert "demo-out/" in answer.out and " s to load" in answer.out
-    with Image.open(tmp_path / "demo-out" / f"{PICTURE.stem}-sheet.png") as sheet:
+    with Image.open(tmp_path / "demo-out" / f"{PHOTOGRAPH.stem}-sheet.png") as sheet:
         assert sheet.width > 5 * 256 and sheet.height > 2 * 256
 
 
@@ -44,7 +44,7 @@ def test_demo_repeats_bit_for_bit_and_seeds_differ(run, tiny_checkpoint, tmp_pat
     for out, seed in (("a", 5), ("b", 5), ("c", 6)):
         assert run(*common, out, "--seed", seed).code == 0
     for k in range(2):
-        a, b, c = ((tmp_path / f / f"{PICTURE.stem}-{k}.png").read_bytes() for f in "abc")
+        a, b, c = ((tmp_path / f / f"{PHOTOGRAPH.stem}-{k}.png").read_bytes() for f in "abc")
         assert a == b != c
 
 
@@ -60,8 +60,8 @@ def test_demo_fails_when_a_promise_is_broken(run, tiny_checkpoint, monkeypatch, 
             image[hole] = 0.5
         write_png(path, image)
 
-    monkeypatch.setattr(batch, "write_png", write)
+    monkeypatch.setattr(result_files, "write_png", write)
     answer = run("demo", "--model", tiny_checkpoint, "--variants", 2)
-    assert answer.code == 1 and answer.err.startswith("Expected results that differ inside")
+    assert answer.code == 1 and answer.err.startswith("Check failed: results must differ inside")
     if fault == "outside":
-        assert "photograph: 0, 1\n" in answer.out
+        assert "per result: 0, 1 (of" in answer.out

@@ -7,12 +7,12 @@ import torch
 
 from diverse_inpainting.cli.direction_recipes import (
     RECIPES_DIR,
+    DirectionSpec,
     Finder,
-    Wanted,
     file_stem,
     find_all,
 )
-from diverse_inpainting.cli.direction_strips import strip
+from diverse_inpainting.cli.directions import strip
 from diverse_inpainting.core.config_fields import from_mapping
 from diverse_inpainting.core.directions.scores import SCORES
 from diverse_inpainting.core.errors import ConfigError, InputError
@@ -32,7 +32,7 @@ def finder(model):
 
 
 def warmth(name="warm", **changes):
-    return Wanted(name=name, method="interfacegan", score="warmth", **changes)
+    return DirectionSpec(name=name, method="interfacegan", score="warmth", **changes)
 
 
 def test_a_learnt_direction_raises_its_score(model, finder):
@@ -55,7 +55,7 @@ def test_its_length_is_a_deviation_of_w(model, finder):
 
 
 def test_apart_from_leaves_the_other_normal_alone(finder):
-    other = finder.find(Wanted(name="b", method="interfacegan", score="brightness"))
+    other = finder.find(DirectionSpec(name="b", method="interfacegan", score="brightness"))
     plain, apart = (finder.find(warmth(apart_from=names)) for names in ((), ("brightness",)))
     assert abs(plain.vector @ other.vector) > 1e-4
     assert abs(apart.vector @ other.vector) < 1e-6
@@ -65,7 +65,7 @@ def test_apart_from_leaves_the_other_normal_alone(finder):
 def test_reverse_layers_and_both_other_methods(model, finder):
     for method in ("sefa", "ganspace"):
         wanted = {"name": "x", "method": method, "component": 1, "first_layer": 2, "last_layer": 4}
-        there, back = (finder.find(Wanted(**wanted, reverse=r)) for r in (False, True))
+        there, back = (finder.find(DirectionSpec(**wanted, reverse=r)) for r in (False, True))
         assert torch.equal(there.vector, -back.vector)
         assert torch.equal(there.vector, model.discover(method, 1, 2, 4).vector)
         assert (there.first_layer, there.last_layer) == (2, 4)
@@ -112,10 +112,10 @@ LEARNT = 'name = "x"\nmethod = "interfacegan"\nscore = "warmth"\n'
         ("direction = 3", r"a table \[direction\], got 3"),
         (f"sample = 3\n[[direction]]\n{SEFA}", "sample"),
         (f"[[direction]]\n{SEFA}layer = 3", "layer"),
-        (f"[[direction]]\n{SEFA}score = 'warmth'", "another method"),
-        (f"[[direction]]\n{SEFA}reverse = 'no'", "reverse to be true or false"),
-        (f"[[direction]]\n{LEARNT}component = 2", "another method"),
-        (f"[[direction]]\n{LEARNT}apart_from = 'background'", "apart_from to be a list"),
+        (f"[[direction]]\n{SEFA}score = 'warmth'", "score for sefa"),
+        (f"[[direction]]\n{SEFA}reverse = 'no'", "reverse of type bool"),
+        (f"[[direction]]\n{LEARNT}component = 2", "component for interfacegan"),
+        (f"[[direction]]\n{LEARNT}apart_from = 'background'", "apart_from of type"),
         (f"[[direction]]\n{LEARNT}apart_from = ['joy']", "joy"),
         (f"[[direction]]\n{SEFA}[[direction]]\n{LEARNT}", "x twice"),
         (f"[[direction]]\n{LEARNT}[[direction]]\n{SEFA[:8]}y{SEFA[9:]}last_layer = 99", "last"),
@@ -127,7 +127,7 @@ LEARNT = 'name = "x"\nmethod = "interfacegan"\nscore = "warmth"\n'
 def test_a_wrong_recipe_is_one_sentence_before_any_work(model, tmp_path, text, message):
     worked = []
     with pytest.raises((ConfigError, InputError), match=message):
-        find_all(model, write(tmp_path, text), lambda share, what: worked.append(share))
+        find_all(model, write(tmp_path, text), lambda fraction, task: worked.append(fraction))
     assert not worked
 
 
@@ -138,7 +138,7 @@ def test_the_bundled_recipe_fits_any_model(model):
     names = [one["name"] for one in tomllib.loads(smaller)["direction"]]
     assert len(names) >= 6
     for entry in tomllib.loads(smaller)["direction"]:
-        assert from_mapping(Wanted, entry, "[direction]").description
+        assert from_mapping(DirectionSpec, entry, "[direction]").description
 
 
 def test_names_become_file_names():

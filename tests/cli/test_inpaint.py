@@ -66,7 +66,7 @@ def test_masks_by_stem_and_a_mask_too_many(inpaint, tmp_path):
     save(tmp_path / "masks" / "c.png", box(32, 32))
     answer = inpaint("photos", "--mask", "masks", "--out", "out")
     assert answer.code == 0
-    assert "masks without a picture: c.png" in answer.out
+    assert "masks without an image: c.png" in answer.out
     assert answer.err.count("done: ") == 2
 
 

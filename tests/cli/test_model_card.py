@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ import torch
 from diverse_inpainting.cli.info import describe_card, model_card
 from diverse_inpainting.core.checkpoint import read_checkpoint, write_checkpoint
 from diverse_inpainting.core.errors import CheckpointError
+from diverse_inpainting.training.diagnostics import Limit
 from tiny_model import RESOLUTION, TRAINING
 
 
@@ -37,16 +39,39 @@ def test_half_precision_and_missing_parts_show(tiny_checkpoint, tmp_path):
     assert "images trained on" not in lines and "training" not in lines
 
 
-def test_people_get_every_fact_and_what_it_means(tiny_checkpoint):
+LIMITS = {"rho": Limit(0.15, math.inf, "under 0.15 it is ignored")}
+
+
+def test_people_get_every_fact(tiny_checkpoint):
     card = model_card(tiny_checkpoint)
     card["directions"] = {"colour": "from grey to ginger"}
-    lines = describe_card(card, {"reference": "available"}, {"rho": "under 0.15 it is ignored"})
+    lines = describe_card(card, {"reference": "available"}, LIMITS)
     text = "\n".join(lines)
     for fact in ("CC0", "nothing, 32x32", card["generator_id"], "3,000", f"{card['bytes']:,}"):
         assert fact in text
-    assert "0.25 (under 0.15 it is ignored)" in text
+    assert "0.25 (ok)" in text
     assert "from grey to ginger" in text and "available" in text
     assert f"{card['parameters']:,}" in text
+
+
+@pytest.mark.parametrize("key", ["alarms", "diagnostics"])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.15, "0.15 (ok)"), (0.1499, "0.1499 (WARNING: under 0.15 it is ignored)")],
+)
+def test_values_outside_their_limits_are_marked(tiny_checkpoint, key, value, shown):
+    """Checkpoints of version 0.1 call diagnostics alarms."""
+    card = {**model_card(tiny_checkpoint), "training": {key: {"stage2": {"rho": value}}}}
+    lines = list(describe_card(card, {}, LIMITS))
+    assert lines[lines.index("diagnostics after stage2") + 1].split(maxsplit=1) == ["rho", shown]
+    card["measured"] = {"rho": value, "valid_l1_p99": 7.0}
+    lines = list(describe_card(card, {}, LIMITS))
+    rows = lines[lines.index("diagnostics now") + 1 :][:2]
+    assert [row.split(maxsplit=1) for row in rows] == [["rho", shown], ["valid_l1_p99", "7"]]
+
+
+def test_the_bundled_model_says_what_is_wrong_with_it(run):
+    assert "1.022 (WARNING: over 1 " in run("info", "cats").out
 
 
 def test_a_foreign_file_is_an_error(tmp_path):

@@ -1,8 +1,8 @@
-"""Which files are pictures, which mask belongs to which, and what is refused."""
+"""Which files are images, which mask belongs to which, and what is refused."""
 
 import pytest
 
-from diverse_inpainting.cli.pairing import plan_jobs, unused_masks
+from diverse_inpainting.cli import pairing
 from diverse_inpainting.core.errors import InputError
 
 
@@ -20,11 +20,19 @@ def make(tmp_path):
     return create
 
 
+def plan_jobs(source, masks, out):
+    return pairing.plan_jobs(source, masks, out, 2)[0]
+
+
+def unused_masks(source, masks, out):
+    return pairing.plan_jobs(source, masks, out, 2)[1]
+
+
 def names_of(jobs):
-    return [(job.picture.name, job.mask.name if job.mask else None) for job in jobs]
+    return [(job.image.name, job.mask.name if job.mask else None) for job in jobs]
 
 
-def test_a_folder_means_its_pictures_by_name(make, tmp_path):
+def test_a_folder_means_its_images_by_name(make, tmp_path):
     photos = make("photos", "b.JPG", "a.png", "notes.txt", "._a.png", "c.webp")
     (photos / "inner.png").mkdir()
     jobs = plan_jobs(photos, None, tmp_path / "out")
@@ -32,12 +40,12 @@ def test_a_folder_means_its_pictures_by_name(make, tmp_path):
     assert [job.problem for job in jobs] == [None] * 3
 
 
-def test_masks_are_paired_by_stem_whatever_their_ending_and_case(make, tmp_path):
+def test_masks_are_paired_by_stem_whatever_their_extension_and_case(make, tmp_path):
     photos = make("photos", "a.jpg", "b.png")
     masks = make("masks", "A.png", "b.webp", "c.png")
     jobs = plan_jobs(photos, masks, tmp_path / "out")
     assert names_of(jobs) == [("a.jpg", "A.png"), ("b.png", "b.webp")]
-    assert [path.name for path in unused_masks(jobs, masks)] == ["c.png"]
+    assert [path.name for path in unused_masks(photos, masks, tmp_path / "out")] == ["c.png"]
 
 
 def test_composed_and_decomposed_accents_are_one_name(make, tmp_path):
@@ -45,11 +53,11 @@ def test_composed_and_decomposed_accents_are_one_name(make, tmp_path):
     assert plan_jobs(photos, masks, tmp_path / "out")[0].mask is not None
 
 
-def test_one_mask_file_serves_all_pictures(make, tmp_path):
+def test_one_mask_file_serves_all_images(make, tmp_path):
     photos, mask = make("photos", "a.jpg", "b.png"), make("masks", "m.png") / "m.png"
     jobs = plan_jobs(photos, mask, tmp_path / "out")
     assert names_of(jobs) == [("a.jpg", "m.png"), ("b.png", "m.png")]
-    assert unused_masks(jobs, mask) == ()
+    assert unused_masks(photos, mask, tmp_path / "out") == ()
 
 
 def test_one_picture_finds_its_mask_in_a_folder(make, tmp_path):
@@ -69,7 +77,7 @@ def test_two_masks_of_one_stem_are_a_problem(make, tmp_path):
     assert "a.png and a.webp" in str(job.problem)
 
 
-def test_pictures_of_one_stem_are_all_refused(make, tmp_path):
+def test_images_of_one_stem_are_all_refused(make, tmp_path):
     photos = make("photos", "a.jpg", "A.png", "b.png")
     upper, lower, other = plan_jobs(photos, None, tmp_path / "out")
     assert "A.png and a.jpg" in str(upper.problem) and "A.png and a.jpg" in str(lower.problem)
@@ -78,18 +86,27 @@ def test_pictures_of_one_stem_are_all_refused(make, tmp_path):
 
 def test_nothing_to_do_is_an_error(make, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(InputError, match="not there"):
+    with pytest.raises(InputError, match="does not exist"):
         plan_jobs(tmp_path / "absent.png", None, out)
-    with pytest.raises(InputError, match="without any"):
+    with pytest.raises(InputError, match="contains no images"):
         plan_jobs(make("empty", "notes.txt"), None, out)
-    with pytest.raises(InputError, match="a mask or a folder of masks"):
+    with pytest.raises(InputError, match="mask or folder"):
         plan_jobs(make("photos", "a.png"), tmp_path / "absent", out)
 
 
-def test_results_never_land_among_pictures_or_masks(make):
+def test_results_never_land_among_images_or_masks(make):
     photos, masks = make("photos", "a.png"), make("masks", "a.png")
     for out in (photos, masks, photos / ".." / "masks"):
-        with pytest.raises(InputError, match="a folder for the results"):
+        with pytest.raises(InputError, match="folder for the results"):
             plan_jobs(photos, masks, out)
-    with pytest.raises(InputError, match="masks in a folder of their own"):
+    with pytest.raises(InputError, match="in the same folder"):
         plan_jobs(photos, photos, photos / "out")
+
+
+def test_results_never_overwrite_an_input(make, tmp_path):
+    photos = make("photos", "cat.png")
+    masks = make("out", "cat-1.png", "dog.png")
+    jobs = plan_jobs(photos / "cat.png", masks / "cat-1.png", masks)
+    assert "would overwrite" in str(jobs[0].problem)
+    (job,) = plan_jobs(photos / "cat.png", masks / "dog.png", masks)
+    assert job.problem is None

@@ -3,12 +3,18 @@
 import resource
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
-from answers import refused
+import diverse_inpainting as pack
 from diverse_inpainting.cli import main as command_line
 from diverse_inpainting.core.inpainter import CROP_MODES, SKIP_SOURCES
+
+EXTRAS = [
+    ("training", ("accelerate", "matplotlib", "scikit-learn", "tensorboard")),
+    ("metrics", ("lpips", "torch-fidelity")),
+]
 
 
 def test_help_imports_nothing_but_typer():
@@ -20,7 +26,7 @@ def test_help_imports_nothing_but_typer():
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert answer.stdout.endswith("set()\n"), answer.stdout + answer.stderr
-    for name in ("demo", "inpaint", "info", "train"):
+    for name in ("demo", "inpaint", "info", "directions", "train", "evaluate"):
         assert f"  {name} " in answer.stdout
 
 
@@ -44,20 +50,58 @@ def test_no_command_and_an_unknown_option_are_wrong_use(run):
     assert run("inpaint", "a.png", "--out", "o", "--nonsense").code == 2
 
 
+@pytest.mark.parametrize("arguments", [("--version",), ("--version", "info", "absent")])
+def test_version(run, arguments):
+    answer = run(*arguments)
+    assert (answer.code, answer.out) == (0, f"diverse-inpainting {pack.__version__}\n")
+
+
+def test_the_shell_completes_commands_and_options(run, monkeypatch):
+    monkeypatch.setenv("_DIVERSE_INPAINTING_COMPLETE", "complete_bash")
+    for typed, last, expected in (("in", 1, {"info", "inpaint"}), ("info --m", 2, {"--measure"})):
+        monkeypatch.setenv("COMP_WORDS", f"diverse-inpainting {typed}")
+        monkeypatch.setenv("COMP_CWORD", str(last))
+        assert set(run().out.split()) == expected
+
+
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "message"),
     [
-        (PermissionError(13, "Permission denied", "x.png"), "Permission denied (x.png)"),
-        (ModuleNotFoundError("no rich", name="rich"), "Install diverse-inpainting[cli]"),
+        (
+            PermissionError(13, "Permission denied", "x.png"),
+            "Cannot read or write x.png: Permission denied. "
+            "Check the path, its permissions and the free disk space.",
+        ),
+        (
+            ModuleNotFoundError("no rich", name="rich.console"),
+            "rich is not installed. Run: pip install 'diverse-inpainting[cli]'",
+        ),
+        (
+            ModuleNotFoundError("no lpips", name="lpips"),
+            "lpips is not installed. Run: pip install 'diverse-inpainting[metrics]'",
+        ),
     ],
 )
-def test_refusals_of_the_system_are_one_sentence(run, monkeypatch, error, words):
+def test_errors_of_the_system_are_plain_sentences(run, monkeypatch, error, message):
     def fail(**_):
         raise error
 
     monkeypatch.setattr(command_line, "app", fail)
-    answer = run("info")
-    assert refused(answer) and words in answer.err
+    assert run("info") == (2, "", f"{message}\n")
+
+
+def test_typer_is_not_installed():
+    code = "import sys; sys.modules['typer'] = None; import diverse_inpainting.__main__"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    message = "typer is not installed. Run: pip install 'diverse-inpainting[cli]'\n"
+    assert (answer.returncode, answer.stderr) == (2, message)
+
+
+@pytest.mark.parametrize(("extra", "packages"), EXTRAS)
+def test_a_missing_package_names_the_extra_that_brings_it(root, extra, packages):
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    listed = " ".join(project["optional-dependencies"][extra])
+    assert all(name in listed for name in packages)
 
 
 def test_a_broken_package_is_no_missing_dependency(monkeypatch):

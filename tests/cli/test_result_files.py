@@ -6,13 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from diverse_inpainting.cli.result_files import (
-    Pending,
-    ResultFiles,
-    find_pending,
-    unfinished,
-    write_sheet,
-)
+from diverse_inpainting.cli import result_files
+from diverse_inpainting.cli.result_files import ResultFiles
 from diverse_inpainting.core.contact_sheet import show_erased, thumbnail
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.files import prepare_folder
@@ -26,10 +21,12 @@ def files(tmp_path):
     return ResultFiles(tmp_path, "cat", 3)
 
 
-def write(files, record=RECORD, variants=(0, 1, 2)):
-    for k in variants:
-        write_png(files.results[k], torch.full((4, 4, 3), k / 10))
-    write_sheet(files, [torch.zeros(4, 4, 3)] * 5, record)
+def write(files, record=RECORD, variants=(0, 1, 2), side=4):
+    levels = torch.arange(10, 10 + files.num_variants, dtype=torch.uint8)
+    results = levels[:, None, None, None].expand(-1, side, side, 3)
+    image, hole = torch.zeros(side, side, 3), torch.full((side, side), 0.5)
+    image[:, :, 2] = 1.0
+    files.write(image, hole, results, record, variants)
 
 
 def test_names(files, tmp_path):
@@ -39,61 +36,60 @@ def test_names(files, tmp_path):
 
 
 def test_all_are_pending_in_an_empty_folder(files):
-    assert find_pending(files, RECORD, overwrite=False) == Pending((0, 1, 2))
+    assert files.pending(RECORD, overwrite=False) == (0, 1, 2)
 
 
 def test_whole_results_are_skipped_unless_overwriting(files):
     write(files)
-    assert find_pending(files, RECORD, overwrite=False) == Pending(())
-    assert find_pending(files, RECORD, overwrite=True) == Pending((0, 1, 2))
+    assert files.pending(RECORD, overwrite=False) == ()
+    assert files.pending(RECORD, overwrite=True) == (0, 1, 2)
 
 
 def test_a_deleted_result_is_made_again_and_the_others_are_kept(files):
     write(files, variants=(0, 2))
-    assert find_pending(files, RECORD, overwrite=False) == Pending((1,))
+    assert files.pending(RECORD, overwrite=False) == (1,)
 
 
-def test_results_of_other_settings_are_kept_with_a_warning(files):
+def test_results_of_other_settings_are_kept_with_a_warning(files, caplog):
     write(files, {**RECORD, "seed": 9}, variants=(0,))
-    pending = find_pending(files, RECORD, overwrite=False)
-    assert pending.variants == ()
-    assert pending.warning.endswith("other settings: seed 9 instead of 3")
+    assert files.pending(RECORD, overwrite=False) == ()
+    assert caplog.messages == [
+        "kept results that were made with other settings: seed 9 instead of 3"
+    ]
 
 
-def test_an_interrupted_run_is_done_again(files):
-    with pytest.raises(KeyboardInterrupt), unfinished(files):
-        write_png(files.results[0], torch.zeros(4, 4, 3))
-        raise KeyboardInterrupt
-    assert find_pending(files, RECORD, overwrite=False) == Pending((0, 1, 2))
+@pytest.mark.parametrize("is_overwriting", [False, True])
+def test_a_killed_run_is_done_again(files, monkeypatch, is_overwriting):
+    def interrupt(path, image):
+        if path == files.results[1]:
+            raise KeyboardInterrupt
+        write_png(path, image)
 
-
-def test_a_run_killed_while_overwriting_is_done_again(files):
+    if is_overwriting:
+        write(files)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(result_files, "write_png", interrupt)
+        write(files)
+    assert files.marker.exists()
+    assert files.pending(RECORD, overwrite=False) == (0, 1, 2)
     write(files)
-    with pytest.raises(KeyboardInterrupt), unfinished(files):
-        raise KeyboardInterrupt
-    assert find_pending(files, RECORD, overwrite=False) == Pending((0, 1, 2))
-
-
-def test_the_marker_is_gone_after_a_run(files):
-    with unfinished(files):
-        assert files.marker.exists()
     assert not files.marker.exists()
 
 
 def test_somebody_elses_files_are_not_replaced(files):
     write_png(files.results[1], torch.zeros(4, 4, 3))
-    with pytest.raises(InputError, match="no run of this command"):
-        find_pending(files, RECORD, overwrite=False)
+    with pytest.raises(InputError, match="this command did not write"):
+        files.pending(RECORD, overwrite=False)
     files.results[1].unlink()
     write_png(files.sheet, torch.zeros(4, 4, 3))
-    with pytest.raises(InputError, match="no run of this command"):
-        find_pending(files, RECORD, overwrite=False)
+    with pytest.raises(InputError, match="this command did not write"):
+        files.pending(RECORD, overwrite=False)
 
 
 def test_a_sheet_that_lost_its_text_still_counts(files):
     write(files)
     Image.open(files.sheet).convert("RGB").save(files.sheet)
-    assert find_pending(files, RECORD, overwrite=False) == Pending(())
+    assert files.pending(RECORD, overwrite=False) == ()
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "7"])
@@ -103,18 +99,19 @@ def test_a_damaged_record_is_none(files, text):
     info = PngInfo()
     info.add_text("diverse-inpainting", text)
     Image.new("RGB", (4, 4)).save(files.sheet, pnginfo=info)
-    with pytest.raises(InputError, match="no run of this command"):
-        find_pending(files, RECORD, overwrite=False)
+    with pytest.raises(InputError, match="this command did not write"):
+        files.pending(RECORD, overwrite=False)
 
 
-def test_the_sheet_holds_all_cells_and_the_record(files):
-    colours = [(10 + 20 * k, 0, 200) for k in range(10)]
-    cells = [torch.tensor(c, dtype=torch.uint8).expand(64, 64, 3) for c in colours]
-    write_sheet(files, cells, RECORD)
+def test_the_sheet_holds_all_cells_and_the_record(tmp_path):
+    files = ResultFiles(tmp_path, "cat", 8)
+    write(files, variants=(), side=64)
     with Image.open(files.sheet) as sheet:
         assert json.loads(sheet.info["diverse-inpainting"]) == RECORD
         areas = {colour: count for count, colour in sheet.getcolors(1 << 20)}
-    assert [areas.get(colour) for colour in colours] == [128 * 128] * 10
+    results = [(level,) * 3 for level in range(10, 18)]
+    cells = [(0, 0, 255), (64, 64, 191), *results]  # original, half erased, results
+    assert [areas.get(colour) for colour in cells] == [128 * 128] * 10
     assert list(files.folder.iterdir()) == [files.sheet]
 
 

@@ -7,7 +7,8 @@ import json
 import pytest
 import torch
 
-from diverse_inpainting.cli.settings import Settings, parse_edit, rehearse
+from diverse_inpainting.cli.batch import Settings, rehearse
+from diverse_inpainting.cli.inpaint import parse_edit
 from diverse_inpainting.core.directions import Direction, write_direction
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.inpainter import Edit, Inpainter

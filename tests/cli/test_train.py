@@ -1,4 +1,4 @@
-"""`train`: from photographs to a model, stopping, going on, and wrong use."""
+"""`train`: from photographs to a model, stopping, resuming, and wrong use."""
 
 import dataclasses
 import json
@@ -85,15 +85,15 @@ def test_three_commands_from_photographs_to_a_model(run, recipe, tmp_path):
     prior = run("train", "prior", *common, "--data", "pictures")
     assert prior.code == 0, prior.err
     names = ("discriminator", "prior")
-    wrote = "".join(f"wrote run/prior/{name}.safetensors\n" for name in names)
-    assert prior.out == f"finished at 16 of 16 images\n{wrote}"
+    wrote = "".join(f"Wrote run/prior/{name}.safetensors\n" for name in names)
+    assert prior.out == f"Finished at 16 of 16 images.\n{wrote}"
     lines = prior.err.splitlines()
     assert [line.split(" images")[0] for line in lines] == ["8/16", "16/16"]
     assert "images/s" in lines[0] and " left" in lines[0] and "d_loss" in lines[0]
     assert run("train", "stage1", *common, "--data", "pictures").code == 0
     stage2 = run("train", "stage2", *common)
     assert stage2.code == 0, stage2.err
-    assert "wrote run/stage2/model.safetensors" in stage2.out
+    assert "Wrote run/stage2/model.safetensors" in stage2.out
     assert json.loads((tmp_path / "run" / "stage2" / "recipe.json").read_text())["name"] == "tiny"
     card = json.loads(run("info", "run/stage2/model.safetensors", "--json").out)
     assert card["training"]["images"] == {"prior": 16, "stage1": 16, "stage2": 16}
@@ -150,11 +150,11 @@ def test_stage1_takes_a_model_whose_discriminator_lies_beside_it(
     assert half.generator_id == whole.generator_id
 
 
-def test_a_run_goes_on_and_other_inputs_are_refused(run, recipe):
+def test_a_run_resumes_and_other_inputs_are_refused(run, recipe):
     common = ("train", "prior", "--config", recipe, "--data", "pictures", "--out", "run")
-    assert run(*common).out.startswith("finished at 16 of 16")
+    assert run(*common).out.startswith("Finished at 16 of 16")
     longer = run(*common, "--set", "prior.total_images=24", "--set", "prior.log_every=4")
-    assert longer.out.startswith("finished at 24 of 24") and longer.err.count(" left") == 1
+    assert longer.out.startswith("Finished at 24 of 24") and longer.err.count(" left") == 1
     assert refused(run(*common, "--set", "prior.seed=1"))
 
 
@@ -164,7 +164,7 @@ def test_a_dry_run_needs_no_data_and_writes_nothing(run, recipe, tmp_path, stage
     command = ("train", stage, "--config", recipe, "--out", "run", "--device", "cpu")
     answer = run(*command, "--set", f"{stage}.batch_size=4", "--dry-run")
     assert answer.code == 0 and answer.err == ""
-    assert "batch_size = 4\n" in answer.out and "GiB" in answer.out
+    assert "batch_size = 4\n" in answer.out
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -223,7 +223,7 @@ def freeze_in_a_save(process, states):
 
 @pytest.mark.slow
 def test_kill_in_a_save_then_sigterm_then_the_end(start, tmp_path, run):
-    """Each time the same command goes on from the newest whole state."""
+    """Each time the same command resumes from the newest whole state."""
     states = tmp_path / "run" / "prior" / "states"
     process = start("--set", "prior.save_every=8")
     freeze_in_a_save(process, states)
@@ -238,11 +238,12 @@ def test_kill_in_a_save_then_sigterm_then_the_end(start, tmp_path, run):
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert out.startswith("stopped; the same command goes on at ")
+    assert out.startswith("Stopped at ")
+    assert out.splitlines()[0].endswith(" images. Rerun the same command to resume.")
     stopped_at = max(int(path.stem) for path in states.glob("*.pt"))
     assert stopped_at > killed_at
     ended = run(*PRIOR, "--set", f"prior.total_images={stopped_at + 8}")
-    assert ended.out.startswith(f"finished at {stopped_at + 8} of {stopped_at + 8}")
+    assert ended.out.startswith(f"Finished at {stopped_at + 8} of {stopped_at + 8}")
     written = json.loads((tmp_path / "run" / "prior" / "recipe.json").read_text())
     assert written["prior"]["total_images"] == stopped_at + 8
 
@@ -253,7 +254,7 @@ def test_accelerate_launch_trains_one_model_with_two_processes(recipe, tmp_path,
     exact = (*PRIOR, "--set", "prior.precision='float32'")
     assert run(*exact).code == 0
     done = launch_two((*exact, "--out", "two"), tmp_path)
-    assert done.stdout.count("finished at 16 of 16 images\n") == 1
+    assert done.stdout.count("Finished at 16 of 16 images.\n") == 1
     assert done.stderr.count("16/16 images") == 1
     one, two = (
         read_checkpoint(tmp_path / out / "prior" / "prior.safetensors").tensors

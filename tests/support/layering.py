@@ -20,7 +20,7 @@ ALLOWED_AREAS = {
     "nodes": {"nodes", "core"},
     "training": {"training", "core"},
     "evaluation": {"evaluation", "core"},
-    "cli": {"cli", "core", "training", "evaluation"},
+    "cli": {"__init__", "cli", "core", "training", "evaluation"},  # __init__ has the version
     "__init__": {"core", "nodes"},
     "__main__": {"cli"},
 }

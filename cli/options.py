@@ -1,0 +1,19 @@
+"""Options that several commands share. Only typer is imported, so that --help answers at once."""
+
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str, typer.Option("--model", help="Bundled name, checkpoint file or Hugging Face id.")
+]
+Device = Annotated[
+    str | None,
+    typer.Option(help="cpu, cuda, cuda:1, mps ... [default: cuda if available, else cpu]"),
+]
+Seed = Annotated[int, typer.Option(help="Variant k depends on the seed and k only.")]
+Variants = Annotated[int, typer.Option(min=1, help="Completions per image.")]
+Download = Annotated[
+    bool, typer.Option("--download", help="Allow downloads from the Hugging Face hub.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
