@@ -24,7 +24,7 @@ from .cuda_graphs import StepGraphs
 from .data import Photographs
 from .diagnostics import measure
 from .ema import averaged_copy, update_average
-from .hardware import feature_dtype, send
+from .hardware import feature_dtype, place, send
 from .logger import image_grid
 from .losses import (
     L_adv,
@@ -97,7 +97,7 @@ class CompletionTrainer(ABC):
         self.batches = BatchSampler(
             config, self.stage, self.generator, self.model.synthesize, photographs
         )
-        self.learning = self._place(self._new_networks())
+        self.learning = {n: place(net, device) for n, net in self._new_networks().items()}
         self.averages = {name: averaged_copy(network) for name, network in self.learning.items()}
         self._prepare(self.learning)
         self.averaged = self._with_networks(self.averages)
@@ -122,16 +122,11 @@ class CompletionTrainer(ABC):
             )
         model = copy.deepcopy(checkpoint.model()).requires_grad_(False)
         model.feature_dtype = dtype
-        return model.to(self.device, memory_format=torch.channels_last)
+        return place(model, self.device)
 
     def _discriminator(self) -> Discriminator:
         assert self.model.discriminator is not None, "_load has checked it"
         return self.model.discriminator.requires_grad_(True)
-
-    def _place(self, networks: dict[str, nn.Module]) -> dict[str, nn.Module]:
-        for network in networks.values():
-            network.to(self.device, memory_format=torch.channels_last)
-        return networks
 
     def _with_networks(self, networks: Mapping[str, nn.Module]) -> DiverseInpaintingModel:
         """Return a model of the frozen networks and of these."""

@@ -3,9 +3,12 @@
 import platform
 import sys
 from pathlib import Path
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def feature_dtype(precision: str, device: torch.device) -> torch.dtype:
@@ -32,6 +35,12 @@ def device_name(device: torch.device) -> str:
         return next(line.split(": ")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):  # not Linux
         return platform.processor() or platform.machine()
+
+
+def place(network: Network, device: torch.device) -> Network:
+    """Move a network to the device, its weights to the memory format of fast convolutions."""
+    # torch's overloads of `to` lack the memory format.
+    return network.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -19,7 +18,7 @@ from .cuda_graphs import StepGraphs
 from .data import Photographs
 from .diversity_loss import DiversityLoss
 from .ema import averaged_copy, update_average
-from .hardware import feature_dtype, send
+from .hardware import feature_dtype, place, send
 from .logger import image_grid
 from .losses import discriminate, discriminator_objective, generator_loss
 from .projected_gan import (
@@ -31,8 +30,6 @@ from .projected_gan import (
 
 _SCALING_PHOTOGRAPHS = 64
 _GRID_IMAGES, _GRID_COLUMNS = 48, 12
-
-_Network = TypeVar("_Network", bound=nn.Module)
 
 
 class PriorTrainer:
@@ -64,8 +61,8 @@ class PriorTrainer:
         self._processes = processes
         self.photographs = photographs.to(device)
         torch.manual_seed(self.config.seed)
-        self.generator = _place(Generator(model.generator), device)
-        self.discriminator = _place(Discriminator(model.discriminator), device)
+        self.generator = place(Generator(model.generator), device)
+        self.discriminator = place(Discriminator(model.discriminator), device)
         self.generator_ema = averaged_copy(self.generator)
         self.modules: dict[str, nn.Module] = {
             "generator": self.generator,
@@ -93,11 +90,11 @@ class PriorTrainer:
     def _build_projected_discriminator(self) -> ProjectedDiscriminator | None:
         if self.config.projected_network == "none":
             return None
-        network = _place(load_feature_network(), self.device)
+        network = place(load_feature_network(), self.device)
         photographs = self.photographs.batch(0, _SCALING_PHOTOGRAPHS)
         resolution = self.generator.config.resolution
         projected = ProjectedDiscriminator(network, resolution, photographs, self._processes)
-        return _place(projected, self.device)
+        return place(projected, self.device)
 
     def _projected_at(self, nimg: int) -> ProjectedDiscriminator | None:
         return self.projected_discriminator if nimg >= self.config.projected_from else None
@@ -264,11 +261,6 @@ class PriorTrainer:
         self.generator_ema.set_w_avg()
         model = DiverseInpaintingModel(self.generator_ema, discriminator=self.discriminator)
         write_prior(folder, self.recipe, model, nimg)
-
-
-def _place(network: _Network, device: torch.device) -> _Network:
-    # torch's declaration of `to` lacks the memory format
-    return network.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def _trained(network: nn.Module) -> list[nn.Parameter]:

@@ -1,5 +1,6 @@
 """Stage 2: the skip encoder learns to remove what separates a completion from its image."""
 
+import functools
 from pathlib import Path
 
 import torch
@@ -105,18 +106,17 @@ class Stage2Trainer(CompletionTrainer):
         erased, valid, w_rand, index = self._fixed(self.config.batch_size).inputs()
         w_out, _ = self.averaged.mix(self.averaged.encode(erased, valid)[index], w_rand)
         erased, valid = erased[index], valid[index]
+        # Without skips, Eq. 7 leaves the features as they are: what it sees is G_f.
         features: dict[int, Tensor] = {}
-        hooks = [
-            block.conv1.register_forward_pre_hook(
-                lambda module, args, side=block.side: features.update({side: args[0]})
-            )
-            for block in self.generator.synthesis.blocks
-        ]
+        hooks = []
+        for side, block in self.generator.synthesis.blocks_by_side.items():
+            hook = functools.partial(_remember, features, side)
+            hooks.append(block.conv1.register_forward_pre_hook(hook))
         try:
             stage1 = self.averaged.synthesize(w_out)
         finally:
-            for hook in hooks:
-                hook.remove()
+            for handle in hooks:
+                handle.remove()
         composite = composite_at_resolution(stage1, erased, valid)
         skips = self.averages["skip_encoder"](composite, erased, valid)
         return max(
@@ -131,6 +131,12 @@ class Stage2Trainer(CompletionTrainer):
         parts = ("generator", "encoder", "mixer", "skip_encoder")
         whole = read_checkpoint(folder / "stage2.safetensors", parts)
         write_checkpoint(folder / "model.safetensors", whole, dtype=torch.float16)
+
+
+def _remember(
+    features: dict[int, Tensor], side: int, module: nn.Module, args: tuple[Tensor, ...]
+) -> None:
+    features[side] = args[0]
 
 
 def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:

@@ -223,6 +223,11 @@ class SynthesisNetwork(nn.Module):
             image = rgb if image is None else upsample2d(image, self.taps) + rgb
         return PartialSynthesis(start.side, x, image)
 
+    @property
+    def blocks_by_side(self) -> dict[int, SynthesisBlock]:
+        """The blocks by the side of their features, the smallest first."""
+        return {block.side: block for block in self._blocks()}
+
     def _blocks(self) -> Iterator[SynthesisBlock]:
         """Yield the blocks with their type, which ModuleList forgets."""
         for block in self.blocks:
