@@ -65,7 +65,5 @@ def test_equal_samples_have_a_finite_gradient():
 
 @pytest.mark.parametrize(("num", "group_size"), [(1, 4), (4, 1)])
 def test_groups_of_one_are_refused(num, group_size):
-    with pytest.raises(
-        InputError, match=r"least two samples.*got groups of 1.*diversity_weight"
-    ):
+    with pytest.raises(InputError, match=r"least two samples.*got groups of 1.*diversity_weight"):
         spread([pictures(num)], group_size)
