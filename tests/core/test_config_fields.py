@@ -13,7 +13,6 @@ from diverse_inpainting.core.config_fields import (
 )
 from diverse_inpainting.core.errors import ConfigError
 
-
 PAIR = "a list of length 2, each item"
 
 
