@@ -103,9 +103,9 @@ def _describe(kind: Any) -> str:  # noqa: ANN401 - types have no common base
     if origin is Literal:
         return f"one of {', '.join(map(repr, args))}"
     if origin in (Union, types.UnionType):
-        return " or ".join(map(_describe, args))
+        return " or ".join(_describe(arg) for arg in args if arg is not types.NoneType)
     if origin is tuple:
-        length = "" if args[-1] is ... else f"{len(args)} times "
-        return f"a list of {length}{_describe(args[0])}"
+        length = "of any length" if args[-1] is ... else f"of length {len(args)}"
+        return f"a list {length}, each item {_describe(args[0])}"
     words = {int: "a whole number >= 0", float: "a number >= 0", bool: "true or false", str: "text"}
     return words.get(kind) or getattr(kind, "__name__", str(kind))

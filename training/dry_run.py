@@ -32,8 +32,8 @@ def describe_training(
     row, config = STAGES[stage], recipe.stage_config(stage)
     recipe.require_parts(row.trains)
     yield f"# {stage} of {recipe.name}, on {device}, {num_processes} process(es)"
-    others = STAGES.keys() - {stage}
-    yield from _table("", {k: v for k, v in recipe.to_dict().items() if k not in others})
+    omitted = {"name", *STAGES} - {stage}  # a recipe is named by its file
+    yield from _table("", {k: v for k, v in recipe.to_dict().items() if k not in omitted})
     yield f"# feature maps: {feature_dtype(config.precision, device)}"
     yield "# parameters"
     trained = {*row.trains, "discriminator"}

@@ -53,6 +53,9 @@ resolution = 32
 stem_width = 8
 widths = [8, 8, 8]
 layers_per_block = 1
+
+[perceptual]
+calibration_pairs = 16
 """
 STAGE = """
 [{name}]
@@ -63,8 +66,7 @@ r1_every = 2
 ema_half_life = 100
 log_every = 8
 """
-
-pytestmark = pytest.mark.usefixtures("small_measurements")
+COMPLETION = "diagnostics_images = 8\ngrid_images = 2\nrecalibration_batches = 2\n"
 
 PRIOR = ("train", "prior", "--config", "tiny.toml", "--data", "pictures", "--out", "run")
 
@@ -72,7 +74,8 @@ PRIOR = ("train", "prior", "--config", "tiny.toml", "--data", "pictures", "--out
 @pytest.fixture
 def recipe(tmp_path):
     """A recipe, and a folder of pictures, that train in no time."""
-    stages = (STAGE.format(name=name) for name in ("prior", "stage1", "stage2"))
+    stages = [STAGE.format(name="prior")]
+    stages += [STAGE.format(name=name) + COMPLETION for name in ("stage1", "stage2")]
     (tmp_path / "tiny.toml").write_text(RECIPE + "".join(stages))
     for k in range(9):
         save(tmp_path / "pictures" / f"{k}.png", np.roll(noise(32, 32), k, axis=1))
@@ -139,7 +142,7 @@ def test_stage1_takes_a_model_whose_discriminator_lies_beside_it(
     generator = read_checkpoint("run/prior/prior.safetensors", ("generator",))
     write_checkpoint("alone.safetensors", generator)
     answer = run("train", "stage1", *common, "--from", "alone.safetensors")
-    assert refused(answer) and "which holds generator" in answer.err
+    assert refused(answer) and "which contains generator" in answer.err
     beside = tmp_path / "run" / "prior" / "discriminator.safetensors"
     monkeypatch.setattr(init_from, "BUNDLED_DISCRIMINATOR", beside)
     answer = run("train", "stage1", *common, "--from", "alone.safetensors")
@@ -164,7 +167,7 @@ def test_a_dry_run_needs_no_data_and_writes_nothing(run, recipe, tmp_path, stage
     command = ("train", stage, "--config", recipe, "--out", "run", "--device", "cpu")
     answer = run(*command, "--set", f"{stage}.batch_size=4", "--dry-run")
     assert answer.code == 0 and answer.err == ""
-    assert "batch_size = 4\n" in answer.out
+    assert "batch_size = 4\n" in answer.out and " trained\n" in answer.out
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -134,20 +134,19 @@ def _converse(processes) -> dict:
 
 def _loop(processes, folder) -> dict:
     """Run until the last process is asked to end, go on, and meet a loss that is not a number."""
-    import line
-
+    import toy_trainer
     from diverse_inpainting.training.loop import run
     from diverse_inpainting.training.stages import TrainingError
 
     told = []
 
     def go(trainer) -> int:
-        return run(trainer, folder / "line", line.FINGERPRINT, told.append, processes)
+        return run(trainer, folder / "line", toy_trainer.FINGERPRINT, told.append, processes)
 
     def spoil(_, scalars) -> None:
         scalars["line_loss"] *= float("nan")
 
-    interrupted, resumed, failing = line.Line(20), line.Line(20), line.Line(40)
+    interrupted, resumed, failing = toy_trainer.Line(20), toy_trainer.Line(20), toy_trainer.Line(40)
     if processes.rank == processes.world_size - 1:
         interrupted.spoil[8] = [lambda *_: signal.raise_signal(signal.SIGTERM)]
     ended = [go(interrupted), go(resumed)]

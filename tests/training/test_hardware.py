@@ -1,10 +1,11 @@
-"""Training keeps a GPU busy."""
+"""Training keeps a GPU busy; the memory that it takes is measured."""
 
 import pytest
 import torch
 
 import distributed_worker
 from diverse_inpainting.core.distributed import ALONE
+from diverse_inpainting.training.hardware import peak_memory_mib
 
 
 @pytest.mark.cuda
@@ -20,3 +21,11 @@ def test_no_step_waits_for_the_gpu():
         finally:
             torch.cuda.set_sync_debug_mode("default")
         assert trainer._graphs.num_captured == 1
+
+
+def test_peak_memory_grows_with_what_is_allocated(device):
+    before = peak_memory_mib(device)
+    torch.ones(200 * 2**20, dtype=torch.uint8, device=device)
+    assert 0 < before <= peak_memory_mib(device)
+    if device.type == "cuda":
+        assert peak_memory_mib(device) >= 200

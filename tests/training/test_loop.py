@@ -175,6 +175,35 @@ def test_a_grid_that_fails_costs_no_step_of_what_is_saved_beside_it(tmp_path):
     assert state_of(tmp_path)["nimg"] == 8
 
 
+def test_each_line_has_speed_and_memory_beside_the_losses(tmp_path):
+    seen = []
+    run(Line(total_images=16, log_every=8), tmp_path, FINGERPRINT, seen.append)
+    line = log_of(tmp_path)[0]
+    assert list(line) == ["nimg", "images_per_s", "peak_memory_mib", "line_loss", "constant"]
+    assert 50 < line["peak_memory_mib"] < 100_000
+    assert set(seen[0].scalars) == {"line_loss", "constant"}
+
+
+def test_a_state_with_the_former_name_of_the_projected_discriminator_goes_on(tmp_path):
+    def with_another(name, **settings):
+        trainer = Line(**settings)
+        trainer.modules[name] = torch.nn.Linear(1, 1)
+        trainer.optimizers[name] = torch.optim.Adam(trainer.modules[name].parameters(), lr=0.5)
+        return trainer
+
+    first = with_another("critic", total_images=20)
+    first.optimizers["critic"].param_groups[0]["lr"] = 0.25
+    go(first, tmp_path)
+    second = with_another("projected_discriminator")
+    assert go(second, tmp_path) == 40
+    assert second.steps[0] == 20
+    assert_same(
+        second.modules["projected_discriminator"].state_dict(), first.modules["critic"].state_dict()
+    )
+    assert second.optimizers["projected_discriminator"].param_groups[0]["lr"] == 0.25
+    assert list(state_of(tmp_path)["modules"]) == ["net", "projected_discriminator"]
+
+
 def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
     go(Line(), tmp_path)
     before = (tmp_path / "states/000000040.pt").read_bytes()

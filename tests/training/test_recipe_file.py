@@ -7,7 +7,7 @@ import pytest
 
 from diverse_inpainting.core.errors import ConfigError
 from diverse_inpainting.core.networks import PRESETS
-from diverse_inpainting.training.config import PerceptualConfig
+from diverse_inpainting.training.config import RENAMED, PerceptualConfig
 from diverse_inpainting.training.recipe_file import RECIPES_DIR, load_recipe
 
 OWN_NETWORKS = {"ablation32-cpu", "demo32-cuda", "demo64-cuda"}
@@ -138,6 +138,47 @@ def test_overrides(write):
 def test_a_later_override_wins(write):
     overrides = ("prior.seed=1", "prior.seed=2")
     assert load_recipe(write(RECIPE), overrides).prior.seed == 2
+
+
+FORMER = {
+    "lambda_same": ("stage1", "lambda_r1", 0.5),
+    "lambda_other": ("stage2", "lambda_r2", 0.25),
+    "lambda_adversarial": ("stage1", "lambda_a", 0.01),
+    "pictures": ("stage1", "train_on", "photographs"),
+    "features": ("prior", "projected_network", "efficientnet-lite0"),
+    "features_from": ("prior", "projected_from", 7),
+    "critic_learning_rate": ("prior", "projected_learning_rate", 0.5),
+    "spread_weight": ("prior", "diversity_weight", 3.0),
+    "generator_ramp": ("prior", "generator_warmup", 9),
+}
+
+
+@pytest.mark.parametrize("former", FORMER)
+def test_former_names_are_read_from_files_bases_and_overrides(write, tmp_path, former):
+    assert FORMER.keys() == RENAMED.keys()
+    stage, name, value = FORMER[former]
+    line = f"{former} = {json.dumps(value)}"
+    in_file = load_recipe(write(RECIPE.replace(f"[{stage}]", f"[{stage}]\n{line}")))
+    given = load_recipe(write(RECIPE), (f"{stage}.{line}",))
+    (tmp_path / "child.toml").write_text(f'base = "mine.toml"\n[{stage}]\n{line}', "utf-8")
+    child = load_recipe(str(tmp_path / "child.toml"))
+    for recipe in (in_file, given, child):
+        assert getattr(recipe.stage_config(stage), name) == value
+
+
+def test_the_later_setting_wins_under_whichever_name(write):
+    path = write(RECIPE.replace("[stage1]", "[stage1]\nlambda_r1 = 2.0"))
+    assert load_recipe(path, ("stage1.lambda_same=3.0",)).stage1.lambda_r1 == 3
+    assert load_recipe(path, ("stage1.lambda_same=3", "stage1.lambda_r1=4")).stage1.lambda_r1 == 4
+    with pytest.raises(ConfigError, match="lambda_r1 under a former name as well"):
+        load_recipe(write(RECIPE.replace("[stage1]", "[stage1]\nlambda_r1=2\nlambda_same=2")))
+
+
+def test_a_stage_may_be_left_out(write):
+    recipe = load_recipe(write(f'preset = "demo64"\n[stage1]{STAGE}'))
+    assert list(recipe.stages) == ["stage1"]
+    with pytest.raises(ConfigError, match=r"a table \[prior\]"):
+        recipe.prior
 
 
 def test_survives_json(write):
