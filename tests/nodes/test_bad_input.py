@@ -78,7 +78,7 @@ def test_layers_that_the_model_does_not_have(classes, model, errors):
 
 def test_completions_for_another_number_of_images(classes, model, errors, image, mask):
     erased = encode(classes, model, image, mask)[0]
-    with pytest.raises(errors.InputError, match="completions of 2"):
+    with pytest.raises(errors.InputError, match="Connect the completions of these"):
         classes["DI_Composite"]().execute(erased, torch.rand(3, 32, 32, 3), 0)
 
 
