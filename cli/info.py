@@ -119,7 +119,7 @@ def describe_card(
     yield from _table("model", facts)
     yield from _table("parameters", {part: f"{count:,}" for part, count in counts.items()})
     yield from _table("images trained on", {stage: f"{count:,}" for stage, count in images.items()})
-    yield from _table("training", training)
+    yield from _table("training", {name: _plain(value) for name, value in training.items()})
     for when, measures in diagnostics.items():
         rows = {name: _compare(value, limits.get(name)) for name, value in measures.items()}
         yield from _table(f"diagnostics {when}", rows)
@@ -134,6 +134,14 @@ def _compare(value: float, limit: "Limit | None") -> str:
     if limit.low <= value <= limit.high:
         return f"{value:.4g} (ok)"
     return f"{value:.4g} (WARNING: {limit.meaning})"
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return a value without the punctuation of JSON."""
+    if isinstance(value, Mapping):
+        texts = {name: _plain(part) for name, part in value.items()}
+        return ", ".join(f"{k} ({t})" if " " in t else f"{k} {t}" for k, t in texts.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _table(title: str, rows: Mapping[str, Any]) -> Iterator[str]:

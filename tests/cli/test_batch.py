@@ -1,5 +1,7 @@
 """A run over many pictures: what is written, what fails alone, what is reported."""
 
+import dataclasses
+import inspect
 import json
 import logging
 
@@ -9,10 +11,11 @@ import torch
 from PIL import Image
 
 from diverse_inpainting.cli import result_files
-from diverse_inpainting.cli.batch import Settings, run_jobs
+from diverse_inpainting.cli.batch import Settings, rehearse, run_jobs
 from diverse_inpainting.cli.pairing import plan_jobs
+from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.image_files import write_png
-from diverse_inpainting.core.inpainter import Inpainter
+from diverse_inpainting.core.inpainter import Edit, Inpainter
 
 SETTINGS = Settings(num_variants=2, seed=3)
 
@@ -219,3 +222,56 @@ def test_an_outcome_in_words(model, photos):
     assert str(failed).startswith("failed: ") and "b.png" in str(failed)
     run(model, photos, Settings(num_variants=2, seed=9))
     assert "\n  warning: kept" in str(run(model, photos, Settings(num_variants=2, seed=9))[0])
+
+
+def test_settings_are_the_arguments_of_inpaint_with_its_defaults():
+    parameters = dict(inspect.signature(Inpainter.inpaint).parameters)
+    for name in ("self", "image", "hole_mask"):
+        del parameters[name]
+    assert Settings().arguments() == {name: p.default for name, p in parameters.items()}
+
+
+def test_settings_as_plain_data():
+    settings = Settings(seed=4, edits=(Edit("a", 1.5), Edit("b", -1.0)))
+    data = json.loads(json.dumps(settings.to_dict()))
+    assert data["seed"] == 4 and data["edits"] == [["a", 1.5], ["b", -1.0]]
+    assert set(data) == set(Settings().arguments())
+
+
+def test_good_settings_pass(model):
+    edits = (Edit("sefa:0", 1.0),)
+    rehearse(model, Settings())
+    rehearse(
+        model,
+        Settings(
+            num_variants=2,
+            seed=2**64 - 1,
+            edits=edits,
+            truncation_psi=0.5,
+            gate_bias=2.0,
+            crop_mode="hole",
+            margin=0.0,
+            feather_px=3,
+            skip_source="none",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"num_variants": 0}, "num_variants"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**64}, "seed"),
+        ({"edits": (Edit("smile", 1.0),)}, "'smile'"),
+        ({"truncation_psi": float("nan")}, "truncation_psi"),
+        ({"gate_bias": float("inf")}, "gate_bias"),
+        ({"crop_mode": "hat"}, "crop"),
+        ({"crop_mode": "hole", "margin": -1.0}, "margin"),
+        ({"feather_px": 100_000}, "feather"),
+        ({"skip_source": "maybe"}, "skip_source"),
+    ],
+)
+def test_each_bad_setting_is_found_before_the_first_picture(model, change, words):
+    with pytest.raises(InputError, match=words):
+        rehearse(model, dataclasses.replace(Settings(), **change))

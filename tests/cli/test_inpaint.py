@@ -9,9 +9,15 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from answers import box, levels, noise, save
+from diverse_inpainting.cli.batch import Settings
+from diverse_inpainting.cli.inpaint import parse_edit
+from diverse_inpainting.core.directions import Direction, write_direction
+from diverse_inpainting.core.errors import InputError
+from diverse_inpainting.core.inpainter import Edit
 
 
 def test_a_picture_and_its_mask(inpaint, tmp_path):
@@ -104,6 +110,42 @@ def test_json_is_all_that_is_on_stdout(inpaint, tmp_path):
     assert [os.path.exists(path) for path in report["pictures"][0]["results"]] == [True, True]
     assert "transparent" in report["pictures"][1]["error"]
     assert report["unused_masks"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "edit"),
+    [
+        ("colour=1.5", Edit("colour", 1.5)),
+        ("sefa:3=-2", Edit("sefa:3", -2.0)),
+        (" a=b = 1e-1", Edit("a=b", 0.1)),
+    ],
+)
+def test_edits_are_parsed(text, edit):
+    assert parse_edit(text) == edit
+
+
+@pytest.mark.parametrize("text", ["", "colour", "colour=", "=1", "colour=much", "a=nan", "a=inf"])
+def test_what_is_no_edit_is_refused(text):
+    with pytest.raises(InputError, match="NAME=STRENGTH"):
+        parse_edit(text)
+
+
+def test_files_of_one_name_are_told_apart(tmp_path):
+    """Results of another direction of the same name are not taken for those of this one."""
+    path = tmp_path / "d.safetensors"
+    recorded = []
+    for last in (1, 2, 2):
+        vector = torch.ones(4)
+        write_direction(
+            path,
+            Direction(
+                name="warm", vector=vector, generator_id="ab" * 32, first_layer=0, last_layer=last
+            ),
+        )
+        settings = Settings(edits=(parse_edit(f"{path}=1.5"),))
+        recorded.append(settings.to_dict()["edits"])
+    assert recorded[0] != recorded[1] == recorded[2]
+    assert recorded[0][0][0].startswith("warm (") and recorded[0][0][1] == 1.5
 
 
 @pytest.mark.slow

@@ -215,10 +215,10 @@ def freeze_in_a_save(process, states):
     """Stop a process while a half-written state lies beside a whole one."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if any(states.glob("*.partial")):
+        if any(states.glob(".*.tmp")):
             process.send_signal(signal.SIGSTOP)
             os.waitpid(process.pid, os.WUNTRACED)
-            if any(states.glob("*.partial")) and any(states.glob("*.pt")):
+            if any(states.glob(".*.tmp")) and any(states.glob("*.pt")):
                 return
             process.send_signal(signal.SIGCONT)
     pytest.fail(f"no save was seen: {process.poll()}")
@@ -237,7 +237,7 @@ def test_kill_in_a_save_then_sigterm_then_the_end(start, tmp_path, run):
     process = start()
     first = process.stderr.readline()
     assert f"{killed_at + 8}/10000000 images" in first
-    assert not any(states.glob("*.partial"))
+    assert not any(states.glob(".*.tmp"))
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
