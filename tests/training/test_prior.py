@@ -52,15 +52,16 @@ def test_the_projected_discriminator_teaches_the_generator_beside_the_other():
     assert not all(torch.allclose(a, b) for a, b in pairs)
 
 
-def test_a_step_logs_all_losses_and_trains_the_heads():
+def test_a_step_logs_all_losses_and_updates_the_heads():
     trainer = make_trainer(PROJECTED)
     before = copy_of(trainer.projected_discriminator)
     scalars = trainer.step(0)
     projected = {"g_projected_loss", "g_diversity_loss", "projected_loss"}
     assert set(scalars) == {"g_loss", "d_loss", "d_gap", "r1", *projected}
     names = changed(trainer.projected_discriminator, before)
-    assert names
     assert all(name.startswith("heads.") for name in names)
+    kinds = {name.rsplit(".", 1)[-1] for name in names}
+    assert {"original", "bias", "_u"} <= kinds, "weights, and the estimate of their spectral norms"
 
 
 def test_its_learning_rate_is_its_own_and_only_the_generator_warms_up():

@@ -81,9 +81,9 @@ def test_other_weights_are_refused(monkeypatch, tmp_path):
 
 def test_losses_by_hand():
     real = [torch.tensor([[2.0, 0.5]]), torch.tensor([[-1.0]])]
-    fake = [torch.tensor([[-3.0, 0.0]]), torch.tensor([[1.0]])]
-    assert projected_loss(real, fake).item() == (0 + 0.5) / 2 + (0 + 1) / 2 + 2 + 2
-    assert projected_generator_loss(fake).item() == 1.5 - 1
+    fake = [torch.tensor([[-3.0, 0.0]]), torch.tensor([[2.0]])]
+    assert projected_loss(real, fake).item() == (0 + 0.5) / 2 + (0 + 1) / 2 + 2 + 3
+    assert projected_generator_loss(fake).item() == 1.5 - 2
 
 
 def test_there_is_one_map_of_logits_per_scale_and_only_heads_are_trained(projected):
