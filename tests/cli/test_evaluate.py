@@ -68,7 +68,7 @@ def test_two_processes_measure_what_one_measures(run, data, tiny_checkpoint, tmp
     ("arguments", "words"),
     [
         (("--data", "data"), "a model, or the resolution"),
-        (("TINY", "--data", "absent"), "a folder or zip of pictures"),
+        (("TINY", "--data", "absent"), "No such folder or zip file"),
         (("TINY", "--data", "data", "--masks", "nothing"), "one of 'paper'"),
         (("TINY", "--data", "data", "--resolution", "64"), "the model's resolution of 32 pixels"),
         (("--data", "data", "--resolution", "32", "--predictions", "data/0.png"), "not a folder"),

@@ -175,7 +175,7 @@ def test_a_dry_run_needs_no_data_and_writes_nothing(run, recipe, tmp_path, stage
     ("arguments", "words"),
     [
         (("prior", "--config", "absent", "--data", "pictures"), "bundled recipe"),
-        (("prior", "--config", "tiny.toml", "--data", "absent"), "a folder or zip of pictures"),
+        (("prior", "--config", "tiny.toml", "--data", "absent"), "No such folder or zip file"),
         (
             ("prior", "--config", "tiny.toml", "--data", "pictures", "--set", "prior.sneed=1"),
             "sneed",
