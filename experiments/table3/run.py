@@ -7,6 +7,8 @@ Everything runs through the command line, one model after the other; OUT gets a 
 and model, and table3.md. Stop it with Ctrl-C, and run the same command again to resume.
 """
 
+# pyright: reportMissingImports=false
+# An editable install is invisible to a type checker.
 import argparse
 import re
 import subprocess
@@ -18,6 +20,7 @@ from pathlib import Path
 from table import MODELS, Model, Reports, render
 
 from diverse_inpainting.core.checkpoint import inspect_checkpoint
+from diverse_inpainting.core.errors import DiverseInpaintingError
 from diverse_inpainting.training.recipe_file import RECIPES_DIR, load_recipe
 
 PAPER_BASE = "ffhq256"
@@ -145,4 +148,7 @@ def run(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except DiverseInpaintingError as error:
+        sys.exit(str(error))

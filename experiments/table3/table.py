@@ -3,6 +3,8 @@
 python experiments/table3/table.py OUT
 """
 
+# pyright: reportMissingImports=false
+# An editable install is invisible to a type checker.
 import json
 import sys
 from collections.abc import Iterator, Sequence
