@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..core.image_files import SUFFIXES
+from ..core.image_files import SUFFIXES, is_image_name
 from .result_files import ResultFiles
 
 _ByStem = dict[str, list[Path]]
@@ -76,8 +76,7 @@ def _files_of(source: Path, what: str) -> list[Path]:
             "Check the path.",
             problem=f"The {what} or folder {source} does not exist.",
         )
-    files = [p for p in source.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()]
-    files = sorted(path for path in files if not path.name.startswith("."))
+    files = sorted(path for path in source.iterdir() if is_image_name(path) and path.is_file())
     if not files:
         raise InputError(
             f"{what}s in the folder",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..training.stages import STAGES
 from .options import Device
 from .progress import display, duration
 
@@ -17,15 +18,12 @@ if TYPE_CHECKING:
     from ..training.stages import Progress
 
 
-class Stage(StrEnum):
-    """What can be trained, in this options."""
+if TYPE_CHECKING:
+    _StageName = StrEnum
+else:
+    _StageName = StrEnum("Stage", {name.upper(): name for name in STAGES})
 
-    PRIOR = "prior"
-    STAGE1 = "stage1"
-    STAGE2 = "stage2"
-
-
-_Stage = Annotated[Stage, typer.Argument(help="Train them in this options.")]
+_Stage = Annotated[_StageName, typer.Argument(help="Train them in this order.")]
 _Recipe = Annotated[str, typer.Option("--config", help="Bundled recipe or .toml file.")]
 _Out = Annotated[Path, typer.Option("--out", help="Run directory; resumes if it exists.")]
 _Data = Annotated[

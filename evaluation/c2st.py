@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.errors import InputError
+from ..core.image import uint8_to_network
 from ..core.rng import generator_for
 from .types import ImageValues, MethodOutput, MetricSuite
 
@@ -195,4 +196,4 @@ def _crop(versions: Tensor) -> tuple[int, int]:
 
 
 def _signed(images: Tensor) -> Tensor:
-    return images.float() / 127.5 - 1
+    return uint8_to_network(images)

@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..core.errors import CheckpointError, InputError
+from ..core.image import uint8_to_unit
 from ..core.pretrained import PublishedWeights, read_state, sha256_of, wrong_network
 
 INCEPTION = PublishedWeights(
@@ -185,7 +186,7 @@ def _imagenet_input(images: Tensor) -> Tensor:
     """[n, 3, R, R] uint8 to [n, 3, 299, 299] float32, normalised."""
     resized = torch.from_numpy(np.stack([_resize(image) for image in images.movedim(1, -1)]))
     mean, std = (torch.tensor(v)[:, None, None] for v in (_IMAGENET_MEAN, _IMAGENET_STD))
-    return (resized.movedim(-1, 1).float() / 255 - mean) / std
+    return (uint8_to_unit(resized.movedim(-1, 1)) - mean) / std
 
 
 def _resize(image_hwc: Tensor) -> np.ndarray:

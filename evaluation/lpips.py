@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..core.image import uint8_to_network
 from ..core.pretrained import PublishedWeights, read_state, sha256_of, wrong_network
 from .features import FeatureNetwork, import_library
 from .types import ImageValues, MethodOutput, MetricSuite
@@ -83,4 +84,4 @@ def _load_trunk(trunk: nn.Module, state: dict[str, Tensor]) -> None:
 
 
 def _signed(images: Tensor, device: torch.device) -> Tensor:
-    return images.to(device).float() / 127.5 - 1
+    return uint8_to_network(images.to(device))

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core.distributed import ALONE, Processes
 from ..core.errors import InputError
 from ..core.image import image_to_uint8
-from ..core.image_files import SUFFIXES, read_image
+from ..core.image_files import is_image_name, read_image
 from ..core.inpainter import Inpainter
 from ..core.latents import WPlus
 from ..core.rng import generator_for
@@ -124,7 +124,7 @@ def _files_by_stem(folder: Path) -> dict[str, Path]:
         )
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+        if not is_image_name(path):
             continue
         if path.stem in files:
             names = f"{files[path.stem].name} and {path.name}"

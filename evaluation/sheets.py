@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.contact_sheet import contact_sheet, show_erased
-from ..core.image import image_to_uint8
+from ..core.image import image_to_uint8, uint8_to_unit
 from ..core.image_files import write_png
 from .baselines import NAMES as BASELINES
 from .evaluate import Evaluation
@@ -77,7 +77,7 @@ def _completions(part: MethodOutput, criterion: str, values: Tensor, rank: str) 
 def _row(part: MethodOutput, i: int) -> list[tuple[str, Tensor]]:
     """Labels and images [R, R, 3] uint8."""
     original = part.originals[i].movedim(0, -1)
-    erased = image_to_uint8(show_erased(original.float() / 255, part.holes[i, 0].float()))
+    erased = image_to_uint8(show_erased(uint8_to_unit(original), part.holes[i, 0].float()))
     row = [("original", original), ("erased", erased)]
     row += [(f"result {k}", x.movedim(0, -1)) for k, x in enumerate(part.results[i])]
     if part.raw is not None:

@@ -7,6 +7,8 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ..core.image import uint8_to_unit
+
 _RANDOM = (0.18, 0.42, 0.85)
 _BOTH = (0.93, 0.93, 0.93)
 _IMAGE = (0.93, 0.48, 0.10)
@@ -48,7 +50,7 @@ def _draw(gate_ld: Tensor) -> Tensor:
     _label_rows(ImageDraw.Draw(canvas), gate_ld.mean(dim=1), _LEFT_PX + width)
     _draw_scale(canvas, _TOP_PX + height)
     pixels = torch.frombuffer(bytearray(canvas.tobytes()), dtype=torch.uint8)
-    return pixels.reshape(canvas.height, canvas.width, 3).to(torch.float32) / 255.0
+    return uint8_to_unit(pixels.reshape(canvas.height, canvas.width, 3))
 
 
 def _heat_map(values_hw: Tensor, width: int, height: int) -> Image.Image:

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from ..core.checkpoint import Checkpoint
 from ..core.compositing import composite_at_resolution
+from ..core.contact_sheet import tile_images
 from ..core.distributed import ALONE, Processes
 from ..core.errors import CheckpointError
+from ..core.image import uint8_to_network
 from ..core.networks import Discriminator, DiverseInpaintingModel
 from .accumulate import GradientAccumulator, Gradients, adam, apply_gradients, set_learning_rate
 from .checkpointing import write_stage
@@ -25,7 +27,6 @@ from .data import Photographs
 from .diagnostics import measure
 from .ema import averaged_copy, update_average
 from .hardware import feature_dtype, place, send
-from .logger import image_grid
 from .losses import (
     L_adv,
     Pair,
@@ -270,7 +271,7 @@ class CompletionTrainer(ABC):
         for k in range(_GRID_VARIANTS):
             columns += self._views(batch, batch.w_r.roll(k, dims=0))
         rows = torch.stack(columns, dim=1).flatten(0, 1)
-        return image_grid(rows.clamp(-1, 1), len(columns))
+        return tile_images(rows.clamp(-1, 1), len(columns))
 
     def _views(self, batch: Batch, w_rand: Tensor) -> tuple[Tensor, ...]:
         """Return completions, raw and composited, [N, 3, R, R] each."""
@@ -287,7 +288,7 @@ class CompletionTrainer(ABC):
         num = self.config.diagnostics_images
         photographs = None
         if self.photographs is not None:
-            photographs = self.photographs.unseen[:num].to(self.device) / 127.5 - 1
+            photographs = uint8_to_network(self.photographs.unseen[:num].to(self.device))
         batch = self._fixed(num)
         return measure(self._complete_averaged, batch, self.model.synthesize, photographs)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..core.distributed import WHOLE, Draws, Shard
 from ..core.errors import ConfigError, InputError
+from ..core.image import uint8_to_network
 from ..core.rng import generator_for
 from .config import DataConfig
 from .hardware import send
@@ -60,7 +61,7 @@ class Photographs:
         """
         device = self.training.device
         index = send(self._index(nimg, size, shard), device)
-        images = self.training[index].float().div_(127.5).sub_(1)
+        images = uint8_to_network(self.training[index])
         if self._config.mirror:
             draws = Draws(generator_for(self._seed, "mirror", nimg), shard)
             coin = send(draws.uniform(len(images)) < 0.5, device)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
@@ -169,10 +168,3 @@ def _remove_later_lines(path: Path, nimg: int) -> None:
             if json.loads(line)["nimg"] <= nimg and line.endswith("\n"):
                 kept.append(line)
     write_text(path, "".join(kept))
-
-
-def image_grid(images: Tensor, columns: int) -> Image.Image:
-    """Tile images [N, 3, R, R] in [-1, 1], row by row; N must be a multiple of columns."""
-    tiled = rearrange(images, "(r c) k h w -> (r h) (c w) k", c=columns)
-    data = tiled.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-    return Image.fromarray(data.cpu().numpy())

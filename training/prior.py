@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ..core.contact_sheet import tile_images
 from ..core.distributed import ALONE, Draws, Processes
 from ..core.networks import Discriminator, DiverseInpaintingModel, Generator
 from ..core.rng import generator_for, seed_for
@@ -19,7 +20,6 @@ from .data import Photographs
 from .diversity_loss import DiversityLoss
 from .ema import averaged_copy, update_average
 from .hardware import feature_dtype, place, send
-from .logger import image_grid
 from .losses import discriminate, discriminator_objective, generator_loss
 from .projected_gan import (
     ProjectedDiscriminator,
@@ -250,7 +250,7 @@ class PriorTrainer:
         images = generator.synthesis(
             generator.broadcast(w), dtype=self._dtype, memory_format=torch.channels_last
         )
-        return image_grid(images.clamp(-1, 1), _GRID_COLUMNS)
+        return tile_images(images.clamp(-1, 1), _GRID_COLUMNS)
 
     def diagnostics(self) -> dict[str, float]:
         """Return nothing: a prior's health shows in its logits and grids."""

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
+from ..checks import is_generator_id
 from ..networks import DiverseInpaintingModel, ModelConfig
 from .blank import build_blank
 from .container import raw_bytes
@@ -41,8 +41,7 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         require(
-            isinstance(self.generator_id, str)
-            and re.fullmatch("[0-9a-f]{64}", self.generator_id) is not None,
+            is_generator_id(self.generator_id),
             "a generator_id of 64 hexadecimal digits",
             repr(self.generator_id)[:80],
             "Take it from generator_id_of or from the checkpoint the generator came with.",

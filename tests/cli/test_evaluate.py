@@ -27,7 +27,7 @@ def test_a_model_beside_baselines(run, data, tiny_checkpoint, tmp_path):
     )
     assert answer.code == 0, answer.err
     methods = ["stage1", "stage2", "mean-colour", "other-photo", "original", "training-photos"]
-    assert all(name in answer.out for name in (*methods, "SWD x 1000", "3 pictures", "seed 0"))
+    assert all(name in answer.out for name in (*methods, "SWD x 1000", "3 images", "seed 0"))
     assert answer.err.splitlines()[0].startswith("0%: reading ")
     report = json.loads((tmp_path / "out" / "results.json").read_text())
     assert list(report["methods"]) == methods

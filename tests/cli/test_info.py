@@ -22,7 +22,7 @@ def test_the_card_agrees_with_the_networks(tiny_checkpoint):
     checkpoint = read_checkpoint(tiny_checkpoint)
     counts = {
         part: sum(p.numel() for p in network.parameters())
-        for part, network in checkpoint.networks().items()
+        for part, network in checkpoint.model().parts.items()
     }
     assert card["parts"] == counts and card["parameters"] == sum(counts.values())
     assert card["resolution"] == RESOLUTION and card["style_layers"] == 8
@@ -87,7 +87,7 @@ def test_info_for_people_and_for_programs(run, tiny_checkpoint):
         assert fact in text
     card = json.loads(run("info", tiny_checkpoint, "--json").out)
     assert card["backends"]["reference"] == "available"
-    assert card["training"]["alarms"]["stage1"]["rho"] == 0.25 and card["generator_id"] in text
+    assert card["training"]["diagnostics"]["stage1"]["rho"] == 0.25 and card["generator_id"] in text
 
 
 @pytest.mark.parametrize("name", ["dogs", "absent.safetensors", "foreign.safetensors"])

@@ -78,7 +78,7 @@ def test_processes_split_the_batches_and_each_returns_everything(model):
 
 
 def test_a_model_without_a_skip_encoder_has_one_stage(model, monkeypatch):
-    monkeypatch.setattr(model, "_skip_encoder", None)
+    monkeypatch.setattr(model.model, "skip_encoder", None)
     assert [m.method for m in complete(model, pairs(3, 32), 0, 4)] == ["stage1"]
 
 

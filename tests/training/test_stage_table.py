@@ -9,11 +9,12 @@ import torch
 from PIL import Image
 
 import tiny_model
-from diverse_inpainting.core.checkpoint import PARTS, read_checkpoint
+from diverse_inpainting.core.checkpoint import read_checkpoint
 from diverse_inpainting.core.errors import ConfigError
+from diverse_inpainting.core.networks import PARTS
 from diverse_inpainting.training import run as training_run
 from diverse_inpainting.training import stages
-from diverse_inpainting.training.checkpointing import stage_facts, write_stage
+from diverse_inpainting.training.checkpointing import write_stage
 from diverse_inpainting.training.config import StageConfig
 from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.stages import STAGES, Stage
@@ -53,8 +54,8 @@ class Polish:
     def __init__(self, recipe, checkpoint, photographs, device, processes):
         self.recipe, self.checkpoint, self.device = recipe, checkpoint, device
         self.config = recipe.stage_config("polish")
-        self.networks = checkpoint.networks()
-        self.modules = {"skip_encoder": self.networks["skip_encoder"]}
+        self.model = checkpoint.model()
+        self.modules = {"skip_encoder": self.model.skip_encoder}
         self.optimizers = {}
         self.perceptual = type("Perceptual", (), {"facts": {}})()
 
@@ -68,11 +69,8 @@ class Polish:
         return {}
 
     def export(self, folder, nimg):
-        facts = stage_facts(
-            self.checkpoint.training, "polish", STAGES["polish"].earlier, {"images": nimg}
-        )
-        path = folder / "polish.safetensors"
-        write_stage(path, self.recipe, self.checkpoint, self.networks, ("skip_encoder",), facts)
+        path, row = folder / "polish.safetensors", STAGES["polish"]
+        write_stage(path, self.recipe, self.checkpoint, self.model, row, {"images": nimg})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

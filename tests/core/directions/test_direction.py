@@ -117,7 +117,7 @@ def test_a_direction_for_more_layers_is_refused() -> None:
 
 
 def test_another_generator_is_refused() -> None:
-    message = "direction 'colour' of the generator 012345.*, got .* of the generator ffff"
+    message = "direction 'colour' of generator 012345.*, got .* of generator ffff"
     with pytest.raises(GeneratorMismatchError, match=message):
         apply_direction(_codes(), _direction(generator_id=OTHER_ID), 1.0)
 
