@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .core.inpainter import Edit, Inpainter
+    from .core.editor import Edit
+    from .core.inpainter import Inpainter
     from .nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 
     __version__: str
@@ -29,7 +30,7 @@ WEB_DIRECTORY = "./web"
 _HOMES = {
     "NODE_CLASS_MAPPINGS": ".nodes",
     "NODE_DISPLAY_NAME_MAPPINGS": ".nodes",
-    "Edit": ".core.inpainter",
+    "Edit": ".core.editor",
     "Inpainter": ".core.inpainter",
 }
 

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from ..core.checks import check_int
 from ..core.directions import Direction
+from ..core.editor import Edit
 from ..core.errors import DiverseInpaintingError, InputError
 from ..core.image import image_to_uint8
 from ..core.image_files import read_image, read_mask
-from ..core.inpainter import Edit, Inpainter
+from ..core.inpainter import Inpainter
 from .failures import explain
 from .pairing import Job
 from .result_files import Record, ResultFiles

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from ..core.checks import check_choice, check_int
 from ..core.config_fields import check_fields, from_mapping
-from ..core.directions import STANDARD_DEVIATION, Direction, deviation_along
+from ..core.directions import DISCOVERY_METHODS, STANDARD_DEVIATION, Direction, deviation_along
 from ..core.directions.interfacegan import Boundary, find_boundary, independent
 from ..core.directions.scores import SCORES
 from ..core.errors import ConfigError
-from ..core.inpainter import DISCOVERY_METHODS, Inpainter
+from ..core.inpainter import Inpainter
 
 RECIPES_DIR = Path(__file__).parents[1] / "core" / "directions" / "recipes"
 METHODS = (*DISCOVERY_METHODS, "interfacegan")

@@ -183,7 +183,7 @@ def strip(
     import torch
 
     from ..core.contact_sheet import contact_sheet
-    from ..core.inpainter import Edit
+    from ..core.editor import Edit
 
     codes = model.sample_w(seed, num_samples)
     columns = [model.synthesize(model.edit(codes, [Edit(direction, s)])) for s in strengths]

@@ -12,7 +12,8 @@ from .options import Device, Download, Json, Model, Seed, Variants
 from .progress import display, duration
 
 if TYPE_CHECKING:
-    from ..core.inpainter import Edit, Inpainter
+    from ..core.editor import Edit
+    from ..core.inpainter import Inpainter
     from .batch import Outcome, Settings
     from .pairing import Job
 
@@ -109,8 +110,8 @@ def parse_edit(text: str) -> "Edit":
     import math
 
     from ..core.directions import read_direction
+    from ..core.editor import Edit
     from ..core.errors import InputError
-    from ..core.inpainter import Edit
 
     name, _, number = text.rpartition("=")
     name = name.strip()

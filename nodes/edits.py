@@ -125,7 +125,7 @@ class DiscoverDirection(Node):
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         """Declare the inputs."""
-        from ..core.inpainter import DISCOVERY_METHODS
+        from ..core.directions import DISCOVERY_METHODS
 
         return {
             "required": {

@@ -79,7 +79,7 @@ class Inpaint(Node):
         direction: "Direction | None" = None,
     ) -> tuple[Tensor, "WPlus"]:
         """Return the results, image-major, and their codes."""
-        from ..core.inpainter import Edit
+        from ..core.editor import Edit
 
         host.make_room_for(model, num_variants)
         result = model.inpaint(

@@ -34,7 +34,7 @@ class LoadModel(Node):
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         """Declare the inputs."""
-        from ..core.inpainter import PRECISIONS
+        from ..core.editor import PRECISIONS
 
         return {
             "required": {

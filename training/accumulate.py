@@ -6,7 +6,7 @@ accumulation. The result depends on the size of the micro-batch, not on the mach
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -114,20 +114,25 @@ def adam(
     return torch.optim.Adam(param_groups, betas=betas, fused=True)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Set the learning rate of each group, times its factor."""
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate * group["lr_factor"]
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """Return what an optimiser updates, in the order of its groups."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 @torch.no_grad()
 def apply_gradients(
-    optimizer: torch.optim.Optimizer,
-    parameters: Iterable[nn.Parameter],
-    gradients: Sequence[Tensor],
+    optimizer: torch.optim.Optimizer, gradients: Sequence[Tensor], learning_rate: float
 ) -> None:
-    """Take one optimiser step with gradients computed elsewhere."""
-    for parameter, gradient in zip(parameters, gradients, strict=True):
+    """Take one optimiser step with gradients computed elsewhere.
+
+    Args:
+        optimizer: see `adam`.
+        gradients: of `parameters_of(optimizer)`.
+        learning_rate: each group takes it times its factor.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate * group["lr_factor"]
+    for parameter, gradient in zip(parameters_of(optimizer), gradients, strict=True):
         if gradient.stride() != parameter.stride():  # fused kernels need equal strides
             gradient = torch.empty_like(parameter).copy_(gradient)
         parameter.grad = gradient

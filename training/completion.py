@@ -18,8 +18,8 @@ from ..core.contact_sheet import tile_images
 from ..core.distributed import ALONE, Processes
 from ..core.errors import CheckpointError
 from ..core.image import uint8_to_network
-from ..core.networks import Discriminator, DiverseInpaintingModel
-from .accumulate import GradientAccumulator, Gradients, adam, apply_gradients, set_learning_rate
+from ..core.networks import DiverseInpaintingModel
+from .accumulate import GradientAccumulator, Gradients, adam, apply_gradients, parameters_of
 from .checkpointing import write_stage
 from .config import CompletionConfig, Recipe
 from .cuda_graphs import StepGraphs
@@ -29,16 +29,15 @@ from .ema import averaged_copy, update_average
 from .hardware import feature_dtype, place, send
 from .losses import (
     L_adv,
-    Pair,
+    compared_pairs,
+    composites,
     discriminate,
     discriminator_objective,
     full_objective,
-    pair_rg,
-    pair_rr,
     reconstruction,
 )
 from .perceptual import build_perceptual_loss
-from .sampler import Batch, BatchSampler
+from .sampler import Batch, BatchSampler, Inputs
 from .schedules import adversarial_factor, rate_factor
 from .stages import STAGES
 
@@ -83,115 +82,80 @@ class CompletionTrainer(ABC):
         """
         self.recipe, self.device, self.checkpoint = recipe, device, checkpoint
         self.photographs, self.processes = photographs, processes
-        config = self.config = _completion_config(recipe, self.stage)
+        config = recipe.stage_config(self.stage)
+        assert isinstance(config, CompletionConfig)
+        self.config = config
         torch.manual_seed(config.seed)
-        self.model = self._load(checkpoint, feature_dtype(config.precision, device))
-        self.generator = self.model.generator
-        self.discriminator = self._discriminator()
-        self.perceptual = build_perceptual_loss(
-            recipe.perceptual,
-            self.generator,
-            self.discriminator,
-            config.seed,
-            self.model.feature_dtype,
-        )
-        self.batches = BatchSampler(
-            config, self.stage, self.generator, self.model.synthesize, photographs
-        )
-        self.learning = {n: place(net, device) for n, net in self._new_networks().items()}
-        self.averages = {name: averaged_copy(network) for name, network in self.learning.items()}
-        self._prepare(self.learning)
-        self.averaged = self._with_networks(self.averages)
-        self.model = self._with_networks(self.learning)
-        self._prepare_optimizers()
-        micro_batch = self._micro_batch = config.micro_batch or config.batch_size
-        group_size = self.discriminator.config.stddev_group_size
-        self._shard = processes.shard(micro_batch, group_size)
-        self._accumulator = GradientAccumulator(device, config.batch_size, micro_batch, processes)
-        self._graphs = StepGraphs(device, is_used=config.cuda_graphs and processes.is_alone)
-        self._measured: dict[str, float] | None = None
-
-    def _load(self, checkpoint: Checkpoint, dtype: torch.dtype) -> DiverseInpaintingModel:
-        """Return a copy of what the stage begins with: D learns in place."""
-        taken = STAGES[self.stage].takes
-        missing = {*taken, "discriminator"} - set(checkpoint.parts)
-        if missing:
-            raise CheckpointError(
-                f"a checkpoint with {', '.join(taken)} and discriminator",
-                f"one without {', '.join(sorted(missing))}",
-                "Give the file that the stage before wrote.",
-            )
-        model = copy.deepcopy(checkpoint.model()).requires_grad_(False)
-        model.feature_dtype = dtype
-        return place(model, self.device)
-
-    def _discriminator(self) -> Discriminator:
-        assert self.model.discriminator is not None, "_load has checked it"
-        return self.model.discriminator.requires_grad_(True)
-
-    def _with_networks(self, networks: Mapping[str, nn.Module]) -> DiverseInpaintingModel:
-        """Return a model of the frozen networks and of these."""
-        frozen, dtype = self.model.parts, self.model.feature_dtype
-        return DiverseInpaintingModel(**{**frozen, **networks}, feature_dtype=dtype)  # pyright: ignore
-
-    def _prepare_optimizers(self) -> None:
-        config = self.config
+        model = self._load(feature_dtype(config.precision, device))
+        assert model.discriminator is not None, "_load has checked it"
+        self.generator = model.generator
+        self.discriminator = model.discriminator.requires_grad_(True)
+        self.perceptual = build_perceptual_loss(recipe.perceptual, model, config.seed)
+        self.batches = BatchSampler(config, self.stage, model, photographs)
+        self.trained = {part: place(net, device) for part, net in self._new_networks().items()}
+        self.averages = {part: averaged_copy(network) for part, network in self.trained.items()}
+        self._prepare_training()
+        self.model, self.averaged = model.with_parts(self.trained), model.with_parts(self.averages)
         self.modules: dict[str, nn.Module] = {
             "discriminator": self.discriminator,
-            **self.learning,
-            **{f"{name}_ema": average for name, average in self.averages.items()},
+            **self.trained,
+            **{f"{part}_ema": average for part, average in self.averages.items()},
         }
+        self.optimizers = self._build_optimizers()
         self._rates = {
             "completion": config.learning_rate,
             "discriminator": config.discriminator_learning_rate,
         }
-        factors = {"mixer": config.mixer_lr_multiplier}
-        groups = [(list(m.parameters()), factors.get(n, 1.0)) for n, m in self.learning.items()]
-        self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "completion": adam(*groups, betas=config.betas),
-            "discriminator": adam((list(self.discriminator.parameters()), 1.0), betas=config.betas),
-        }
-        self._parameters = {
-            name: [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            for name, optimizer in self.optimizers.items()
+        micro_batch = self._micro_batch = config.micro_batch or config.batch_size
+        self._shard = processes.shard(micro_batch, self.discriminator.config.stddev_group_size)
+        self._accumulator = GradientAccumulator(device, config.batch_size, micro_batch, processes)
+        self._graphs = StepGraphs(device, is_used=config.cuda_graphs and processes.is_alone)
+        self._measured: dict[str, float] | None = None
+
+    def _load(self, dtype: torch.dtype) -> DiverseInpaintingModel:
+        """Return a frozen copy of what the stage starts from: D learns in place."""
+        taken = STAGES[self.stage].takes
+        missing = {*taken, "discriminator"} - set(self.checkpoint.parts)
+        if missing:
+            raise CheckpointError(
+                f"a checkpoint with {', '.join(taken)} and discriminator",
+                f"one without {', '.join(sorted(missing))}",
+                "Give the file that the previous stage wrote.",
+            )
+        model = copy.deepcopy(self.checkpoint.model()).requires_grad_(False)
+        model.feature_dtype = dtype
+        return place(model, self.device)
+
+    def _build_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        factors, betas = {"mixer": self.config.mixer_lr_multiplier}, self.config.betas
+        groups = [(list(m.parameters()), factors.get(n, 1.0)) for n, m in self.trained.items()]
+        return {
+            "completion": adam(*groups, betas=betas),
+            "discriminator": adam((list(self.discriminator.parameters()), 1.0), betas=betas),
         }
 
     @abstractmethod
     def _new_networks(self) -> dict[str, nn.Module]:
         """Return the networks that learn, freshly initialised, by part."""
 
-    def _prepare(self, learning: dict[str, nn.Module]) -> None:  # noqa: B027 - a hook
+    def _prepare_training(self) -> None:  # noqa: B027 - a hook
         """Change the networks that learn after their averages were copied."""
 
     @abstractmethod
-    def complete(
-        self,
-        model: DiverseInpaintingModel,
-        erased: Tensor,
-        valid: Tensor,
-        w_rand: Tensor,
-        index: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Return raw outputs I_o [n, 3, R, R] and the gate [n, L, D].
-
-        Args:
-            model: `model` or `averaged`.
-            erased: [N, 3, R, R].
-            valid: [N, 1, R, R].
-            w_rand: [n, L, D].
-            index: [n] int64, the image that each code completes.
-        """
+    def complete(self, model: DiverseInpaintingModel, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Return raw outputs I_o [n, 3, R, R] and the gate [n, L, D] of `model` or `averaged`."""
 
     def step(self, nimg: int) -> dict[str, Tensor]:
         """Update the networks that learn and D on one batch."""
         self._measured = None
         gradients = self._accumulator.run(lambda start: self._gradients(start, nimg), nimg)
-        for name, parameters in self._parameters.items():
-            self._update(name, parameters, gradients.by_network[name], nimg)
-        for name, average in self.averages.items():
+        factor = rate_factor(self.config, nimg)
+        for name, optimizer in self.optimizers.items():
+            apply_gradients(optimizer, gradients.by_network[name], self._rates[name] * factor)
+        for part, average in self.averages.items():
             update_average(
                 average,
-                self.learning[name],
+                self.trained[part],
                 num_images=self.config.batch_size,
                 nimg=nimg,
                 half_life=self.config.ema_half_life,
@@ -218,7 +182,7 @@ class CompletionTrainer(ABC):
     ) -> Gradients:
         """Return the gradients of what was drawn; a CUDA graph may hold all of it."""
         batch = self.batches.make(drawn)
-        outputs, gate = self.complete(self.model, *batch.inputs())
+        outputs, gate = self.complete(self.model, batch.inputs())
         losses, scalars = reconstruction(
             compared_pairs(batch, outputs), self.perceptual, self.config.pixel_weight
         )
@@ -235,11 +199,11 @@ class CompletionTrainer(ABC):
             lambda_a=drawn["lambda_a"] if is_adversarial else 0.0,
         )
         # D's graph of the fakes is walked twice: to E, Mi or S here, and to D's weights below.
-        completion = torch.autograd.grad(loss, self._parameters["completion"], retain_graph=True)
+        completion = self._grad("completion", loss, retain_graph=True)
         d_loss, d_scalars = discriminator_objective(
             self._discriminate, batch.image, fake_logits, r1_weight
         )
-        discriminator = torch.autograd.grad(d_loss, self._parameters["discriminator"])
+        discriminator = self._grad("discriminator", d_loss)
         assert self.model.mixer is not None
         if self.model.mixer.config.kind == "gated":
             gates = torch.cat(batch.by_path(gate)[0])  # as many in each process
@@ -249,18 +213,12 @@ class CompletionTrainer(ABC):
             {**scalars, "adversarial": adversarial, **d_scalars},
         )
 
+    def _grad(self, name: str, loss: Tensor, *, retain_graph: bool = False) -> Sequence[Tensor]:
+        parameters = parameters_of(self.optimizers[name])
+        return torch.autograd.grad(loss, parameters, retain_graph=retain_graph)
+
     def _discriminate(self, images: Tensor) -> Tensor:
         return discriminate(self.discriminator, images, self.model.feature_dtype)
-
-    def _update(
-        self,
-        name: str,
-        parameters: list[nn.Parameter],
-        gradients: Sequence[Tensor],
-        nimg: int,
-    ) -> None:
-        set_learning_rate(self.optimizers[name], self._rates[name] * rate_factor(self.config, nimg))
-        apply_gradients(self.optimizers[name], parameters, gradients)
 
     @torch.no_grad()
     def grid(self) -> Image.Image:
@@ -285,16 +243,15 @@ class CompletionTrainer(ABC):
         return self._measured
 
     def _measure(self) -> dict[str, float]:
-        num = self.config.diagnostics_images
-        photographs = None
+        num, photographs = self.config.diagnostics_images, None
         if self.photographs is not None:
             photographs = uint8_to_network(self.photographs.unseen[:num].to(self.device))
-        batch = self._fixed(num)
-        return measure(self._complete_averaged, batch, self.model.synthesize, photographs)
+        return measure(
+            self._complete_averaged, self._fixed(num), self.model.synthesize, photographs
+        )
 
     def _complete_averaged(self, erased: Tensor, valid: Tensor, w_rand: Tensor) -> Tensor:
-        index = torch.arange(len(erased), device=erased.device)
-        return self.complete(self.averaged, erased, valid, w_rand, index)[0]
+        return self.complete(self.averaged, Inputs.one_code_each(erased, valid, w_rand))[0]
 
     def _fixed(self, size: int) -> Batch:
         """Return images that training, which begins at image 0, never sees."""
@@ -310,40 +267,3 @@ class CompletionTrainer(ABC):
         }
         path, stage = folder / f"{self.stage}.safetensors", STAGES[self.stage]
         write_stage(path, self.recipe, self.checkpoint, self.averaged, stage, facts)
-
-
-def compared_pairs(batch: Batch, outputs: Tensor) -> dict[str, Pair]:
-    """Return what Eqs. 2 and 3 compare, by path; photographs have no path (g).
-
-    A photograph that substitutes a generated image is compared in its place.
-
-    Args:
-        batch: N images.
-        outputs: [n, 3, R, R] raw, of `batch.inputs()`.
-    """
-    paths, substituted = batch.by_path(outputs)
-    I_ro, I_ge = paths[-1], batch.erased
-    if batch.substitutes is not None:
-        index, photographs = batch.substitutes
-        I_ro = I_ro.index_copy(0, index, substituted)
-        I_ge = I_ge.index_copy(0, index, photographs)
-    pairs = {"r": pair_rr(I_ro, batch.valid, I_ge)}
-    if batch.w_g is not None:
-        pairs["g"] = pair_rg(paths[0], batch.image)
-    return pairs
-
-
-def composites(batch: Batch, outputs: Tensor) -> list[Tensor]:
-    """Return each path's final images I_f (Eq. 4), [N, 3, R, R], which D takes for fakes.
-
-    Substitutes are not among them: beside real images that are all generated, D would tell a
-    photograph by its valid pixels, which no completion can change.
-    """
-    paths, _ = batch.by_path(outputs)
-    return [composite_at_resolution(I_o, batch.erased, batch.valid) for I_o in paths]
-
-
-def _completion_config(recipe: Recipe, stage: str) -> CompletionConfig:
-    config = recipe.stage_config(stage)
-    assert isinstance(config, CompletionConfig)
-    return config

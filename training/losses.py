@@ -1,8 +1,8 @@
 """The losses of the paper, Eqs. 2, 3, 5 and 6, and those of StyleGAN2 on which they build.
 
-Legend: N images, R their side. Path (g) mixes with the code that made the image, path (r) with
-another one; I_go and I_ro are the generator's outputs on them, before Eq. 4. Each term is the mean
-over a batch.
+Legend: N images, n outputs, R their side. Path (g) mixes with the code that made the image, path
+(r) with another one; I_go and I_ro are the generator's outputs on them, before Eq. 4. Each term is
+the mean over a batch.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..core.compositing import composite_at_resolution
 from ..core.networks import Discriminator
 from .perceptual import PerceptualLoss
+from .sampler import Batch
 
 
 class Pair(NamedTuple):
@@ -24,25 +26,36 @@ class Pair(NamedTuple):
     """Detached."""
 
 
-def pair_rg(I_go: Tensor, I_g: Tensor) -> Pair:
-    """Return what L_rg compares: the whole output with the whole image (Eq. 2).
+def compared_pairs(batch: Batch, outputs: Tensor) -> dict[str, Pair]:
+    """Return what L_rg and L_rr compare, by path, "g" and "r"; photographs have no path (g).
+
+    A photograph that substitutes a generated image is compared in its place.
 
     Args:
-        I_go: [N, 3, R, R].
-        I_g: [N, 3, R, R].
+        batch: N images.
+        outputs: [n, 3, R, R] raw, of `batch.inputs()`.
     """
-    return Pair(I_go, I_g)
+    paths, substituted = batch.by_path(outputs)
+    I_ro, I_ge, M = paths[-1], batch.erased, batch.valid
+    if batch.substitutes is not None:
+        index, photographs = batch.substitutes
+        I_ro = I_ro.index_copy(0, index, substituted)
+        I_ge = I_ge.index_copy(0, index, photographs)
+    pairs = {"r": Pair(M * I_ro, I_ge)}  # Eq. 3, L_rr: valid pixels with the erased image
+    if batch.w_g is not None:
+        I_go, I_g = paths[0], batch.image
+        pairs["g"] = Pair(I_go, I_g)  # Eq. 2, L_rg: the whole output with the whole image
+    return pairs
 
 
-def pair_rr(I_ro: Tensor, M: Tensor, I_ge: Tensor) -> Pair:
-    """Return what L_rr compares: valid pixels with the erased image (Eq. 3).
+def composites(batch: Batch, outputs: Tensor) -> list[Tensor]:
+    """Return each path's final images I_f (Eq. 4), [N, 3, R, R], which D takes for fakes.
 
-    Args:
-        I_ro: [N, 3, R, R].
-        M: [N, 1, R, R], 1 where the image is valid.
-        I_ge: [N, 3, R, R], M * I_g.
+    Substitutes are not among them: beside real images that are all generated, D would tell a
+    photograph by its valid pixels, which no completion can change.
     """
-    return Pair(M * I_ro, I_ge)
+    paths, _ = batch.by_path(outputs)
+    return [composite_at_resolution(I_o, batch.erased, batch.valid) for I_o in paths]
 
 
 def reconstruction(
@@ -55,7 +68,7 @@ def reconstruction(
     The mean is over all 3 R^2 values, those in the hole included.
 
     Args:
-        pairs: by path, "g" and "r".
+        pairs: see `compared_pairs`.
         perceptual: the second term; it sees all pairs in one batch.
         pixel_weight: of the L2 term.
     """

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from ..core.networks import Discriminator, Generator
+from ..core.networks import Discriminator, DiverseInpaintingModel, Generator
 from ..core.rng import generator_for
 from .config import PerceptualConfig
 from .ema import averaged_copy
@@ -124,28 +124,24 @@ def _squared_distances(first: list[Tensor], second: list[Tensor]) -> list[Tensor
 
 
 def build_perceptual_loss(
-    config: PerceptualConfig,
-    generator: Generator,
-    discriminator: Discriminator,
-    seed: int,
-    dtype: torch.dtype,
+    config: PerceptualConfig, model: DiverseInpaintingModel, seed: int
 ) -> PerceptualLoss:
-    """Return the perceptual term that a recipe asks for, on the generator's device.
+    """Return the perceptual term that a recipe asks for, on the model's device.
 
     Args:
         config: which network.
-        generator: makes the samples that calibrate the discriminator's features.
-        discriminator: the one that the stage starts from; VGG16 does without.
+        model: what a stage starts from. Its discriminator gives the features, in its feature_dtype,
+            and its generator the samples that calibrate them; VGG16 needs neither.
         seed: of the samples.
-        dtype: of the discriminator's feature maps; VGG16 computes in float32.
 
     Raises:
         ConfigError, CheckpointError: see `load_vgg16`.
     """
-    device = generator.w_avg.device
+    device = model.generator.w_avg.device
     if config.network == "vgg16":
         return VGG16PerceptualLoss(config).to(device)
-    loss = DiscriminatorPerceptualLoss(discriminator, dtype).to(device)
-    # Anew in each stage: D has learned since, and the weight depends on D.
-    loss.calibrate(generator, seed, config.calibration_pairs)
+    assert model.discriminator is not None, "every stage trains one"
+    loss = DiscriminatorPerceptualLoss(model.discriminator, model.feature_dtype).to(device)
+    # Measured in each stage: D has learned since the last one, and the weight depends on D.
+    loss.calibrate(model.generator, seed, config.calibration_pairs)
     return loss

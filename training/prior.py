@@ -11,7 +11,7 @@ from ..core.contact_sheet import tile_images
 from ..core.distributed import ALONE, Draws, Processes
 from ..core.networks import Discriminator, DiverseInpaintingModel, Generator
 from ..core.rng import generator_for, seed_for
-from .accumulate import GradientAccumulator, Gradients, adam, apply_gradients, set_learning_rate
+from .accumulate import GradientAccumulator, Gradients, adam, apply_gradients, parameters_of
 from .augment import augment
 from .checkpointing import write_prior
 from .config import PriorConfig, Recipe
@@ -72,8 +72,9 @@ class PriorTrainer:
         self.projected_discriminator = self._build_projected_discriminator()
         if self.projected_discriminator is not None:
             self.modules["projected_discriminator"] = self.projected_discriminator
+        betas = self.config.betas
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            name: adam((_trained(module), 1.0), betas=self.config.betas)
+            name: adam(([p for p in module.parameters() if p.requires_grad], 1.0), betas=betas)
             for name, module in self.modules.items()
             if name != "generator_ema"
         }
@@ -120,8 +121,7 @@ class PriorTrainer:
                 self._diversity_loss.measure_photographs(batches)
         gradients = self._accumulator.run(lambda start: self._gradients(start, nimg), nimg)
         for name, of_network in gradients.by_network.items():
-            set_learning_rate(self.optimizers[name], self._rate(name, nimg))
-            apply_gradients(self.optimizers[name], _trained(self.modules[name]), of_network)
+            apply_gradients(self.optimizers[name], of_network, self._rate(name, nimg))
         update_average(
             self.generator_ema,
             self.generator,
@@ -217,7 +217,7 @@ class PriorTrainer:
     def _grad(self, name: str, loss: Tensor, *, retain_graph: bool = False) -> Sequence[Tensor]:
         return torch.autograd.grad(
             loss,
-            _trained(self.modules[name]),
+            parameters_of(self.optimizers[name]),
             retain_graph=retain_graph,
             materialize_grads=True,  # without noise, nothing depends on its strengths
         )
@@ -261,7 +261,3 @@ class PriorTrainer:
         self.generator_ema.set_w_avg()
         model = DiverseInpaintingModel(self.generator_ema, discriminator=self.discriminator)
         write_prior(folder, self.recipe, model, nimg)
-
-
-def _trained(network: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in network.parameters() if parameter.requires_grad]

@@ -4,8 +4,8 @@ Legend: N images of a batch, k substitutes among them, R side, L style layers, D
 Path (g) mixes with the code that made the image, path (r) with another one.
 """
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -13,11 +13,29 @@ from torch import Tensor
 from ..core.distributed import WHOLE, Draws, Shard
 from ..core.errors import ConfigError
 from ..core.masks import sample_hole_masks
-from ..core.networks import Generator
+from ..core.networks import DiverseInpaintingModel
 from ..core.rng import generator_for
 from .config import CompletionConfig
 from .data import Photographs
 from .hardware import send
+
+
+class Inputs(NamedTuple):
+    """What the networks complete: all paths of a batch, and its substitutes, at once."""
+
+    erased: Tensor
+    """M * I [N + k, 3, R, R]."""
+    valid: Tensor
+    """M [N + k, 1, R, R]."""
+    w_rand: Tensor
+    """[n, L, D], path by path; those for substitutes are the last."""
+    index: Tensor
+    """[n] int64, the image that each code completes."""
+
+    @classmethod
+    def one_code_each(cls, erased: Tensor, valid: Tensor, w_rand: Tensor) -> Self:
+        """Return each image with one code: [N, 3, R, R], [N, 1, R, R] and [N, L, D]."""
+        return cls(erased, valid, w_rand, torch.arange(len(erased), device=erased.device))
 
 
 class Substitutes(NamedTuple):
@@ -51,11 +69,8 @@ class Batch(NamedTuple):
         """The codes of each path."""
         return [self.w_r] if self.w_g is None else [self.w_g, self.w_r]
 
-    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return erased images, M, W_rand and each code's image: all paths in one batch.
-
-        The codes come path by path; those for substitutes are the last.
-        """
+    def inputs(self) -> Inputs:
+        """Return what the networks complete."""
         erased, valid, codes = self.erased, self.valid, self.codes
         index = torch.arange(len(erased), device=erased.device).repeat(len(codes))
         if self.substitutes is not None:
@@ -63,7 +78,7 @@ class Batch(NamedTuple):
             extra = torch.arange(len(chosen), device=erased.device) + len(erased)
             erased, valid = torch.cat([erased, photographs]), torch.cat([valid, valid[chosen]])
             codes, index = [*codes, self.w_r[chosen]], torch.cat([index, extra])
-        return erased, valid, torch.cat(codes), index
+        return Inputs(erased, valid, torch.cat(codes), index)
 
     def by_path(self, outputs: Tensor) -> tuple[list[Tensor], Tensor]:
         """Split what came of `inputs`: each path's outputs [N, ...], of substitutes [k, ...]."""
@@ -78,8 +93,7 @@ class BatchSampler:
         self,
         config: CompletionConfig,
         stage: str,
-        generator: Generator,
-        synthesize: Callable[[Tensor], Tensor],
+        model: DiverseInpaintingModel,
         photographs: Photographs | None,
     ) -> None:
         """Prepare.
@@ -87,16 +101,15 @@ class BatchSampler:
         Args:
             config: what to sample.
             stage: each stage draws other numbers.
-            generator: makes the codes; batches are on its device.
-            synthesize: [N, L, D] codes to images [N, 3, R, R].
+            model: its generator makes the images, on its device.
             photographs: for recipes that train on them; moved to the device then.
 
         Raises:
             ConfigError: the recipe trains on photographs, and there are none.
         """
-        self._config, self._stage, self._generator = config, stage, generator
-        self._synthesize = synthesize
-        self._device = generator.w_avg.device
+        self._config, self._stage, self._model = config, stage, model
+        self._generator = model.generator
+        self._device = model.generator.w_avg.device
         self._photographs = photographs
         if config.uses_photographs:
             if photographs is None:
@@ -132,7 +145,7 @@ class BatchSampler:
         if "image" in drawn:
             image = drawn["image"]
             return Batch(image, image * valid, valid, None, w_r)
-        image = self._synthesize(w_g)
+        image = self._model.synthesize(w_g)
         substitutes = None
         if "substituted" in drawn:
             index = drawn["substituted"]

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from ..core.networks import DiverseInpaintingModel, Encoder, Mixer
 from .completion import CompletionTrainer
+from .sampler import Inputs
 
 
 class Stage1Trainer(CompletionTrainer):
@@ -19,14 +20,8 @@ class Stage1Trainer(CompletionTrainer):
         assert config.encoder is not None and config.mixer is not None
         return {"encoder": Encoder(config.encoder), "mixer": Mixer(config.mixer)}
 
-    def complete(
-        self,
-        model: DiverseInpaintingModel,
-        erased: Tensor,
-        valid: Tensor,
-        w_rand: Tensor,
-        index: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Return G(Mi(E(M*I, M), w_rand)), raw, and the gate."""
-        w_out, gate = model.mix(model.encode(erased, valid)[index], w_rand)
+    def complete(self, model: DiverseInpaintingModel, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Return G(Mi(E(M*I, M), W_rand)), raw, and the gate."""
+        w_enc = model.encode(inputs.erased, inputs.valid)
+        w_out, gate = model.mix(w_enc[inputs.index], inputs.w_rand)
         return model.synthesize(w_out), gate

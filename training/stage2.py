@@ -12,7 +12,7 @@ from ..core.compositing import composite_at_resolution
 from ..core.distributed import synchronise_batch_norm
 from ..core.networks import DiverseInpaintingModel, Refinement, SkipEncoder
 from .completion import CompletionTrainer
-from .sampler import Batch
+from .sampler import Batch, Inputs
 
 
 class Stage2Trainer(CompletionTrainer):
@@ -29,36 +29,23 @@ class Stage2Trainer(CompletionTrainer):
         assert config is not None
         return {"skip_encoder": SkipEncoder(config, self.checkpoint.config.generator).train()}
 
-    def _prepare(self, learning: dict[str, nn.Module]) -> None:
-        skip_encoder = learning["skip_encoder"]
+    def _prepare_training(self) -> None:
+        skip_encoder = self.trained["skip_encoder"]
         synchronise_batch_norm(skip_encoder, self.processes)
         for norm in _norms(skip_encoder):
             # Training uses batch statistics; the averaged weights get their own, see _recalibrate.
             norm.track_running_stats = False
 
-    def complete(
-        self,
-        model: DiverseInpaintingModel,
-        erased: Tensor,
-        valid: Tensor,
-        w_rand: Tensor,
-        index: Tensor,
-    ) -> tuple[Tensor, Tensor]:
+    def complete(self, model: DiverseInpaintingModel, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """Return the output of the second pass, raw, and the gate.
 
         Batch norm sees all paths in one batch.
         """
-        refined, gate = self._refine(model, erased, valid, w_rand, index)
+        refined, gate = self._refine(model, inputs)
         return refined.output, gate
 
-    def _refine(
-        self,
-        model: DiverseInpaintingModel,
-        erased: Tensor,
-        valid: Tensor,
-        w_rand: Tensor,
-        index: Tensor,
-    ) -> tuple[Refinement, Tensor]:
+    def _refine(self, model: DiverseInpaintingModel, inputs: Inputs) -> tuple[Refinement, Tensor]:
+        erased, valid, w_rand, index = inputs
         with torch.no_grad():  # E and Mi are frozen
             w_out, gate = model.mix(model.encode(erased, valid)[index], w_rand)
         return model.refine(w_out, erased[index], valid[index]), gate
@@ -80,7 +67,7 @@ class Stage2Trainer(CompletionTrainer):
         average.train()
         size = self.config.batch_size
         for i in range(self.config.recalibration_batches):
-            self.complete(self.averaged, *self.batches.training(2**47 + i * size, size).inputs())
+            self.complete(self.averaged, self.batches.training(2**47 + i * size, size).inputs())
         average.eval()
         self._is_calibrated = True
 
@@ -91,8 +78,8 @@ class Stage2Trainer(CompletionTrainer):
 
     def _views(self, batch: Batch, w_rand: Tensor) -> tuple[Tensor, ...]:
         """Return stage 1, raw and composited, then stage 2, raw and composited."""
-        index = torch.arange(len(w_rand), device=w_rand.device)
-        refined, _ = self._refine(self.averaged, batch.erased, batch.valid, w_rand, index)
+        inputs = Inputs.one_code_each(batch.erased, batch.valid, w_rand)
+        refined, _ = self._refine(self.averaged, inputs)
         composite = composite_at_resolution(refined.output, batch.erased, batch.valid)
         return refined.stage1, refined.composite, refined.output, composite
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -106,15 +105,14 @@ def _parse_config(text: str, path: Path) -> ModelConfig:
     return config
 
 
-def _is_plausible(name: str, value: object) -> bool:
-    if name == "kind":
-        return True  # one of a few strings, as the configuration has checked
-    if isinstance(value, tuple):
-        return all(_is_plausible(name, item) for item in value)
-    if name == "mapping_lr_multiplier":
-        return isinstance(value, int | float) and math.isfinite(value) and value > 0
+def _is_plausible(name: str, value: str | float | tuple[float, ...]) -> bool:
+    """Return whether a value, whose type and sign the configuration has checked, is not too large.
+
+    Only whole numbers say how much is built.
+    """
     limit = _MAX_DEPTH if name in _DEPTH_FIELDS else _MAX_FIELD
-    return isinstance(value, int) and 0 <= value <= limit
+    numbers = value if isinstance(value, tuple) else (value,)
+    return all(number <= limit for number in numbers if isinstance(number, int))
 
 
 def check_layouts(

@@ -11,12 +11,14 @@ from .direction import (
     read_directions,
     write_direction,
 )
+from .discovery import DISCOVERY_METHODS, discover_direction
 from .ganspace import discover_ganspace, principal_components
 from .interfacegan import Boundary, find_boundary, independent
 from .scores import SCORES
 from .sefa import discover_sefa, factorise, select_affines
 
 __all__ = [
+    "DISCOVERY_METHODS",
     "SCORES",
     "STANDARD_DEVIATION",
     "Boundary",
@@ -26,6 +28,7 @@ __all__ = [
     "bundled_directions",
     "check_target",
     "deviation_along",
+    "discover_direction",
     "discover_ganspace",
     "discover_sefa",
     "factorise",

@@ -3,7 +3,8 @@
 Legend: N samples, R side of an image in pixels, L style layers, D width of one style code.
 """
 
-from typing import NamedTuple, Self, TypeVar
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -99,6 +100,11 @@ class DiverseInpaintingModel(nn.Module):
     def parts(self) -> dict[str, nn.Module]:
         """The networks that are there, by name."""
         return {name: part for name in PARTS if (part := getattr(self, name)) is not None}
+
+    def with_parts(self, parts: Mapping[str, nn.Module]) -> Self:
+        """Return a model of these networks and of this one's others, which both then share."""
+        networks: dict[str, Any] = {**self.parts, **parts}
+        return type(self)(**networks, feature_dtype=self.feature_dtype)
 
     def encode(self, erased: Tensor, valid: Tensor) -> Tensor:
         """Return W_enc [N, L, D]: w_avg plus what the encoder sees.

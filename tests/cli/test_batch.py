@@ -13,9 +13,10 @@ from PIL import Image
 from diverse_inpainting.cli import result_files
 from diverse_inpainting.cli.batch import Settings, rehearse, run_jobs
 from diverse_inpainting.cli.pairing import plan_jobs
+from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.image_files import write_png
-from diverse_inpainting.core.inpainter import Edit, Inpainter
+from diverse_inpainting.core.inpainter import Inpainter
 
 SETTINGS = Settings(num_variants=2, seed=3)
 

@@ -15,8 +15,9 @@ from diverse_inpainting.cli.direction_recipes import (
 from diverse_inpainting.cli.directions import strip
 from diverse_inpainting.core.config_fields import from_mapping
 from diverse_inpainting.core.directions.scores import SCORES
+from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import ConfigError, InputError
-from diverse_inpainting.core.inpainter import Edit, Inpainter
+from diverse_inpainting.core.inpainter import Inpainter
 
 NUM_SAMPLES = 400
 

@@ -16,8 +16,8 @@ from answers import box, levels, noise, save
 from diverse_inpainting.cli.batch import Settings
 from diverse_inpainting.cli.inpaint import parse_edit
 from diverse_inpainting.core.directions import Direction, write_direction
+from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.core.inpainter import Edit
 
 
 def test_a_picture_and_its_mask(inpaint, tmp_path):

@@ -4,8 +4,9 @@ import torch
 from diverse_inpainting.core.checkpoint import Checkpoint, generator_id_of
 from diverse_inpainting.core.compositing import composite
 from diverse_inpainting.core.directions import Direction
+from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import CheckpointError, GeneratorMismatchError, InputError
-from diverse_inpainting.core.inpainter import Edit, Inpainter
+from diverse_inpainting.core.inpainter import Inpainter
 from diverse_inpainting.core.latents import WPlus
 from diverse_inpainting.core.networks import (
     EncoderConfig,

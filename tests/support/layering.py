@@ -33,6 +33,7 @@ CORE_LEVELS = (
     {"contact_sheet", "ops", "distributed", "pretrained"},
     {"networks"},
     {"latents", "checkpoint", "directions"},
+    {"editor"},
     {"inpainter"},
 )
 

@@ -77,7 +77,8 @@ def test_gradients_of_any_layout_are_applied():
     """Autograd gives what layout it likes; fused optimisers want the parameter's."""
     weight = torch.nn.Parameter(torch.zeros(2, 3, 2, 2).to(memory_format=torch.channels_last))
     gradient = torch.rand(2, 3, 2, 2, generator=torch.Generator().manual_seed(0))
-    apply_gradients(torch.optim.SGD([weight], lr=1.0), [weight], [gradient])
+    optimizer = torch.optim.SGD([{"params": [weight], "lr_factor": 0.5}], lr=9.0)
+    apply_gradients(optimizer, [gradient], 2.0)
     assert torch.equal(weight, -gradient)
     assert weight.grad.stride() == weight.stride() != gradient.stride()
 

@@ -7,15 +7,16 @@ import torch
 
 from diverse_inpainting.training.losses import (
     L_adv,
+    compared_pairs,
+    composites,
     discriminator_loss,
     discriminator_objective,
     full_objective,
     generator_loss,
-    pair_rg,
-    pair_rr,
     r1_penalty,
     reconstruction,
 )
+from diverse_inpainting.training.sampler import Batch, Substitutes
 from tolerances import assert_close
 
 LN2 = math.log(2)
@@ -36,17 +37,30 @@ def flat(*values):
     return torch.tensor(values)[:, None, None, None].expand(-1, 3, R, R).clone()
 
 
-def upper_half_erased(num):
-    valid = torch.ones(num, 1, R, R)
+def upper_half_erased(*values, substitutes=None, is_generated=True):
+    """A batch of images of one value each."""
+    N, image = len(values), flat(*values)
+    valid = torch.ones(N, 1, R, R)
     valid[:, :, : R // 2] = 0
-    return valid
+    codes = torch.zeros(N, 1, 1)
+    return Batch(image, image * valid, valid, codes if is_generated else None, codes, substitutes)
+
+
+def with_substitute():
+    """Of images 0.1, 0.2 and 0.3, a photograph of 0.7 substitutes the last on path (r)."""
+    valid = upper_half_erased(0.7).valid
+    substitutes = Substitutes(torch.tensor([2]), flat(0.7) * valid)
+    return upper_half_erased(0.1, 0.2, 0.3, substitutes=substitutes)
+
+
+def reconstruct(batch, *outputs, pixel_weight=1.0):
+    return reconstruction(compared_pairs(batch, torch.cat(outputs)), Doubled(), pixel_weight)
 
 
 def test_path_g_is_compared_everywhere_and_path_r_where_it_is_valid():
     """Differences of 0.5 and 0.8: 0.25 over all, 0.64 over the valid half; the mean is over all."""
-    I_g, M = flat(0.1, 0.1), upper_half_erased(2)
-    pairs = {"r": pair_rr(flat(0.9, 0.9), M, M * I_g), "g": pair_rg(flat(0.6, 0.6), I_g)}
-    losses, terms = reconstruction(pairs, Doubled(), 0.5)
+    batch = upper_half_erased(0.1, 0.1)
+    losses, terms = reconstruct(batch, flat(0.6, 0.6), flat(0.9, 0.9), pixel_weight=0.5)
     assert terms["pixel_g"].item() == pytest.approx(0.25)
     assert terms["pixel_r"].item() == pytest.approx(0.32)
     assert terms["perceptual_g"].item() == pytest.approx(0.1 * 4 * 0.25)
@@ -57,13 +71,37 @@ def test_path_g_is_compared_everywhere_and_path_r_where_it_is_valid():
 
 def test_no_gradient_reaches_what_path_r_draws_into_the_hole():
     I_go, I_ro = flat(0.6).requires_grad_(), flat(0.9).requires_grad_()
-    I_g, M = flat(0.1), upper_half_erased(1)
-    pairs = {"r": pair_rr(I_ro, M, M * I_g), "g": pair_rg(I_go, I_g)}
-    losses, _ = reconstruction(pairs, Doubled(), 1.0)
+    losses, _ = reconstruct(upper_half_erased(0.1), I_go, I_ro)
     of_g, of_r = torch.autograd.grad(losses["g"] + losses["r"], [I_go, I_ro])
     assert of_g.all()
     assert not of_r[:, :, : R // 2].any()
     assert of_r[:, :, R // 2 :].all()
+
+
+def test_photographs_have_no_path_g():
+    batch = upper_half_erased(0.1, 0.2, is_generated=False)
+    losses, terms = reconstruct(batch, flat(0.5, 0.6))
+    assert set(terms) == {"pixel_r", "perceptual_r"} and set(losses) == {"r"}
+    assert losses["r"].item() == pytest.approx(0.08 + 0.4 * 0.08)
+    assert len(composites(batch, flat(0.5, 0.6))) == 1
+    assert len(batch.inputs().w_rand) == 2
+
+
+def test_a_photograph_is_reconstructed_in_place_of_its_sample():
+    """Path (r) is right for two generated images; the third output counts only for D."""
+    image = flat(0.1, 0.2, 0.3)
+    losses, _ = reconstruct(with_substitute(), image, image + flat(0, 0, 9.0), flat(0.7))
+    assert losses["g"].item() == losses["r"].item() == pytest.approx(0, abs=1e-9)
+    _, terms = reconstruct(with_substitute(), image, image, flat(0.1))
+    assert terms["pixel_r"].item() == pytest.approx(0.36 / 2 / 3)
+
+
+def test_final_images_keep_valid_pixels_and_contain_no_photograph():
+    batch = with_substitute()
+    fakes = composites(batch, torch.cat([flat(1, 2, 3), flat(4, 5, 6), flat(9)]).float())
+    assert [f[:, 0, 0, 0].tolist() for f in fakes] == [[1, 2, 3], [4, 5, 6]]
+    for fake in fakes:
+        assert torch.equal(fake * batch.valid, batch.erased)
 
 
 def test_the_full_objective_is_equation_6():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import tiny_model
-from diverse_inpainting.core.networks import Discriminator, Generator
+from diverse_inpainting.core.networks import Discriminator, DiverseInpaintingModel, Generator
 from diverse_inpainting.training.config import PerceptualConfig
 from diverse_inpainting.training.perceptual import (
     DiscriminatorPerceptualLoss,
@@ -56,9 +56,13 @@ def sample(generator, num, seed):
     return generator.synthesis(generator.broadcast(generator.mapping(z))).detach()
 
 
+def model_of(generator, discriminator):
+    return DiverseInpaintingModel(generator, discriminator=discriminator)
+
+
 def calibrated(generator, discriminator, **changes):
     config = PerceptualConfig(**changes)
-    return build_perceptual_loss(config, generator, discriminator, SEED, torch.float32)
+    return build_perceptual_loss(config, model_of(generator, discriminator), SEED)
 
 
 MAPS = (
@@ -80,7 +84,7 @@ def test_a_discriminator_averages_over_the_scales(discriminator):
 
 
 def test_the_facts_name_network_file_and_layers(vgg_config, generator, discriminator):
-    loss = build_perceptual_loss(vgg_config, generator, discriminator, SEED, torch.float32)
+    loss = build_perceptual_loss(vgg_config, model_of(generator, discriminator), SEED)
     sha256 = loss.facts["sha256"]
     assert len(sha256) == 64
     assert loss.facts == {"network": "vgg16", "sha256": sha256, "layers": ["relu1_2", "relu2_1"]}

@@ -1,386 +1,126 @@
-"""Stages 1 and 2 on a tiny model: what learns, what stays, what is written, how they resume."""
+"""The table of stages: its rows, and a fourth stage that is one more row."""
 
 import dataclasses
-from pathlib import Path
+import subprocess
+import sys
 
-import numpy as np
 import pytest
 import torch
-from einops import rearrange
+from PIL import Image
 
 import tiny_model
-from diverse_inpainting.core.checkpoint import Checkpoint, read_checkpoint
-from diverse_inpainting.core.errors import CheckpointError, ConfigError
-from diverse_inpainting.core.inpainter import Inpainter
-from diverse_inpainting.training.checkpointing import States, load_state
-from diverse_inpainting.training.completion import CompletionTrainer
-from diverse_inpainting.training.config import DataConfig
-from diverse_inpainting.training.data import Photographs
-from diverse_inpainting.training.diagnostics import LIMITS, measure_model, warnings_of
-from diverse_inpainting.training.loop import run
-from diverse_inpainting.training.perceptual import DiscriminatorPerceptualLoss
+from diverse_inpainting.core.checkpoint import read_checkpoint
+from diverse_inpainting.core.errors import ConfigError
+from diverse_inpainting.core.networks import PARTS
+from diverse_inpainting.training import run as training_run
+from diverse_inpainting.training import stages
+from diverse_inpainting.training.checkpointing import write_stage
+from diverse_inpainting.training.config import StageConfig
 from diverse_inpainting.training.recipe_file import load_recipe
-from diverse_inpainting.training.stage1 import Stage1Trainer
-from diverse_inpainting.training.stage2 import Stage2Trainer
-
-CPU = torch.device("cpu")
-TRAINERS = {"stage1": Stage1Trainer, "stage2": Stage2Trainer}
-
-
-def recipe(**changes):
-    base = load_recipe("demo64-cpu", tiny_model.SMALL_MEASUREMENTS)
-    settings = {
-        "batch_size": 4,
-        "micro_batch": 2,
-        "total_images": 16,
-        "discriminator_warmup": 4,
-        "adversarial_ramp": 4,
-        "r1_every": 2,
-        "log_every": 4,
-        "grid_every": 1000,
-        "save_every": 1000,
-    } | changes
-    base = base.with_stage("stage1", **settings).with_stage("stage2", **settings)
-    return dataclasses.replace(base, model=tiny_model.config())
-
-
-def trainer_of(stage: str, checkpoint: Checkpoint, **changes) -> CompletionTrainer:
-    return TRAINERS[stage](recipe(**changes), checkpoint, photographs(), CPU)
-
-
-def photographs() -> Photographs:
-    pictures = torch.randint(0, 256, (3, 3, 32, 32), generator=torch.Generator().manual_seed(0))
-    return Photographs(pictures.to(torch.uint8), DataConfig(mirror=False), seed=0)
-
-
-@pytest.fixture(scope="module")
-def prior(tiny_checkpoint) -> Checkpoint:
-    return read_checkpoint(tiny_checkpoint, ("generator", "discriminator"))
-
-
-@pytest.fixture(scope="module")
-def stage1_folder(prior, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("stage1")
-    run(trainer_of("stage1", prior), folder, {}, lambda progress: None)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def stage2_folder(inputs, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("stage2")
-    run(trainer_of("stage2", inputs["stage2"]), folder, {}, lambda progress: None)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def inputs(prior, stage1_folder) -> dict[str, Checkpoint]:
-    return {"stage1": prior, "stage2": read_checkpoint(stage1_folder / "stage1.safetensors")}
-
-
-def snapshot(trainer: CompletionTrainer) -> dict[str, torch.Tensor]:
-    modules = trainer.model.parts | trainer.modules
-    return {
-        f"{name}/{key}": value.clone()
-        for name, module in modules.items()
-        for key, value in module.state_dict().items()
-    }
-
-
-def changed_modules(before, after) -> set[str]:
-    return {key.split("/")[0] for key in before if not torch.equal(before[key], after[key])}
-
-
-def test_stage1_trains_encoder_mixer_and_discriminator_only(inputs):
-    trainer = trainer_of("stage1", inputs["stage1"])
-    before = snapshot(trainer)
-    trainer.step(8)
-    assert changed_modules(before, snapshot(trainer)) == {
-        *("encoder", "mixer", "encoder_ema", "mixer_ema", "discriminator")
-    }
-
-
-def test_stage2_trains_skip_encoder_and_discriminator_only(inputs):
-    trainer = trainer_of("stage2", inputs["stage2"])
-    before = snapshot(trainer)
-    trainer.step(8)
-    assert changed_modules(before, snapshot(trainer)) == {
-        *("skip_encoder", "skip_encoder_ema", "discriminator")
-    }
-
-
-def test_the_mixer_takes_its_own_share_of_the_learning_rate(inputs):
-    """Adam's first step is as long as the learning rate, whatever the gradient."""
-
-    def moved(multiplier):
-        changed = recipe().with_stage("stage1", mixer_lr_multiplier=multiplier)
-        trainer = Stage1Trainer(changed, inputs["stage1"], None, CPU)
-        before = snapshot(trainer)
-        trainer.step(8)
-        after = snapshot(trainer)
-        return {
-            part: max(
-                float((after[key] - before[key]).abs().max())
-                for key in before
-                if key.startswith(part + "/")
-            )
-            for part in ("encoder", "mixer")
-        }
-
-    whole, quarter = moved(1.0), moved(0.25)
-    assert quarter["mixer"] == pytest.approx(whole["mixer"] / 4, rel=1e-3)
-    assert quarter["encoder"] == pytest.approx(whole["encoder"], rel=1e-3)
-
-
-def shown_to_d(trainer: CompletionTrainer, nimg: int) -> list[torch.Tensor]:
-    """Step, and return what the discriminator was shown, call by call."""
-    seen, discriminate = [], trainer._discriminate
-
-    def remember(images):
-        seen.append(images.detach())
-        return discriminate(images)
-
-    trainer._discriminate = remember
-    trainer.step(nimg)
-    return seen
-
-
-@pytest.mark.parametrize("stage", ["stage1", "stage2"])
-def test_d_sees_each_path_and_the_generated_pictures_in_calls_of_their_own(stage, inputs):
-    trainer = trainer_of(stage, inputs[stage], micro_batch=4, real_fraction=0.5)
-    same, other, real = shown_to_d(trainer, 4)
-    batch = trainer.batches.generated(4, 4)
-    assert torch.equal(real, batch.image)
-    assert not torch.equal(same, other)
-    for fake in (same, other):
-        assert torch.equal(fake * batch.valid, batch.erased)
-        assert not torch.equal(fake, batch.image)
-
-
-@pytest.mark.parametrize("stage", ["stage1", "stage2"])
-def test_photographs_are_the_only_pictures_where_the_recipe_says_so(stage, inputs):
-    trainer = trainer_of(stage, inputs[stage], micro_batch=4, train_on="photographs")
-    fake, real = shown_to_d(trainer, 4)
-    assert torch.equal(real, photographs().batch(4, 4))
-    valid = trainer.batches.generated(4, 4).valid
-    assert torch.equal(fake * valid, real * valid)
-
-
-def test_photographs_take_an_even_share_of_path_r(inputs):
-    trainer = trainer_of("stage1", inputs["stage1"], real_fraction=0.3)
-    chosen = []
-    for nimg in range(0, 20, 4):
-        batch = trainer.batches.training(nimg, 4)
-        if batch.substitutes is not None:
-            index, erased = batch.substitutes
-            chosen += (index + nimg).tolist()
-            wanted = photographs().batch(nimg, 4) * batch.valid
-            assert torch.equal(erased, wanted[index])
-    assert chosen == [3, 6, 9, 13, 16, 19]
-
-
-def test_training_on_photographs_needs_some(inputs):
-    for settings in ({"train_on": "photographs"}, {"real_fraction": 0.1}):
-        with pytest.raises(ConfigError, match="photographs"):
-            Stage1Trainer(recipe(**settings), inputs["stage1"], None, CPU)
-
-
-@pytest.mark.parametrize("kind", ["fc", "none"])
-def test_other_ways_of_mixing_train_and_open(kind, inputs, tmp_path):
-    plain = recipe(total_images=4, train_on="photographs")
-    mixer = dataclasses.replace(plain.model.mixer, kind=kind)
-    changed = dataclasses.replace(plain, model=dataclasses.replace(plain.model, mixer=mixer))
-    trainer = Stage1Trainer(changed, inputs["stage1"], photographs(), CPU)
-    assert "gate_extreme" not in trainer.step(0)
-    trainer.export(tmp_path, 4)
-    model = Inpainter.load(tmp_path / "stage1.safetensors", device="cpu")
-    assert (measure_model(model, 8)["rho"] == 0) == (kind == "none")
-    first = read_checkpoint(tmp_path / "stage1.safetensors")
-    Stage2Trainer(changed, first, photographs(), CPU).step(0)
-
-
-def test_frozen_parts_are_the_same_bits_after_a_whole_run(inputs, stage1_folder, stage2_folder):
-    """Buffers included: noise and w_avg."""
-    folders = {"stage1": stage1_folder, "stage2": stage2_folder}
-    frozen = {"stage1": {"generator"}, "stage2": {"generator", "encoder", "mixer"}}
-    for stage, folder in folders.items():
-        before = inputs[stage].tensors
-        after = read_checkpoint(folder / f"{stage}.safetensors").tensors
-        changed = {key.split(".")[0] for key in before if not torch.equal(before[key], after[key])}
-        assert changed == {"discriminator"}
-        assert {key.split(".")[0] for key in before} == frozen[stage] | changed
-
-
-def test_the_discriminator_learns_while_its_verdict_does_not_count_yet(inputs):
-    def step(**changes):
-        trainer = trainer_of("stage1", inputs["stage1"], **changes)
-        before = snapshot(trainer)
-        trainer.step(4)
-        return before, snapshot(trainer)
-
-    before, ignored = step(discriminator_warmup=4)
-    _, without = step(lambda_a=0.0)
-    _, counted = step(discriminator_warmup=0)
-    assert "discriminator" in changed_modules(before, ignored)
-    encoder = [key for key in before if key.startswith("encoder/")]
-    assert all(torch.equal(ignored[key], without[key]) for key in encoder)
-    assert any(not torch.equal(ignored[key], counted[key]) for key in encoder)
-
-
-def test_each_stage_weighs_the_perceptual_term_like_the_pixel_term(inputs):
-    """Stage 2 begins with another discriminator, to which the weight of stage 1 does not belong."""
-    for stage, checkpoint in inputs.items():
-        trainer = trainer_of(stage, checkpoint)
-        weight = trainer.perceptual.weight.clone()
-        trainer.perceptual.weight.fill_(1)
-        pairs = trainer.recipe.perceptual.calibration_pairs
-        trainer.perceptual.calibrate(trainer.generator, trainer.config.seed, pairs)
-        torch.testing.assert_close(trainer.perceptual.weight, weight)
-
-
-def test_features_in_half_precision_compare_alike(prior):
-    """Feature maps lose bits, their normalisation and difference do not."""
-    model = prior.model()
-    generator, discriminator = model.generator, model.discriminator
-    z = torch.randn(8, generator.config.z_dim, generator=torch.Generator().manual_seed(0))
-    w = generator.mapping(z)
-    first, second = generator.synthesis(generator.broadcast(w)).detach().chunk(2)
-    found = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        term = DiscriminatorPerceptualLoss(discriminator, dtype)
-        maps = [term.features(images) for images in (first, second)]
-        assert {m.dtype for both in maps for m in both} == {torch.float32}
-        found[dtype] = float(term(*maps))
-    assert found[torch.bfloat16] == pytest.approx(found[torch.float32], rel=0.02)
-    assert found[torch.bfloat16] != found[torch.float32]
-
-
-def test_stage2_starts_from_stage1(inputs):
-    first = trainer_of("stage1", inputs["stage2"])
-    for name in ("encoder", "mixer"):
-        first.averages[name].load_state_dict(inputs["stage2"].state_dict_of(name))
-    second = trainer_of("stage2", inputs["stage2"])
-    batch = second.batches.generated(0, 4)
-    stage1, _ = first.complete(first.averaged, *batch.inputs())
-    stage2, _ = second.complete(second.averaged, *batch.inputs())
-    assert (stage1 - stage2).std() < 0.1 * stage1.std()
-
-
-@pytest.mark.parametrize(("stage", "views"), [("stage1", 2), ("stage2", 4)])
-def test_the_grid_shows_each_stage_raw_and_composited(stage, views, inputs):
-    """Columns: picture, erased, then the views of path (g) and of four variants."""
-    trainer = trainer_of(stage, inputs[stage])
-    cells = rearrange(np.array(trainer.grid()), "(n h) (c w) k -> c n h w k", h=32, w=32)
-    assert len(cells) == 2 + 5 * views
-    valid = trainer.batches.generated(2**48, 2).valid[:, 0].bool().numpy()
-    picture, erased = cells[:2]
-    assert np.array_equal(picture[valid], erased[valid]) and set(erased[~valid].flat) == {128}
-    for raw, composite in zip(cells[2::2], cells[3::2], strict=True):
-        assert np.array_equal(composite[valid], picture[valid])
-        assert np.array_equal(composite[~valid], raw[~valid])
-        assert not np.array_equal(raw[valid], picture[valid])
-    variants = cells[2 + 2 * views :: views]
-    assert not np.array_equal(variants[0], variants[1])
-
-
-def test_a_batch_depends_on_its_position_alone(inputs):
-    trainer = trainer_of("stage1", inputs["stage1"])
-    whole = trainer.batches.generated(8, 2)
-    again = trainer.batches.generated(8, 2).inputs()
-    assert all(torch.equal(a, b) for a, b in zip(whole.inputs(), again, strict=True))
-    assert not torch.equal(whole.image, trainer.batches.generated(10, 2).image)
-    assert torch.equal(whole.erased, whole.image * whole.valid)
-    assert set(whole.valid.unique().tolist()) <= {0.0, 1.0}
-
-
-@pytest.mark.parametrize("stage", ["stage1", "stage2"])
-def test_resumed_training_equals_uninterrupted_training_bit_for_bit(
-    stage, inputs, stage1_folder, stage2_folder, tmp_path
-):
-    class StopError(Exception):
-        pass
-
-    def interrupt(progress):
-        if progress.nimg == 8:
-            raise StopError
-
-    interrupted = trainer_of(stage, inputs[stage], save_every=4)
-    with pytest.raises(StopError):
-        run(interrupted, tmp_path, {}, interrupt)
-    assert run(trainer_of(stage, inputs[stage]), tmp_path, {}, lambda progress: None) == 16
-    straight = {"stage1": stage1_folder, "stage2": stage2_folder}[stage]
-    states = [load_state(States(folder).newest()) for folder in (straight, tmp_path)]
-    numbers = [dict(_numbers(state)) for state in states]
-    assert numbers[0].keys() == numbers[1].keys()
-    assert all(torch.equal(value, numbers[1][key]) for key, value in numbers[0].items())
-
-
-def _numbers(state, path=""):
-    """Every tensor within nested dictionaries, by its path."""
-    for key, value in state.items():
-        if isinstance(value, torch.Tensor):
-            yield f"{path}/{key}", value
-        elif isinstance(value, dict):
-            yield from _numbers(value, f"{path}/{key}")
-
-
-def test_the_finished_model_opens_completes_and_says_how_it_was_made(prior, stage2_folder):
-    model = Inpainter.load(stage2_folder / "model.safetensors", device="cpu")
-    assert model.generator_id == prior.generator_id
-    assert (model.license, model.title) == (prior.license, prior.title)
-    assert model.training["images"] == tiny_model.TRAINING["images"] | {"stage1": 16, "stage2": 16}
-    assert set(model.training["perceptual"]) == {"stage1", "stage2"}
-    assert model.training["perceptual"]["stage2"]["network"] == "discriminator"
-    assert model.training["recipe"] == {"stage1": "demo64-cpu", "stage2": "demo64-cpu"}
-    for stage in ("stage1", "stage2"):
-        measures = set(model.training["diagnostics"][stage])
-        assert measures - {"skip_ratio"} == {"rho", "swap_ratio", "domain_gap_db", "valid_l1_p99"}
-        assert ("skip_ratio" in measures) == (stage == "stage2")
-    hole = torch.zeros(1, 32, 32)
-    hole[:, 8:24, 8:24] = 1
-    images = model.inpaint(torch.rand(1, 32, 32, 3), hole, 2).images
-    assert images.isfinite().all()
-    assert list((stage2_folder / "grids").glob("*.png"))
-
-
-def test_rho_and_swap_ratio_of_models_that_ignore_an_input(stage2_folder, monkeypatch):
-    inpainter = Inpainter.load(stage2_folder / "model.safetensors", device="cpu")
-    model, mix = inpainter.model, inpainter.model.mix
-    with monkeypatch.context() as patch:
-        patch.setattr(model, "mix", lambda w_enc, w_rand: mix(w_enc, w_rand, -1000.0))
-        ignores_the_image = measure_model(inpainter, 16)
-    assert ignores_the_image["rho"] == pytest.approx(1, abs=1e-3)
-    assert ignores_the_image["swap_ratio"] == pytest.approx(1, abs=0.1)
-    with monkeypatch.context() as patch:
-        patch.setattr(model, "mix", lambda w_enc, w_rand: (w_enc, None))
-        assert measure_model(inpainter, 16)["rho"] == 0
-
-
-def test_skip_ratio_compares_with_the_features_and_a_bad_measure_is_told(inputs, tmp_path, caplog):
-    trainer = trainer_of("stage2", inputs["stage2"], total_images=4, grid_every=4)
-    assert trainer.diagnostics()["skip_ratio"] == 0
-
-    def ratio(bias):
-        for head in trainer.averages["skip_encoder"].heads:
-            torch.nn.init.constant_(head.add[-1].bias, bias)
-        return trainer._skip_ratio()
-
-    small = ratio(1.0)
-    assert ratio(100.0) == pytest.approx(100 * small, rel=1e-3)
-    assert warnings_of({"skip_ratio": 100 * small, "rho": 0.5, "images": 7}) == [
-        f"skip_ratio = {100 * small:.3g}: {LIMITS['skip_ratio'].meaning}"
+from diverse_inpainting.training.stages import STAGES, Stage
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=str)
+def test_each_row_names_what_there_is(stage):
+    assert issubclass(stage.config_type, StageConfig)
+    trainer = stage.trainer_type
+    assert {"step", "grid", "diagnostics", "export"} <= set(dir(trainer))
+    assert getattr(trainer, "stage", stage.name) == stage.name
+    assert {*stage.trains, *stage.takes} <= set(PARTS)
+
+
+def test_a_stage_takes_what_the_stages_before_it_trained():
+    for stage in STAGES.values():
+        trained = [part for name in stage.earlier for part in STAGES[name].trains]
+        assert stage.previous is None or set(stage.takes) <= set(trained)
+    assert [stage.earlier for stage in STAGES.values()] == [
+        (),
+        ("prior",),
+        ("prior", "stage1"),
     ]
-    trainer.diagnostics = lambda: {"rho": 0.01}
-    run(trainer, tmp_path, {}, lambda progress: None)
-    assert "after 4 images: rho = 0.01: under 0.15 the random code is ignored" in caplog.text
 
 
-@pytest.mark.parametrize(("stage", "part"), [("stage1", "discriminator"), ("stage2", "encoder")])
-def test_a_checkpoint_that_lacks_a_part_is_refused(stage, part, inputs):
-    whole = inputs["stage2"]
-    lacking = dataclasses.replace(
-        whole,
-        config=dataclasses.replace(whole.config, **{part: None}),
-        tensors={k: v for k, v in whole.tensors.items() if not k.startswith(f"{part}.")},
+def test_the_table_is_read_without_torch():
+    """The command line reads it before anything else, so that --help answers at once."""
+    code = "import sys, diverse_inpainting.training.stages; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class Polish:
+    """A fourth stage that changes nothing."""
+
+    discriminator_since = 0
+
+    def __init__(self, recipe, checkpoint, photographs, device, processes):
+        self.recipe, self.checkpoint, self.device = recipe, checkpoint, device
+        self.config = recipe.stage_config("polish")
+        self.model = checkpoint.model()
+        self.modules = {"skip_encoder": self.model.skip_encoder}
+        self.optimizers = {}
+        self.perceptual = type("Perceptual", (), {"facts": {}})()
+
+    def step(self, nimg):
+        return {"loss": torch.zeros([])}
+
+    def grid(self):
+        return Image.new("RGB", (2, 2))
+
+    def diagnostics(self):
+        return {}
+
+    def export(self, folder, nimg):
+        path, row = folder / "polish.safetensors", STAGES["polish"]
+        write_stage(path, self.recipe, self.checkpoint, self.model, row, {"images": nimg})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PolishConfig(StageConfig):
+    """Settings of its own."""
+
+    uses_photographs: bool = False
+    cloth: str = "soft"
+
+
+@pytest.fixture
+def polish(monkeypatch):
+    """The table with one more row."""
+    row = Stage(
+        name="polish",
+        trains=("skip_encoder",),
+        takes=("generator", "encoder", "mixer", "skip_encoder"),
+        previous="stage2",
+        config="polish.PolishConfig",
+        trainer="polish.Polish",
     )
-    with pytest.raises(CheckpointError, match=part):
-        trainer_of(stage, lacking)
+    monkeypatch.setitem(sys.modules, f"{stages.__package__}.polish", sys.modules[__name__])
+    monkeypatch.setitem(STAGES, "polish", row)
+
+
+TABLE = "total_images=8\nbatch_size=4\nbetas=[0.0, 0.9]\nr1_gamma=1\nr1_every=1\nema_half_life=9\n"
+
+
+@pytest.mark.usefixtures("polish")
+def test_a_fourth_stage_is_one_row_and_one_module(tiny_checkpoint, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(f'preset = "demo64"\n[polish]\ncloth = "rough"\n{TABLE}', "utf-8")
+    recipe = dataclasses.replace(load_recipe(str(path)), model=tiny_model.config())
+    assert recipe.stage_config("polish").cloth == "rough"
+    options = training_run.TrainOptions(
+        stage="polish", recipe=recipe, out=tmp_path, source=tiny_checkpoint
+    )
+    result = training_run.train(options, torch.device("cpu"), lambda progress: None)
+    torch.set_flush_denormal(False)
+    assert result.is_complete
+    assert result.exports == (tmp_path / "polish" / "polish.safetensors",)
+    written = read_checkpoint(result.exports[0])
+    assert written.training["images"] == tiny_model.TRAINING["images"] | {"polish": 8}
+    assert "skip_encoder" in written.parts
+
+
+def test_a_recipe_says_which_stages_it_has():
+    recipe = load_recipe("demo64-cpu")
+    assert list(recipe.stages) == list(STAGES)
+    with pytest.raises(ConfigError, match=r"a table \[polish\] in the recipe demo64-cpu"):
+        recipe.stage_config("polish")
+    assert recipe.with_stage("stage1", seed=5).stage1.seed == 5
+    assert recipe.stage1.seed == 0

@@ -1,0 +1,51 @@
+"""Directions found in a generator itself, without any images."""
+
+import torch
+from torch import Tensor
+
+from ..checks import check_choice, check_int
+from ..latents import sample_z
+from ..networks import Generator
+from .direction import Direction
+from .ganspace import discover_ganspace
+from .sefa import discover_sefa
+
+DISCOVERY_METHODS = ("sefa", "ganspace")
+"""From the generator's weights, and from samples of its mapping network."""
+
+_NUM_SAMPLES = {"sefa": 512, "ganspace": 10_000}
+
+
+def discover_direction(
+    generator: Generator,
+    generator_id: str,
+    method: str,
+    component: int,
+    layers: tuple[int, int],
+) -> Direction:
+    """Return a direction whose unit is one standard deviation of w.
+
+    Args:
+        generator: on any device.
+        generator_id: its ID.
+        method: one of `DISCOVERY_METHODS`.
+        component: from 0, the one that changes most.
+        layers: first and last style layer that it moves (inclusive).
+
+    Raises:
+        InputError: unknown method, or a number out of range.
+    """
+    check_choice(method, "method", DISCOVERY_METHODS)
+    first, last = layers
+    check_int(first, "first_layer", 0, generator.config.num_layers - 1)
+    check_int(last, "last_layer", first, generator.config.num_layers - 1)
+    w_samples = _sample_w(generator, _NUM_SAMPLES[method])
+    if method == "ganspace":
+        return discover_ganspace(w_samples, component, first, last, generator_id)
+    affines = generator.synthesis.style_affines()
+    return discover_sefa(affines, component, first, last, generator_id, w_samples=w_samples)
+
+
+@torch.no_grad()
+def _sample_w(generator: Generator, num: int) -> Tensor:
+    return generator.mapping(sample_z(0, num, generator.config.z_dim).to(generator.w_avg.device))

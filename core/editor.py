@@ -1,0 +1,199 @@
+"""Style codes of one generator: sample them, edit them, make images of them.
+
+Legend: B images, V variants, R the model's resolution, L style layers, D width of one code. Batches
+are image-major: row b*V + v.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from .checkpoint import Checkpoint
+from .checks import check_choice, check_finite, check_range
+from .directions import DISCOVERY_METHODS, Direction, apply_direction, discover_direction
+from .errors import InputError
+from .image import image_to_bhwc
+from .latents import WPlus, expand_codes, sample_z
+from .networks import DiverseInpaintingModel, ModelConfig
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Types of the generator's feature maps; everything else is computed in float32."""
+
+CHUNK = 32
+"""Images per pass of a network: more would not be faster, and need more memory."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A direction and how far to move along it."""
+
+    direction: str | Direction
+    """Name of a bundled direction, "sefa:0" and so on, or a direction itself."""
+    strength: float
+    """In the direction's units; 0 changes nothing."""
+    first_layer: int | None = None
+    """First style layer changed; None takes the direction's own."""
+    last_layer: int | None = None
+    """Last style layer changed, inclusive; None takes the direction's own."""
+
+
+class Editor:
+    """What a generator alone can do, without gradients and without global state.
+
+    Attributes:
+        model: the networks.
+        config: their configuration.
+        generator_id: that of the checkpoint; codes and directions of another one are refused.
+        training: facts about the training, plain data.
+        title: what the model knows, in a few words.
+        license: licence of the weights.
+        directions: the bundled ones of this generator, by name.
+
+    Raises:
+        CheckpointError: there is no generator.
+        InputError: unknown precision.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, precision: str = "float32") -> None:
+        check_choice(precision, "precision", PRECISIONS)
+        self.model: DiverseInpaintingModel = checkpoint.model().requires_grad_(False)
+        self.model.feature_dtype = PRECISIONS[precision]
+        self.config: ModelConfig = checkpoint.config
+        self.generator_id = checkpoint.generator_id
+        self.training: dict[str, Any] = checkpoint.training
+        self.title, self.license = checkpoint.title, checkpoint.license
+        self.directions: dict[str, Direction] = {}
+        self._discovered: dict[tuple[str, int, tuple[int, int]], Direction] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self.model.generator.w_avg.device
+
+    @property
+    def resolution(self) -> int:
+        """R, side of the images that the networks see, in pixels."""
+        return self.config.generator.resolution
+
+    @property
+    def num_layers(self) -> int:
+        """L, style layers."""
+        return self.config.generator.num_layers
+
+    @property
+    def w_dim(self) -> int:
+        """D, width of one code."""
+        return self.config.generator.w_dim
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the networks; return self."""
+        self.model.to(device)
+        return self
+
+    def codes(self, codes: Tensor) -> WPlus:
+        """Mark a tensor [B, V, L, D] as codes of this model's generator.
+
+        Raises:
+            InputError: another shape, or values that are not finite.
+        """
+        check_finite(codes, "codes")
+        return self._own(codes)
+
+    def _own(self, codes: Tensor) -> WPlus:
+        """Mark codes that the networks made: finite, and to look would be to wait for a GPU."""
+        return WPlus(codes, self.generator_id)
+
+    def _flat(self, codes: WPlus, batch: int, num_variants: int, name: str) -> Tensor:
+        """Return codes of this model's generator as [B*V, L, D], on its device."""
+        codes.check_generator(self.generator_id)
+        return expand_codes(codes, batch, num_variants, name).to(self.device, torch.float32)
+
+    @torch.no_grad()
+    def sample_w(self, seed: int, num_variants: int, truncation_psi: float = 1.0) -> WPlus:
+        """Sample W_rand; variant k depends on (seed, k) alone.
+
+        Args:
+            seed: 0 to 2^64 - 1.
+            num_variants: V.
+            truncation_psi: 0 (the mean code) to 2; 1 leaves the codes as sampled.
+
+        Returns:
+            [1, V, L, D], one code repeated over the layers.
+
+        Raises:
+            InputError: a number is out of range.
+        """
+        check_range(truncation_psi, "truncation_psi", 0.0, 2.0)
+        generator = self.model.generator
+        z = sample_z(seed, num_variants, self.config.generator.z_dim).to(self.device)
+        w = generator.w_avg.lerp(generator.mapping(z), truncation_psi)
+        return self._own(generator.broadcast(w)[None])
+
+    def direction(self, name: str) -> Direction:
+        """Return a bundled direction by name, or the K-th discovered one: "sefa:K", "ganspace:K".
+
+        Raises:
+            InputError: unknown name.
+        """
+        if name in self.directions:
+            return self.directions[name]
+        method, _, component = name.partition(":")
+        if method in DISCOVERY_METHODS and component.isdecimal():
+            return self.discover(method, int(component))
+        known = ", ".join(sorted(self.directions)) or "none bundled"
+        raise InputError(
+            f"a direction of this model ({known}), sefa:K or ganspace:K",
+            repr(name),
+            "Correct the name.",
+        )
+
+    def discover(
+        self, method: str, component: int, first_layer: int = 0, last_layer: int | None = None
+    ) -> Direction:
+        """Return a direction found in the generator itself; its unit is one deviation of w.
+
+        Args:
+            method: one of `DISCOVERY_METHODS`.
+            component: from 0, the one that changes most.
+            first_layer: first style layer that it moves.
+            last_layer: last style layer that it moves (inclusive); None takes the model's last.
+
+        Raises:
+            InputError: unknown method, or a number out of range.
+        """
+        last = self.num_layers - 1 if last_layer is None else last_layer
+        key = (method, component, (first_layer, last))
+        if key not in self._discovered:
+            found = discover_direction(self.model.generator, self.generator_id, *key)
+            self._discovered[key] = found
+        return self._discovered[key]
+
+    def edit(self, codes: WPlus, edits: Iterable[Edit]) -> WPlus:
+        """Move codes along directions, one after the other.
+
+        Raises:
+            GeneratorMismatchError: codes or a direction of another generator.
+            InputError: unknown direction, or layers or strength out of range.
+        """
+        for edit in edits:
+            named = edit.direction
+            direction = self.direction(named) if isinstance(named, str) else named
+            layers = edit.first_layer, edit.last_layer
+            codes = apply_direction(codes, direction, edit.strength, *layers)
+        return codes
+
+    @torch.no_grad()
+    def synthesize(self, codes: WPlus) -> Tensor:
+        """Generate images from codes (G, stage 1): [B*V, R, R, 3] float32 in [0, 1].
+
+        Raises:
+            GeneratorMismatchError: codes of another generator.
+        """
+        return image_to_bhwc(self._synthesize(codes))
+
+    def _synthesize(self, codes: WPlus) -> Tensor:
+        ws = self._flat(codes, codes.batch, codes.num_variants, "codes")
+        return torch.cat([self.model.synthesize(chunk) for chunk in ws.split(CHUNK)])
