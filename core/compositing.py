@@ -23,7 +23,7 @@ def composite_at_resolution(image: Tensor, erased: Tensor, valid: Tensor) -> Ten
     return erased + (1 - valid) * image
 
 
-def completed_share(hole_mask: Tensor) -> Tensor:
+def paste_weight(hole_mask: Tensor) -> Tensor:
     """Return min(2 * hole_mask, 1): nothing of what is erased shines through.
 
     From 0.5 on a pixel is erased for the network, and a mask editor's brush paints 0.7.
@@ -53,7 +53,7 @@ def within_crops(weight: Tensor, erased: Erased, ramp_px: int) -> Tensor:
         vertical = _distance_to_sides(rows, crop.height, weight.device)
         horizontal = _distance_to_sides(columns, crop.width, weight.device)
         ramp = torch.minimum(vertical[:, None], horizontal) / max(ramp_px, 1)
-        floor = torch.minimum(weight[area], completed_share(erased.hole_mask[area]))
+        floor = torch.minimum(weight[area], paste_weight(erased.hole_mask[area]))
         result[area] = torch.maximum(torch.minimum(weight[area], ramp.clamp(max=1)), floor)
     return result
 
@@ -83,14 +83,14 @@ def composite(
             `hole_mask_to_b1hw`.
 
     Returns:
-        Images [B*V, H, W, 3] float32 in [0, 1], and the share of the completion in each pixel
+        Images [B*V, H, W, 3] float32 in [0, 1], and the weight of the completion at each pixel
         [B, H, W], both where `erased` is.
 
     Raises:
         InputError: shapes or numbers that do not fit.
     """
     B, _, H, W = erased.original.shape
-    weight = completed_share(erased.hole_mask)
+    weight = paste_weight(erased.hole_mask)
     if blend_mask is not None:
         weight = hole_mask_to_b1hw(blend_mask.to(weight.device), B, H, W)
     weight = within_crops(feather(weight, feather_px), erased, feather_px)
@@ -110,7 +110,7 @@ def blend_back(erased: Erased, completed: Tensor, weight: Tensor) -> Tensor:
     Args:
         erased: the images.
         completed: [B*V, 3, R, R] in [0, 1], image-major.
-        weight: [B, 1, H, W] share of the completion; where it is 0 the original stays bit for bit.
+        weight: [B, 1, H, W] of the completion; where it is 0 the original stays bit for bit.
 
     Returns:
         [B*V, H, W, 3] float32 in [0, 1].
@@ -121,9 +121,9 @@ def blend_back(erased: Erased, completed: Tensor, weight: Tensor) -> Tensor:
     result = torch.empty(len(completed), H, W, 3, device=completed.device)
     for i in range(len(completed)):  # one by one: a large image's variants would fill the memory
         b = i * B // len(completed)
-        original, share = erased.original[b : b + 1], weight[b : b + 1]
+        original, opacity = erased.original[b : b + 1], weight[b : b + 1]
         pasted = paste_back(original, completed[i : i + 1], erased.crops[b : b + 1])
-        blended = torch.where(share > 0, torch.lerp(original, pasted, share), original)
+        blended = torch.where(opacity > 0, torch.lerp(original, pasted, opacity), original)
         result[i] = blended[0].movedim(0, -1)
     return result
 

@@ -101,16 +101,17 @@ def _one_core_each() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def adam(
-    *groups: tuple[Sequence[nn.Parameter], float], betas: tuple[float, float]
-) -> torch.optim.Optimizer:
+def adam(*groups: tuple[nn.Module, float], betas: tuple[float, float]) -> torch.optim.Optimizer:
     """Return PyTorch's fused Adam, which on a CPU is 2.6 times as fast as its default.
 
     Args:
-        groups: parameters and the factor of their learning rate.
+        groups: networks that learn, and the factor of their learning rate.
         betas: decay rates of the moments.
     """
-    param_groups = [{"params": parameters, "lr_factor": factor} for parameters, factor in groups]
+    param_groups = [
+        {"params": [p for p in network.parameters() if p.requires_grad], "lr_factor": factor}
+        for network, factor in groups
+    ]
     return torch.optim.Adam(param_groups, betas=betas, fused=True)
 
 

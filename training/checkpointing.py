@@ -43,7 +43,8 @@ class States:
     def paths(self) -> list[Path]:
         """Return the states, oldest first."""
         found = (self.folder / "states").glob(f"*{_STATE}")
-        return sorted((path for path in found if path.stem.isdigit()), key=_nimg_of)
+        named = (path for path in found if path.stem.isdigit())
+        return sorted(named, key=lambda path: int(path.stem))
 
     def newest(self) -> Path | None:
         """Return the state that a run resumes from."""
@@ -54,7 +55,7 @@ class States:
         path = self.newest()
         if path is None:
             return "No state had been saved yet."
-        return f"{path} is the last good state, after {_nimg_of(path)} images."
+        return f"{path} is the last good state, after {int(path.stem)} images."
 
     def save(self, nimg: int, state: dict[str, Any], keep_last: int) -> None:
         """Write a state, then remove all but the newest keep_last.
@@ -83,10 +84,6 @@ class States:
         if target.exists():
             shutil.rmtree(target)
         publish(draft, target)
-
-
-def _nimg_of(path: Path) -> int:
-    return int(path.stem)
 
 
 def save_state(path: Path, state: dict[str, Any], fallback: str = "") -> None:
@@ -137,11 +134,7 @@ def write_prior(folder: Path, recipe: Recipe, model: DiverseInpaintingModel, nim
         ),
         tensors=tensors,
         generator_id=generator_id_of(tensors),
-        training={
-            "stage": "prior",
-            "images": {"prior": nimg},
-            "recipe": {"prior": recipe.name},
-        },
+        training={"stage": "prior", "images": {"prior": nimg}, "recipe": {"prior": recipe.name}},
         license=recipe.license,
         title=recipe.title,
     )

@@ -101,11 +101,7 @@ class CompletionTrainer(ABC):
             **self.trained,
             **{f"{part}_ema": average for part, average in self.averages.items()},
         }
-        self.optimizers = self._build_optimizers()
-        self._rates = {
-            "completion": config.learning_rate,
-            "discriminator": config.discriminator_learning_rate,
-        }
+        self._prepare_optimizers()
         micro_batch = self._micro_batch = config.micro_batch or config.batch_size
         self._shard = processes.shard(micro_batch, self.discriminator.config.stddev_group_size)
         self._accumulator = GradientAccumulator(device, config.batch_size, micro_batch, processes)
@@ -126,12 +122,16 @@ class CompletionTrainer(ABC):
         model.feature_dtype = dtype
         return place(model, self.device)
 
-    def _build_optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        factors, betas = {"mixer": self.config.mixer_lr_multiplier}, self.config.betas
-        groups = [(list(m.parameters()), factors.get(n, 1.0)) for n, m in self.trained.items()]
-        return {
-            "completion": adam(*groups, betas=betas),
-            "discriminator": adam((list(self.discriminator.parameters()), 1.0), betas=betas),
+    def _prepare_optimizers(self) -> None:
+        config, factors = self.config, {"mixer": self.config.mixer_lr_multiplier}
+        groups = [(network, factors.get(part, 1.0)) for part, network in self.trained.items()]
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "completion": adam(*groups, betas=config.betas),
+            "discriminator": adam((self.discriminator, 1.0), betas=config.betas),
+        }
+        self._rates = {
+            "completion": config.learning_rate,
+            "discriminator": config.discriminator_learning_rate,
         }
 
     @abstractmethod

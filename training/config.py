@@ -264,27 +264,6 @@ class Recipe:
             )
         return self.stages[stage]
 
-    @property
-    def prior(self) -> PriorConfig:
-        """Settings of the prior."""
-        config = self.stage_config("prior")
-        assert isinstance(config, PriorConfig)
-        return config
-
-    @property
-    def stage1(self) -> CompletionConfig:
-        """Settings of stage 1."""
-        config = self.stage_config("stage1")
-        assert isinstance(config, CompletionConfig)
-        return config
-
-    @property
-    def stage2(self) -> CompletionConfig:
-        """Settings of stage 2."""
-        config = self.stage_config("stage2")
-        assert isinstance(config, CompletionConfig)
-        return config
-
     def with_stage(self, stage: str, **changes: Any) -> "Recipe":  # noqa: ANN401 - of any field
         """Return a copy with some settings of a stage changed."""
         changed = dataclasses.replace(self.stage_config(stage), **changes)

@@ -69,12 +69,12 @@ def measure(
         synthesize: codes to images.
         photographs: [n, 3, R, R] in [-1, 1].
     """
-    other = batch.w_r
-    first = complete(batch.erased, batch.valid, other)
-    second = complete(batch.erased, batch.valid, other.roll(1, dims=0))
+    w_r, w_other = batch.w_r, batch.w_r.roll(1, dims=0)
+    first = complete(batch.erased, batch.valid, w_r)
+    second = complete(batch.erased, batch.valid, w_other)
     hole = 1 - batch.valid
     between = hole_l1(first, second, hole)
-    independent = hole_l1(synthesize(other), synthesize(other.roll(1, dims=0)), hole)
+    independent = hole_l1(synthesize(w_r), synthesize(w_other), hole)
     own = valid_l1(first, batch.erased, batch.valid)
     swapped = valid_l1(first.roll(1, dims=0), batch.erased, batch.valid)
     measures = {
@@ -85,7 +85,7 @@ def measure(
         N = min(len(photographs), len(batch.valid))
         valid = batch.valid[:N]
         erased = photographs[:N] * valid
-        completed = complete(erased, valid, other[:N])
+        completed = complete(erased, valid, w_r[:N])
         gap = _psnr(completed, erased, valid) - _psnr(first, batch.erased, batch.valid)
         measures["domain_gap_db"] = gap
         own = valid_l1(completed, erased, valid)

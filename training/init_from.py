@@ -1,25 +1,19 @@
 """What a stage starts from: the model of the previous stage, or weights that it continues with.
 
-A restart continues from weights alone, with no optimiser state, for example from a published file
-in half precision. The image count continues, and with it learning rates, the half-life of the
-moving averages and the order of the photographs. Adam starts afresh, as where a StyleGAN2 is
-trained on from a snapshot (Karras et al. 2020, arXiv:2006.06676). A discriminator that has only
+A restart continues from weights alone, for example from a published file in half precision. The
+image count continues, and with it learning rates, the half-life of the moving averages and the
+order of the photographs; Adam starts afresh (as in arXiv:2006.06676). A discriminator that has only
 seen photographs must unlearn that generated images are fake: its warm-up and the ramp of the
 adversarial term then count from the restart.
 
-Progressive growing: a prior may restart from one of a lower resolution. New outermost blocks join
-the old weights. Layouts are learned at a low resolution, where a step costs a fraction; details
-follow. The skip generator adds up its blocks' images, so that a new block whose to-RGB layer is
-zero leaves the upsampled image unchanged. D's new blocks are untrained: let G wait for them
-(`generator_warmup`). Source: Karras et al. 2018, arXiv:1710.10196; Karras et al. 2020,
-arXiv:1912.04958, whose skip and residual connections need no fading in.
+Progressive growing: a prior may restart from one of a lower resolution, where layouts are learned
+at a fraction of the cost; see `grow`.
 """
 
 import dataclasses
 import hashlib
 import logging
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,11 +70,12 @@ def read_source(path: Path, stage: Stage, recipe: Recipe) -> Source:
 def _with_discriminator(path: Path, stage: Stage) -> Source:
     header = inspect_checkpoint(path)
     needs_photographs = stage.previous is None
+    completing = [row.name for row in STAGES.values() if row.previous is not None]
     for candidate in (path, path.with_name("discriminator.safetensors"), BUNDLED_DISCRIMINATOR):
         if not candidate.is_file():
             continue
         found = inspect_checkpoint(candidate)
-        has_seen_completions = _has_completions(found.training.get("stage"))
+        has_seen_completions = found.training.get("stage") in completing
         is_fit = "discriminator" in found.parts and found.generator_id == header.generator_id
         if is_fit and not (needs_photographs and has_seen_completions):
             discriminator = read_checkpoint(candidate, ("discriminator",))
@@ -92,11 +87,6 @@ def _with_discriminator(path: Path, stage: Stage) -> Source:
         f"{path}, which contains {', '.join(header.parts)}",
         "Give the file that the previous stage wrote, or put discriminator.safetensors beside it.",
     )
-
-
-def _has_completions(stage: object) -> bool:
-    """Return whether the discriminator of a stage is trained on completions."""
-    return stage in STAGES and STAGES[str(stage)].previous is not None
 
 
 def _join(checkpoint: Checkpoint, other: Checkpoint) -> Checkpoint:
@@ -203,10 +193,17 @@ def _check_part(part: str, recipe: Recipe, learned: Checkpoint, path: Path) -> N
 def grow(module: nn.Module, smaller: dict[str, Tensor], resolution: int) -> None:
     """Load the weights of a network of a lower resolution; new blocks keep their initialisation.
 
+    The skip generator adds up its blocks' images, so that a new block whose to-RGB layer is zero
+    leaves the upsampled image unchanged. D's new blocks are untrained: let G wait for them
+    (`generator_warmup`).
+
     Args:
         module: freshly initialised Generator or Discriminator.
         smaller: state of one of the given resolution, with as many channels at each side.
         resolution: of that state.
+
+    Source: Karras et al. 2018, arXiv:1710.10196; Karras et al. 2020, arXiv:1912.04958, whose skip
+    and residual connections need no fading in.
     """
     assert isinstance(module, Generator | Discriminator)
     num_new = int(math.log2(module.config.resolution // resolution))
@@ -217,11 +214,11 @@ def grow(module: nn.Module, smaller: dict[str, Tensor], resolution: int) -> None
             own[f"synthesis.blocks.{index}.to_rgb.weight"].zero_()
         module.load_state_dict({**own, **smaller})
         return
-    # D counts its blocks from the highest resolution.
-    taken = {_later_block(name, num_new): value for name, value in smaller.items()}
-    taken = {name: value for name, value in taken.items() if not name.startswith("from_rgb.")}
+    taken = {}
+    for name, value in smaller.items():
+        first, index, *rest = name.split(".")
+        if first == "blocks":  # D counts its blocks from the highest resolution
+            taken[".".join([first, str(int(index) + num_new), *rest])] = value
+        elif first != "from_rgb":
+            taken[name] = value
     module.load_state_dict({**own, **taken})
-
-
-def _later_block(name: str, num: int) -> str:
-    return re.sub(r"^blocks\.(\d+)\.", lambda found: f"blocks.{int(found[1]) + num}.", name)

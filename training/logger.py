@@ -3,9 +3,9 @@
 import contextlib
 import json
 import logging
-import math
 import time
 from collections.abc import Callable
+from math import fsum, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class TrainingLog:
-    """Means of the scalars of each logging interval, as JSON lines and in TensorBoard; grids.
+    """Means of scalars over logging intervals, as JSON lines and in TensorBoard; grids.
 
     All processes read the scalars, and so stop at the same step if one is not finite. Only the main
     one writes.
@@ -98,17 +98,14 @@ class TrainingLog:
         found: dict[str, list[float]] = {}
         for nimg, names in steps:
             scalars = {name: next(values) for name in names}
-            self._require_finite(nimg, scalars)
+            bad = [f"{name} = {value}" for name, value in scalars.items() if not isfinite(value)]
+            if bad:
+                size = self._trainer.config.batch_size
+                step = f"step {nimg // size + 1}, images {nimg} to {nimg + size - 1}"
+                raise diverged(f"{', '.join(bad)} in {step}", self._states)
             for name, value in scalars.items():
                 found.setdefault(name, []).append(value)
-        return {name: math.fsum(series) / len(series) for name, series in found.items()}
-
-    def _require_finite(self, nimg: int, scalars: dict[str, float]) -> None:
-        bad = [f"{name} = {value}" for name, value in scalars.items() if not math.isfinite(value)]
-        if bad:
-            size = self._trainer.config.batch_size
-            step = f"step {nimg // size + 1}, images {nimg} to {nimg + size - 1}"
-            raise diverged(f"{', '.join(bad)} in {step}", self._states)
+        return {name: fsum(series) / len(series) for name, series in found.items()}
 
 
 def diverged(got: str, states: States) -> TrainingError:

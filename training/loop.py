@@ -60,8 +60,8 @@ def run(
     processes.synchronise(trainer.modules.values())
     config = trainer.config
     saved = shown = None
-    if is_main:
-        _write_recipe(trainer, folder)
+    if is_main:  # a resumed run may be longer than before
+        write_text(folder / "recipe.json", json.dumps(trainer.recipe.to_dict(), indent=2) + "\n")
     log = TrainingLog(trainer, states, on_progress, nimg, is_main=is_main)
     with contextlib.closing(log), _Interruption() as interruption:
         while nimg < config.total_images and not processes.any(interruption.requested):
@@ -87,11 +87,6 @@ def run(
 
 def _passed(before: int, now: int, every: int) -> bool:
     return every > 0 and before // every != now // every
-
-
-def _write_recipe(trainer: Trainer, folder: Path) -> None:
-    """Write the recipe that the run follows now; a resumed run may be longer than before."""
-    write_text(folder / "recipe.json", json.dumps(trainer.recipe.to_dict(), indent=2) + "\n")
 
 
 def _save(

@@ -1,6 +1,7 @@
 """The perceptual term of Eqs. 2 and 3: features of VGG16, or of a discriminator."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,15 @@ _NUM_SCALES = 3
 
 
 class PerceptualLoss(nn.Module, ABC):
-    """Weighted squared distance between the features of images; frozen."""
+    """Weighted squared distance between the features of images; frozen.
+
+    Attributes:
+        weight: of the distance, a scalar.
+        facts: what the features depend on, for the checkpoint's metadata.
+    """
 
     weight: Tensor
+    facts: Mapping[str, str | list[str]]
 
     @abstractmethod
     def features(self, images: Tensor) -> list[Tensor]:
@@ -27,13 +34,13 @@ class PerceptualLoss(nn.Module, ABC):
         """
 
     @abstractmethod
+    def combine(self, distances: Tensor) -> Tensor:
+        """Return one distance of those of the feature maps, [K]."""
+
     def forward(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
         """Return the loss between two results of `features`, a scalar."""
-
-    @property
-    @abstractmethod
-    def facts(self) -> dict[str, str | list[str]]:
-        """What the features depend on, for the checkpoint's metadata."""
+        maps = zip(first, second, strict=True)
+        return self.weight * self.combine(torch.stack([(a - b).square().mean() for a, b in maps]))
 
 
 class VGG16PerceptualLoss(PerceptualLoss):
@@ -45,22 +52,17 @@ class VGG16PerceptualLoss(PerceptualLoss):
 
     def __init__(self, config: PerceptualConfig) -> None:
         super().__init__()
-        self.network, self._sha256 = load_vgg16(config.weights, config.layers)
-        self._layers = config.layers
+        self.network, sha256 = load_vgg16(config.weights, config.layers)
+        self.facts = {"network": "vgg16", "sha256": sha256, "layers": list(config.layers)}
         self.register_buffer("weight", torch.tensor(config.weight))
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the feature maps of the chosen layers."""
         return self.network(images)
 
-    def forward(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
-        """Return the weighted sum over the layers, a scalar."""
-        return self.weight * torch.stack(_squared_distances(first, second)).sum()
-
-    @property
-    def facts(self) -> dict[str, str | list[str]]:
-        """Name, file and layers."""
-        return {"network": "vgg16", "sha256": self._sha256, "layers": list(self._layers)}
+    def combine(self, distances: Tensor) -> Tensor:
+        """Return the sum over the layers."""
+        return distances.sum()
 
 
 class DiscriminatorPerceptualLoss(PerceptualLoss):
@@ -77,6 +79,7 @@ class DiscriminatorPerceptualLoss(PerceptualLoss):
     def __init__(self, discriminator: Discriminator, dtype: torch.dtype) -> None:
         super().__init__()
         self.network = averaged_copy(discriminator)
+        self.facts = {"network": "discriminator"}  # all else follows from the stage's source
         self._dtype = dtype
         self.register_buffer("weight", torch.ones([]))
 
@@ -87,14 +90,9 @@ class DiscriminatorPerceptualLoss(PerceptualLoss):
         maps = [m.to(exact) for m in self.network.features(images, _NUM_SCALES)]
         return [m * torch.rsqrt(m.square().sum(dim=1, keepdim=True) + 1e-8) for m in maps]
 
-    def forward(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
-        """Return the weighted mean over the three scales, a scalar."""
-        return self.weight * torch.stack(_squared_distances(first, second)).mean()
-
-    @property
-    def facts(self) -> dict[str, str | list[str]]:
-        """The name; everything else follows from the checkpoint that the stage starts from."""
-        return {"network": "discriminator"}
+    def combine(self, distances: Tensor) -> Tensor:
+        """Return the mean over the three scales."""
+        return distances.mean()
 
     @torch.no_grad()
     def calibrate(
@@ -117,10 +115,6 @@ class DiscriminatorPerceptualLoss(PerceptualLoss):
             pixel.append((a - b).square().mean())
             feature.append(self(self.features(a), self.features(b)))
         self.weight.mul_(torch.stack(pixel).mean() / torch.stack(feature).mean())
-
-
-def _squared_distances(first: list[Tensor], second: list[Tensor]) -> list[Tensor]:
-    return [(a - b).square().mean() for a, b in zip(first, second, strict=True)]
 
 
 def build_perceptual_loss(

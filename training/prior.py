@@ -55,12 +55,14 @@ class PriorTrainer:
     ) -> None:
         model = recipe.model
         assert model.discriminator is not None
-        self.recipe, self.config, self.device = recipe, recipe.prior, device
+        config = recipe.stage_config("prior")
+        assert isinstance(config, PriorConfig)
+        self.recipe, self.config, self.device = recipe, config, device
         group_size = model.discriminator.stddev_group_size
         self._diversity_loss = DiversityLoss(group_size, processes)
         self._processes = processes
         self.photographs = photographs.to(device)
-        torch.manual_seed(self.config.seed)
+        torch.manual_seed(config.seed)
         self.generator = place(Generator(model.generator), device)
         self.discriminator = place(Discriminator(model.discriminator), device)
         self.generator_ema = averaged_copy(self.generator)
@@ -72,20 +74,17 @@ class PriorTrainer:
         self.projected_discriminator = self._build_projected_discriminator()
         if self.projected_discriminator is not None:
             self.modules["projected_discriminator"] = self.projected_discriminator
-        betas = self.config.betas
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            name: adam(([p for p in module.parameters() if p.requires_grad], 1.0), betas=betas)
+            name: adam((module, 1.0), betas=config.betas)
             for name, module in self.modules.items()
             if name != "generator_ema"
         }
-        self._micro_batch = self.config.micro_batch or self.config.batch_size
-        self._shard = processes.shard(self._micro_batch, group_size)
-        self._accumulator = GradientAccumulator(
-            device, self.config.batch_size, self._micro_batch, processes
-        )
-        self._graphs = StepGraphs(device, is_used=self.config.cuda_graphs and processes.is_alone)
-        self._dtype = feature_dtype(self.config.precision, device)
-        grid = generator_for(self.config.seed, "grid", 0)
+        micro_batch = self._micro_batch = config.micro_batch or config.batch_size
+        self._shard = processes.shard(micro_batch, group_size)
+        self._accumulator = GradientAccumulator(device, config.batch_size, micro_batch, processes)
+        self._graphs = StepGraphs(device, is_used=config.cuda_graphs and processes.is_alone)
+        self._dtype = feature_dtype(config.precision, device)
+        grid = generator_for(config.seed, "grid", 0)
         self._grid_z = torch.randn(_GRID_IMAGES, model.generator.z_dim, generator=grid)
 
     def _build_projected_discriminator(self) -> ProjectedDiscriminator | None:

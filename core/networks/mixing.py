@@ -33,7 +33,7 @@ class Mixer(nn.Module):
     def forward(
         self, w_enc: Tensor, w_rand: Tensor, gate_bias: float = 0.0
     ) -> tuple[Tensor, Tensor]:
-        """Return (W_out, gate), both [N, L, D]; the gate, in [0, 1], is the share of W_comb.
+        """Return (W_out, gate), both [N, L, D]; the gate, in [0, 1], is the weight of W_comb.
 
         Args:
             w_enc: [N, L, D] codes of the erased image.

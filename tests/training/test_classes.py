@@ -25,9 +25,9 @@ def trainer():
     recipe = load_recipe("demo64-cpu")
     recipe = recipe.with_stage("prior", batch_size=4, micro_batch=0, projected_network="none")
     recipe = dataclasses.replace(recipe, model=dataclasses.replace(model, **two))
-    pictures = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
+    images = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
     labels = torch.eye(2)[[0, 1, 0, 1]]
-    return PriorTrainer(recipe, Photographs(pictures, DataConfig(), 0, labels), torch.device("cpu"))
+    return PriorTrainer(recipe, Photographs(images, DataConfig(), 0, labels), torch.device("cpu"))
 
 
 def test_generator_and_discriminator_learn_their_classes(trainer):
@@ -39,7 +39,7 @@ def test_generator_and_discriminator_learn_their_classes(trainer):
         assert (old != new).all()
 
 
-def test_the_stages_judge_without_a_class(trainer):
+def test_the_stages_ask_the_discriminator_about_all_classes(trainer):
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     one, other = (
         discriminate(trainer.discriminator, images, torch.float32, torch.eye(2)[[k] * 4])

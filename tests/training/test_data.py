@@ -14,10 +14,10 @@ R = 8
 
 
 def numbered(count):
-    """Pictures whose left half says which one it is."""
-    pictures = torch.zeros(count, 3, R, R, dtype=torch.uint8)
-    pictures[:, :, :, : R // 2] = torch.arange(1, count + 1, dtype=torch.uint8)[:, None, None, None]
-    return pictures
+    """Images whose left half says which one it is."""
+    images = torch.zeros(count, 3, R, R, dtype=torch.uint8)
+    images[:, :, :, : R // 2] = torch.arange(1, count + 1, dtype=torch.uint8)[:, None, None, None]
+    return images
 
 
 def shown(batch):
@@ -31,8 +31,8 @@ def photographs(count=10, seed=3, **config):
 
 
 def test_values_lie_in_minus_one_to_one():
-    pictures = torch.tensor([0, 255], dtype=torch.uint8)[:, None, None, None].expand(2, 3, R, R)
-    batch = Photographs(pictures, DataConfig(), 0).batch(0, 2)
+    images = torch.tensor([0, 255], dtype=torch.uint8)[:, None, None, None].expand(2, 3, R, R)
+    batch = Photographs(images, DataConfig(), 0).batch(0, 2)
     assert batch.dtype == torch.float32
     assert sorted(batch[:, 0, 0, 0].tolist()) == [-1.0, 1.0]
 
@@ -103,7 +103,7 @@ def test_mirroring():
     assert not any(flag for nimg in range(0, 80, 8) for _, flag in shown(plain_.batch(nimg, 8)))
 
 
-def test_training_does_not_write_into_the_pictures():
+def test_training_does_not_write_into_the_images():
     data = photographs(mirror=False)
     before = data.training.clone()
     data.batch(0, 10).zero_()
@@ -156,12 +156,12 @@ def test_a_missing_file_is_one_sentence_with_both_ways_on(tmp_path):
         load_labels(tmp_path, NAMES, 3)
 
 
-def test_batches_keep_each_label_with_its_picture():
-    """Every picture shows its class as its grey level; classes occur 1:3."""
+def test_batches_keep_each_label_with_its_image():
+    """Every image shows its class as its grey level; classes occur 1:3."""
     classes = torch.tensor([0, 1, 1, 1] * 5)
-    pictures = (classes * 200).to(torch.uint8)[:, None, None, None].expand(-1, 3, 4, 4)
+    images = (classes * 200).to(torch.uint8)[:, None, None, None].expand(-1, 3, 4, 4)
     config = DataConfig(holdout_every=5)
-    photographs = Photographs(pictures, config, 0, torch.eye(2)[classes])
+    photographs = Photographs(images, config, 0, torch.eye(2)[classes])
     for nimg in (0, 12, 40):
         shown = photographs.batch(nimg, 8)[:, 0, 0, 0] > 0
         assert torch.equal(photographs.labels(nimg, 8)[:, 1] > 0, shown)

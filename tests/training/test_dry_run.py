@@ -25,7 +25,7 @@ def test_the_lines_are_a_recipe_that_trains_the_same(tmp_path):
     path.write_text("\n".join(describe_training(recipe, "stage1", CPU)), "utf-8")
     read = load_recipe(str(path))
     assert list(read.stages) == ["stage1"]
-    assert dataclasses.replace(recipe, stages={"stage1": recipe.stage1}) == read
+    assert dataclasses.replace(recipe, stages={"stage1": recipe.stages["stage1"]}) == read
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_learning_rates_follow_the_schedule():
 
 def test_a_recipe_without_the_stage_or_its_networks_is_refused():
     recipe = tiny()
-    without = dataclasses.replace(recipe, stages={"prior": recipe.prior})
+    without = dataclasses.replace(recipe, stages={"prior": recipe.stages["prior"]})
     with pytest.raises(ConfigError, match=r"a table \[stage1\]"):
         list(describe_training(without, "stage1", CPU))
     model = dataclasses.replace(recipe.model, encoder=None)

@@ -83,11 +83,11 @@ def pair(tiny_checkpoint, tmp_path):
 
 @pytest.fixture
 def photographs(tmp_path):
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "photographs").mkdir()
     noise = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
     for k in range(3):
-        Image.fromarray(noise[k]).save(tmp_path / "pictures" / f"{k}.png")
-    return tmp_path / "pictures"
+        Image.fromarray(noise[k]).save(tmp_path / "photographs" / f"{k}.png")
+    return tmp_path / "photographs"
 
 
 def go(recipe, stage, out, **options):
@@ -96,15 +96,15 @@ def go(recipe, stage, out, **options):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_goes_on_with_the_weights_of_a_file(stage, recipe, pair, photographs, tmp_path):
+def test_a_stage_continues_with_the_weights_of_a_file(stage, recipe, pair, photographs, tmp_path):
     """At a learning rate of zero what comes out is what went in, moving averages included."""
     data = photographs if stage == "prior" else None
     finished = go(recipe, stage, tmp_path / "run", restart_from=pair, data=data)
     assert finished.nimg == SEEN[stage] + 4
     written = read_checkpoint(tmp_path / "run" / stage / f"{stage}.safetensors")
     assert written.training["images"][stage] == SEEN[stage] + 4
-    judge = read_checkpoint(pair.with_name("discriminator.safetensors"))
-    given = read_checkpoint(pair).tensors | judge.tensors
+    discriminator = read_checkpoint(pair.with_name("discriminator.safetensors"))
+    given = read_checkpoint(pair).tensors | discriminator.tensors
     compared = [key for key in written.tensors if not key.endswith(("avg", "mean", "var", "ked"))]
     assert len(compared) > 50
     for key in compared:
@@ -126,12 +126,12 @@ def plan(recipe, stage, path, source=None):
     return plan_restart(path, read_source(source or path, stage, recipe), stage, recipe)
 
 
-def test_a_discriminator_of_photographs_warms_up_anew(recipe, pair, tiny_checkpoint, caplog):
+def test_a_discriminator_of_photographs_warms_up_again(recipe, pair, tiny_checkpoint, caplog):
     assert plan(recipe, "stage1", pair).discriminator_since == 200
     assert "its warm-up starts again" in caplog.text
     caplog.clear()
     assert plan(recipe, "stage1", tiny_checkpoint).discriminator_since == 0, (
-        "it has judged completions"
+        "it has seen completions"
     )
     assert not caplog.text
 
@@ -156,20 +156,25 @@ def test_an_encoder_of_another_generator_goes_on_when_asked_to(
 
 
 def with_side(recipe, side):
-    """The recipe for pictures of another side."""
+    """The recipe for another resolution."""
     model = recipe.model
-    generator, judge = (
+    generator, discriminator = (
         dataclasses.replace(part, resolution=side)
         for part in (model.generator, model.discriminator)
     )
     model = dataclasses.replace(
-        model, generator=generator, discriminator=judge, encoder=None, mixer=None, skip_encoder=None
+        model,
+        generator=generator,
+        discriminator=discriminator,
+        encoder=None,
+        mixer=None,
+        skip_encoder=None,
     )
     return dataclasses.replace(recipe, model=model)
 
 
 def test_a_prior_grows(recipe, pair, photographs, tmp_path):
-    """At a learning rate of zero: the smaller one's pictures, enlarged, and its images go on."""
+    """At a learning rate of zero: images of the smaller one, upsampled; the image count continues."""
     finished = go(
         with_side(recipe, 64), "prior", tmp_path / "run", restart_from=pair, data=photographs
     )
@@ -213,9 +218,12 @@ def test_the_learning_rate_of_g_rises_from_the_restart(recipe, pair, photographs
 
 def test_the_bundled_pair_restarts_every_stage():
     bundled = inspect_checkpoint(resolve_source("cats"))
-    images, judge = bundled.training["images"], inspect_checkpoint(BUNDLED_DISCRIMINATOR).config
+    images, discriminator = (
+        bundled.training["images"],
+        inspect_checkpoint(BUNDLED_DISCRIMINATOR).config,
+    )
     larger = tuple(f"{stage}.total_images=10_000_000" for stage in STAGES)
-    model = dataclasses.replace(bundled.config, discriminator=judge.discriminator)
+    model = dataclasses.replace(bundled.config, discriminator=discriminator.discriminator)
     recipe = dataclasses.replace(load_recipe("demo64-cpu", larger), model=model)
     for stage in STAGES:
         restart = plan(recipe, stage, resolve_source("cats"))
@@ -258,7 +266,7 @@ SMALL_D = DiscriminatorConfig(resolution=32, channel_base=256, channel_max=16)
 LARGE_PX = 128
 
 
-def test_a_grown_generator_starts_from_the_enlarged_picture():
+def test_a_grown_generator_starts_from_the_upsampled_image():
     torch.manual_seed(0)
     small, large = Generator(SMALL), Generator(dataclasses.replace(SMALL, resolution=LARGE_PX))
     for parameter in small.parameters():
@@ -279,7 +287,7 @@ def test_a_grown_generator_keeps_its_mapping_and_its_layers():
         assert torch.equal(grown[name], value), name
 
 
-def test_a_grown_discriminator_keeps_what_judges_smaller_maps():
+def test_a_grown_discriminator_keeps_its_blocks_of_lower_resolution():
     torch.manual_seed(1)
     small = Discriminator(SMALL_D)
     large = Discriminator(dataclasses.replace(SMALL_D, resolution=LARGE_PX))

@@ -250,8 +250,8 @@ def recipe(tmp_path) -> Recipe:
 
 def prior_trainer(recipe: Recipe) -> PriorTrainer:
     drawn = torch.Generator().manual_seed(9)
-    pictures = torch.randint(0, 256, (10, 3, 32, 32), generator=drawn, dtype=torch.uint8)
-    return PriorTrainer(recipe, Photographs(pictures, DataConfig(), 1), torch.device("cpu"))
+    images = torch.randint(0, 256, (10, 3, 32, 32), generator=drawn, dtype=torch.uint8)
+    return PriorTrainer(recipe, Photographs(images, DataConfig(), 1), torch.device("cpu"))
 
 
 def test_an_interrupted_prior_equals_an_uninterrupted_one(recipe, tmp_path, monkeypatch):

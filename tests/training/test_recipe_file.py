@@ -45,7 +45,7 @@ def test_the_papers_numbers(name):
     """Appendix B, and what its laboratory's code says where the paper is silent."""
     recipe = load_recipe(name)
     assert recipe.model == PRESETS["paper256"]
-    for stage in (recipe.stage1, recipe.stage2):
+    for stage in (recipe.stages["stage1"], recipe.stages["stage2"]):
         assert (stage.total_images, stage.batch_size) == (500_000 * 8, 8)
         assert stage.learning_rate == stage.discriminator_learning_rate == 1e-4
         assert stage.betas == (0.9, 0.99)
@@ -65,7 +65,10 @@ def test_the_rows_of_table_3_differ_from_the_method_in_one_thing_each(base):
     kinds = {name: row.model.mixer.kind for name, row in rows.items()}
     gated = dict.fromkeys((1, 2, 4, 5), "gated")
     assert kinds == {**gated, 3: "fc", "psp": "none"}
-    seen = {name: (row.stage1.train_on, row.stage2.train_on) for name, row in rows.items()}
+    seen = {
+        name: (row.stages["stage1"].train_on, row.stages["stage2"].train_on)
+        for name, row in rows.items()
+    }
     assert seen[2] == ("photographs", "photographs")
     assert seen[1] == seen["psp"] == ("photographs", "generated")
     assert seen[3] == seen[4] == seen[5] == ("generated", "generated")
@@ -94,7 +97,7 @@ def test_bundled_recipes_load(name):
     presets = [preset.generator for preset in PRESETS.values()]
     assert recipe.model.generator in presets or name in OWN_NETWORKS
     assert recipe.license != "unknown"
-    for stage in (recipe.prior, recipe.stage1, recipe.stage2):
+    for stage in (recipe.stages["prior"], recipe.stages["stage1"], recipe.stages["stage2"]):
         group = recipe.model.discriminator.stddev_group_size
         micro_batch = stage.micro_batch or stage.batch_size
         assert micro_batch % min(group, micro_batch) == 0
@@ -104,8 +107,8 @@ def test_bundled_recipes_load(name):
 def test_a_file_of_the_users_own(write):
     recipe = load_recipe(write(RECIPE))
     assert (recipe.name, recipe.title, recipe.license) == ("mine", "mine", "unknown")
-    assert recipe.prior.total_images == 100
-    assert recipe.stage1.lambda_a == 0.08
+    assert recipe.stages["prior"].total_images == 100
+    assert recipe.stages["stage1"].lambda_a == 0.08
     assert recipe.data.mirror
 
 
@@ -126,18 +129,18 @@ def test_overrides(write):
         *("data.mirror=false", "title='My cats'", "stage2.learning_rate=1e-3"),
     )
     recipe = load_recipe(write(RECIPE), overrides)
-    assert recipe.prior.total_images == 1000
-    assert recipe.stage1.masks == "box"
-    assert recipe.prior.augment == ("cutout",)
+    assert recipe.stages["prior"].total_images == 1000
+    assert recipe.stages["stage1"].masks == "box"
+    assert recipe.stages["prior"].augment == ("cutout",)
     assert not recipe.data.mirror
     assert recipe.title == "My cats"
-    assert recipe.stage2.learning_rate == 1e-3
-    assert recipe.stage1.total_images == 100, "the other stages stay"
+    assert recipe.stages["stage2"].learning_rate == 1e-3
+    assert recipe.stages["stage1"].total_images == 100, "the other stages stay"
 
 
 def test_a_later_override_wins(write):
     overrides = ("prior.seed=1", "prior.seed=2")
-    assert load_recipe(write(RECIPE), overrides).prior.seed == 2
+    assert load_recipe(write(RECIPE), overrides).stages["prior"].seed == 2
 
 
 FORMER = {
@@ -168,8 +171,11 @@ def test_former_names_are_read_from_files_bases_and_overrides(write, tmp_path, f
 
 def test_the_later_setting_wins_under_whichever_name(write):
     path = write(RECIPE.replace("[stage1]", "[stage1]\nlambda_r1 = 2.0"))
-    assert load_recipe(path, ("stage1.lambda_same=3.0",)).stage1.lambda_r1 == 3
-    assert load_recipe(path, ("stage1.lambda_same=3", "stage1.lambda_r1=4")).stage1.lambda_r1 == 4
+    assert load_recipe(path, ("stage1.lambda_same=3.0",)).stages["stage1"].lambda_r1 == 3
+    assert (
+        load_recipe(path, ("stage1.lambda_same=3", "stage1.lambda_r1=4")).stages["stage1"].lambda_r1
+        == 4
+    )
     with pytest.raises(ConfigError, match="lambda_r1 under a former name as well"):
         load_recipe(write(RECIPE.replace("[stage1]", "[stage1]\nlambda_r1=2\nlambda_same=2")))
 
@@ -178,7 +184,7 @@ def test_a_stage_may_be_left_out(write):
     recipe = load_recipe(write(f'preset = "demo64"\n[stage1]{STAGE}'))
     assert list(recipe.stages) == ["stage1"]
     with pytest.raises(ConfigError, match=r"a table \[prior\]"):
-        recipe.prior
+        recipe.stages["prior"]
 
 
 def test_survives_json(write):
@@ -274,15 +280,15 @@ def family(tmp_path):
 def test_a_recipe_says_only_what_differs_from_its_base(family):
     recipe = load_recipe(str(family / "leaf.toml"), ("stage1.r1_every=7",))
     assert (recipe.name, recipe.title) == ("leaf", "Root")
-    stage1, stage2 = recipe.stage1, recipe.stage2
+    stage1, stage2 = recipe.stages["stage1"], recipe.stages["stage2"]
     assert (stage1.batch_size, stage1.r1_gamma, stage1.r1_every) == (5, 2, 7)
     assert (stage2.batch_size, stage2.r1_gamma, stage2.r1_every) == (4, 3, 8)
 
 
 def test_another_base_takes_the_place_of_the_last(family):
     recipe = load_recipe(str(family / "leaf.toml"), base=str(family / "twin.toml"))
-    assert (recipe.title, recipe.stage1.total_images) == ("Twin", 300)
-    assert (recipe.stage1.batch_size, recipe.stage1.r1_gamma) == (5, 2)
+    assert (recipe.title, recipe.stages["stage1"].total_images) == ("Twin", 300)
+    assert (recipe.stages["stage1"].batch_size, recipe.stages["stage1"].r1_gamma) == (5, 2)
     with pytest.raises(ConfigError, match="root, which has none"):
         load_recipe(str(family / "root.toml"), base=str(family / "twin.toml"))
 

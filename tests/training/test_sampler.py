@@ -15,7 +15,7 @@ R = 4
 
 
 def sampler(photographs=None, stage="stage1", **settings) -> BatchSampler:
-    config = load_recipe("demo64-cpu").with_stage("stage1", **settings).stage1
+    config = load_recipe("demo64-cpu").with_stage("stage1", **settings).stages["stage1"]
     return BatchSampler(config, stage, tiny_model.build_lively(), photographs)
 
 

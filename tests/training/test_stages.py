@@ -122,5 +122,5 @@ def test_a_recipe_says_which_stages_it_has():
     assert list(recipe.stages) == list(STAGES)
     with pytest.raises(ConfigError, match=r"a table \[polish\] in the recipe demo64-cpu"):
         recipe.stage_config("polish")
-    assert recipe.with_stage("stage1", seed=5).stage1.seed == 5
-    assert recipe.stage1.seed == 0
+    assert recipe.with_stage("stage1", seed=5).stages["stage1"].seed == 5
+    assert recipe.stages["stage1"].seed == 0

@@ -255,7 +255,7 @@ def test_a_newer_version_asks_for_an_update(
     checkpoint: Checkpoint, path: Path, refuse: Callable
 ) -> None:
     write_checkpoint(path, checkpoint)
-    # Nothing else of a newer file is judged: everything but these two may have changed.
+    # Nothing else of a newer file is checked: everything but these two may have changed.
     _edit_metadata(path, format_version="2", config="?", generator_id=None)
     refuse("Update diverse-inpainting.")
 

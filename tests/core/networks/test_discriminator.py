@@ -118,7 +118,7 @@ def test_labels(images, device):
         network(images)
 
 
-def test_gradients_reach_every_parameter_and_the_picture(images, device):
+def test_gradients_reach_every_parameter_and_the_image(images, device):
     network = make(device)
     images.requires_grad_()
     network(images).square().sum().backward()
@@ -126,7 +126,7 @@ def test_gradients_reach_every_parameter_and_the_picture(images, device):
     assert not [name for name, p in network.named_parameters() if not p.grad.any()]
 
 
-def test_bfloat16_pictures(images, device):
+def test_bfloat16_images(images, device):
     network = make(device).float()
     exact, half = network(images.float()), network(images.bfloat16())
     assert half.dtype == torch.float32

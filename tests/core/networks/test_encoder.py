@@ -23,7 +23,7 @@ def make(kind, device="cpu"):
 
 @pytest.fixture
 def erased(generator, device):
-    """cat(M * I, M) of three pictures."""
+    """cat(M * I, M) of three images."""
     image = 2 * torch.rand(3, 3, 32, 32, generator=generator, dtype=torch.float64) - 1
     valid = torch.ones(3, 1, 32, 32, dtype=torch.float64)
     valid[:, :, 8:20, 10:30] = 0
@@ -90,7 +90,7 @@ def test_layers_read_their_level(kind, part, layers, erased, device):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_picture_and_mask_both_matter(kind, erased, device):
+def test_image_and_mask_both_matter(kind, erased, device):
     encoder = make(kind, device)
     codes = encoder(erased)
     for channels in (slice(0, 3), slice(3, 4)):
@@ -126,7 +126,7 @@ def test_no_normalisation_layers_hence_biases(kind):
     ids=KINDS,
 )
 def test_starts_alive(config, generator):
-    """At full depth the codes are neither near zero nor blown up, and depend on the picture."""
+    """At full depth the codes are neither near zero nor blown up, and depend on the image."""
     image = 2 * torch.rand(2, 3, 64, 64, generator=generator) - 1
     with torch.no_grad():
         codes = Encoder(config)(torch.cat([image, torch.ones(2, 1, 64, 64)], dim=1))
@@ -141,7 +141,7 @@ def test_gradients_reach_every_parameter(kind, erased, device):
     with torch.no_grad():
         for name, parameter in encoder.named_parameters():
             if name.endswith("squeeze.bias"):
-                parameter.fill_(1.0)  # so narrow, a rectifier may be closed for all three pictures
+                parameter.fill_(1.0)  # so narrow, a rectifier may be closed for all three images
     encoder(erased).square().sum().backward()
     assert not [name for name, p in encoder.named_parameters() if not p.grad.any()]
 

@@ -26,7 +26,7 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 5e-5}
 """Largest difference over the standard deviation of the expected tensor."""
 
 EPSILON_TOLERANCE = 2e-7
-"""For float64 pictures of rosinality, whose demodulation adds 1e-8 to the power of the scaled
+"""For float64 images of rosinality, whose demodulation adds 1e-8 to the power of the scaled
 weights: Cin * 3 * 3 times as much, relatively, as NVlabs's code and ours; measured up to 5e-8."""
 
 
@@ -89,7 +89,7 @@ def setup(kind, case, dtype, device):
     return Setup(net, inputs, expected, golden.stride, TOLERANCE[dtype])
 
 
-def picture_tolerance(case, dtype):
+def image_tolerance(case, dtype):
     if case == "rosinality_32" and dtype == torch.float64:
         return EPSILON_TOLERANCE
     return TOLERANCE[dtype]
@@ -141,17 +141,17 @@ def test_mapping_gives_the_published_codes(choice, device):
 
 
 @pytest.mark.parametrize("noise", ["const", "none"])
-def test_synthesis_gives_the_published_picture(choice, noise, device):
+def test_synthesis_gives_the_published_image(choice, noise, device):
     state = setup("generator", *choice, device)
     image = state.net.synthesis(state.inputs["ws"], noise)
-    state.check(f"image_{noise}", image, picture_tolerance(*choice))
+    state.check(f"image_{noise}", image, image_tolerance(*choice))
 
 
-def test_one_code_for_all_layers_gives_the_published_picture(choice, device):
+def test_one_code_for_all_layers_gives_the_published_image(choice, device):
     state = setup("generator", *choice, device)
     w = state.net.mapping(state.inputs["z"], state.inputs.get("labels"))
     image = state.net.synthesis(state.net.broadcast(w), "const")
-    state.check("image_end_to_end", image, picture_tolerance(*choice))
+    state.check("image_end_to_end", image, image_tolerance(*choice))
 
 
 def test_codes_have_the_published_gradient(choice, device):
@@ -159,7 +159,7 @@ def test_codes_have_the_published_gradient(choice, device):
     ws = state.inputs["ws"].requires_grad_()
     loss = probed(state.net.synthesis(ws, "const"))
     (gradient,) = torch.autograd.grad(loss, ws)
-    state.check("ws_grad", gradient, picture_tolerance(*choice))
+    state.check("ws_grad", gradient, image_tolerance(*choice))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -168,7 +168,7 @@ def test_generator_parameters_have_the_published_gradients(case, device):
     w = state.net.mapping(state.inputs["z"], state.inputs.get("labels"))
     image = state.net.synthesis(state.inputs["ws"], "const")
     loss = probed(w) + probed(image)
-    check_probes(state, "gradient", loss, picture_tolerance(case, torch.float64))
+    check_probes(state, "gradient", loss, image_tolerance(case, torch.float64))
 
 
 def test_discriminator_gives_the_published_logits(choice, device):

@@ -89,8 +89,8 @@ def test_without_labels_each_latent_has_a_class_of_its_own():
     assert torch.equal(classes.sum(dim=1), torch.ones(6000))
     assert_close(mapping(z), mapping(z, classes))
     for part in (z[:, 0] > 0, z[:, 0] <= 0, z[:, 0].abs() > 1):
-        shares = classes[part].mean(dim=0)
-        assert (shares - 1 / 3).abs().max() < 0.04
+        frequencies = classes[part].mean(dim=0)
+        assert (frequencies - 1 / 3).abs().max() < 0.04
     assert torch.equal(mapping.classes_of(z[7:9]), classes[7:9])
 
 

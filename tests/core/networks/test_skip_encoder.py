@@ -26,7 +26,7 @@ def skip_encoder(device):
 
 @pytest.fixture
 def inputs(generator, device):
-    """(composite, erased, valid) of three pictures."""
+    """(composite, erased, valid) of three images."""
     composite = 2 * torch.rand(3, 3, 32, 32, generator=generator, dtype=torch.float64) - 1
     valid = torch.ones(3, 1, 32, 32, dtype=torch.float64)
     valid[:, :, 5:20, 8:] = 0
@@ -48,8 +48,8 @@ def test_shapes(resolution):
     generator_config = GeneratorConfig(resolution=resolution, channel_base=2048, channel_max=16)
     config = SkipEncoderConfig(resolution=resolution, stem_width=4, widths=(4, 6, 8))
     with torch.device("meta"):
-        picture = torch.zeros(2, 3, resolution, resolution)
-        skips = SkipEncoder(config, generator_config)(picture, picture, picture[:, :1])
+        image = torch.zeros(2, 3, resolution, resolution)
+        skips = SkipEncoder(config, generator_config)(image, image, image[:, :1])
     assert list(skips) == [resolution // 2, resolution // 4, resolution // 8]
     for side, maps in skips.items():
         shape = (2, generator_config.channels(side), side, side)
@@ -73,14 +73,14 @@ def test_appendix_a():
 
 
 def test_starts_neutral(skip_encoder, inputs):
-    """G_add is zero and G_mult sigmoid(-4) everywhere, whatever the picture."""
+    """G_add is zero and G_mult sigmoid(-4) everywhere, whatever the image."""
     for add, mult in skip_encoder(*inputs).values():
         assert not add.any()
         assert_close(mult, torch.full_like(mult, 1 / (1 + math.exp(4))))
 
 
 def test_stage_2_starts_from_stage_1(skip_encoder, inputs, generator, device):
-    """G's picture with the initial skips is that without within a twentieth of its contrast."""
+    """G's image with the initial skips is that without within a twentieth of its contrast."""
     network = Generator(GENERATOR).double().to(device)
     ws = torch.randn(3, 8, 10, generator=generator, dtype=torch.float64).to(device)
     with torch.no_grad():

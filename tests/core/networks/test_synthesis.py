@@ -93,7 +93,7 @@ def test_style_affines_name_the_layer_that_feeds_them(network, ws):
         assert heard.nonzero().flatten().tolist() == [layer]
 
 
-def test_the_picture_is_the_sum_of_upsampled_rgb(network, ws):
+def test_the_image_is_the_sum_of_upsampled_rgb(network, ws):
     """Karras et al. 2020, Fig. 7 (b)."""
     parts = []
     for block in network.blocks:
@@ -205,11 +205,11 @@ def test_neutral_skips_change_nothing(network, ws):
 
 
 @pytest.mark.parametrize("format_", [torch.contiguous_format, torch.channels_last])
-def test_memory_format_does_not_change_the_picture(network, ws, format_):
+def test_memory_format_does_not_change_the_image(network, ws, format_):
     assert_close(network(ws, memory_format=format_), network(ws))
 
 
-def test_half_precision_features_give_a_picture_in_the_codes_dtype(network, ws):
+def test_half_precision_features_give_a_image_in_the_codes_dtype(network, ws):
     network.float()
     ws = ws.float()
     exact = network(ws)
