@@ -25,7 +25,7 @@ from unittest import mock
 import torch
 from machine import peak_mib
 
-from diverse_inpainting.core.checkpoint import Checkpoint, collect_tensors
+from diverse_inpainting.core.checkpoint import Checkpoint
 from diverse_inpainting.core.device import resolve_device
 from diverse_inpainting.core.networks import build
 from diverse_inpainting.training.completion import CompletionTrainer
@@ -137,9 +137,8 @@ def make_trainer(stage: str, recipe: Recipe, device: torch.device) -> AnyTrainer
     photographs = Photographs(images, recipe.data, 0)
     if stage == "prior":
         return PriorTrainer(recipe, photographs, device)
-    checkpoint = Checkpoint(
-        config=recipe.model, tensors=collect_tensors(build(recipe.model)), generator_id="0" * 64
-    )
+    tensors = dict(build(recipe.model).state_dict())
+    checkpoint = Checkpoint(config=recipe.model, tensors=tensors, generator_id="0" * 64)
     return COMPLETIONS[stage](recipe, checkpoint, photographs, device)
 
 
@@ -194,7 +193,7 @@ def watched(trainer: AnyTrainer, stopwatch: Stopwatch) -> Iterator[None]:
     is_prior = isinstance(trainer, PriorTrainer)
     places: list[tuple[str, Any, str]] = [
         ("step", trainer, "step"),
-        ("gradients", trainer._shards, "run"),
+        ("gradients", trainer._accumulator, "run"),
         ("passes", trainer, "_gradients"),
         ("backward", torch.autograd, "grad"),
     ]

@@ -174,7 +174,7 @@ def with_side(recipe, side):
 
 
 def test_a_prior_grows(recipe, pair, photographs, tmp_path):
-    """At a learning rate of zero: images of the smaller one, upsampled; the image count continues."""
+    """At a learning rate of zero: the smaller one's images, upsampled; the count continues."""
     finished = go(
         with_side(recipe, 64), "prior", tmp_path / "run", restart_from=pair, data=photographs
     )
@@ -218,12 +218,10 @@ def test_the_learning_rate_of_g_rises_from_the_restart(recipe, pair, photographs
 
 def test_the_bundled_pair_restarts_every_stage():
     bundled = inspect_checkpoint(resolve_source("cats"))
-    images, discriminator = (
-        bundled.training["images"],
-        inspect_checkpoint(BUNDLED_DISCRIMINATOR).config,
-    )
+    images = bundled.training["images"]
+    discriminator = inspect_checkpoint(BUNDLED_DISCRIMINATOR).config.discriminator
     larger = tuple(f"{stage}.total_images=10_000_000" for stage in STAGES)
-    model = dataclasses.replace(bundled.config, discriminator=discriminator.discriminator)
+    model = dataclasses.replace(bundled.config, discriminator=discriminator)
     recipe = dataclasses.replace(load_recipe("demo64-cpu", larger), model=model)
     for stage in STAGES:
         restart = plan(recipe, stage, resolve_source("cats"))
