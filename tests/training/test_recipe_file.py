@@ -184,7 +184,7 @@ def test_a_stage_may_be_left_out(write):
     recipe = load_recipe(write(f'preset = "demo64"\n[stage1]{STAGE}'))
     assert list(recipe.stages) == ["stage1"]
     with pytest.raises(ConfigError, match=r"a table \[prior\]"):
-        recipe.stages["prior"]
+        recipe.stage_config("prior")
 
 
 def test_survives_json(write):
