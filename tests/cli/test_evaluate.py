@@ -58,7 +58,7 @@ def test_two_processes_measure_what_one_measures(run, data, tiny_checkpoint, tmp
     common = ("evaluate", str(tiny_checkpoint), "--data", data, "--batch-size", "2")
     assert run(*common, "--device", "cpu", "--out", "one").code == 0
     done = launch_two((*common, "--out", "two"), tmp_path)
-    assert done.stdout.count("report in two") == 1
+    assert done.stdout.count("Wrote the report to two") == 1
     for name in ("results.json", "pictures.csv"):
         one, two = ((tmp_path / out / name).read_bytes() for out in ("one", "two"))
         assert one == two, name
