@@ -12,7 +12,7 @@ from answers import launch_two, noise, refused, save
 
 @pytest.fixture
 def data(tmp_path):
-    """Three pictures of 32 pixels."""
+    """Three images of 32 pixels."""
     for k in range(3):
         save(tmp_path / "data" / f"{k}.png", np.roll(noise(32, 32), k, axis=1) // (k + 1))
     return "data"

@@ -45,7 +45,7 @@ def tiny_checkpoint(**training) -> Checkpoint:
 
 
 def inpaint(model: Inpainter, *args, **kwargs) -> torch.Tensor:
-    """Complete, and bring the pictures to where the originals are."""
+    """Complete, and bring the images to where the originals are."""
     return model.inpaint(*args, **kwargs).images.cpu()
 
 
@@ -55,7 +55,7 @@ def model(device) -> Inpainter:
 
 
 @pytest.fixture
-def picture(generator) -> torch.Tensor:
+def image(generator) -> torch.Tensor:
     return torch.rand(2, 40, 56, 3, generator=generator)
 
 
@@ -67,29 +67,29 @@ def hole() -> torch.Tensor:
     return mask
 
 
-def test_valid_pixels_come_back_bit_for_bit_and_the_hole_differs(model, picture, hole):
-    images = inpaint(model, picture, hole, 3, seed=1)
+def test_valid_pixels_come_back_bit_for_bit_and_the_hole_differs(model, image, hole):
+    images = inpaint(model, image, hole, 3, seed=1)
     assert images.shape == (2, 3, 40, 56, 3)
     assert images.min() >= 0 and images.max() <= 1
     for v in range(3):
-        assert torch.equal(images[:, v][hole == 0], picture[hole == 0])
-        assert not torch.equal(images[:, v][hole == 1], picture[hole == 1])
+        assert torch.equal(images[:, v][hole == 0], image[hole == 0])
+        assert not torch.equal(images[:, v][hole == 1], image[hole == 1])
     assert (images[:, 0] - images[:, 1])[hole == 1].abs().mean() > 1e-4
 
 
-def test_the_same_seed_repeats_bit_for_bit_and_another_one_does_not(model, picture, hole):
-    first = inpaint(model, picture, hole, 2, seed=9)
-    assert torch.equal(first, inpaint(model, picture, hole, 2, seed=9))
-    assert not torch.equal(first, inpaint(model, picture, hole, 2, seed=10))
+def test_the_same_seed_repeats_bit_for_bit_and_another_one_does_not(model, image, hole):
+    first = inpaint(model, image, hole, 2, seed=9)
+    assert torch.equal(first, inpaint(model, image, hole, 2, seed=9))
+    assert not torch.equal(first, inpaint(model, image, hole, 2, seed=10))
 
 
-def test_a_variant_does_not_depend_on_how_many_there_are_nor_on_its_batch(model, picture, hole):
-    eight = inpaint(model, picture, hole, 8, seed=3)
-    four = inpaint(model, picture[1:], hole[1:], 4, seed=3)
+def test_a_variant_does_not_depend_on_how_many_there_are_nor_on_its_batch(model, image, hole):
+    eight = inpaint(model, image, hole, 8, seed=3)
+    four = inpaint(model, image[1:], hole[1:], 4, seed=3)
     assert (eight[1, :4] - four[0]).abs().max() <= 1 / 255
 
 
-def test_variants_are_computed_as_one_batch(model, picture, hole, monkeypatch):
+def test_variants_are_computed_as_one_batch(model, image, hole, monkeypatch):
     sizes = []
     inner = model.model.generator.synthesis.forward
 
@@ -98,13 +98,13 @@ def test_variants_are_computed_as_one_batch(model, picture, hole, monkeypatch):
         return inner(ws, *args, **kwargs)
 
     monkeypatch.setattr(model.model.generator.synthesis, "forward", spy)
-    model.inpaint(picture[:1], hole[:1], 8)
+    model.inpaint(image[:1], hole[:1], 8)
     assert sizes == [8, 8]
 
 
-def test_inpaint_equals_its_steps(model, picture, hole):
-    whole = model.inpaint(picture, hole, 2, seed=4, edits=[Edit("sefa:1", 2.0)], feather_px=3)
-    erased, encoded = model.encode(picture, hole)
+def test_inpaint_equals_its_steps(model, image, hole):
+    whole = model.inpaint(image, hole, 2, seed=4, edits=[Edit("sefa:1", 2.0)], feather_px=3)
+    erased, encoded = model.encode(image, hole)
     codes, gate = model.mix(encoded, model.sample_w(4, 2))
     codes = model.edit(codes, [Edit("sefa:1", 2.0)])
     images, _ = composite(erased, model.refine(erased, codes), feather_px=3)
@@ -120,15 +120,15 @@ def test_truncation_moves_random_codes_towards_the_mean(model):
     torch.testing.assert_close(half - w_avg, (full - w_avg) / 2)
 
 
-def test_an_extreme_gate_bias_leaves_one_side_only(model, picture, hole):
-    _, encoded = model.encode(picture, hole)
+def test_an_extreme_gate_bias_leaves_one_side_only(model, image, hole):
+    _, encoded = model.encode(image, hole)
     random = model.sample_w(0, 3)
     out, gate = model.mix(encoded, random, gate_bias=-1000)
     assert gate.max() == 0
     assert torch.equal(out.codes, random.codes.expand(2, -1, -1, -1))
 
 
-def test_edits_move_codes_and_strength_zero_does_not(model, picture, hole):
+def test_edits_move_codes_and_strength_zero_does_not(model, image, hole):
     codes = model.sample_w(0, 2)
     moved = model.edit(codes, [Edit("sefa:0", 1.0, first_layer=2, last_layer=3)]).codes
     changed = (moved != codes.codes).any(dim=3)[0]
@@ -136,36 +136,36 @@ def test_edits_move_codes_and_strength_zero_does_not(model, picture, hole):
     assert torch.equal(model.edit(codes, [Edit("sefa:0", 0.0)]).codes, codes.codes)
 
 
-def test_skip_sources_differ_only_where_they_should(model, picture, hole):
+def test_skip_sources_differ_only_where_they_should(model, image, hole):
     edits = [Edit("sefa:0", 3.0)]
     images = {
-        source: inpaint(model, picture, hole, 1, edits=edits, skip_source=source)
+        source: inpaint(model, image, hole, 1, edits=edits, skip_source=source)
         for source in ("edited", "unedited", "none")
     }
     assert not torch.equal(images["edited"], images["unedited"])
     assert not torch.equal(images["edited"], images["none"])
-    plain = [inpaint(model, picture, hole, 1, skip_source=s) for s in ("edited", "unedited")]
+    plain = [inpaint(model, image, hole, 1, skip_source=s) for s in ("edited", "unedited")]
     assert torch.equal(*plain)
 
 
-def test_the_erased_content_never_shows(model, picture, hole):
-    other = torch.where(hole[..., None] == 1, 1 - picture, picture)
-    results = [inpaint(model, x, hole, 1) for x in (picture, other)]
+def test_the_erased_content_never_shows(model, image, hole):
+    other = torch.where(hole[..., None] == 1, 1 - image, image)
+    results = [inpaint(model, x, hole, 1) for x in (image, other)]
     assert torch.equal(*results)
 
 
-def test_soft_masks_blend(model, picture):
+def test_soft_masks_blend(model, image):
     soft = torch.zeros(1, 40, 56)
     soft[:, :, :10], soft[:, :, 10:20], soft[:, :, 20:30] = 1.0, 0.5, 0.25
     hard = (soft >= 0.5).float()
-    blended = inpaint(model, picture[:1], soft, 1)[0, 0]
-    erased, encoded = model.encode(picture[:1], soft)
+    blended = inpaint(model, image[:1], soft, 1)[0, 0]
+    erased, encoded = model.encode(image[:1], soft)
     codes, _ = model.mix(encoded, model.sample_w(0, 1))
     full, _ = composite(erased, model.refine(erased, codes), blend_mask=torch.ones(1, 40, 56))
-    expected = (picture[0] + full[0].cpu()) / 2
+    expected = (image[0] + full[0].cpu()) / 2
     torch.testing.assert_close(blended[:, 20:30], expected[:, 20:30])
     torch.testing.assert_close(blended[:, :20], full[0, :, :20].cpu())  # what is erased is gone
-    assert torch.equal(model.encode(picture[:1], hard)[0].valid, erased.valid)
+    assert torch.equal(model.encode(image[:1], hard)[0].valid, erased.valid)
 
 
 def test_everything_erased_is_pure_generation(model):
@@ -173,16 +173,16 @@ def test_everything_erased_is_pure_generation(model):
     assert images.std() > 0.01
 
 
-def test_a_picture_that_the_model_does_not_know_earns_a_warning(picture, hole):
+def test_an_image_that_the_model_does_not_know_earns_a_warning(image, hole):
     strict = Inpainter(tiny_checkpoint(diagnostics={"stage1": {"valid_l1_p99": 1e-6}}))
-    warnings = strict.inpaint(picture, hole, 1).warnings
+    warnings = strict.inpaint(image, hole, 1).warnings
     assert len(warnings) == 2 and "noise" in warnings[0]
     lax = Inpainter(tiny_checkpoint(diagnostics={"stage1": {"valid_l1_p99": 100.0}}))
-    assert lax.inpaint(picture, hole, 1).warnings == ()
+    assert lax.inpaint(image, hole, 1).warnings == ()
 
 
-def test_codes_and_directions_of_another_generator_are_refused(model, picture, hole):
-    erased, encoded = model.encode(picture, hole)
+def test_codes_and_directions_of_another_generator_are_refused(model, image, hole):
+    erased, encoded = model.encode(image, hole)
     foreign = WPlus(encoded.codes, "f" * 64)
     direction = Direction(
         name="x",
@@ -216,13 +216,13 @@ def test_codes_and_directions_of_another_generator_are_refused(model, picture, h
         {"edits": [Edit("sefa:99", 1.0)]},
     ],
 )
-def test_unusable_arguments_are_refused(model, picture, hole, arguments):
+def test_unusable_arguments_are_refused(model, image, hole, arguments):
     with pytest.raises(InputError, match=r"Expected .*, got "):
-        model.inpaint(picture, hole, **arguments)
+        model.inpaint(image, hole, **arguments)
 
 
-def test_codes_that_do_not_belong_to_the_pictures_are_refused(model, picture, hole):
-    erased, encoded = model.encode(picture, hole)
+def test_codes_that_do_not_belong_to_the_images_are_refused(model, image, hole):
+    erased, encoded = model.encode(image, hole)
     with pytest.raises(InputError):
         model.refine(erased, model.codes(encoded.codes[:1]))
     with pytest.raises(InputError, match="skip codes for 2 images and 1 variants"):
@@ -246,9 +246,9 @@ def test_a_checkpoint_without_encoder_is_refused():
         Inpainter(part)
 
 
-def test_inference_leaves_inputs_and_global_random_state_alone(model, picture, hole):
-    copies = picture.clone(), hole.clone()
+def test_inference_leaves_inputs_and_global_random_state_alone(model, image, hole):
+    copies = image.clone(), hole.clone()
     state = torch.random.get_rng_state()
-    model.inpaint(picture, hole, 2)
-    assert torch.equal(picture, copies[0]) and torch.equal(hole, copies[1])
+    model.inpaint(image, hole, 2)
+    assert torch.equal(image, copies[0]) and torch.equal(hole, copies[1])
     assert torch.equal(state, torch.random.get_rng_state())
