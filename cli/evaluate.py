@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Device, Download, Json
+from .options import Device, Json
 from .progress import display_fraction
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ _Lpips = Annotated[
     Path | None, typer.Option(help="torchvision's AlexNet or VGG16 weights, for LPIPS.")
 ]
 _Cache = Annotated[Path | None, typer.Option(help="Feature cache [default: OUT/features.sqlite]")]
+_Download = Annotated[
+    bool, typer.Option("--download", help="Allow downloads of the model and of weights.")
+]
 
 
 def evaluate(
@@ -68,14 +71,13 @@ def evaluate(
     inception_imagenet: _InceptionImagenet = None,
     lpips: _Lpips = None,
     cache: _Cache = None,
-    download: Download = False,
+    download: _Download = False,
     as_json: Json = False,
 ) -> None:
-    """Measure a model or another method's results.
+    """Measure a model or another method's results, beside baselines.
 
-    Baselines are measured beside it. Writes results.json, pictures.csv, table.md, plots and
-    contact sheets to OUT, and to OUT/pairs the images and masks, so that other methods can be run
-    on them.
+    Writes results.json, pictures.csv, table.md, plots and contact sheets to OUT. The images and
+    masks go to OUT/pairs, so that other methods can be run on them.
     """
     from ..core.distributed import join
     from ..evaluation.evaluate import Plan
