@@ -41,7 +41,7 @@ from diverse_inpainting.training.vgg import LAYERS
 
 RECIPES = {64: "demo64-cpu", 128: "demo128-cuda", 256: "ffhq256"}
 COMPLETIONS = {"stage1": Stage1Trainer, "stage2": Stage2Trainer}
-STAGES = ("prior", *COMPLETIONS)
+MEASURED = ("prior", *COMPLETIONS)
 AnyTrainer = PriorTrainer | CompletionTrainer
 COLUMNS = ("stage", "side", "batch", "dtype", "images/s", "peak MiB")
 PHASES = ("data", "forward", "backward", "optimiser")
@@ -63,7 +63,7 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
+    parser.add_argument("--stages", nargs="+", choices=MEASURED, default=MEASURED)
     parser.add_argument("--resolutions", nargs="+", type=int, choices=RECIPES, default=RECIPES)
     parser.add_argument("--batch", type=int, help="overrides the recipe")
     parser.add_argument(

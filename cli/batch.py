@@ -1,4 +1,4 @@
-"""Completing image files one after another; an error ends its own image only."""
+"""Completing image files one after another; an error concerns its own image only."""
 
 import contextlib
 import dataclasses
@@ -18,7 +18,6 @@ from ..core.checks import check_int
 from ..core.directions import Direction
 from ..core.editor import Edit
 from ..core.errors import DiverseInpaintingError, InputError
-from ..core.image import image_to_uint8
 from ..core.image_files import read_image, read_mask
 from ..core.inpainter import Inpainter
 from .failures import explain
@@ -65,24 +64,25 @@ class Outcome:
 
     image: Path
     status: Literal["done", "skipped", "failed"]
-    files: ResultFiles | None = None
-    """Where the results are; None for a failure."""
+    files: ResultFiles
+    """The results, if it did not fail."""
     warnings: tuple[str, ...] = ()
     error: str | None = None
 
     def __str__(self) -> str:
-        what = self.error or (self.files.sheet if self.files else "")
-        lines = [f"{self.status}: {self.image}: {what}"]
+        what = self.error or str(self.files.sheet)
+        image = "" if str(self.image) in what else f"{self.image}: "
+        lines = [f"{self.status}: {image}{what}"]
         return "\n".join([*lines, *(f"  warning: {text}" for text in self.warnings)])
 
     def to_dict(self) -> Record:
         """Return plain data for JSON."""
-        results = self.files.results if self.files else ()
+        results = () if self.error else self.files.results
         return {
             "picture": str(self.image),
             "status": self.status,
             "results": [str(path) for path in results if path.exists()],
-            "sheet": str(self.files.sheet) if self.files else None,
+            "sheet": None if self.error else str(self.files.sheet),
             "warnings": list(self.warnings),
             "error": self.error,
         }
@@ -108,9 +108,8 @@ def run_jobs(
     A bad image, a full disk or too little memory ends its own job only. Variant k of every image
     uses the random code of (seed, k).
     """
-    facts = [model.generator_id, model.title, model.training]
-    model_digest = _digest(json.dumps(facts, sort_keys=True).encode())
-    record = {**settings.to_dict(), "model": model_digest}
+    facts = json.dumps([model.generator_id, model.title, model.training], sort_keys=True)
+    record = {**settings.to_dict(), "model": _digest(facts.encode())}
     for job in jobs:
         error = None
         with _collected_warnings() as warnings:
@@ -119,11 +118,7 @@ def run_jobs(
             except (DiverseInpaintingError, OSError, MemoryError, RuntimeError) as caught:
                 status, error = "failed", _explain(caught)
         yield Outcome(
-            image=job.image,
-            status=status,
-            files=None if error else job.files,
-            warnings=tuple(warnings),
-            error=error,
+            image=job.image, status=status, files=job.files, warnings=tuple(warnings), error=error
         )
 
 
@@ -146,8 +141,9 @@ def _run_job(
     if hole_mask is None:
         raise InputError(
             "a mask, or an image with transparent parts to fill",
-            f"{job.image.name} without transparency",
+            "neither",
             "Provide a mask.",
+            problem="There is no mask, and the image has no transparent part to fill.",
         )
     complete(model, file.image, hole_mask, job.files, settings, record, variants)
     return True
@@ -170,8 +166,8 @@ def complete(
         hole_mask: [1, H, W] in [0, 1], 1 = fill; may have another size of the same aspect ratio.
         files: the files to write.
         settings: how to complete it.
-        record: stored in the sheet, see `ResultFiles.pending`.
-        variants: the ones to write; None for all.
+        record: see `ResultFiles.write`.
+        variants: see `ResultFiles.write`.
 
     Raises:
         InputError: unusable mask, or files that cannot be written.
@@ -180,9 +176,7 @@ def complete(
     for warning in result.warnings:
         _log.warning("%s", warning)
     hole_mask_hw = result.erased.hole_mask[0, 0].cpu()
-    files.write(
-        image[0], hole_mask_hw, image_to_uint8(result.images[0]).cpu(), record or {}, variants
-    )
+    files.write(image[0], hole_mask_hw, result.images[0], record or {}, variants)
 
 
 def _digest(data: bytes) -> str:
@@ -194,7 +188,7 @@ def _explain(error: Exception) -> str:
     text = str(error).lower()
     is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
     if is_memory or "allocate memory" in text or "not enough memory" in text:
-        return "Not enough memory for the image and its variants. Use fewer variants or scale it."
+        return "Not enough memory for the image and its variants. Scale it or ask for fewer."
     return explain(error)
 
 
@@ -202,19 +196,11 @@ def _explain(error: Exception) -> str:
 def _collected_warnings() -> Iterator[list[str]]:
     """Collect the warnings that the whole pack logs, for the report."""
     collected: list[str] = []
-    handler = _Collector(collected)
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: collected.append(record.getMessage())
     logger = logging.getLogger((__package__ or "").rpartition(".")[0])
     logger.addHandler(handler)
     try:
         yield collected
     finally:
         logger.removeHandler(handler)
-
-
-class _Collector(logging.Handler):
-    def __init__(self, collected: list[str]) -> None:
-        super().__init__(logging.WARNING)
-        self._collected = collected
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._collected.append(record.getMessage())

@@ -71,11 +71,9 @@ class DirectionSpec:
         else:
             foreign = [name for name in ("score", "apart_from") if getattr(self, name)]
         if foreign:
-            raise ConfigError(
-                "component for sefa and ganspace, score and apart_from for interfacegan",
-                f"{' and '.join(foreign)} for {self.method}",
-                f"Remove {' and '.join(foreign)}.",
-            )
+            names = " and ".join(foreign)
+            expected = "component for sefa and ganspace, score and apart_from for interfacegan"
+            raise ConfigError(expected, f"{names} for {self.method}", f"Remove {names}.")
 
 
 class Finder:
@@ -174,7 +172,7 @@ def find_all(
     """Return the directions of a recipe, in its order.
 
     Raises:
-        ConfigError: the recipe cannot be read, has an unknown key, or has two directions whose
+        ConfigError: the recipe is not valid TOML, has an unknown key, or has two directions whose
             files would have the same name.
         InputError: see `Finder.find`.
     """
@@ -198,12 +196,29 @@ def find_all(
     return [finder.find(spec) for spec in specs]
 
 
+def recipe_path(source: str) -> Path:
+    """Return the file of a recipe: a path to a .toml file, or the name of a bundled recipe.
+
+    Raises:
+        ConfigError: there is no such recipe.
+    """
+    bundled = {path.stem: path for path in sorted(RECIPES_DIR.glob("*.toml"))}
+    path = Path(source) if source.endswith(".toml") else bundled.get(source)
+    if path is None or not path.is_file():
+        expected = f"a bundled recipe ({', '.join(bundled)}) or a .toml file"
+        raise ConfigError(expected, source, "Correct the name.")
+    return path
+
+
 def _read(recipe: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(recipe.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(
-            "a recipe of directions (.toml)", f"{recipe}: {error}", "Correct the file or its path."
+            "a recipe of directions (.toml)",
+            f"{recipe}: {error}",
+            "Correct the file.",
+            problem=f"The recipe of directions {recipe} is not valid TOML ({error}).",
         ) from error
 
 

@@ -33,14 +33,12 @@ _Last = Annotated[
 ]
 _Reverse = Annotated[bool, typer.Option("--reverse", help="Swap positive and negative strengths.")]
 _Score = Annotated[
-    str, typer.Option(help="What increases with the strength: brightness, warmth, markings ...")
+    str, typer.Option(help="What the strength increases: brightness, warmth, markings ...")
 ]
 _ApartFrom = Annotated[
     list[str] | None, typer.Option(help="A score to keep constant. May be repeated.")
 ]
-_Recipe = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="cats, or a .toml file of directions to find.")
-]
+_Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="Bundled recipe or .toml file.")]
 _Which = Annotated[
     list[str],
     typer.Argument(metavar="DIRECTION", help="A file, a bundled name, sefa:K or ganspace:K."),
@@ -121,9 +119,9 @@ def recipe(
 ) -> None:
     """Find all directions of a recipe."""
     from ..core.files import prepare_folder
-    from .direction_recipes import RECIPES_DIR, file_stem, find_all
+    from .direction_recipes import file_stem, find_all, recipe_path
 
-    path = Path(source) if source.endswith(".toml") else RECIPES_DIR / f"{source}.toml"
+    path = recipe_path(source)
     prepare_folder(out)
     loaded = _load(model, device)
     with display_fraction() as show:
@@ -189,11 +187,10 @@ def strip(
     columns = [model.synthesize(model.edit(codes, [Edit(direction, s)])) for s in strengths]
     rows = torch.stack(columns, dim=1).cpu()
     labels = [f"{s:+g}" if s else "0" for s in strengths]
-    title = f"{direction.name}: {direction.description}" if direction.description else ""
     return contact_sheet(
         [list(row) for row in rows],
         [[""] * len(labels)] * (num_samples - 1) + [labels],
-        title=title or direction.name,
+        title=": ".join(filter(None, (direction.name, direction.description))),
     )
 
 

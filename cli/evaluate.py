@@ -1,18 +1,16 @@
 """The command `evaluate`: its options, its progress and its report."""
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Device, Download, Json
+from .options import Device, Json
 from .progress import display_fraction
 
 if TYPE_CHECKING:
-    from ..core.distributed import Processes
-    from ..evaluation.evaluate import Evaluation, Plan
+    from ..evaluation.evaluate import Evaluation
 
 _LEAST_COLUMNS = 200  # keeps each table row on one line when stdout is not a terminal
 
@@ -51,6 +49,9 @@ _Lpips = Annotated[
     Path | None, typer.Option(help="torchvision's AlexNet or VGG16 weights, for LPIPS.")
 ]
 _Cache = Annotated[Path | None, typer.Option(help="Feature cache [default: OUT/features.sqlite]")]
+_Download = Annotated[
+    bool, typer.Option("--download", help="Allow downloads of the model and of weights.")
+]
 
 
 def evaluate(
@@ -70,58 +71,76 @@ def evaluate(
     inception_imagenet: _InceptionImagenet = None,
     lpips: _Lpips = None,
     cache: _Cache = None,
-    download: Download = False,
+    download: _Download = False,
     as_json: Json = False,
 ) -> None:
-    """Measure a model or another method's results.
+    """Measure a model or another method's results, beside baselines.
 
-    Baselines are measured beside it. Writes results.json, pictures.csv, table.md, plots and
-    contact sheets to OUT, and to OUT/pairs the images and masks, so that other methods can be run
-    on them.
+    Writes results.json, pictures.csv, table.md, plots and contact sheets to OUT. The images and
+    masks go to OUT/pairs, so that other methods can be run on them.
     """
-    options = locals()  # their names are those of the fields of Plan and NetworkFiles
     from ..core.distributed import join
-
-    del options["as_json"]
-    place, processes = join(device)
-    evaluation = _evaluate(_plan({**options, "device": str(place)}), processes)
-    if evaluation is not None:
-        _report(evaluation, out, as_json)
-
-
-def _plan(options: dict[str, Any]) -> "Plan":
     from ..evaluation.evaluate import Plan
-    from ..evaluation.network_metrics import NetworkFiles
+    from ..evaluation.evaluate import evaluate as measure
 
-    files = {name: options.pop(name) for name in ("inception", "inception_imagenet", "lpips")}
-    return Plan(**options, networks=NetworkFiles(**files))
-
-
-def _evaluate(plan: "Plan", processes: "Processes") -> "Evaluation | None":
-    from ..evaluation.evaluate import evaluate
-
+    place, processes = join(device)
+    plan = Plan(
+        data=data,
+        out=out,
+        model=model,
+        predictions=predictions,
+        resolution=resolution,
+        masks=masks,
+        seed=seed,
+        count=count,
+        training=training,
+        batch_size=batch_size,
+        device=str(place),
+        weights={
+            "inception": inception,
+            "inception_imagenet": inception_imagenet,
+            "lpips": lpips,
+        },
+        cache=cache,
+        download=download,
+    )
     if not processes.is_main:
-        return evaluate(plan, processes=processes)
+        measure(plan, processes=processes)
+        return
     with display_fraction() as show:
-        return evaluate(plan, show, processes)
+        evaluation = measure(plan, show, processes)
+    assert evaluation is not None, "the main process returns it"
+    _write(evaluation, out)
+    if as_json:
+        print((out / "results.json").read_text("utf-8"), end="")
+    else:
+        _print_report(evaluation, out)
 
 
-def _report(evaluation: "Evaluation", out: Path, as_json: bool) -> None:
-    from rich.console import Console
-
+def _write(evaluation: "Evaluation", out: Path) -> None:
     from ..evaluation.plots import write_plots
-    from ..evaluation.report import describe, results, tables, write_report
+    from ..evaluation.report import write_report
     from ..evaluation.sheets import write_sheets
 
     write_report(evaluation, out)
     write_plots(evaluation, out)
     write_sheets(evaluation, out / "sheets")
-    if as_json:
-        print(json.dumps(results(evaluation), indent=2))
-        return
+
+
+def _print_report(evaluation: "Evaluation", out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..evaluation.report import describe, tables
+
     console = Console(width=None if sys.stdout.isatty() else _LEAST_COLUMNS)
-    for table in tables(evaluation):
+    for made in tables(evaluation):
+        table = Table(title=made.title, title_justify="left")
+        for k, name in enumerate(made.header):
+            table.add_column(name, justify="right" if k else "left")
+        for row in made.rows:
+            table.add_row(*row)
         console.print(table)
     for line in describe(evaluation):
         print(line)
-    print(f"report in {out}")
+    print(f"Wrote the report to {out}")

@@ -21,7 +21,7 @@ _Source = Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a fo
 _Out = Annotated[Path, typer.Option(help="Folder for the results.")]
 _Mask = Annotated[
     Path | None,
-    typer.Option(help="White is filled. A file for all images, or a folder of same-named masks."),
+    typer.Option(help="White is filled. One file for all images, or a folder of same-named masks."),
 ]
 _Edit = Annotated[
     list[str] | None,
@@ -71,7 +71,7 @@ def inpaint(
     """Complete an image or a folder of images.
 
     Writes STEM-0.png, STEM-1.png ... and a contact sheet, STEM-sheet.png, for each image. Without
-    --mask, its transparent part is filled. Existing results are kept.
+    --mask, the transparent part of each image is filled. Existing results are kept.
     """
     from ..core.device import resolve_device
     from ..core.files import prepare_folder
@@ -120,7 +120,7 @@ def parse_edit(text: str) -> "Edit":
     except ValueError:
         strength = math.nan
     if not name or not math.isfinite(strength):
-        raise InputError("an edit as NAME=STRENGTH", repr(text), "For example: sefa:0=1.5.")
+        raise InputError("an edit as NAME=STRENGTH", repr(text), "Write sefa:0=1.5, for example.")
     return Edit(read_direction(name) if name.endswith(".safetensors") else name, strength)
 
 
@@ -137,12 +137,12 @@ def _run(
     outcomes: list[Outcome] = []
     started = time.perf_counter()
     with display(len(jobs), "images") as (say, advance):
-        for outcome in run_jobs(model, jobs, settings, overwrite):
+        for num_done, outcome in enumerate(run_jobs(model, jobs, settings, overwrite), start=1):
             outcomes.append(outcome)
             if not quiet:
                 say(str(outcome))
-            each_s = (time.perf_counter() - started) / len(outcomes)
-            advance(len(outcomes), f"{duration(each_s * (len(jobs) - len(outcomes)))} left")
+            seconds_left = (time.perf_counter() - started) / num_done * (len(jobs) - num_done)
+            advance(num_done, f"{duration(seconds_left)} left")
     return outcomes
 
 

@@ -94,7 +94,7 @@ def _check_folders(source: Path, masks: Path | None, out: Path) -> None:
             "a separate folder for the results",
             str(out),
             "Choose another folder: the next run would complete the results, too.",
-            problem=f"The folder for the results, {out}, holds the images or masks.",
+            problem=f"The folder for the results, {out}, contains the images or masks.",
         )
     if len({path.resolve() for path in folders}) < len(folders):
         raise InputError(
@@ -120,11 +120,11 @@ def _by_stem(paths: Sequence[Path]) -> _ByStem:
 def _choose(
     masks: _ByStem, image: Path, folder: Path | None
 ) -> tuple[Path | None, InputError | None]:
-    candidates = masks.get(_key(image), [])
-    if len(candidates) == 1:
-        return candidates[0], None
-    names = " and ".join(path.name for path in candidates) or "none"
-    remedy = "Keep one of them." if candidates else "Add the mask or remove the image."
+    found = masks.get(_key(image), [])
+    if len(found) == 1:
+        return found[0], None
+    names = " and ".join(path.name for path in found) or "none"
+    remedy = "Keep one of them." if found else "Add the mask or remove the image."
     return None, InputError(f"one mask named {image.stem} in {folder}", names, remedy)
 
 

@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from ..core.contact_sheet import contact_sheet, show_erased, thumbnail
 from ..core.errors import InputError
-from ..core.files import atomic_write
-from ..core.image_files import write_png
+from ..core.image_files import to_pil, write_png
 
 Record = dict[str, Any]
 """What results depend on, plain data for JSON."""
@@ -59,9 +57,9 @@ class ResultFiles:
     def pending(self, record: Record, overwrite: bool) -> tuple[int, ...]:
         """Return the variants to write; existing ones are kept unless `overwrite` is set.
 
-        1. All of them, where none exists or a run was interrupted.
-        2. The missing ones, where the others were made with the same settings.
-        3. None, with a logged warning, where the others were made with other settings.
+        1. All of them if none exists or a run was interrupted.
+        2. The missing ones if the others were made with the same settings.
+        3. None, with a logged warning, if the others were made with other settings.
 
         Args:
             record: what the results depend on.
@@ -83,7 +81,7 @@ class ResultFiles:
                 f"no files named {self.stem}-0.png and so on in {self.folder}",
                 "some that this command did not write",
                 "Choose another folder for the results, or overwrite them.",
-                problem=f"{self.folder} holds files named like results of {self.stem} that this "
+                problem=f"{self.folder} contains files named like the results, which this "
                 "command did not write.",
             )
         changed = _differences(recorded, record)
@@ -105,35 +103,33 @@ class ResultFiles:
         Args:
             image_hwc: [H, W, 3] float32 in [0, 1], the original.
             hole_mask_hw: [H, W] float32 in [0, 1], 1 = fill.
-            results_vhwc: [V, H, W, 3] uint8.
+            results_vhwc: [V, H, W, 3] float32 in [0, 1] or uint8.
             record: what the results depend on; stored in the sheet.
             variants: the ones to write; None for all.
 
         Raises:
-            InputError: a result cannot be written.
-            OSError: another file cannot be written.
+            InputError: a file cannot be written.
+            OSError: the folder cannot be written to.
         """
         self.marker.touch()
-        for k, path in enumerate(self.results):
-            if variants is None or k in variants:
-                write_png(path, results_vhwc[k])
         erased = show_erased(image_hwc, hole_mask_hw)
-        self._write_sheet([thumbnail(x) for x in (image_hwc, erased, *results_vhwc)], record)
-        self.marker.unlink(missing_ok=True)
-
-    def _write_sheet(self, cells: Sequence[Tensor], record: Record) -> None:
+        cells = [thumbnail(to_pil(image)) for image in (image_hwc, erased)]
+        for k, path in enumerate(self.results):
+            result = to_pil(results_vhwc[k])
+            if variants is None or k in variants:
+                write_png(path, result)
+            cells.append(thumbnail(result))
         labels = ["original", "erased", *map(str, range(self.num_variants))]
         starts = range(0, len(cells), _COLUMNS)
         sheet = contact_sheet(
             [cells[i : i + _COLUMNS] for i in starts], [labels[i : i + _COLUMNS] for i in starts]
         )
-        text = PngInfo()
-        text.add_text(_TEXT_KEY, json.dumps(record, sort_keys=True))
-        atomic_write(self.sheet, lambda file: sheet.save(file, format="PNG", pnginfo=text))
+        write_png(self.sheet, sheet, {_TEXT_KEY: json.dumps(record, sort_keys=True)})
+        self.marker.unlink(missing_ok=True)
 
 
 def _read_record(path: Path) -> Record | None:
-    """Return the record of a sheet; None where there is none."""
+    """Return the record of a sheet; None if there is none."""
     try:
         with Image.open(path) as sheet:
             record = json.loads(sheet.info[_TEXT_KEY])
@@ -143,7 +139,7 @@ def _read_record(path: Path) -> Record | None:
 
 
 def _differences(recorded: Record, record: Record) -> str:
-    """Return "seed 0 instead of 9, ..." for what differs; "" where nothing does."""
+    """Return "seed 0 instead of 9, ..." for what differs; "" if nothing does."""
     record = json.loads(json.dumps(record))
     names = sorted(set(recorded) | set(record))
     return ", ".join(

@@ -15,7 +15,7 @@ from .image import hole_mask_to_b1hw, image_to_unit_bchw
 _MAX_FEATHER_PX = 1024
 
 
-def composite_at_resolution(image: Tensor, erased: Tensor, valid: Tensor) -> Tensor:
+def composite(image: Tensor, erased: Tensor, valid: Tensor) -> Tensor:
     """Return M*I + (1-M)*I_o, all [N, ., R, R] in [-1, 1]; erased is M*I already.
 
     Source: the paper, Eq. 4.
@@ -24,7 +24,7 @@ def composite_at_resolution(image: Tensor, erased: Tensor, valid: Tensor) -> Ten
 
 
 def paste_weight(hole_mask: Tensor) -> Tensor:
-    """Return min(2 * hole_mask, 1): nothing of what is erased shines through.
+    """Return min(2 * hole_mask, 1), so that no erased pixel shows through.
 
     From 0.5 on a pixel is erased for the network, and a mask editor's brush paints 0.7.
 
@@ -40,8 +40,8 @@ def within_crops(weight: Tensor, erased: Erased, ramp_px: int) -> Tensor:
     Args:
         weight: [B, 1, H, W] in [0, 1].
         erased: the images with their squares.
-        ramp_px: beside the hole, the weight falls to zero over so many pixels towards a side that
-            lies inside the image; the hole itself keeps its weight.
+        ramp_px: outside the hole, the weight fades to zero over this many pixels at sides of the
+            square that lie inside the image; the hole itself keeps its weight.
 
     Returns:
         [B, 1, H, W] in [0, 1], 0 outside the squares.
@@ -68,7 +68,7 @@ def _distance_to_sides(part: slice, length: int, device: torch.device) -> Tensor
 
 
 @torch.no_grad()
-def composite(
+def paste_completions(
     erased: Erased, images: Tensor, feather_px: int = 0, blend_mask: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Put completions into the original images (Eq. 4), at their own size.

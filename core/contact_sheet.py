@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -16,7 +15,7 @@ from .image_files import to_pil
 _GAP_PX = 8
 _ROW_GAP_PX = 12
 _MARGIN_PX = 16
-_MIN_CELL_PX = 128  # a face cannot be judged at 64 px
+_MIN_CELL_PX = 128  # nobody can assess a face at 64 px
 _MAX_CELL_PX = 256  # eight variants in a row still fit on a screen
 _LABEL_SIZE_PX = 14
 _TITLE_SIZE_PX = 20
@@ -42,7 +41,7 @@ _Labels = Sequence[Sequence[str]]
 
 
 def contact_sheet(
-    rows: Sequence[Sequence[Tensor]],
+    rows: Sequence[Sequence[Tensor | Image.Image]],
     labels: _Labels | None = None,
     *,
     title: str = "",
@@ -58,8 +57,7 @@ def contact_sheet(
        and the title at the top.
 
     Args:
-        rows: images [H, W] or [H, W, C] with C of 1, 3 or 4, floating point in [0, 1] or uint8;
-            rows may differ in length. A fourth channel is dropped.
+        rows: images as for `to_pil`; rows may differ in length. A fourth channel is dropped.
         labels: one text per image, or None.
         title: of the sheet; "" for none.
         row_titles: one text per row, "" for none, or None.
@@ -97,20 +95,17 @@ def tile_images(images_bchw: Tensor, columns: int) -> Image.Image:
         images_bchw: [B, 3, H, W] in [-1, 1]; B is a multiple of columns.
         columns: images in a row.
     """
-    levels = network_to_uint8(images_bchw)
-    B, _, H, W = levels.shape
-    rows = levels.reshape(B // columns, columns, 3, H, W).permute(0, 3, 1, 4, 2)
+    pixels = network_to_uint8(images_bchw)
+    B, _, H, W = pixels.shape
+    rows = pixels.reshape(B // columns, columns, 3, H, W).permute(0, 3, 1, 4, 2)
     return Image.fromarray(rows.reshape(-1, columns * W, 3).cpu().numpy())
 
 
-def thumbnail(image_hwc: Tensor) -> Tensor:
-    """Return a copy that fits in the largest cell, [h, w, 3] uint8.
-
-    Sheets are made of these: keeping all results would double the memory.
-    """
-    image = to_pil(image_hwc)
-    image.thumbnail((_MAX_CELL_PX, _MAX_CELL_PX), Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.array(image))
+def thumbnail(image: Image.Image) -> Image.Image:
+    """Return a copy that fits in the largest cell; keeping all results would double the memory."""
+    small = image.copy()
+    small.thumbnail((_MAX_CELL_PX, _MAX_CELL_PX), Image.Resampling.LANCZOS)
+    return small
 
 
 def show_erased(image_hwc: Tensor, hole_mask_hw: Tensor) -> Tensor:

@@ -103,7 +103,7 @@ class Editor:
         return self._own(codes)
 
     def _own(self, codes: Tensor) -> WPlus:
-        """Mark codes that the networks made: finite, and to look would be to wait for a GPU."""
+        """Mark codes that the networks made, unchecked: a check would synchronise with the GPU."""
         return WPlus(codes, self.generator_id)
 
     def _flat(self, codes: WPlus, batch: int, num_variants: int, name: str) -> Tensor:

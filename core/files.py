@@ -1,8 +1,9 @@
 """Files that are written whole or not at all, and folders for results."""
 
+import contextlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,6 +61,17 @@ def find_drafts(folder: Path) -> list[Path]:
     return sorted(folder.glob(".*.????????.tmp"))
 
 
+@contextlib.contextmanager
+def explain_writing(path: Path, remedy: str) -> Iterator[None]:
+    """Turn an OSError in the block into an InputError that says what could not be written."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        problem = f"Cannot write to {path}: {reason}."
+        raise InputError(f"{path} to be writable", reason, remedy, problem=problem) from error
+
+
 def prepare_folder(out: Path) -> None:
     """Create a folder for results, and check that it is writable.
 
@@ -67,15 +79,7 @@ def prepare_folder(out: Path) -> None:
         InputError: it cannot be created or written to.
     """
     probe = draft_of(out / "diverse-inpainting")
-    try:
+    with explain_writing(out, "Choose another folder for the results."):
         out.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"{out} to be a writable folder",
-            reason,
-            "Choose another folder for the results.",
-            problem=f"Cannot write to the folder {out}: {reason}.",
-        ) from error

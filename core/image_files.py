@@ -3,16 +3,18 @@
 Legend: H x W pixels, C channels. Values are in [0, 1].
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import numpy as np
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from .errors import InputError
-from .files import atomic_write
+from .files import atomic_write, explain_writing
 from .image import image_to_uint8
 from .image_decoding import decode_upright, deep_grey, from_8_bits, opacity, to_rgb, to_srgb
 
@@ -100,15 +102,17 @@ def read_mask(path: str | Path) -> Tensor:
     return torch.from_numpy(from_8_bits(to_rgb(image).convert("L")))[None]
 
 
-def write_png(path: str | Path, image_hwc: Tensor | Image.Image) -> None:
+def write_png(
+    path: str | Path, image_hwc: Tensor | Image.Image, text: Mapping[str, str] | None = None
+) -> None:
     """Write an 8-bit PNG; a reader sees the old file or the whole new one.
 
     Values are rounded to 8 bits, so what was read from 8 bits is written exactly.
 
     Args:
         path: ends in .png; its folder exists. A file there is replaced.
-        image_hwc: [H, W] or [H, W, C] with C of 1, 3 or 4, floating point in [0, 1] or uint8; or
-            a Pillow image, such as a contact sheet.
+        image_hwc: as for `to_pil`.
+        text: of the file's text chunks, by keyword.
 
     Raises:
         InputError: another layout, range or file extension, or a path that cannot be written.
@@ -116,35 +120,32 @@ def write_png(path: str | Path, image_hwc: Tensor | Image.Image) -> None:
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise InputError("a file name that ends in .png", str(path), "Change the extension.")
-    image = image_hwc if isinstance(image_hwc, Image.Image) else to_pil(image_hwc)
-    try:
-        atomic_write(path, lambda file: image.save(file, format="PNG"))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"{path} to be writable",
-            reason,
-            "Check that the folder exists, is writable and has room.",
-            problem=f"Cannot write {path}: {reason}.",
-        ) from error
+    image, chunks = to_pil(image_hwc), PngInfo()
+    for keyword, content in (text or {}).items():
+        chunks.add_text(keyword, content)
+    with explain_writing(path, "Check that the folder exists, is writable and has room."):
+        atomic_write(path, lambda file: image.save(file, format="PNG", pnginfo=chunks))
 
 
-def to_pil(image_hwc: Tensor) -> Image.Image:
+def to_pil(image_hwc: Tensor | Image.Image) -> Image.Image:
     """Return a Pillow image, rounded to 8 bits.
 
     Args:
-        image_hwc: [H, W] or [H, W, C] with C of 1, 3 or 4; floating point in [0, 1], or uint8.
+        image_hwc: [H, W] or [H, W, C] with C of 1, 3 or 4, floating point in [0, 1] or uint8. A
+            Pillow image comes back as it is.
 
     Raises:
         InputError: another layout, NaN, or values outside [0, 1].
     """
-    levels = image_to_uint8(image_hwc)
-    if levels.ndim == 3 and levels.shape[2] == 1:
-        levels = levels[:, :, 0]
-    if levels.ndim != 2 and not (levels.ndim == 3 and levels.shape[2] in (3, 4)):
+    if isinstance(image_hwc, Image.Image):
+        return image_hwc
+    pixels = image_to_uint8(image_hwc)
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] in (3, 4)):
         raise InputError(
             "an image of shape [H, W] or [H, W, C] with 1, 3 or 4 channels",
             f"{tuple(image_hwc.shape)}",
             "Pass one image of the batch, channels last.",
         )
-    return Image.fromarray(levels.cpu().contiguous().numpy())
+    return Image.fromarray(pixels.cpu().contiguous().numpy())

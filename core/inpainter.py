@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint, resolve_source
 from .checks import check_choice, check_range
-from .compositing import composite, valid_l1
+from .compositing import paste_completions, valid_l1
 from .device import resolve_device
 from .directions import bundled_directions
 from .editor import CHUNK, Edit, Editor
@@ -217,7 +217,7 @@ class Inpainter(Editor):
             gate_bias: see `mix`.
             crop_mode: one of `CROP_MODES`.
             margin: see `fit_crop`.
-            feather_px: see `composite`.
+            feather_px: see `paste_completions`.
             skip_source: one of `SKIP_SOURCES`; matters with edits only, except `none`.
 
         Raises:
@@ -234,7 +234,7 @@ class Inpainter(Editor):
         else:
             skip_codes = mixed if edits and skip_source == "unedited" else None
             stage1, output = self._refine(erased, codes, skip_codes)
-        images, _ = composite(erased, image_to_bhwc(output), feather_px)
+        images, _ = paste_completions(erased, image_to_bhwc(output), feather_px)
         return Inpainting(
             images=images.unflatten(0, (len(erased.original), num_variants)),
             codes=codes,

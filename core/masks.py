@@ -55,7 +55,7 @@ def sample_hole_masks(
         with Li et al. 2022 (MAT), arXiv:2203.15270. Deviations: continuous coordinates, a brush
         that scales with R, and step lengths from a sum of four uniforms instead of a normal.
     """
-    check_choice(kind, "kind", KINDS)
+    check_choice(kind, "mask kind", KINDS)
     check_int(num, "num", 0, 2**31 - 1)
     check_int(resolution, "resolution", _MIN_RESOLUTION, 8192)
     check_int(seed, "seed", 0, MAX_SEED)

@@ -31,22 +31,11 @@ def baselines(pairs: Pairs, seed: int, training: Tensor | None) -> list[MethodOu
         training: [m, 3, R, R] uint8, or None.
     """
     return [
-        _fill("mean-colour", pairs, _mean_colour(pairs)[:, None]),
-        _fill("other-photo", pairs, _other_photos(pairs.originals, seed)),
-        _fill("original", pairs, pairs.originals[:, None]),
-        _training_photos(pairs, seed, training) if training is not None else _halves(pairs, seed),
+        pairs.completed("mean-colour", _mean_colour(pairs)[:, None]),
+        pairs.completed("other-photo", _other_photos(pairs.originals, seed)),
+        pairs.completed("original", pairs.originals[:, None]),
+        _halves(pairs, seed) if training is None else _training_photos(pairs, seed, training),
     ]
-
-
-def _fill(method: str, pairs: Pairs, fills: Tensor) -> MethodOutput:
-    """Paste fills [n, V, 3, R, R] into the holes; there is no raw output."""
-    return MethodOutput(
-        method=method,
-        names=pairs.names,
-        originals=pairs.originals,
-        holes=pairs.holes,
-        results=torch.where(pairs.holes[:, None], fills, pairs.originals[:, None]),
-    )
 
 
 def _mean_colour(pairs: Pairs) -> Tensor:
@@ -78,7 +67,7 @@ def _halves(pairs: Pairs, seed: int) -> MethodOutput:
 
 def _unpaired(method: str, pairs: Pairs, index: Tensor, images: Tensor) -> MethodOutput:
     """Compare images [m, 3, R, R] with the originals at positions [m]."""
-    compared = _fill(method, pairs, pairs.originals[:, None]).subset(index)
+    compared = pairs.completed(method, pairs.originals[:, None]).subset(index)
     return dataclasses.replace(compared, results=images[:, None], is_paired=False)
 
 

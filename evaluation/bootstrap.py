@@ -3,6 +3,7 @@
 Legend: n images, K metrics.
 """
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -69,7 +70,7 @@ def summarise(per_image: Mapping[str, ImageValues], index: Tensor) -> dict[str, 
     return {
         name: Estimate(*three)
         for name, three in zip(per_image, numbers, strict=True)
-        if three[0] == three[0]  # NaN if no image has a value
+        if not math.isnan(three[0])  # no image has a value
     }
 
 

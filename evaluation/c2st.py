@@ -1,4 +1,4 @@
-"""Classifier two-sample test (C2ST): can a small network tell completed images from real ones?
+"""Classifier two-sample test (C2ST): can a small network separate completed from real images?
 
 Legend: n images of side R, each of them real and completed.
 """
@@ -36,13 +36,13 @@ _MAP_SIDE = 64  # in larger images, blocks of pixels become channels: nothing is
 
 
 def two_sample_test(num_images: int, seed: int, device: torch.device) -> MetricSuite:
-    """Return `c2st_accuracy` of first results: 1 if always told apart, 0.5 if never.
+    """Return `c2st_accuracy` of first results: 1 if the classifier never errs, 0.5 if it guesses.
 
-    The classifier is trained once for each method, on all images; the mean over a bucket is over
-    its predictions for the bucket's images. Left out with fewer than `MIN_IMAGES`.
+    It is trained once for each method, on all images; the mean over a bucket is over its
+    predictions for the bucket's images. Left out with fewer than `MIN_IMAGES`.
     """
     if num_images < MIN_IMAGES:
-        return MetricSuite.left_out("two_sample", f"measure on {MIN_IMAGES} images or more")
+        return MetricSuite.left_out("two_sample", f"measure on at least {MIN_IMAGES} images")
 
     def measure(output: MethodOutput) -> dict[str, ImageValues]:
         accuracy = c2st_accuracy(output.originals, output.results[:, 0], seed, device)
@@ -85,7 +85,7 @@ def c2st_accuracy(
     """Return the fraction of each image's two versions that a classifier labels correctly.
 
     1. Images are split into `NUM_FOLDS` folds. An image, its completion, and images with the same
-       original or its mirror image share a fold.
+       original or its mirror image are in one fold.
     2. For each fold a `Classifier` is trained on the others, with the same crop and mirroring for
        both versions, and tested on the fold.
 
@@ -109,7 +109,7 @@ def c2st_accuracy(
     if torch.equal(real, completed):  # any label is right for one version, wrong for the other
         return torch.full([len(real)], 0.5, dtype=torch.float64)
     versions = torch.stack([real, completed], dim=1).to(device)
-    accuracy = torch.zeros(len(real), dtype=torch.float64)  # on the CPU: some devices lack float64
+    accuracy = torch.zeros(len(real), dtype=torch.float64)  # CPU: some devices lack float64
     with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
         for number in range(NUM_FOLDS):
             classifier = _train(versions[fold != number], seed, number)
@@ -118,7 +118,7 @@ def c2st_accuracy(
 
 
 def _assign_folds(real: Tensor, seed: int) -> Tensor:
-    """The fold [n] of each image, shared by images that are equal or mirrored."""
+    """The fold [n] of each image, the same for images that are equal or mirrored."""
     alike: dict[bytes, list[int]] = {}
     for i, image in enumerate(real.numpy()):
         views = (image, image[:, :, ::-1])
@@ -129,7 +129,7 @@ def _assign_folds(real: Tensor, seed: int) -> Tensor:
         raise InputError(
             f"at least {MIN_IMAGES} different images for the classifier's {NUM_FOLDS} folds",
             f"{len(groups)}",
-            "Evaluate on more.",
+            "Measure on more images.",
         )
     fold = torch.empty(len(real), dtype=torch.int64)
     order = torch.randperm(len(groups), generator=generator_for(seed, "folds", 0))
@@ -167,7 +167,7 @@ def _augment(versions: Tensor, generator: torch.Generator) -> Tensor:
     """One crop for the batch, one mirroring for both versions of an image."""
     side, spare = _crop(versions)
     top, left = torch.randint(spare + 1, (2,), generator=generator).tolist()
-    images = _signed(versions[..., top : top + side, left : left + side])
+    images = uint8_to_network(versions[..., top : top + side, left : left + side])
     mirrored = torch.rand(len(versions), generator=generator) < 0.5
     mirrored = mirrored.to(images.device)[:, None, None, None, None]
     return torch.where(mirrored, images.flip(4), images)
@@ -181,7 +181,7 @@ def _test(classifier: Classifier, versions: Tensor) -> Tensor:
     for index in torch.arange(len(versions), device=versions.device).split(_BATCH):
         for top, left in itertools.product((0, spare), repeat=2):
             part = versions[index, ..., top : top + side, left : left + side]
-            images = _signed(part).flatten(0, 1)
+            images = uint8_to_network(part).flatten(0, 1)
             logits[index] += (classifier(images) + classifier(images.flip(3))).view(-1, 2)
     real, completed = logits.cpu().unbind(1)
     return ((real > 0).double() + (completed <= 0).double()) / 2
@@ -193,7 +193,3 @@ def _crop(versions: Tensor) -> tuple[int, int]:
     unit = max(R // _MAP_SIDE, 1)  # crops consist of whole blocks
     side = max(round(_CROP_FRAC * R / unit), 1) * unit
     return side, R - side
-
-
-def _signed(images: Tensor) -> Tensor:
-    return uint8_to_network(images)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..core.checkpoint import resolve_source
-from ..core.checks import check_int
 from ..core.dataset import load_images
 from ..core.device import resolve_device
 from ..core.distributed import ALONE, Processes
@@ -23,7 +23,7 @@ from .bootstrap import BUCKETS, Bucket, summarise
 from .c2st import two_sample_test
 from .memorisation import memorisation
 from .methods import complete, read_predictions
-from .network_metrics import NetworkFiles, network_metrics
+from .network_metrics import network_metrics
 from .pixel_metrics import diversity, fidelity, seam
 from .protocol import Pairs, make_pairs, write_pairs
 from .swd import swd
@@ -61,15 +61,15 @@ class Plan:
     training: Path | None = None
     """Folder or zip of photographs that the model was trained on."""
     batch_size: int = 16
-    """Images completed at once."""
+    """Images completed at once, at least 1."""
     device: str | None = None
     """Where to compute; None for the best."""
-    download: bool = False
-    """Whether a hub id, and weights missing from `networks`, may be downloaded."""
-    networks: NetworkFiles = field(default_factory=NetworkFiles)
-    """Weights for metrics on features."""
+    weights: Mapping[str, Path | None] = field(default_factory=dict)
+    """Files of the feature networks, see `network_metrics`."""
     cache: Path | None = None
     """File of features that evaluations share; None for OUT/features.sqlite."""
+    download: bool = False
+    """Whether a hub id, and weights that are not given, may be downloaded."""
 
 
 PerImage = Mapping[str, Mapping[str, ImageValues]]
@@ -83,10 +83,8 @@ Buckets = Mapping[str, Mapping[str, Mapping[str, Estimate]]]
 class Evaluation:
     """Everything that was measured."""
 
-    pairs: Pairs
-    """Images and holes."""
     methods: Mapping[str, MethodOutput]
-    """What each method made of them; methods under test first, then baselines."""
+    """What each method made of the images; methods under test first, then baselines."""
     per_image: PerImage
     buckets: Buckets
     facts: Mapping[str, Any]
@@ -115,90 +113,72 @@ def evaluate(
     Raises:
         DiverseInpaintingError: unusable plan, data, model or predictions.
     """
-    check_int(plan.batch_size, "batch_size", 1, 4096)
-    model = _load(plan)
+    device = resolve_device(plan.device)
+    model = None
+    if plan.model is not None:
+        model = Inpainter.load(plan.model, device=device, download=plan.download)
     resolution = _resolution(plan, model)
     on_progress(0.0, "reading images")
     pairs = make_pairs(plan.data, resolution, plan.masks, plan.seed, plan.count)
     training = None if plan.training is None else load_images(plan.training, resolution)[1]
+    suites: Sequence[MetricSuite] = ()
     if processes.is_main:
         write_pairs(pairs, plan.out / "pairs")
-    suites = _suites(plan, pairs, training) if processes.is_main else ()
+        suites = _suites(plan, pairs, training, device)
     predictions = [] if plan.predictions is None else [read_predictions(plan.predictions, pairs)]
-    outputs = [*_complete(model, pairs, plan, on_progress, processes), *predictions]
+
+    def on_batch(num_images: int) -> None:
+        on_progress(_COMPLETING * num_images / len(pairs.names), "completing images")
+
+    outputs: list[MethodOutput] = []
+    if model is not None:
+        outputs = complete(model, pairs, plan.seed, plan.batch_size, on_batch, processes)
     processes.leave()
     if not processes.is_main:
         return None
-    outputs += baselines(pairs, plan.seed, training)
+    outputs += [*predictions, *baselines(pairs, plan.seed, training)]
     per_image, buckets = _measure(outputs, suites, on_progress)
-    facts = {
-        "protocol": _protocol_facts(plan, pairs, training),
-        "model": None if model is None else _model_facts(plan, model),
-        "metrics": {name: value for suite in suites for name, value in suite.facts.items()},
-        "versions": _versions(),
-    }
     return Evaluation(
-        pairs=pairs,
         methods={output.method: output for output in outputs},
         per_image=per_image,
         buckets=buckets,
-        facts=facts,
+        facts={
+            "protocol": _protocol_facts(plan, pairs, training),
+            "model": None if model is None else _model_facts(plan, model),
+            "metrics": {name: value for suite in suites for name, value in suite.facts.items()},
+            "versions": _versions(),
+        },
         training=training,
     )
 
 
-def _suites(plan: Plan, pairs: Pairs, training: Tensor | None) -> tuple[MetricSuite, ...]:
-    device = resolve_device(plan.device)
+def _resolution(plan: Plan, model: Inpainter | None) -> int:
+    if model is None and plan.resolution is None:
+        expected = "a model, or the resolution to measure at"
+        raise ConfigError(expected, "neither", "Give one of the two.")
+    resolution = plan.resolution if model is None else model.resolution
+    if plan.resolution not in (None, resolution):
+        expected = f"the model's resolution of {resolution} pixels"
+        raise ConfigError(expected, str(plan.resolution), "Leave the resolution out.")
+    assert resolution is not None
+    return resolution
+
+
+def _suites(
+    plan: Plan, pairs: Pairs, training: Tensor | None, device: torch.device
+) -> tuple[MetricSuite, ...]:
     cache = plan.cache or plan.out / "features.sqlite"
     return (
         ALWAYS,
         two_sample_test(len(pairs.names), plan.seed, device),
         *([] if training is None else [memorisation(training)]),
-        *network_metrics(plan.networks, cache, device, plan.download),
+        *network_metrics(plan.weights, cache, device, plan.download),
     )
-
-
-def _load(plan: Plan) -> Inpainter | None:
-    if plan.model is None:
-        return None
-    device = resolve_device(plan.device)
-    return Inpainter.load(plan.model, device=device, download=plan.download)
-
-
-def _resolution(plan: Plan, model: Inpainter | None) -> int:
-    if model is not None and plan.resolution not in (None, model.resolution):
-        raise ConfigError(
-            f"the model's resolution of {model.resolution} pixels",
-            str(plan.resolution),
-            "Leave the resolution out.",
-        )
-    resolution = plan.resolution if model is None else model.resolution
-    if resolution is None:
-        raise ConfigError(
-            "a model, or the resolution to measure at", "neither", "Give one of the two."
-        )
-    return resolution
-
-
-def _complete(
-    model: Inpainter | None,
-    pairs: Pairs,
-    plan: Plan,
-    on_progress: OnProgress,
-    processes: Processes,
-) -> list[MethodOutput]:
-    def on_batch(num_images: int) -> None:
-        on_progress(_COMPLETING * num_images / len(pairs.names), "completing images")
-
-    if model is None:
-        return []
-    return complete(model, pairs, plan.seed, plan.batch_size, on_batch, processes)
 
 
 def _measure(
     outputs: Sequence[MethodOutput], suites: Sequence[MetricSuite], on_progress: OnProgress
 ) -> tuple[PerImage, Buckets]:
-    """Return the values of images and those of buckets."""
     step = (1 - _COMPLETING) / (len(outputs) + len(BUCKETS))
     per_image: dict[str, dict[str, ImageValues]] = {}
     for number, output in enumerate(outputs):
@@ -231,20 +211,23 @@ def _in_bucket(
             is_whole = len(index) == len(output.names)
             parts.append(output if is_whole else output.subset(index))  # copies only if needed
             estimates[output.method] = summarise(per_image[output.method], index)
-    for suite in suites:
-        for metric in suite.per_set:
-            for part, values in zip(parts, metric(parts), strict=True):
-                estimates[part.method].update(values)
+    for metric in (metric for suite in suites for metric in suite.per_set):
+        for part, values in zip(parts, metric(parts), strict=True):
+            estimates[part.method].update(values)
     return estimates
 
 
 def _protocol_facts(plan: Plan, pairs: Pairs, training: Tensor | None) -> dict[str, Any]:
     ratios = pairs.holes.double().mean(dim=(1, 2, 3))
+    # Equal if methods were measured on the same images and masks.
+    digest = hashlib.sha256("\n".join(pairs.names).encode())
+    digest.update(pairs.originals.contiguous().numpy().data)
+    digest.update(pairs.holes.contiguous().numpy().data)
     return {
         "data": str(plan.data),
         "pictures": len(pairs.names),
         "pictures_by_bucket": {b.label: len(b.members(ratios)) for b in BUCKETS},
-        "pairs_sha256": _hash_pairs(pairs),
+        "pairs_sha256": digest.hexdigest(),
         "resolution": pairs.originals.shape[-1],
         "masks": plan.masks,
         "seed": plan.seed,
@@ -252,14 +235,6 @@ def _protocol_facts(plan: Plan, pairs: Pairs, training: Tensor | None) -> dict[s
         "training_pictures": 0 if training is None else len(training),
         "predictions": None if plan.predictions is None else str(plan.predictions),
     }
-
-
-def _hash_pairs(pairs: Pairs) -> str:
-    """Return a hash that is equal if methods were measured on the same images and masks."""
-    digest = hashlib.sha256("\n".join(pairs.names).encode())
-    digest.update(pairs.originals.contiguous().numpy().data)
-    digest.update(pairs.holes.contiguous().numpy().data)
-    return digest.hexdigest()
 
 
 def _model_facts(plan: Plan, model: Inpainter) -> dict[str, Any]:

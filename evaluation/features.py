@@ -22,6 +22,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ..core.checks import check_finite
 from ..core.errors import CheckpointError, InputError
 from ..core.image import uint8_to_unit
 from ..core.pretrained import PublishedWeights, read_state, sha256_of, wrong_network
@@ -39,8 +40,8 @@ IMAGENET_INCEPTION = PublishedWeights(
 )
 
 _BATCH = 32
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
+_IMAGENET_MEAN = torch.tensor((0.485, 0.456, 0.406))[:, None, None]
+_IMAGENET_STD = torch.tensor((0.229, 0.224, 0.225))[:, None, None]
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS features (
     extractor TEXT, picture BLOB, value BLOB, PRIMARY KEY (extractor, picture)
@@ -63,7 +64,8 @@ def import_library(name: str) -> ModuleType:
         raise CheckpointError(
             f"the package {package} for a metric on network features",
             f"{type(error).__name__} ({error})",
-            'Install it (pip install "diverse-inpainting[metrics]"), or leave the metric out.',
+            "Run pip install 'diverse-inpainting[metrics]', or leave the metric out.",
+            problem=f"The package {package} cannot be imported ({error}).",
         ) from error
 
 
@@ -85,8 +87,7 @@ class FeatureNetwork:
     @property
     def facts(self) -> dict[str, str]:
         """What the values depend on, for the report."""
-        facts = ("name", "weights_sha256", "treatment")
-        return {fact: getattr(self, fact) for fact in facts}
+        return {fact: getattr(self, fact) for fact in ("name", "weights_sha256", "treatment")}
 
     @property
     def identity(self) -> str:
@@ -97,8 +98,8 @@ class FeatureNetwork:
     def __call__(self, *inputs: Tensor) -> Tensor:
         """Return the values of n >= 1 images, or pairs of images.
 
-        Libraries choose other algorithms, with other rounding, for other batch sizes. All batches
-        have one size here, the last one padded, so that a value depends on its image alone.
+        Libraries choose other algorithms, with other rounding, for other batch sizes. Here all
+        batches have one size, the last one padded, so that a value depends on its image alone.
 
         Args:
             inputs: one or two sets [n, 3, R, R] uint8.
@@ -115,8 +116,7 @@ class FeatureNetwork:
             full = [torch.cat([c, c[-1:].expand(_BATCH - size, *c.shape[1:])]) for c in chunks]
             parts.append(self.compute(*full)[:size].float().cpu())
         values = torch.cat(parts)
-        if not values.isfinite().all():
-            raise InputError("finite features", "NaN or infinity", f"Check {self.name}'s weights.")
+        check_finite(values, f"features of {self.name}")
         return values
 
 
@@ -184,14 +184,12 @@ def imagenet_inception(weights: Path, device: torch.device) -> FeatureNetwork:
 
 def _imagenet_input(images: Tensor) -> Tensor:
     """[n, 3, R, R] uint8 to [n, 3, 299, 299] float32, normalised."""
-    resized = torch.from_numpy(np.stack([_resize(image) for image in images.movedim(1, -1)]))
-    mean, std = (torch.tensor(v)[:, None, None] for v in (_IMAGENET_MEAN, _IMAGENET_STD))
-    return (uint8_to_unit(resized.movedim(-1, 1)) - mean) / std
-
-
-def _resize(image_hwc: Tensor) -> np.ndarray:
-    image = Image.fromarray(image_hwc.numpy()).resize((256, 256), Image.Resampling.BILINEAR)
-    return np.asarray(image.resize((299, 299), Image.Resampling.BILINEAR))
+    resized = []
+    for image_hwc in images.movedim(1, -1).numpy():
+        image = Image.fromarray(image_hwc).resize((256, 256), Image.Resampling.BILINEAR)
+        resized.append(np.asarray(image.resize((299, 299), Image.Resampling.BILINEAR)))
+    unit = uint8_to_unit(torch.from_numpy(np.stack(resized)).movedim(-1, 1))
+    return (unit - _IMAGENET_MEAN) / _IMAGENET_STD
 
 
 class FeatureCache:
@@ -203,7 +201,7 @@ class FeatureCache:
         path: the SQLite file, created if absent.
 
     Raises:
-        InputError: the file cannot be used.
+        InputError: the file cannot be used, at once or later.
     """
 
     def __init__(self, path: Path) -> None:
@@ -212,17 +210,9 @@ class FeatureCache:
             database.execute(_SCHEMA)
 
     def features(self, network: FeatureNetwork, images: Tensor) -> Tensor:
-        """Return the features of images, computing and storing the unknown ones.
+        """Return the features [n, d] float32 of images [n, 3, R, R] uint8; store the unknown ones.
 
-        Args:
-            network: the network.
-            images: [n, 3, R, R] uint8, n at least 1.
-
-        Returns:
-            [n, d] float32 on the CPU.
-
-        Raises:
-            InputError: the file cannot be used any more.
+        n is at least 1.
         """
         keys = [_key(image) for image in images.numpy()]
         position = {key: i for i, key in enumerate(keys)}  # equal images have one
@@ -249,6 +239,7 @@ class FeatureCache:
                 "a readable and writable feature cache",
                 f"{self._path} ({error})",
                 "Delete it, or give another path.",
+                problem=f"The feature cache {self._path} cannot be used ({error}).",
             ) from error
 
 

@@ -27,6 +27,7 @@ def inception_metrics(
         suffix: of the values' names, for a second network in one report.
     """
     warned_n = 0
+    d = network.num_features
 
     def measure_one(output: MethodOutput) -> dict[str, Estimate]:
         nonlocal warned_n
@@ -38,7 +39,7 @@ def inception_metrics(
         values = {"fid": frechet_distance(real, fake), "u_ids": u_ids}
         if output.is_paired:
             values["p_ids"] = p_ids
-        warning = too_few_images(*real.shape)
+        warning = too_few_images(len(real), d)
         if warning and len(real) > warned_n:  # it holds for all smaller sets, too
             warned_n = len(real)
             _log.warning("%s", warning)
@@ -47,7 +48,6 @@ def inception_metrics(
     def measure(outputs: Sequence[MethodOutput]) -> list[dict[str, Estimate]]:
         return [measure_one(output) for output in outputs]
 
-    d = network.num_features
     facts = {
         **network.facts,
         "num_features": d,

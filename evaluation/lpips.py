@@ -55,8 +55,8 @@ def lpips_distance(weights: Path, device: torch.device) -> FeatureNetwork:
     """
     library = import_library("lpips")
     state = read_state(weights)
-    first = state.get("features.0.weight", torch.empty(0))
-    kind, published = ("vgg", VGG16) if first.shape[-2:] == (3, 3) else ("alex", ALEXNET)
+    kernel_px = state.get("features.0.weight", torch.empty(0)).shape[-2:]
+    kind, published = ("vgg", VGG16) if kernel_px == (3, 3) else ("alex", ALEXNET)
     with warnings.catch_warnings():  # the package uses deprecated arguments of torchvision
         warnings.simplefilter("ignore")
         # Its model_path would replace the heads alone and leave the trunk random.
@@ -66,12 +66,17 @@ def lpips_distance(weights: Path, device: torch.device) -> FeatureNetwork:
     except (KeyError, RuntimeError) as error:
         raise wrong_network(published, weights, error) from error
     network.to(device)
+
+    def compute(first: Tensor, second: Tensor) -> Tensor:
+        pair = (uint8_to_network(images.to(device)) for images in (first, second))
+        return network(*pair).flatten(1)
+
     return FeatureNetwork(
         name=f"LPIPS v0.1 over {published.title.split(',')[0]} (lpips {version('lpips')})",
         weights_sha256=sha256_of(weights),
         treatment="its own size, values in [-1, 1]",
         num_features=1,
-        compute=lambda a, b: network(_signed(a, device), _signed(b, device)).flatten(1),
+        compute=compute,
     )
 
 
@@ -81,7 +86,3 @@ def _load_trunk(trunk: nn.Module, state: dict[str, Tensor]) -> None:
         for number, layer in part.named_children():
             keys = {key: f"features.{number}.{key}" for key in layer.state_dict()}
             layer.load_state_dict({key: state[full] for key, full in keys.items()})
-
-
-def _signed(images: Tensor, device: torch.device) -> Tensor:
-    return uint8_to_network(images.to(device))

@@ -1,6 +1,7 @@
 """Nearest training images inside the hole: does a method paste what it has memorised?
 
 Legend: n images of side R, T training images, S side of the coarse images that are compared.
+Images are [n, 3, R, R] uint8.
 """
 
 import functools
@@ -34,12 +35,9 @@ def memorisation(training: Tensor) -> MetricSuite:
     fills below `CLOSE_PERCENTILE` of the originals. A blurred fill is near to many images, so
     compare with the mean-colour baseline. Left out are holes too thin to be compared and, with a
     warning, originals that the training images contain.
-
-    Args:
-        training: [T, 3, R, R] uint8, what the method was trained on; R as evaluated.
     """
 
-    @functools.lru_cache(maxsize=1)  # all methods share the same two tensors
+    @functools.lru_cache(maxsize=1)  # all methods have the same two tensors
     def distance_of_originals(originals: Tensor, holes: Tensor) -> Tensor:
         distance = nearest_neighbours(originals, holes, training).distance
         num_equal = int((distance < _EQUAL).sum())
@@ -89,9 +87,9 @@ def nearest_neighbours(images: Tensor, hole_mask: Tensor, training: Tensor) -> N
        training image is compared as it is and mirrored.
 
     Args:
-        images: [n, 3, R, R] uint8.
+        images: n of them.
         hole_mask: [n, 1, R, R], 1 = fill.
-        training: [T, 3, R, R] uint8, T at least 1.
+        training: T of them, at least 1.
     """
     inside = (_coarse(hole_mask.double()) > 1 - 1e-9).double().flatten(1)  # [n, S*S]
     count = inside.sum(dim=1)

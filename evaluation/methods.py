@@ -3,7 +3,7 @@
 Legend: n images, B of a batch, V = 2 results for each, R their side in pixels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,15 +14,12 @@ from ..core.errors import InputError
 from ..core.image import image_to_uint8
 from ..core.image_files import is_image_name, read_image
 from ..core.inpainter import Inpainter
-from ..core.latents import WPlus
 from ..core.rng import generator_for
 from .protocol import Pairs
 from .types import MethodOutput
 
 NUM_VARIANTS = 2
 """Results for each image, as the paper measures diversity."""
-
-_SEPARATORS = ("-", "_")
 
 
 def complete(
@@ -36,7 +33,7 @@ def complete(
     """Complete all images with a model, twice.
 
     The images have the model's size, so nothing is cropped or resized. Each image has its own
-    random codes, which depend on (seed, name) alone.
+    random codes; they depend on (seed, name) alone.
 
     Args:
         model: of the images' resolution.
@@ -58,46 +55,34 @@ def complete(
     ordered = [collected[number] for number in range(len(batches))]
     whole = {name: torch.cat([batch[name] for batch in ordered]) for name in ordered[0]}
     independent = whole.pop("independent")
-    return [_composite(stage, pairs, raw, independent) for stage, raw in whole.items()]
+    return [
+        pairs.completed(stage, raw, raw=raw, independent=independent)
+        for stage, raw in whole.items()
+    ]
 
 
 def _complete_batch(model: Inpainter, pairs: Pairs, seed: int, index: Tensor) -> dict[str, Tensor]:
     """Return stage1, perhaps stage2, and independent, each [B, V, 3, R, R] uint8."""
     images = pairs.originals[index].movedim(1, -1).to(model.device)
     erased, encoded = model.encode(images, pairs.holes[index].to(model.device))
-    random = _random_codes(model, seed, [pairs.names[i] for i in index.tolist()])
+    random = model.codes(
+        torch.cat([_random_codes(model, seed, pairs.names[i]) for i in index.tolist()])
+    )
     codes, _ = model.mix(encoded, random)
     drawn = {"stage1": model.synthesize(codes), "independent": model.synthesize(random)}
     if "skip_encoder" in model.num_parameters:
         drawn["stage2"] = model.refine(erased, codes)
-    return {name: _to_uint8(images) for name, images in drawn.items()}
+    return {
+        name: image_to_uint8(images_nhwc).movedim(-1, 1).cpu().unflatten(0, (-1, NUM_VARIANTS))
+        for name, images_nhwc in drawn.items()
+    }
 
 
-def _random_codes(model: Inpainter, seed: int, names: Sequence[str]) -> WPlus:
-    """[B, V, L, D]; no two images share codes."""
-    generators = [generator_for(seed, f"codes of {name}", 0) for name in names]
-    seeds = [int(torch.randint(2**62, (), generator=generator)) for generator in generators]
-    return model.codes(torch.cat([model.sample_w(s, NUM_VARIANTS).codes for s in seeds]))
-
-
-def _to_uint8(images_nhwc: Tensor) -> Tensor:
-    """[B, V, 3, R, R] uint8 from [B * V, R, R, 3] in [0, 1]."""
-    return image_to_uint8(images_nhwc).movedim(-1, 1).cpu().unflatten(0, (-1, NUM_VARIANTS))
-
-
-def _composite(
-    method: str, pairs: Pairs, raw: Tensor, independent: Tensor | None = None
-) -> MethodOutput:
-    """Apply Eq. 4 to what a method returned, [n, V, 3, R, R] uint8."""
-    return MethodOutput(
-        method=method,
-        names=pairs.names,
-        originals=pairs.originals,
-        holes=pairs.holes,
-        results=torch.where(pairs.holes[:, None], raw, pairs.originals[:, None]),
-        raw=raw,
-        independent=independent,
-    )
+def _random_codes(model: Inpainter, seed: int, name: str) -> Tensor:
+    """[1, V, L, D]; no two images have the same codes."""
+    generator = generator_for(seed, f"codes of {name}", 0)
+    own_seed = int(torch.randint(2**62, (), generator=generator))
+    return model.sample_w(own_seed, NUM_VARIANTS).codes
 
 
 def read_predictions(folder: Path, pairs: Pairs) -> MethodOutput:
@@ -113,14 +98,18 @@ def read_predictions(folder: Path, pairs: Pairs) -> MethodOutput:
     files = _files_by_stem(folder)
     stems = _stems_of(folder, set(files), pairs.names)
     resolution = pairs.originals.shape[-1]
-    raw = [torch.stack([_read(files[stem], resolution) for stem in variants]) for variants in stems]
-    return _composite("predictions", pairs, torch.stack(raw))
+    each = [torch.stack([_read(files[stem], resolution) for stem in own]) for own in stems]
+    raw = torch.stack(each)
+    return pairs.completed("predictions", raw, raw=raw)
 
 
 def _files_by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(
-            "a folder of results", f"{folder}, which is not a folder", "Check the path."
+            "a folder of predictions",
+            f"{folder}, which is not a folder",
+            "Check the path.",
+            problem=f"The predictions, {folder}, are not a folder.",
         )
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
@@ -128,7 +117,8 @@ def _files_by_stem(folder: Path) -> dict[str, Path]:
             continue
         if path.stem in files:
             names = f"{files[path.stem].name} and {path.name}"
-            raise InputError(f"one result named {path.stem} in {folder}", names, "Move one away.")
+            expected = f"one result named {path.stem} in {folder}"
+            raise InputError(expected, names, "Remove one of them.")
         files[path.stem] = path
     return files
 
@@ -137,7 +127,7 @@ def _stems_of(folder: Path, present: set[str], names: tuple[str, ...]) -> list[l
     """Return the stems of each image's results, under the naming that all images fit."""
     numbered = [
         [[f"{name}{separator}{k}" for k in range(NUM_VARIANTS)] for name in names]
-        for separator in _SEPARATORS
+        for separator in "-_"
     ]
     first_only = [
         [stems[:1] for stems in naming]
@@ -150,12 +140,12 @@ def _stems_of(folder: Path, present: set[str], names: tuple[str, ...]) -> list[l
             return naming
     best = max(namings, key=lambda naming: len(present.intersection(*zip(*naming, strict=True))))
     missing = [stem for stems in best for stem in stems if stem not in present]
-    others = f", and {len(missing) - 1} more missing" if missing[1:] else ""
+    others = f", and {len(missing) - 1} more are missing" if missing[1:] else ""
     raise InputError(
         f"results for all {len(names)} images in {folder}",
         f"none named {missing[0]}{others}",
-        "Run the method on the images and masks that the evaluation wrote, and name the results "
-        "of NAME.png NAME-0.png and NAME-1.png.",
+        "Run the method on OUT/pairs, and name the results for NAME.png NAME-0.png and NAME-1.png.",
+        problem=f"The folder {folder} has no result named {missing[0]}{others}.",
     )
 
 
@@ -166,6 +156,6 @@ def _read(path: Path, resolution: int) -> Tensor:
         raise InputError(
             f"results of {resolution} x {resolution} pixels, like the images",
             f"{image.shape[1]} x {image.shape[0]} in {path}",
-            "Write them at the size of the images: resizing here would change every number.",
+            "Write them at the images' size: resizing them here would change every number.",
         )
     return image_to_uint8(image).movedim(-1, 0)

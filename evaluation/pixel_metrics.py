@@ -1,6 +1,8 @@
 """Metrics on pixels: PSNR, SSIM and L1, the seam along the hole's edge, and diversity.
 
-Legend: n images, V results for each, C channels, R their side in pixels. Values are 0 to 255.
+Legend: n images, V results for each, C channels, R their side in pixels. Unless said otherwise,
+images are [n, 3, R, R] float32 from 0 to 255, holes and regions are [n, 1, R, R] bool, and one
+float64 for each image [n] comes back.
 """
 
 import torch
@@ -53,15 +55,8 @@ def ssim(first: Tensor, second: Tensor, region: Tensor) -> Tensor:
     """Return the structural similarity of two images within a region.
 
     The Gaussian windows (11 px, sigma 1.5) are restricted to the region and renormalised, so
-    nothing outside it has any influence. The mean is over the region's pixels and the channels.
-
-    Args:
-        first: [n, 3, R, R] float32, 0 to 255.
-        second: as first.
-        region: [n, 1, R, R] bool.
-
-    Returns:
-        [n] float64, -1 to 1; NaN where the region is empty.
+    nothing outside it has any influence. The mean is over the region's pixels and the channels;
+    -1 to 1, NaN where the region is empty.
 
     Source: Wang et al. 2004, "Image quality assessment: from error visibility to structural
         similarity", eq. 13 with K1 = 0.01 and K2 = 0.03; deviates in the restricted windows.
@@ -93,24 +88,17 @@ def seam(output: MethodOutput) -> dict[str, ImageValues]:
         jumps.append(edge_jump(variant, holes))
         errors.append(rim_errors(variant - originals, holes))
     red, green, blue, magnitude = torch.stack(errors).mean(dim=0).unbind(dim=1)
+    rim = {"rim_colour": magnitude, "rim_red": red, "rim_green": green, "rim_blue": blue}
     return {
         "seam": ImageValues(torch.stack(jumps).mean(dim=0), edge_jump(originals, holes)),
-        "rim_colour": ImageValues.of(magnitude),
-        "rim_red": ImageValues.of(red),
-        "rim_green": ImageValues.of(green),
-        "rim_blue": ImageValues.of(blue),
+        **{name: ImageValues.of(values) for name, values in rim.items()},
     }
 
 
 def edge_jump(images: Tensor, holes: Tensor) -> Tensor:
     """Return the mean absolute difference of neighbours on opposite sides of the hole's edge.
 
-    Args:
-        images: [n, 3, R, R] float32.
-        holes: [n, 1, R, R] bool.
-
-    Returns:
-        [n] float64, in the unit of images; 0 where the hole has no edge.
+    0 where the hole has no edge.
     """
     total = images.new_zeros(len(images), dtype=torch.float64)
     count = torch.zeros(len(images), dtype=torch.int64)
@@ -123,18 +111,14 @@ def edge_jump(images: Tensor, holes: Tensor) -> Tensor:
 
 
 def rim_errors(error: Tensor, holes: Tensor) -> Tensor:
-    """Return the low-pass colour error at the rim of the hole.
+    """Return the low-pass colour error (result minus original) at the rim of the hole.
 
     1. The error is smoothed with Gaussian weights over the hole's pixels alone.
     2. It is read at the hole's pixels that have a valid neighbour in their row or column.
 
-    Args:
-        error: [n, 3, R, R] float32, result minus original.
-        holes: [n, 1, R, R] bool.
-
     Returns:
-        [n, 4] float64 in the unit of error: signed means of red, green and blue, and the mean
-        magnitude over all three. NaN where the hole has no edge.
+        [n, 4]: signed means of red, green and blue, and the mean magnitude over all three. NaN
+        where the hole has no edge.
     """
     sigma_px = error.shape[-1] * _RIM_SIGMA
     smooth = region_mean(error, holes, sigma_px, radius_px=max(1, round(3 * sigma_px)))
@@ -144,7 +128,7 @@ def rim_errors(error: Tensor, holes: Tensor) -> Tensor:
 
 
 def _has_neighbour(region: Tensor) -> Tensor:
-    """Mark the pixels whose left, right, upper or lower neighbour is in the region."""
+    """Return the pixels whose left, right, upper or lower neighbour is in the region."""
     padded = F.pad(region, (1, 1, 1, 1))
     rows, columns = padded[..., 1:-1], padded[..., 1:-1, :]
     return columns[..., :-2] | columns[..., 2:] | rows[..., :-2, :] | rows[..., 2:, :]
@@ -159,16 +143,13 @@ def diversity(output: MethodOutput) -> dict[str, ImageValues]:
     """
     if output.num_variants < 2:
         return {}
-    difference = _pair_l1(output.results, output.holes)
-    num_values = 3 * output.holes.sum(dim=(1, 2, 3))
-    values = {"diversity": ImageValues.of(difference / num_values)}
-    if output.independent is not None:
-        values["rho"] = ImageValues(difference, _pair_l1(output.independent, output.holes))
+    holes, results, independent = output.holes, output.results.double(), output.independent
+    difference = hole_l1(results[:, 0], results[:, 1], holes)
+    values = {"diversity": ImageValues.of(difference / (3 * holes.sum(dim=(1, 2, 3))))}
+    if independent is not None:
+        samples = independent.double()
+        values["rho"] = ImageValues(difference, hole_l1(samples[:, 0], samples[:, 1], holes))
     return values
-
-
-def _pair_l1(images: Tensor, holes: Tensor) -> Tensor:
-    return hole_l1(images[:, 0].double(), images[:, 1].double(), holes)
 
 
 def region_mean(images: Tensor, region: Tensor, sigma_px: float, radius_px: int) -> Tensor:
@@ -177,8 +158,8 @@ def region_mean(images: Tensor, region: Tensor, sigma_px: float, radius_px: int)
     mean(x) = blur(x * region) / blur(region)
 
     Args:
-        images: [n, C, R, R] float32.
-        region: [n, 1, R, R] bool.
+        images: [n, C, R, R].
+        region: as in the legend.
         sigma_px: standard deviation of the weights.
         radius_px: the weight is 0 beyond it, along rows or columns.
 
@@ -197,10 +178,6 @@ def region_mean(images: Tensor, region: Tensor, sigma_px: float, radius_px: int)
 
 
 def mean_over(values: Tensor, region: Tensor) -> Tensor:
-    """Return the mean of values [n, C, R, R] over a region [n, 1, R, R] and the channels.
-
-    Returns:
-        [n] float64, NaN where the region is empty.
-    """
+    """Return the mean of values [n, C, R, R] over a region and the channels; NaN if it is empty."""
     total = (values * region).sum(dim=(1, 2, 3), dtype=torch.float64)
     return total / (region.sum(dim=(1, 2, 3)) * values.shape[1])

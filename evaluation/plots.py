@@ -23,21 +23,14 @@ def write_plots(evaluation: Evaluation, out: Path) -> None:
     because its perfect values would flatten the others.
     """
     for file, buckets in (("plot-steps.png", STEPS), ("plot-fig5.png", HALVES)):
-        figure = _draw(evaluation, buckets)
-        figure.savefig(out / file, dpi=100)
+        _draw(evaluation, buckets).savefig(out / file, dpi=100)
 
 
 def _draw(evaluation: Evaluation, buckets: tuple[Bucket, ...]) -> Figure:
-    measured = {
-        name
-        for by_bucket in evaluation.buckets.values()
-        for estimates in by_bucket.values()
-        for name in estimates
-    }
-    names = [name for name in ROWS if name in measured]
+    measured = [found for bucket in evaluation.buckets.values() for found in bucket.values()]
+    names = [name for name in ROWS if any(name in estimates for estimates in measured)]
     num_rows = math.ceil((len(names) + 1) / _COLUMNS)  # one more for the legend
-    size = (_SIDE_INCHES * _COLUMNS, _SIDE_INCHES * num_rows)
-    figure = Figure(figsize=size)
+    figure = Figure(figsize=(_SIDE_INCHES * _COLUMNS, _SIDE_INCHES * num_rows))
     margin = 0.6 / num_rows  # for titles and axis labels; an automatic layout takes seconds
     figure.subplots_adjust(
         left=0.05, right=0.98, bottom=margin / 3, top=1 - margin / 4, wspace=0.25, hspace=0.4
@@ -62,12 +55,11 @@ def _draw_metric(
         if method == _PERFECT or not found:
             continue
         estimates = [by_bucket[bucket.label][name] for bucket in found]
-        values = [estimate.value for estimate in estimates]
         below = [0 if e.low is None else max(e.value - e.low, 0) for e in estimates]
         above = [0 if e.high is None else max(e.high - e.value, 0) for e in estimates]
         lines[method] = axes.errorbar(
             [bucket.middle for bucket in found],
-            values,
+            [estimate.value for estimate in estimates],
             yerr=[below, above],
             color=f"C{number}",
             linestyle="--" if method in BASELINES else "-",

@@ -1,6 +1,6 @@
 """The images and masks that all methods are measured on, fixed and written out.
 
-Legend: n images, R their side in pixels.
+Legend: n images, V results for each, R their side in pixels.
 """
 
 from collections import Counter
@@ -17,6 +17,7 @@ from ..core.files import prepare_folder
 from ..core.image import image_to_uint8
 from ..core.image_files import read_image, write_png
 from ..core.masks import sample_hole_masks
+from .types import MethodOutput
 
 MIN_IMAGES = 3
 """The baseline other-photo needs two others for each image."""
@@ -35,13 +36,29 @@ class Pairs:
     holes: Tensor
     """[n, 1, R, R] bool, True = fill."""
 
+    def completed(
+        self,
+        method: str,
+        fills: Tensor,
+        raw: Tensor | None = None,
+        independent: Tensor | None = None,
+    ) -> MethodOutput:
+        """Return what a method made: its fills [n, V, 3, R, R] uint8 in the holes (Eq. 4)."""
+        return MethodOutput(
+            method=method,
+            names=self.names,
+            originals=self.originals,
+            holes=self.holes,
+            results=torch.where(self.holes[:, None], fills, self.originals[:, None]),
+            raw=raw,
+            independent=independent,
+        )
+
 
 def make_pairs(
     data: Path, resolution: int, masks: str, seed: int, count: int | None = None
 ) -> Pairs:
-    """Read images and draw their masks.
-
-    An image has the same mask whatever the count.
+    """Read images and draw their masks; an image has the same mask whatever the count.
 
     Args:
         data: folder or zip of images, see `load_images`.
@@ -55,11 +72,12 @@ def make_pairs(
     """
     check_int(resolution, "resolution", _MIN_RESOLUTION_PX, 8192)
     if resolution & (resolution - 1):
-        raise InputError("a power of two as resolution", str(resolution), "Choose 64 or 128.")
+        expected = "a resolution that is a power of two"
+        raise InputError(expected, str(resolution), "Choose 64 or 128, for example.")
     files, originals = load_images(data, resolution)
     num = len(files) if count is None else min(count, len(files))
     if num < MIN_IMAGES:
-        raise InputError(f"at least {MIN_IMAGES} images to measure on", str(num), "Add images.")
+        raise InputError(f"at least {MIN_IMAGES} images to measure on", str(num), "Add some.")
     index = torch.arange(num) * len(files) // num
     holes = [sample_hole_masks(masks, 1, resolution, seed, first=i) for i in index.tolist()]
     names = _unique_names([files[i] for i in index.tolist()])
@@ -73,7 +91,9 @@ def _unique_names(files: list[str]) -> tuple[str, ...]:
     twice = [name for name in names if counts[name.casefold()] > 1]
     if twice:
         raise InputError(
-            "images whose names differ without their suffixes", f"{twice[0]} twice", "Rename one."
+            "images whose names differ without their extensions",
+            f"{twice[0]} twice",
+            "Rename one of them.",
         )
     return tuple(names)
 
@@ -88,24 +108,21 @@ def write_pairs(pairs: Pairs, folder: Path) -> None:
     for kind, images in (("pictures", pairs.originals), ("masks", pairs.holes.byte() * 255)):
         place = folder / kind
         prepare_folder(place)
-        expected = {
-            place / f"{name}.png": image.movedim(0, -1)
-            for name, image in zip(pairs.names, images, strict=True)
-        }
+        paths = [place / f"{name}.png" for name in pairs.names]
+        expected = dict(zip(paths, images.movedim(1, -1), strict=True))
         others = [p for p in place.glob("*.png") if not _contains(p, expected.get(p))]
         if others:
             raise InputError(
                 f"{place} to be empty, or from an evaluation on the same images and masks",
                 f"other files such as {min(others).name}",
-                "Choose another folder for the results, or the options that this one was made "
-                "with.",
+                "Choose another folder, or the options that this one was made with.",
             )
         for path, image in expected.items():
             write_png(path, image)
 
 
 def _contains(path: Path, expected: Tensor | None) -> bool:
-    """Tell whether a file holds exactly this image [R, R, C] uint8."""
+    """Return whether a file holds exactly this image [R, R, C] uint8."""
     return expected is not None and torch.equal(
         image_to_uint8(read_image(path).image[0]), expected.expand(-1, -1, 3)
     )

@@ -1,4 +1,4 @@
-"""The report of an evaluation: results.json, pictures.csv, table.md, and a table to print."""
+"""The report of an evaluation: results.json, pictures.csv, table.md, and tables to print."""
 
 import csv
 import json
@@ -6,15 +6,12 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from ..core.files import write_text
 from .bootstrap import ALL, HALVES, Bucket
 from .evaluate import Evaluation
 from .types import Estimate
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -54,13 +51,26 @@ ROWS = {
 """What tables and plots show, in this order; results.json has every value."""
 
 
+class Table(NamedTuple):
+    """The metrics of one bucket, as text."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+    def markdown(self) -> str:
+        """Return it as Markdown."""
+        rule = ["---"] + ["---:"] * (len(self.header) - 1)
+        lines = ["| " + " | ".join(cells) + " |" for cells in (self.header, rule, *self.rows)]
+        return "\n".join([f"**{self.title}**", "", *lines, ""])
+
+
 def write_report(evaluation: Evaluation, out: Path) -> None:
     """Write results.json, pictures.csv and table.md into an existing folder."""
     text = json.dumps(results(evaluation), indent=2, allow_nan=False)
     write_text(out / "results.json", text + "\n")
     _write_per_image(evaluation, out / "pictures.csv")
-    lines = [line for bucket in (ALL, *HALVES) for line in _markdown(evaluation, bucket)]
-    write_text(out / "table.md", "\n".join(lines))
+    write_text(out / "table.md", "\n".join(table.markdown() for table in tables(evaluation)))
 
 
 def results(evaluation: Evaluation) -> dict[str, Any]:
@@ -88,64 +98,40 @@ def _plain(estimate: Estimate) -> dict[str, float | None]:
 
 def _write_per_image(evaluation: Evaluation, path: Path) -> None:
     """Write one line for each image, method and metric; a set's value is sum over sum."""
-    ratios = evaluation.methods[next(iter(evaluation.methods))].ratios.tolist()
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("method", "picture", "hole_ratio", "metric", "numerator", "denominator"))
         for method, metrics in evaluation.per_image.items():
+            output = evaluation.methods[method]
             for metric, values in metrics.items():
-                numbers = zip(values.numerator.tolist(), values.denominator.tolist(), strict=True)
-                for name, ratio, pair in zip(evaluation.pairs.names, ratios, numbers, strict=True):
-                    fields = (f"{number:.6g}" for number in (ratio, *pair))
-                    writer.writerow((method, name, next(fields), metric, *fields))
+                columns = (output.ratios, values.numerator, values.denominator)
+                numbers = zip(*(column.tolist() for column in columns), strict=True)
+                for name, image_numbers in zip(output.names, numbers, strict=True):
+                    ratio, *value = (f"{number:.6g}" for number in image_numbers)
+                    writer.writerow((method, name, ratio, metric, *value))
 
 
-def tables(evaluation: Evaluation) -> Iterator["Table"]:
-    """Yield tables for a terminal: all images, and the paper's two buckets."""
-    from rich.table import Table
-
-    for bucket in (ALL, *HALVES):
-        header, *rows = _cells(evaluation, bucket)
-        if not rows:
-            continue
-        table = Table(title=_title(evaluation, bucket), title_justify="left")
-        table.add_column(header[0])
-        for name in header[1:]:
-            table.add_column(name, justify="right")
-        for row in rows:
-            table.add_row(*row)
-        yield table
-
-
-def _markdown(evaluation: Evaluation, bucket: Bucket) -> list[str]:
-    header, *rows = _cells(evaluation, bucket)
-    if not rows:
-        return []
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    text = ["| " + " | ".join(line) + " |" for line in lines]
-    return [f"**{_title(evaluation, bucket)}**", "", *text, ""]
-
-
-def _title(evaluation: Evaluation, bucket: Bucket) -> str:
+def tables(evaluation: Evaluation) -> Iterator[Table]:
+    """Yield a table of all images, and of the paper's two buckets; empty ones are left out."""
     protocol = evaluation.facts["protocol"]
-    num = protocol["pictures_by_bucket"][bucket.label]
-    return (
-        f"Hole ratio {bucket.label}: {num} images at {protocol['resolution']} px, masks "
-        f"{protocol['masks']}, seed {protocol['seed']}"
-    )
+    for bucket in (ALL, *HALVES):
+        rows = list(_rows(evaluation, bucket))
+        if rows:
+            title = (
+                f"Hole ratio {bucket.label}: {protocol['pictures_by_bucket'][bucket.label]} images "
+                f"at {protocol['resolution']} px, masks {protocol['masks']}, "
+                f"seed {protocol['seed']}"
+            )
+            yield Table(title, ["metric", "better", *evaluation.buckets], rows)
 
 
-def _cells(evaluation: Evaluation, bucket: Bucket) -> list[list[str]]:
-    """Return a header and one row for each metric that any method has in the bucket."""
-    columns = {
-        method: buckets.get(bucket.label, {}) for method, buckets in evaluation.buckets.items()
-    }
-    cells = [["metric", "better", *columns]]
+def _rows(evaluation: Evaluation, bucket: Bucket) -> Iterator[list[str]]:
+    """Yield one row for each metric that any method has in the bucket."""
+    columns = [by_bucket.get(bucket.label, {}) for by_bucket in evaluation.buckets.values()]
     for name, row in ROWS.items():
-        if any(name in column for column in columns.values()):
-            values = [_cell(column.get(name), row.digits) for column in columns.values()]
-            cells.append([row.label, row.better or "-", *values])
-    return cells
+        if any(name in column for column in columns):
+            values = [_cell(column.get(name), row.digits) for column in columns]
+            yield [row.label, row.better or "-", *values]
 
 
 def _cell(estimate: Estimate | None, digits: int) -> str:

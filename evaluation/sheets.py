@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.contact_sheet import contact_sheet, show_erased
-from ..core.image import image_to_uint8, uint8_to_unit
+from ..core.image import uint8_to_unit
 from ..core.image_files import write_png
 from .baselines import NAMES as BASELINES
 from .evaluate import Evaluation
@@ -21,7 +21,6 @@ CRITERIA = (_TIES, "c2st_accuracy")
 accuracy of one image has three values only."""
 
 _NEIGHBOURS = "neighbour_ratio"
-_NEIGHBOUR_LABELS = ("original", "result 0", "nearest in training")
 _ROWS, _NEIGHBOUR_ROWS = 8, 6
 
 
@@ -46,11 +45,10 @@ def write_sheets(evaluation: Evaluation, folder: Path) -> None:
         if evaluation.training is not None:
             ratios = metrics[_NEIGHBOURS].values
             num = min(_NEIGHBOUR_ROWS, int(ratios.isfinite().sum()))
-            if not num:  # all holes are too thin
-                continue
-            index = ratios.argsort()[:num]  # NaN comes last
-            sheet = _near_training(output.subset(index), ratios[index], evaluation.training)
-            write_png(folder / f"{method}-near-training.png", sheet)
+            if num:  # not all holes are too thin
+                index = ratios.argsort()[:num]  # NaN comes last
+                sheet = _near_training(output.subset(index), ratios[index], evaluation.training)
+                write_png(folder / f"{method}-near-training.png", sheet)
 
 
 def _ranked(values: Tensor, ties: Tensor) -> dict[str, Tensor]:
@@ -66,18 +64,14 @@ def _ranked(values: Tensor, ties: Tensor) -> dict[str, Tensor]:
 
 def _completions(part: MethodOutput, criterion: str, values: Tensor, rank: str) -> Image.Image:
     rows = [_row(part, i) for i in range(len(part.names))]
-    return contact_sheet(
-        [[image for _, image in row] for row in rows],
-        [[label for label, _ in row] for row in rows],
-        title=f"{part.method}: {rank} by {criterion}",
-        row_titles=_row_titles(part.names, criterion, values),
-    )
+    title = f"{part.method}: {rank} by {criterion}"
+    return _sheet(rows, title, part.names, criterion, values)
 
 
 def _row(part: MethodOutput, i: int) -> list[tuple[str, Tensor]]:
-    """Labels and images [R, R, 3] uint8."""
+    """Labels and images [R, R, 3]."""
     original = part.originals[i].movedim(0, -1)
-    erased = image_to_uint8(show_erased(uint8_to_unit(original), part.holes[i, 0].float()))
+    erased = show_erased(uint8_to_unit(original), part.holes[i, 0].float())
     row = [("original", original), ("erased", erased)]
     row += [(f"result {k}", x.movedim(0, -1)) for k, x in enumerate(part.results[i])]
     if part.raw is not None:
@@ -86,18 +80,25 @@ def _row(part: MethodOutput, i: int) -> list[tuple[str, Tensor]]:
 
 
 def _near_training(part: MethodOutput, ratios: Tensor, training: Tensor) -> Image.Image:
-    results = part.results[:, 0]
-    found = nearest_neighbours(results, part.holes, training)
+    found = nearest_neighbours(part.results[:, 0], part.holes, training)
     nearest = training[found.index]
     nearest = torch.where(found.mirrored[:, None, None, None], nearest.flip(3), nearest)
-    rows = torch.stack([part.originals, results, nearest], dim=1).movedim(2, -1)
+    columns = torch.stack([part.originals, part.results[:, 0], nearest], dim=1).movedim(2, -1)
+    labels = ("original", "result 0", "nearest in training")
+    rows = [list(zip(labels, row, strict=True)) for row in columns]
+    return _sheet(rows, f"{part.method}: near training", part.names, _NEIGHBOURS, ratios)
+
+
+def _sheet(
+    rows: Sequence[Sequence[tuple[str, Tensor]]],
+    title: str,
+    names: Sequence[str],
+    metric: str,
+    values: Tensor,
+) -> Image.Image:
     return contact_sheet(
-        [list(row) for row in rows],
-        [_NEIGHBOUR_LABELS] * len(rows),
-        title=f"{part.method}: near training",
-        row_titles=_row_titles(part.names, _NEIGHBOURS, ratios),
+        [[image for _, image in row] for row in rows],
+        [[label for label, _ in row] for row in rows],
+        title=title,
+        row_titles=[f"{n}: {metric} {v:.2f}" for n, v in zip(names, values.tolist(), strict=True)],
     )
-
-
-def _row_titles(names: Sequence[str], metric: str, values: Tensor) -> list[str]:
-    return [f"{n}: {metric} {value:.2f}" for n, value in zip(names, values.tolist(), strict=True)]

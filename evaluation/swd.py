@@ -19,7 +19,8 @@ from .types import Estimate, MethodOutput
 _SMALLEST_LEVEL_PX = 16
 _PATCH_PX = 7
 _PATCHES = 128  # from each image at each level
-_DIRECTIONS = (64,) * 8  # chunks twice as large take longer, and more memory
+_DIRECTIONS = 64  # at once; twice as many take longer, and more memory
+_DIRECTION_CHUNKS = 8
 _SEEDS = (0, 1, 2)
 _SCALE = 1000.0  # as published
 _CHUNK = 64
@@ -36,22 +37,17 @@ def swd(outputs: Sequence[MethodOutput]) -> list[dict[str, Estimate]]:
     Source: Karras et al. 2018, arXiv:1710.10196, section 5; deviates in taking patches from the
         same places of both sets, so that equal sets are at distance 0.
     """
-    runs = []
-    for group in _by_originals(outputs):
-        firsts = [output.results[:, 0] for output in group]
-        runs += sliced_wasserstein(group[0].originals, firsts, _SEEDS)
-    return [_estimates(by_side) for by_side in runs]
-
-
-def _by_originals(outputs: Sequence[MethodOutput]) -> list[list[MethodOutput]]:
-    """Group consecutive outputs that have equal originals."""
     groups: list[list[MethodOutput]] = []
     for output in outputs:
         if groups and torch.equal(groups[-1][0].originals, output.originals):
             groups[-1].append(output)
         else:
             groups.append([output])
-    return groups
+    runs = []
+    for group in groups:
+        firsts = [output.results[:, 0] for output in group]
+        runs += sliced_wasserstein(group[0].originals, firsts, _SEEDS)
+    return [_estimates(by_side) for by_side in runs]
 
 
 def _estimates(runs: Mapping[int, list[float]]) -> dict[str, Estimate]:
@@ -75,7 +71,7 @@ def sliced_wasserstein(
     Args:
         first: [n, 3, R, R] uint8; R is a power of two, 16 or more.
         others: as first. All are compared with it in one call, so that it is sorted only once.
-        seeds: of patches and directions; one distance for each.
+        seeds: of patches and directions.
 
     Returns:
         For each of the others, by side, a distance for each seed.
@@ -111,21 +107,15 @@ def _distances(
 
 
 def _patches(images: Tensor, depth: int, seeds: Sequence[int]) -> list[Tensor]:
-    """For each seed [n * 128, 147] float32; depth 0 is the finest level.
-
-    Recomputed for each level: keeping all levels of all sets would take most of the memory.
-    """
+    """For each seed [n * 128, 147] float32; depth 0 is the finest level."""
+    # Recomputed for each level: keeping all levels of all sets would take most of the memory.
     pyramids = (laplacian_pyramid(chunk.float()) for chunk in images.split(_CHUNK))
     level = torch.cat([next(islice(pyramid, depth, None)) for pyramid in pyramids])
     return [_normalised_patches(level, seed) for seed in seeds]
 
 
 def laplacian_pyramid(images: Tensor) -> Iterator[Tensor]:
-    """Yield what each halving down to 16 px loses, finest first, then the rest.
-
-    Args:
-        images: [n, 3, R, R] float32.
-    """
+    """Yield what each halving of images [n, 3, R, R] loses, finest first, then the last 16 px."""
     while images.shape[-1] > _SMALLEST_LEVEL_PX:
         smooth = _smoothing_matrix(images.shape[-1])
         reduce, enlarge = smooth[::2], 2 * smooth[:, ::2]
@@ -161,10 +151,10 @@ def _normalised_patches(level: Tensor, seed: int) -> Tensor:
 
 
 def _directions(seed: int, side: int) -> Iterator[Tensor]:
-    """Yield unit vectors [64, 147]."""
+    """Yield the unit vectors, 8 times [64, 147]."""
     generator = generator_for(seed, "directions", side)
-    for num in _DIRECTIONS:
-        directions = torch.randn(num, 3 * _PATCH_PX**2, generator=generator)
+    for _ in range(_DIRECTION_CHUNKS):
+        directions = torch.randn(_DIRECTIONS, 3 * _PATCH_PX**2, generator=generator)
         yield directions / directions.norm(dim=1, keepdim=True)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MethodOutput:
-    """What one method made of the images and holes that all methods share."""
+    """What one method made of the images and holes that all methods get."""
 
     method: str
     """Its name in the report."""
@@ -46,13 +46,12 @@ class MethodOutput:
 
     def subset(self, index: Tensor) -> "MethodOutput":
         """Return the images at these positions, [m] int64."""
-        tensors = {name: getattr(self, name) for name in _TENSORS}
-        chosen = {name: tensor[index] for name, tensor in tensors.items() if tensor is not None}
+        tensors = {name: x for name, x in vars(self).items() if isinstance(x, Tensor)}
+        chosen = {name: tensor[index] for name, tensor in tensors.items()}
         names = tuple(self.names[i] for i in index.tolist())
         return dataclasses.replace(self, names=names, **chosen)
 
 
-_TENSORS = ("originals", "holes", "results", "raw", "independent")
 _CHUNK = 64  # images; a few hundred MB of intermediate results at 256 px
 
 

@@ -128,8 +128,8 @@ class Composite(Node):
         blend_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the results, image-major, and the opacity of the completions."""
-        from ..core.compositing import composite
+        from ..core.compositing import paste_completions
 
         erased = erased.to(host.compute_device() or erased.original.device)
-        results, opacity = composite(erased, images, feather_px, blend_mask)
+        results, opacity = paste_completions(erased, images, feather_px, blend_mask)
         return host.to_output(results), host.to_output(opacity)

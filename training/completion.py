@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..core.checkpoint import Checkpoint
-from ..core.compositing import composite_at_resolution
+from ..core.compositing import composite
 from ..core.contact_sheet import tile_images
 from ..core.distributed import ALONE, Processes
 from ..core.errors import CheckpointError
@@ -28,11 +28,11 @@ from .diagnostics import measure
 from .ema import averaged_copy, update_average
 from .hardware import feature_dtype, place, send
 from .losses import (
-    L_adv,
+    adversarial_loss,
     compared_pairs,
-    composites,
     discriminate,
     discriminator_objective,
+    final_images,
     full_objective,
     reconstruction,
 )
@@ -164,15 +164,14 @@ class CompletionTrainer(ABC):
 
     def _gradients(self, start: int, nimg: int) -> Gradients:
         """Return the gradients of this process's shard of the micro-batch from image `start` on."""
-        lambda_a = self.config.lambda_a * adversarial_factor(
-            self.config, nimg - self.discriminator_since
-        )
+        ramp = adversarial_factor(self.config, nimg - self.discriminator_since)
+        weight = self.config.lambda_a * ramp
         r1_weight = self.config.r1_weight(nimg)
         drawn = self.batches.draw(start, self._micro_batch, self._shard)
-        drawn["lambda_a"] = send(torch.tensor(lambda_a), self.device)
+        drawn["adversarial_weight"] = send(torch.tensor(weight), self.device)
         return self._graphs.run(
-            (lambda_a > 0, r1_weight),
-            lambda inputs, _: self._learn(inputs, lambda_a > 0, r1_weight),
+            (weight > 0, r1_weight),
+            lambda inputs, _: self._learn(inputs, weight > 0, r1_weight),
             drawn,
             seeds={},
         )
@@ -187,8 +186,8 @@ class CompletionTrainer(ABC):
             compared_pairs(batch, outputs), self.perceptual, self.config.pixel_weight
         )
         # Separate calls: one batch of both would put near-duplicates into one deviation group.
-        fake_logits = [self._discriminate(I_f) for I_f in composites(batch, outputs)]
-        adversarial = L_adv(fake_logits)
+        fake_logits = [self._discriminate(I_f) for I_f in final_images(batch, outputs)]
+        adversarial = adversarial_loss(fake_logits)
         loss = full_objective(
             losses.get("g", 0.0),
             losses["r"],
@@ -196,7 +195,7 @@ class CompletionTrainer(ABC):
             adversarial if is_adversarial else 0.0,
             lambda_r1=self.config.lambda_r1,
             lambda_r2=self.config.lambda_r2,
-            lambda_a=drawn["lambda_a"] if is_adversarial else 0.0,
+            lambda_a=drawn["adversarial_weight"] if is_adversarial else 0.0,
         )
         # D's graph of the fakes is walked twice: to E, Mi or S here, and to D's weights below.
         completion = self._grad("completion", loss, retain_graph=True)
@@ -234,7 +233,7 @@ class CompletionTrainer(ABC):
     def _views(self, batch: Batch, w_rand: Tensor) -> tuple[Tensor, ...]:
         """Return completions, raw and composited, [N, 3, R, R] each."""
         raw = self._complete_averaged(batch.erased, batch.valid, w_rand)
-        return raw, composite_at_resolution(raw, batch.erased, batch.valid)
+        return raw, composite(raw, batch.erased, batch.valid)
 
     def diagnostics(self) -> dict[str, float]:
         """Return the measures of diagnostics.py on fixed generated images, and on photographs."""

@@ -85,7 +85,7 @@ class StageConfig:
     def r1_weight(self, nimg: int) -> float:
         """Return the weight of |grad D|^2 in the step that begins at image nimg, often 0.
 
-        Lazy: every r1_every-th step, so many times larger (arXiv:1912.04958, appendix B).
+        Lazy: every r1_every steps, scaled by r1_every (arXiv:1912.04958, appendix B).
         """
         is_due = (nimg // self.batch_size) % self.r1_every == 0
         return self.r1_gamma / 2 * self.r1_every if is_due else 0.0
@@ -148,7 +148,7 @@ class CompletionConfig(StageConfig):
     """Of the trained networks at the start."""
     mixer_lr_multiplier: float = 1.0
     """Stage 1: learning rate of Mi over that of E; 0 leaves Mi as initialised. An encoder with
-    equalised learning rates (kind `small`) bears 2.5e-3; Mi has none, and at that rate it forgets
+    equalised learning rates (kind `small`) tolerates 2.5e-3; Mi has none, and at that rate it forgets
     its initialisation."""
     discriminator_learning_rate: float = 1e-4
     """Of D at the start."""

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.compositing import composite_at_resolution
+from ..core.compositing import composite
 from ..core.networks import Discriminator
 from .perceptual import PerceptualLoss
 from .sampler import Batch
@@ -48,14 +48,14 @@ def compared_pairs(batch: Batch, outputs: Tensor) -> dict[str, Pair]:
     return pairs
 
 
-def composites(batch: Batch, outputs: Tensor) -> list[Tensor]:
+def final_images(batch: Batch, outputs: Tensor) -> list[Tensor]:
     """Return each path's final images I_f (Eq. 4), [N, 3, R, R], which D takes for fakes.
 
     Substitutes are not among them: beside real images that are all generated, D would tell a
     photograph by its valid pixels, which no completion can change.
     """
     paths, _ = batch.by_path(outputs)
-    return [composite_at_resolution(I_o, batch.erased, batch.valid) for I_o in paths]
+    return [composite(I_o, batch.erased, batch.valid) for I_o in paths]
 
 
 def reconstruction(
@@ -85,19 +85,24 @@ def reconstruction(
     return losses, scalars
 
 
-def L_adv(fake_logits: Sequence[Tensor]) -> Tensor:
-    """Return the side of Eq. 5 that E, Mi and S minimise: the sum over paths of softplus(-D(I_f)).
+def adversarial_loss(fake_logits: Sequence[Tensor]) -> Tensor:
+    """Return L_adv for E, Mi and S (Eq. 5): the sum over paths of softplus(-D(I_f)).
 
     Args:
-        fake_logits: [N, 1] for the composites of each path, from a call of D for each.
+        fake_logits: [N, 1] for the final images of each path, from a call of D for each.
     """
     return torch.stack([generator_loss(logits) for logits in fake_logits]).sum()
 
 
 def full_objective(
-    L_rg: Tensor | float, L_rr: Tensor, L_adv: Tensor | float, *,
-    lambda_r1: float, lambda_r2: float, lambda_a: Tensor | float,
-) -> Tensor:  # fmt: skip
+    L_rg: Tensor | float,
+    L_rr: Tensor,
+    L_adv: Tensor | float,
+    *,
+    lambda_r1: float,
+    lambda_r2: float,
+    lambda_a: Tensor | float,
+) -> Tensor:
     """Return the full objective of E and Mi in stage 1, and of S in stage 2.
 
     Source: the paper, Eq. 6; the weights are those of Appendix B.
@@ -110,8 +115,8 @@ def discriminate(
 ) -> Tensor:
     """Return logits [N, 1] in D's own dtype of [N, 3, R, R], with feature maps of another.
 
-    Without labels, a D with classes is asked about all of them in equal parts: the stages want to
-    know whether an image is real, whatever it shows.
+    Without labels, a class-conditional D gets a uniform one: the stages want to know whether an
+    image is real, whatever it shows.
     """
     num_classes = discriminator.config.num_classes
     if num_classes and labels is None:
@@ -120,7 +125,7 @@ def discriminate(
 
 
 def discriminator_objective(
-    discriminate: Callable[[Tensor], Tensor],
+    logits_of: Callable[[Tensor], Tensor],
     real: Tensor,
     fake_logits: Sequence[Tensor],
     r1_weight: float,
@@ -128,13 +133,13 @@ def discriminator_objective(
     """Return what D minimises: its side of Eq. 5 and R1; and scalars to log.
 
     Args:
-        discriminate: images to logits.
+        logits_of: images to logits.
         real: [N, 3, R, R].
         fake_logits: [N, 1] for each path.
         r1_weight: of the R1 term; 0 leaves it out.
     """
     real = real.detach().requires_grad_(r1_weight > 0)
-    real_logits = discriminate(real)
+    real_logits = logits_of(real)
     loss = discriminator_loss(real_logits, *fake_logits)
     gap = real_logits.mean() - torch.stack([logits.mean() for logits in fake_logits]).mean()
     scalars = {"d_loss": loss, "d_gap": gap}

@@ -81,7 +81,7 @@ class Batch(NamedTuple):
         return Inputs(erased, valid, torch.cat(codes), index)
 
     def by_path(self, outputs: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Split what came of `inputs`: each path's outputs [N, ...], of substitutes [k, ...]."""
+        """Split the outputs for `inputs`: each path's outputs [N, ...], of substitutes [k, ...]."""
         num = len(self.image) * len(self.codes)
         return list(outputs[:num].chunk(len(self.codes))), outputs[num:]
 

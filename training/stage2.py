@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..core.checkpoint import read_checkpoint, write_checkpoint
-from ..core.compositing import composite_at_resolution
+from ..core.compositing import composite
 from ..core.distributed import synchronise_batch_norm
 from ..core.networks import DiverseInpaintingModel, Refinement, SkipEncoder
 from .completion import CompletionTrainer
@@ -80,8 +80,8 @@ class Stage2Trainer(CompletionTrainer):
         """Return stage 1, raw and composited, then stage 2, raw and composited."""
         inputs = Inputs.one_code_each(batch.erased, batch.valid, w_rand)
         refined, _ = self._refine(self.averaged, inputs)
-        composite = composite_at_resolution(refined.output, batch.erased, batch.valid)
-        return refined.stage1, refined.composite, refined.output, composite
+        final = composite(refined.output, batch.erased, batch.valid)
+        return refined.stage1, refined.final, refined.output, final
 
     def _measure(self) -> dict[str, float]:
         """Add skip_ratio: mean |G_add| over mean |feature| at the side where it is largest."""
@@ -93,7 +93,7 @@ class Stage2Trainer(CompletionTrainer):
         erased, valid, w_rand, index = self._fixed(self.config.batch_size).inputs()
         w_out, _ = self.averaged.mix(self.averaged.encode(erased, valid)[index], w_rand)
         erased, valid = erased[index], valid[index]
-        # Without skips, Eq. 7 leaves the features as they are: what it sees is G_f.
+        # Without skips, conv1 reads the features of Eq. 7 unchanged, so the hook sees G_f.
         features: dict[int, Tensor] = {}
         hooks = []
         for side, block in self.generator.synthesis.blocks_by_side.items():
@@ -104,8 +104,8 @@ class Stage2Trainer(CompletionTrainer):
         finally:
             for handle in hooks:
                 handle.remove()
-        composite = composite_at_resolution(stage1, erased, valid)
-        skips = self.averages["skip_encoder"](composite, erased, valid)
+        final = composite(stage1, erased, valid)
+        skips = self.averages["skip_encoder"](final, erased, valid)
         return max(
             float(add.abs().mean() / features[side].abs().mean())
             for side, (add, _) in skips.items()

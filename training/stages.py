@@ -27,7 +27,11 @@ class TrainingError(DiverseInpaintingError, RuntimeError):
 
 
 class Trainer(Protocol):
-    """One stage: everything that is particular to it."""
+    """What the loop needs from a stage.
+
+    A stage that starts from a checkpoint also has `perceptual`, whose facts belong to what a
+    resumed run must share, and `discriminator_since`, see `Restart`.
+    """
 
     recipe: "Recipe"
     config: "StageConfig"
@@ -77,8 +81,8 @@ class Stage:
     trains: tuple[str, ...]
     """Parts that it makes as the recipe describes them; it trains the discriminator as well."""
     takes: tuple[str, ...]
-    """Parts that it takes from a model, beside a discriminator. A stage without a previous one
-    starts from a model only where it is restarted."""
+    """Parts that it takes from a model, beside a discriminator. The prior takes them only
+    on a restart."""
     previous: str | None
     """Stage whose checkpoint it starts from; None: it learns from photographs."""
     config: str

@@ -1,4 +1,4 @@
-"""Say what a file is that is not ours, so that the error can say what to do. Nothing is unpickled.
+"""Identify foreign files, so that the error can say what to do. Nothing is unpickled.
 
 Sources of the signatures: the pickle, zip, NumPy and safetensors formats; Git LFS pointer files;
 the module names that NVIDIA's pickles mention; the key names of the published checkpoints.

@@ -62,8 +62,8 @@ class MappingNetwork(nn.Module):
     def classes_of(self, z: Tensor) -> Tensor:
         """Return a class for each latent [N, z_dim], one-hot [N, num_classes].
 
-        All classes are equally likely, and the same latent always has the same: the digits of its
-        first number decide that are too small to matter for w.
+        All classes are equally likely, and a latent always has the same one: it is decided by
+        digits of the latent's first number that are too small to affect w.
         """
         digits = (z[:, 0].float() * _SMALL_DIGITS).frac().abs()
         index = (digits * self.num_classes).long()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..compositing import composite_at_resolution
+from ..compositing import composite
 from .config import ModelConfig
 from .discriminator import Discriminator
 from .encoder import Encoder
@@ -19,7 +19,7 @@ from .skip_encoder import SkipEncoder
 from .synthesis import Skips
 
 PARTS = ("generator", "discriminator", "encoder", "mixer", "skip_encoder")
-"""Attributes of the model that are networks, in the order in which they are trained."""
+"""Names of the networks; initial weights are drawn in this order."""
 
 _Network = TypeVar("_Network", bound=nn.Module)
 
@@ -29,7 +29,7 @@ class Refinement(NamedTuple):
 
     stage1: Tensor
     """I_o, the generator's output without skips."""
-    composite: Tensor
+    final: Tensor
     """I_f, stage 1 within the hole and the image around it (Eq. 4)."""
     output: Tensor
     """The generator's output with skips (Eq. 7): the whole image, not yet composited."""
@@ -158,9 +158,9 @@ class DiverseInpaintingModel(nn.Module):
             memory_format=torch.channels_last,
         )
         stage1 = synthesis(ws, start=start) if skip_ws is None else self.synthesize(skip_ws)
-        composite = composite_at_resolution(stage1, erased, valid)
-        skips = skip_encoder(composite, erased, valid)
-        return Refinement(stage1, composite, synthesis(ws, skips=skips, start=start))
+        final = composite(stage1, erased, valid)
+        skips = skip_encoder(final, erased, valid)
+        return Refinement(stage1, final, synthesis(ws, skips=skips, start=start))
 
 
 def _required(network: _Network | None) -> _Network:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from answers import box, levels, noise, refused, save
+from answers import box, noise, pixels, refused, save
 
 
 def truncated():
@@ -15,7 +15,7 @@ def truncated():
     return file.getvalue()[:2000]
 
 
-@pytest.mark.parametrize("content", [b"a text, not a picture\n", b"", truncated()])
+@pytest.mark.parametrize("content", [b"a text, not an image\n", b"", truncated()])
 def test_bad_files_are_named_and_the_others_go_on(inpaint, tmp_path, content):
     save(tmp_path / "photos" / "a.png", noise(32, 32))
     (tmp_path / "photos" / "bad.png").write_bytes(content)
@@ -24,7 +24,7 @@ def test_bad_files_are_named_and_the_others_go_on(inpaint, tmp_path, content):
     assert answer.code == 1
     assert answer.out == "1 done, 0 skipped, 1 failed; results in out\n"
     (line,) = [line for line in answer.err.splitlines() if line.startswith("failed: ")]
-    assert "bad.png is damaged or not an image" in line
+    assert line.startswith("failed: photos/bad.png is damaged or not an image"), "named once"
 
 
 def greyscale_16_bit():
@@ -32,14 +32,14 @@ def greyscale_16_bit():
 
 
 @pytest.mark.parametrize(
-    "picture", [noise(1, 1), noise(40, 40, 1), greyscale_16_bit(), noise(40, 40, 4), noise(3, 90)]
+    "image", [noise(1, 1), noise(40, 40, 1), greyscale_16_bit(), noise(40, 40, 4), noise(3, 90)]
 )
-def test_unusual_pictures_work_and_keep_their_size(inpaint, tmp_path, picture):
-    save(tmp_path / "a.png", picture)
-    save(tmp_path / "m.png", np.full(picture.shape[:2], 255, np.uint8))
+def test_unusual_images_work_and_keep_their_size(inpaint, tmp_path, image):
+    save(tmp_path / "a.png", image)
+    save(tmp_path / "m.png", np.full(image.shape[:2], 255, np.uint8))
     answer = inpaint("a.png", "--mask", "m.png", "--out", "out")
     assert answer.code == 0, answer.err
-    assert levels(tmp_path / "out" / "a-1.png").shape == (*picture.shape[:2], 3)
+    assert pixels(tmp_path / "out" / "a-1.png").shape == (*image.shape[:2], 3)
 
 
 def test_a_mask_of_another_size_is_resized_when_the_aspect_fits(inpaint, tmp_path):
@@ -60,7 +60,7 @@ def test_nothing_to_fill_is_explained(inpaint, tmp_path, masked):
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_pictures_of_one_stem_are_refused_and_the_others_go_on(inpaint, tmp_path):
+def test_images_of_one_stem_are_refused_and_the_others_go_on(inpaint, tmp_path):
     for name in ("a.png", "a.jpg", "b.png"):
         save(tmp_path / "photos" / name, noise(32, 32))
     mask = save(tmp_path / "m.png", box(32, 32))
@@ -78,8 +78,8 @@ def test_pictures_of_one_stem_are_refused_and_the_others_go_on(inpaint, tmp_path
         (("photos", "--mask", "absent", "--out", "out"), "does not exist"),
         (("empty", "--out", "out"), "contains no images"),
         (("photos", "--out", "photos"), "The folder for the results"),
-        (("photos", "--out", "photos/a.png"), "Cannot write to the folder"),
-        (("photos", "--out", "photos/a.png/below"), "Cannot write to the folder"),
+        (("photos", "--out", "photos/a.png"), "Cannot write to photos/a.png"),
+        (("photos", "--out", "photos/a.png/below"), "Cannot write to photos/a.png"),
         (("photos", "--out", "out", "--seed", 2**64), "seed"),
         (("photos", "--out", "out", "--seed", -1), "seed"),
         (("photos", "--out", "out", "--edit", "smile=1"), "smile"),

@@ -12,7 +12,7 @@ from answers import launch_two, noise, refused, save
 
 @pytest.fixture
 def data(tmp_path):
-    """Three pictures of 32 pixels."""
+    """Three images of 32 pixels."""
     for k in range(3):
         save(tmp_path / "data" / f"{k}.png", np.roll(noise(32, 32), k, axis=1) // (k + 1))
     return "data"
@@ -58,7 +58,7 @@ def test_two_processes_measure_what_one_measures(run, data, tiny_checkpoint, tmp
     common = ("evaluate", str(tiny_checkpoint), "--data", data, "--batch-size", "2")
     assert run(*common, "--device", "cpu", "--out", "one").code == 0
     done = launch_two((*common, "--out", "two"), tmp_path)
-    assert done.stdout.count("report in two") == 1
+    assert done.stdout.count("Wrote the report to two") == 1
     for name in ("results.json", "pictures.csv"):
         one, two = ((tmp_path / out / name).read_bytes() for out in ("one", "two"))
         assert one == two, name

@@ -1,4 +1,4 @@
-"""`inpaint` on good input: pictures, masks, every option, what exists already."""
+"""`inpaint` on good input: images, masks, every option, what exists already."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from answers import box, levels, noise, save
+from answers import box, noise, pixels, save
 from diverse_inpainting.cli.batch import Settings
 from diverse_inpainting.cli.inpaint import parse_edit
 from diverse_inpainting.core.directions import Direction, write_direction
@@ -20,13 +20,13 @@ from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import InputError
 
 
-def test_a_picture_and_its_mask(inpaint, tmp_path):
+def test_an_image_and_its_mask(inpaint, tmp_path):
     photo, mask = save(tmp_path / "a.png", noise(40, 56)), save(tmp_path / "m.png", box(40, 56))
     answer = inpaint(photo, "--mask", mask, "--out", "new/out")
     assert (answer.code, answer.out) == (0, "1 done, 0 skipped, 0 failed; results in new/out\n")
     for k in range(2):
-        result = levels(tmp_path / "new" / "out" / f"a-{k}.png")
-        assert np.array_equal(result[box(40, 56) == 0], levels(photo)[box(40, 56) == 0])
+        result = pixels(tmp_path / "new" / "out" / f"a-{k}.png")
+        assert np.array_equal(result[box(40, 56) == 0], pixels(photo)[box(40, 56) == 0])
     assert (tmp_path / "new" / "out" / "a-sheet.png").exists()
 
 
@@ -36,10 +36,10 @@ def test_variant_k_depends_on_seed_and_k_alone(inpaint, tmp_path):
     mask = save(tmp_path / "m.png", box(32, 32))
     assert inpaint("photos", "--mask", mask, "--out", "four", "--variants", 4).code == 0
     assert inpaint("photos", "--mask", mask, "--out", "eight", "--variants", 8).code == 0
-    of_four, of_eight = (levels(tmp_path / out / "a-3.png") for out in ("four", "eight"))
+    of_four, of_eight = (pixels(tmp_path / out / "a-3.png") for out in ("four", "eight"))
     assert abs(of_four - of_eight).max() <= 1
-    assert np.array_equal(of_four, levels(tmp_path / "four" / "b-3.png"))
-    assert not np.array_equal(of_four, levels(tmp_path / "four" / "a-2.png"))
+    assert np.array_equal(of_four, pixels(tmp_path / "four" / "b-3.png"))
+    assert not np.array_equal(of_four, pixels(tmp_path / "four" / "a-2.png"))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_every_option_has_an_effect(inpaint, tmp_path, option):
     plain = option[:2] if len(option) == 4 and option[0] != option[2] else ()
     assert inpaint(photo, "--mask", mask, "--out", "plain", *plain).code == 0
     assert inpaint(photo, "--mask", mask, "--out", "other", *option).code == 0
-    plain, other = (levels(tmp_path / out / "a-0.png") for out in ("plain", "other"))
+    plain, other = (pixels(tmp_path / out / "a-0.png") for out in ("plain", "other"))
     assert not np.array_equal(plain, other)
 
 
@@ -82,9 +82,9 @@ def test_orientation_is_respected(inpaint, tmp_path):
     save(tmp_path / "a.jpg", noise(32, 48), exif=turned, quality=95)
     mask = save(tmp_path / "m.png", box(48, 32))
     assert inpaint("a.jpg", "--mask", mask, "--out", "out").code == 0
-    shown = np.rot90(levels(tmp_path / "a.jpg"), -1)
+    shown = np.rot90(pixels(tmp_path / "a.jpg"), -1)
     keep = box(48, 32) == 0
-    assert np.array_equal(levels(tmp_path / "out" / "a-0.png")[keep], shown[keep])
+    assert np.array_equal(pixels(tmp_path / "out" / "a-0.png")[keep], shown[keep])
 
 
 def test_existing_results_are_skipped_unless_overwriting(inpaint, tmp_path):
@@ -130,7 +130,7 @@ def test_what_is_no_edit_is_refused(text):
         parse_edit(text)
 
 
-def test_files_of_one_name_are_told_apart(tmp_path):
+def test_files_of_one_name_are_distinguished(tmp_path):
     """Results of another direction of the same name are not taken for those of this one."""
     path = tmp_path / "d.safetensors"
     recorded = []
@@ -163,7 +163,7 @@ def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(
     process.wait()
     written = list(tmp_path.glob("out/a-*.png"))
     assert 1 <= len(written) < 25
-    assert {levels(path).shape for path in written} == {(300, 300, 3)}
+    assert {pixels(path).shape for path in written} == {(300, 300, 3)}
     assert inpaint(*common).out.startswith("1 done")
     assert len(list(tmp_path.glob("out/a-*.png"))) == 25
     assert inpaint(*common).out.startswith("0 done, 1 skipped")

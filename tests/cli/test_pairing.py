@@ -60,12 +60,12 @@ def test_one_mask_file_serves_all_images(make, tmp_path):
     assert unused_masks(photos, mask, tmp_path / "out") == ()
 
 
-def test_one_picture_finds_its_mask_in_a_folder(make, tmp_path):
+def test_one_image_finds_its_mask_in_a_folder(make, tmp_path):
     photo, masks = make("photos", "a.jpg") / "a.jpg", make("masks", "a.png", "b.png")
     assert names_of(plan_jobs(photo, masks, tmp_path / "out")) == [("a.jpg", "a.png")]
 
 
-def test_a_missing_mask_is_the_problem_of_its_picture_only(make, tmp_path):
+def test_a_missing_mask_is_the_problem_of_its_image_only(make, tmp_path):
     photos, masks = make("photos", "a.jpg", "b.jpg"), make("masks", "b.png")
     a, b = plan_jobs(photos, masks, tmp_path / "out")
     assert "one mask named a" in str(a.problem) and b.problem is None

@@ -1,4 +1,4 @@
-"""What is written for a picture, what is kept, and what an interrupted run leaves."""
+"""What is written for an image, what is kept, and what an interrupted run leaves."""
 
 import json
 
@@ -8,9 +8,7 @@ from PIL import Image
 
 from diverse_inpainting.cli import result_files
 from diverse_inpainting.cli.result_files import ResultFiles
-from diverse_inpainting.core.contact_sheet import show_erased, thumbnail
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.core.files import prepare_folder
 from diverse_inpainting.core.image_files import write_png
 
 RECORD = {"seed": 3, "num_variants": 3, "edits": [["sefa:0", 1.5]], "mask": None}
@@ -22,8 +20,8 @@ def files(tmp_path):
 
 
 def write(files, record=RECORD, variants=(0, 1, 2), side=4):
-    levels = torch.arange(10, 10 + files.num_variants, dtype=torch.uint8)
-    results = levels[:, None, None, None].expand(-1, side, side, 3)
+    values = torch.arange(10, 10 + files.num_variants, dtype=torch.uint8)
+    results = values[:, None, None, None].expand(-1, side, side, 3)
     image, hole = torch.zeros(side, side, 3), torch.full((side, side), 0.5)
     image[:, :, 2] = 1.0
     files.write(image, hole, results, record, variants)
@@ -60,10 +58,10 @@ def test_results_of_other_settings_are_kept_with_a_warning(files, caplog):
 
 @pytest.mark.parametrize("is_overwriting", [False, True])
 def test_a_killed_run_is_done_again(files, monkeypatch, is_overwriting):
-    def interrupt(path, image):
+    def interrupt(path, *content):
         if path == files.results[1]:
             raise KeyboardInterrupt
-        write_png(path, image)
+        write_png(path, *content)
 
     if is_overwriting:
         write(files)
@@ -109,28 +107,7 @@ def test_the_sheet_holds_all_cells_and_the_record(tmp_path):
     with Image.open(files.sheet) as sheet:
         assert json.loads(sheet.info["diverse-inpainting"]) == RECORD
         areas = {colour: count for count, colour in sheet.getcolors(1 << 20)}
-    results = [(level,) * 3 for level in range(10, 18)]
+    results = [(value,) * 3 for value in range(10, 18)]
     cells = [(0, 0, 255), (64, 64, 191), *results]  # original, half erased, results
     assert [areas.get(colour) for colour in cells] == [128 * 128] * 10
     assert list(files.folder.iterdir()) == [files.sheet]
-
-
-def test_thumbnails_are_small_and_keep_small_pictures_as_they_are():
-    picture = torch.rand(300, 600, 3, generator=torch.Generator().manual_seed(0))
-    assert thumbnail(picture).shape == (128, 256, 3)
-    small = (picture[:9, :7] * 255).round().to(torch.uint8)
-    assert torch.equal(thumbnail(small), small)
-
-
-def test_erased_shows_grey_in_the_hole_only():
-    image, hole = torch.zeros(2, 2, 3), torch.tensor([[1.0, 0.0], [0.0, 0.5]])
-    assert show_erased(image, hole)[:, :, 0].tolist() == [[0.5, 0.0], [0.0, 0.25]]
-
-
-def test_a_folder_is_made_and_one_that_cannot_be_is_refused(tmp_path):
-    prepare_folder(tmp_path / "a" / "b")
-    assert list((tmp_path / "a" / "b").iterdir()) == []
-    (tmp_path / "file").touch()
-    for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(InputError, match="Cannot write to the folder"):
-            prepare_folder(out)

@@ -68,24 +68,24 @@ log_every = 8
 """
 COMPLETION = "diagnostics_images = 8\ngrid_images = 2\nrecalibration_batches = 2\n"
 
-PRIOR = ("train", "prior", "--config", "tiny.toml", "--data", "pictures", "--out", "run")
+PRIOR = ("train", "prior", "--config", "tiny.toml", "--data", "images", "--out", "run")
 
 
 @pytest.fixture
 def recipe(tmp_path):
-    """A recipe, and a folder of pictures, that train in no time."""
+    """A recipe, and a folder of images, that train in no time."""
     stages = [STAGE.format(name="prior")]
     stages += [STAGE.format(name=name) + COMPLETION for name in ("stage1", "stage2")]
     (tmp_path / "tiny.toml").write_text(RECIPE + "".join(stages))
     for k in range(9):
-        save(tmp_path / "pictures" / f"{k}.png", np.roll(noise(32, 32), k, axis=1))
+        save(tmp_path / "images" / f"{k}.png", np.roll(noise(32, 32), k, axis=1))
     yield "tiny.toml"
     torch.set_flush_denormal(False)  # training sets it for the process; other tests do not want it
 
 
 def test_three_commands_from_photographs_to_a_model(run, recipe, tmp_path):
     common = ("--config", recipe, "--out", "run", "--device", "cpu")
-    prior = run("train", "prior", *common, "--data", "pictures")
+    prior = run("train", "prior", *common, "--data", "images")
     assert prior.code == 0, prior.err
     names = ("discriminator", "prior")
     wrote = "".join(f"Wrote run/prior/{name}.safetensors\n" for name in names)
@@ -93,7 +93,7 @@ def test_three_commands_from_photographs_to_a_model(run, recipe, tmp_path):
     lines = prior.err.splitlines()
     assert [line.split(" images")[0] for line in lines] == ["8/16", "16/16"]
     assert "images/s" in lines[0] and " left" in lines[0] and "d_loss" in lines[0]
-    assert run("train", "stage1", *common, "--data", "pictures").code == 0
+    assert run("train", "stage1", *common, "--data", "images").code == 0
     stage2 = run("train", "stage2", *common)
     assert stage2.code == 0, stage2.err
     assert "Wrote run/stage2/model.safetensors" in stage2.out
@@ -138,7 +138,7 @@ def test_stage1_takes_a_model_whose_discriminator_lies_beside_it(
     run, recipe, tmp_path, monkeypatch
 ):
     common = ("--config", recipe, "--out", "run", "--set", "stage1.total_images=8")
-    assert run("train", "prior", *common, "--data", "pictures").code == 0
+    assert run("train", "prior", *common, "--data", "images").code == 0
     generator = read_checkpoint("run/prior/prior.safetensors", ("generator",))
     write_checkpoint("alone.safetensors", generator)
     answer = run("train", "stage1", *common, "--from", "alone.safetensors")
@@ -154,7 +154,7 @@ def test_stage1_takes_a_model_whose_discriminator_lies_beside_it(
 
 
 def test_a_run_resumes_and_other_inputs_are_refused(run, recipe):
-    common = ("train", "prior", "--config", recipe, "--data", "pictures", "--out", "run")
+    common = ("train", "prior", "--config", recipe, "--data", "images", "--out", "run")
     assert run(*common).out.startswith("Finished at 16 of 16")
     longer = run(*common, "--set", "prior.total_images=24", "--set", "prior.log_every=4")
     assert longer.out.startswith("Finished at 24 of 24") and longer.err.count(" left") == 1
@@ -174,13 +174,16 @@ def test_a_dry_run_needs_no_data_and_writes_nothing(run, recipe, tmp_path, stage
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("prior", "--config", "absent", "--data", "pictures"), "bundled recipe"),
+        (("prior", "--config", "absent", "--data", "images"), "bundled recipe"),
         (("prior", "--config", "tiny.toml", "--data", "absent"), "No such folder or zip file"),
         (
-            ("prior", "--config", "tiny.toml", "--data", "pictures", "--set", "prior.sneed=1"),
+            ("prior", "--config", "tiny.toml", "--data", "images", "--set", "prior.sneed=1"),
             "sneed",
         ),
-        (("prior", "--config", "tiny.toml", "--data", "pictures", "--set", "prior.seed"), "TOML"),
+        (
+            ("prior", "--config", "tiny.toml", "--data", "images", "--set", "prior.seed"),
+            "TOML",
+        ),
         (("stage1", "--config", "tiny.toml"), "run/prior/prior.safetensors"),
         (("stage1", "--config", "demo64-cpu", "--from", "TINY"), "64 pixels"),
         (("stage1", "--config", "tiny.toml", "--from", "tiny.toml"), "tiny.toml"),

@@ -5,9 +5,9 @@ import torch
 
 from diverse_inpainting.core.compositing import (
     composite,
-    composite_at_resolution,
     feather,
     hole_l1,
+    paste_completions,
     valid_l1,
 )
 from diverse_inpainting.core.geometry import erase
@@ -20,7 +20,7 @@ def test_composite_is_equation_4(generator):
     valid = (torch.rand(2, 1, 4, 4, generator=generator) > 0.5).float()
     output = torch.randn(2, 3, 4, 4, generator=generator)
     expected = torch.where(valid.bool(), image, output)
-    assert torch.equal(composite_at_resolution(output, image * valid, valid), expected)
+    assert torch.equal(composite(output, image * valid, valid), expected)
 
 
 def test_valid_l1_counts_valid_pixels_only():
@@ -50,11 +50,11 @@ def test_the_completion_fades_out_before_its_square_ends():
     mask[:, 90:110, 90:110] = 1
     erased = erase(torch.zeros(1, 200, 200, 3), mask, R, crop_mode="hole", margin=1.0)
     rows, columns = erased.crops[0].image_area
-    pictures, share = composite(erased, torch.ones(1, R, R, 3), feather_px=60)
-    assert torch.equal(share[0][mask[0] == 1], torch.ones(400))
-    assert share[0, 100, columns.start] <= 1 / 60 and share[0, rows.stop - 1, 100] <= 1 / 60
-    torch.testing.assert_close(pictures[0, ..., 0], share[0])
-    steps = share[0].diff(dim=1).abs()[:, [columns.start - 1, columns.stop - 1]]
+    images, opacity = paste_completions(erased, torch.ones(1, R, R, 3), feather_px=60)
+    assert torch.equal(opacity[0][mask[0] == 1], torch.ones(400))
+    assert opacity[0, 100, columns.start] <= 1 / 60 and opacity[0, rows.stop - 1, 100] <= 1 / 60
+    torch.testing.assert_close(images[0, ..., 0], opacity[0])
+    steps = opacity[0].diff(dim=1).abs()[:, [columns.start - 1, columns.stop - 1]]
     assert steps.max() <= 1 / 60
 
 
@@ -62,10 +62,12 @@ def test_a_blend_mask_reaches_no_further_than_the_square():
     mask = torch.zeros(1, 200, 200)
     mask[:, 90:110, 90:110] = 1
     erased = erase(torch.zeros(1, 200, 200, 3), mask, R, crop_mode="hole", margin=1.0)
-    pictures, share = composite(erased, torch.ones(1, R, R, 3), blend_mask=torch.ones(1, 200, 200))
+    images, opacity = paste_completions(
+        erased, torch.ones(1, R, R, 3), blend_mask=torch.ones(1, 200, 200)
+    )
     inside = torch.zeros(200, 200)
     inside[erased.crops[0].image_area] = 1
-    assert torch.equal(share[0], inside) and torch.equal(pictures[0, ..., 0], inside)
+    assert torch.equal(opacity[0], inside) and torch.equal(images[0, ..., 0], inside)
 
 
 def test_hole_l1_sums_over_the_hole_only():

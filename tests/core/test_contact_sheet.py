@@ -12,7 +12,7 @@ from diverse_inpainting.core.contact_sheet import (
     tile_images,
 )
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.core.image_files import write_png
+from diverse_inpainting.core.image_files import to_pil, write_png
 
 RED, GREEN, BLUE = (torch.eye(3)[i].expand(128, 128, 3) for i in range(3))
 
@@ -156,7 +156,7 @@ def test_what_cannot_be_laid_out_is_refused(rows, options, message):
 
 
 def test_tiles_fill_rows_from_the_left():
-    """By hand: six images of 2 x 3 pixels, each of one level and no gaps between them."""
+    """By hand: six images of 2 x 3 pixels, each of one value, and no gaps between them."""
     values = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0, 1.5])
     images = values[:, None, None, None].expand(6, 3, 2, 3)
     tiles = tile_images(images, 3)
@@ -171,10 +171,11 @@ def test_a_tile_keeps_its_rows_columns_and_channels():
 
 
 def test_thumbnails_are_small_and_small_images_keep_their_pixels():
-    image = torch.rand(300, 600, 3, generator=torch.Generator().manual_seed(0))
-    assert thumbnail(image).shape == (128, 256, 3)
-    small = (image[:9, :7] * 255).round().to(torch.uint8)
-    assert torch.equal(thumbnail(small), small)
+    image = to_pil(torch.rand(300, 600, 3, generator=torch.Generator().manual_seed(0)))
+    assert thumbnail(image).size == (256, 128)
+    assert image.size == (600, 300), "the original stays"
+    small = image.crop((0, 0, 7, 9))
+    assert np.array_equal(np.asarray(thumbnail(small)), np.asarray(small))
 
 
 def test_erased_shows_grey_in_the_hole_only():

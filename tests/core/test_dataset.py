@@ -183,30 +183,30 @@ def test_without_images(tmp_path, content, message):
         load_images(source, R)
 
 
-def levels(*shape, dtype=np.uint8):
+def random_pixels(*shape, dtype=np.uint8):
     return np.random.default_rng(1).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
 
 
 def with_palette():
-    image = Image.fromarray(levels(R, R, 3)).quantize(16)
+    image = Image.fromarray(random_pixels(R, R, 3)).quantize(16)
     return encode(image, transparency=3)
 
 
 PROFILE = icc_profile(b"RGB ", (b"rTRC", b"gTRC", b"bTRC"), SRGB_COLORANTS)
 PLANTED = {
-    "plain.jpg": encode(levels(R, R, 3), "JPEG"),
-    "profile.jpg": encode(levels(R, R, 3), "JPEG", icc_profile=PROFILE),
-    "profile.png": encode(levels(R, R, 3), icc_profile=PROFILE),
-    "unusable profile.png": encode(levels(R, R, 3), icc_profile=b"none"),
-    "grey 16.png": encode(levels(R, R, dtype=np.uint16)),
-    "grey 16.tif": encode(levels(R, R, dtype=np.uint16), "TIFF"),
-    "print.tif": encode(Image.fromarray(levels(R, R, 4), "CMYK"), "TIFF"),
-    "print.jpg": encode(Image.fromarray(levels(R, R, 4), "CMYK"), "JPEG"),
+    "plain.jpg": encode(random_pixels(R, R, 3), "JPEG"),
+    "profile.jpg": encode(random_pixels(R, R, 3), "JPEG", icc_profile=PROFILE),
+    "profile.png": encode(random_pixels(R, R, 3), icc_profile=PROFILE),
+    "unusable profile.png": encode(random_pixels(R, R, 3), icc_profile=b"none"),
+    "grey 16.png": encode(random_pixels(R, R, dtype=np.uint16)),
+    "grey 16.tif": encode(random_pixels(R, R, dtype=np.uint16), "TIFF"),
+    "print.tif": encode(Image.fromarray(random_pixels(R, R, 4), "CMYK"), "TIFF"),
+    "print.jpg": encode(Image.fromarray(random_pixels(R, R, 4), "CMYK"), "JPEG"),
     "palette.png": with_palette(),
-    "palette.gif": encode(Image.fromarray(levels(R, R, 3)).quantize(16), "GIF"),
-    "alpha.png": encode(levels(R, R, 4)),
-    "alpha.webp": encode(levels(R, R, 4), "WEBP", lossless=True, exact=True),
-    "grey alpha.png": encode(Image.fromarray(levels(R, R, 2), "LA")),
+    "palette.gif": encode(Image.fromarray(random_pixels(R, R, 3)).quantize(16), "GIF"),
+    "alpha.png": encode(random_pixels(R, R, 4)),
+    "alpha.webp": encode(random_pixels(R, R, 4), "WEBP", lossless=True, exact=True),
+    "grey alpha.png": encode(Image.fromarray(random_pixels(R, R, 2), "LA")),
 }
 
 
@@ -223,5 +223,5 @@ def test_profiles_change_pixels_and_greyscale_of_16_bits_is_rounded(pack):
     _, tensor = load_images(pack({name: PLANTED[name] for name in names}), R)
     grey, plain_, converted = tensor  # sorted by name
     assert (plain_.int() - converted.int()).abs().max() > 8
-    expected = np.round(levels(R, R, dtype=np.uint16) / 65535 * 255)
+    expected = np.round(random_pixels(R, R, dtype=np.uint16) / 65535 * 255)
     assert np.array_equal(grey[0].numpy(), expected)

@@ -44,7 +44,8 @@ def test_drafts_of_killed_writers_are_found(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError):
-        files.prepare_folder(tmp_path / "file" / "out")
+    for out in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(InputError, match=r"^Cannot write to .*: .* Choose another"):
+            files.prepare_folder(out)
     files.prepare_folder(tmp_path / "new" / "out")
     assert list((tmp_path / "new" / "out").iterdir()) == []

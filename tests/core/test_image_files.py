@@ -23,7 +23,7 @@ from diverse_inpainting.core.image_files import (
 ORIENTATION = 0x0112
 
 
-def levels(height=5, width=7, channels=3, seed=0):
+def random_pixels(height=5, width=7, channels=3, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
@@ -43,7 +43,7 @@ def srgb_from_gamma(array):
 
 
 def test_an_eight_bit_image_is_read_exactly(tmp_path):
-    array = levels()
+    array = random_pixels()
     path = save(tmp_path, Image.fromarray(array))
     content = read_image(path)
     assert torch.equal(content.image, unit(array)[None])
@@ -74,7 +74,7 @@ def test_every_level_survives_reading_and_writing(tmp_path):
 )
 @pytest.mark.parametrize("name", ["turned.png", "turned.tif"])
 def test_exif_orientation_is_applied(tmp_path, name, orientation, show):
-    array = levels(4, 6)
+    array = random_pixels(4, 6)
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     path = save(tmp_path, Image.fromarray(array), name, exif=exif)
@@ -83,7 +83,7 @@ def test_exif_orientation_is_applied(tmp_path, name, orientation, show):
 
 
 def test_a_damaged_exif_block_is_ignored_with_a_warning(tmp_path, caplog):
-    array = levels()
+    array = random_pixels()
     path = save(tmp_path, Image.fromarray(array), exif=b"Exif\0\0MM\xfb*\0\0\0\x08\0\x01")
     with caplog.at_level(logging.WARNING):
         assert torch.equal(read_image(path).image[0], unit(array))
@@ -92,7 +92,7 @@ def test_a_damaged_exif_block_is_ignored_with_a_warning(tmp_path, caplog):
 
 @pytest.mark.parametrize("convert", ["L", "1"])
 def test_greyscale_is_repeated(tmp_path, convert):
-    image = Image.fromarray(levels()).convert(convert)
+    image = Image.fromarray(random_pixels()).convert(convert)
     content = read_image(save(tmp_path, image))
     expected = unit(np.asarray(image.convert("L")))[None, :, :, None].expand(-1, -1, -1, 3)
     assert torch.equal(content.image, expected)
@@ -124,7 +124,7 @@ def test_floating_point_greyscale(tmp_path):
 
 @pytest.mark.parametrize(("mode", "channels"), [("RGBA", 4), ("LA", 2)])
 def test_alpha_is_the_hole(tmp_path, mode, channels):
-    array = levels(channels=channels)
+    array = random_pixels(channels=channels)
     array[0, 0, -1], array[1, 1, -1] = 0, 255
     path = save(tmp_path, Image.fromarray(array, mode=mode))
     content = read_image(path)
@@ -147,7 +147,7 @@ def test_a_palette_with_a_transparent_colour(tmp_path):
 
 
 def test_a_transparent_colour_of_an_rgb_file(tmp_path):
-    array = levels()
+    array = random_pixels()
     path = save(tmp_path, Image.fromarray(array), transparency=tuple(array[2, 3].tolist()))
     assert read_image(path).alpha[0, 2, 3] == 0.0
     assert torch.equal(read_image(path).image[0], unit(array))
@@ -160,7 +160,7 @@ def test_cmyk_without_a_profile(tmp_path):
 
 
 def test_a_foreign_colour_profile_is_converted_to_srgb(tmp_path):
-    array = levels(8, 8)
+    array = random_pixels(8, 8)
     profile = icc_profile(b"RGB ", (b"rTRC", b"gTRC", b"bTRC"), SRGB_COLORANTS)
     content = read_image(save(tmp_path, Image.fromarray(array), icc_profile=profile))
     expected = srgb_from_gamma(array)
@@ -168,7 +168,7 @@ def test_a_foreign_colour_profile_is_converted_to_srgb(tmp_path):
 
 
 def test_a_greyscale_profile_is_converted_to_srgb(tmp_path):
-    array = levels(8, 8, 1)[..., 0]
+    array = random_pixels(8, 8, 1)[..., 0]
     profile = icc_profile(b"GRAY", (b"kTRC",))
     path = save(tmp_path, Image.fromarray(array), icc_profile=profile)
     expected = srgb_from_gamma(array)
@@ -178,7 +178,7 @@ def test_a_greyscale_profile_is_converted_to_srgb(tmp_path):
 
 def test_an_srgb_profile_changes_nothing(tmp_path):
     # Converting could: the curves of sRGB profiles differ in the last place, and this one by more.
-    array = levels(16, 16)
+    array = random_pixels(16, 16)
     curves = (b"rTRC", b"gTRC", b"bTRC")
     profile = icc_profile(b"RGB ", curves, SRGB_COLORANTS, name=b"sRGB IEC61966-2.1")
     path = save(tmp_path, Image.fromarray(array), icc_profile=profile)
@@ -191,7 +191,7 @@ def test_an_srgb_profile_changes_nothing(tmp_path):
     ids=["broken", "of another mode"],
 )
 def test_an_unusable_profile_is_ignored_with_a_warning(tmp_path, caplog, profile):
-    array = levels()
+    array = random_pixels()
     path = save(tmp_path, Image.fromarray(array), icc_profile=profile)
     with caplog.at_level(logging.WARNING):
         assert torch.equal(read_image(path).image[0], unit(array))
@@ -207,10 +207,10 @@ def test_a_mask_file_is_white_where_it_fills(tmp_path):
 
 def damaged_files():
     buffer = io.BytesIO()
-    Image.fromarray(levels(64, 64)).save(buffer, "PNG")
+    Image.fromarray(random_pixels(64, 64)).save(buffer, "PNG")
     png = buffer.getvalue()
     buffer = io.BytesIO()
-    Image.fromarray(levels(64, 64)).save(buffer, "JPEG")
+    Image.fromarray(random_pixels(64, 64)).save(buffer, "JPEG")
     jpeg = buffer.getvalue()
     return {
         "empty.png": b"",
@@ -264,7 +264,7 @@ def test_write_png_rounds_to_the_nearest_level(tmp_path):
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_write_png_takes_uint8_and_every_channel_count(tmp_path, channels):
-    array = levels(channels=channels)
+    array = random_pixels(channels=channels)
     write_png(tmp_path / "out.PNG", torch.from_numpy(array))
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out.PNG")), array.squeeze())
 
@@ -275,6 +275,14 @@ def test_write_png_replaces_a_file_and_leaves_nothing_else(tmp_path):
     write_png(path, torch.zeros(4, 4, 3))
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.png"]
     assert Image.open(path).size == (4, 4)
+
+
+def test_write_png_takes_pillow_images_and_text(tmp_path):
+    image = Image.fromarray(random_pixels())
+    write_png(tmp_path / "out.png", image, {"made by": "a test"})
+    with Image.open(tmp_path / "out.png") as written:
+        assert written.text == {"made by": "a test"}
+        assert np.array_equal(np.asarray(written), np.asarray(image))
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
@@ -309,6 +317,8 @@ def test_write_png_refuses_what_it_cannot_write(tmp_path, name, image, message):
 
 
 def test_to_pil_keeps_levels():
-    array = levels()
+    array = random_pixels()
     assert np.array_equal(np.asarray(to_pil(unit(array))), array)
     assert to_pil(torch.zeros(4, 6)).size == (6, 4)
+    image = Image.new("L", (3, 3))
+    assert to_pil(image) is image

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from diverse_inpainting.core.checkpoint import Checkpoint, generator_id_of
-from diverse_inpainting.core.compositing import composite
+from diverse_inpainting.core.compositing import paste_completions
 from diverse_inpainting.core.directions import Direction
 from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import CheckpointError, GeneratorMismatchError, InputError
@@ -46,7 +46,7 @@ def tiny_checkpoint(**training) -> Checkpoint:
 
 
 def inpaint(model: Inpainter, *args, **kwargs) -> torch.Tensor:
-    """Complete images, and move the results to the CPU."""
+    """Complete, and bring the images to where the originals are."""
     return model.inpaint(*args, **kwargs).images.cpu()
 
 
@@ -108,7 +108,7 @@ def test_inpaint_equals_its_steps(model, image, hole):
     erased, encoded = model.encode(image, hole)
     codes, gate = model.mix(encoded, model.sample_w(4, 2))
     codes = model.edit(codes, [Edit("sefa:1", 2.0)])
-    images, _ = composite(erased, model.refine(erased, codes), feather_px=3)
+    images, _ = paste_completions(erased, model.refine(erased, codes), feather_px=3)
     assert torch.equal(whole.images.flatten(0, 1), images)
     assert torch.equal(whole.codes.codes, codes.codes)
     assert gate.shape == (2, 2, L, D) and gate.min() >= 0 and gate.max() <= 1
@@ -162,7 +162,9 @@ def test_soft_masks_blend(model, image):
     blended = inpaint(model, image[:1], soft, 1)[0, 0]
     erased, encoded = model.encode(image[:1], soft)
     codes, _ = model.mix(encoded, model.sample_w(0, 1))
-    full, _ = composite(erased, model.refine(erased, codes), blend_mask=torch.ones(1, 40, 56))
+    full, _ = paste_completions(
+        erased, model.refine(erased, codes), blend_mask=torch.ones(1, 40, 56)
+    )
     expected = (image[0] + full[0].cpu()) / 2
     torch.testing.assert_close(blended[:, 20:30], expected[:, 20:30])
     torch.testing.assert_close(blended[:, :20], full[0, :, :20].cpu())  # what is erased is gone
@@ -174,7 +176,7 @@ def test_everything_erased_is_pure_generation(model):
     assert images.std() > 0.01
 
 
-def test_a_picture_that_the_model_does_not_know_earns_a_warning(image, hole):
+def test_an_image_that_the_model_does_not_know_earns_a_warning(image, hole):
     strict = Inpainter(tiny_checkpoint(diagnostics={"stage1": {"valid_l1_p99": 1e-6}}))
     warnings = strict.inpaint(image, hole, 1).warnings
     assert len(warnings) == 2 and "noise" in warnings[0]
@@ -222,14 +224,14 @@ def test_unusable_arguments_are_refused(model, image, hole, arguments):
         model.inpaint(image, hole, **arguments)
 
 
-def test_codes_that_do_not_belong_to_the_pictures_are_refused(model, image, hole):
+def test_codes_that_do_not_belong_to_the_images_are_refused(model, image, hole):
     erased, encoded = model.encode(image, hole)
     with pytest.raises(InputError):
         model.refine(erased, model.codes(encoded.codes[:1]))
     with pytest.raises(InputError, match="skip codes for 2 images and 1 variants"):
         model.refine(erased, encoded, model.codes(encoded.codes.expand(-1, 3, -1, -1)))
     with pytest.raises(InputError):
-        composite(erased, torch.rand(3, R, R, 3))
+        paste_completions(erased, torch.rand(3, R, R, 3))
     with pytest.raises(InputError):
         model.mix(
             WPlus(encoded.codes.expand(-1, 3, -1, -1), model.generator_id), model.sample_w(0, 2)

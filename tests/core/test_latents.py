@@ -74,7 +74,7 @@ def test_check_generator() -> None:
 
 
 def test_variant_seeds_are_fixed_for_good() -> None:
-    # A change here changes the picture of every shared workflow.
+    # A change here changes the images of every shared workflow.
     assert variant_seed(0, 0) == 1301072400202038031
     assert variant_seed(7, 3) == 513300792059185674
     assert variant_seed(MAX_SEED, 0) == 1032221603122847055

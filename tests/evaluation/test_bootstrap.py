@@ -18,7 +18,7 @@ def test_edges_belong_to_the_lower_bucket():
     assert STEPS[1].middle == pytest.approx(0.3)
 
 
-def test_a_share_of_pixels_on_the_edge_is_in_the_lower_bucket():
+def test_a_hole_ratio_on_the_edge_is_in_the_lower_bucket():
     hole = torch.zeros(1, 1, 10, 10, dtype=torch.bool)
     hole.flatten()[:40] = True
     assert len(HALVES[0].members(hole.double().mean(dim=(1, 2, 3)))) == 1

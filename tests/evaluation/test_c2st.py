@@ -1,4 +1,4 @@
-"""The classifier two-sample test on images that can, and that cannot, be told apart."""
+"""The classifier two-sample test on images that a classifier can, and cannot, separate."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def small_and_short(monkeypatch):
     monkeypatch.setattr(c2st, "MIN_IMAGES", 6)
 
 
-def test_flat_fills_are_told_apart():
+def test_flat_fills_are_recognised():
     real = noise(30)
     completed = real.clone()
     completed[:, :, 4:12, 4:12] = 128
@@ -52,7 +52,7 @@ def test_equal_arguments_give_equal_classifiers(monkeypatch):
     assert not torch.equal(first.logit.weight, other.logit.weight)
 
 
-def test_copies_and_mirror_images_share_a_fold():
+def test_copies_and_mirror_images_are_in_one_fold():
     real = noise(12)
     fold = c2st._assign_folds(torch.cat([real, real, real.flip(3)]), seed=0).view(3, 12)
     assert torch.equal(fold[0], fold[1])

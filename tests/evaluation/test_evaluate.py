@@ -9,7 +9,6 @@ from PIL import Image
 from diverse_inpainting.core.errors import CheckpointError, ConfigError, InputError
 from diverse_inpainting.evaluation import c2st
 from diverse_inpainting.evaluation.evaluate import Plan, evaluate
-from diverse_inpainting.evaluation.network_metrics import NetworkFiles
 from diverse_inpainting.evaluation.report import describe, results
 
 
@@ -47,10 +46,11 @@ def test_another_method_on_the_images_and_masks_of_an_evaluation(data, tmp_path)
     assert "rho" not in found, "nothing is known of the method's generator"
     assert second.per_image["predictions"]["diversity"].values.tolist() == [20] * 4
     assert second.buckets["other-photo"] == first.buckets["other-photo"]
-    protocols = [made.facts["protocol"]["pairs_sha256"] for made in (first, second)]
-    assert protocols[0] == protocols[1]
-    shares = [share for share, _ in seen]
-    assert shares == sorted(shares) and shares[-1] == 1 and "measuring predictions" in str(seen)
+    hashes = [found.facts["protocol"]["pairs_sha256"] for found in (first, second)]
+    assert hashes[0] == hashes[1]
+    fractions = [fraction for fraction, _ in seen]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    assert "measuring predictions" in [step for _, step in seen]
     assert results(second)["methods"]["predictions"]["(0,1]"]["diversity"]["value"] == 20
 
 
@@ -95,9 +95,8 @@ def test_buckets_hold_their_images_and_empty_ones_are_left_out(data, tmp_path):
     ("changes", "error"),
     [
         ({"resolution": None}, ConfigError),
-        ({"batch_size": 0}, InputError),
         ({"training": Path("absent.zip")}, InputError),
-        ({"networks": NetworkFiles(lpips=Path("absent.pth"))}, CheckpointError),
+        ({"weights": {"lpips": Path("absent.pth")}}, CheckpointError),
     ],
 )
 def test_unusable_plans(data, tmp_path, changes, error):

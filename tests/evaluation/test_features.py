@@ -215,5 +215,5 @@ def test_a_file_that_is_no_cache(tmp_path):
 
 def test_features_that_are_not_finite_are_refused(many):
     broken = Counting().network(compute=lambda images: images.float().mean(dim=(2, 3)) / 0)
-    with pytest.raises(InputError, match="finite features"):
+    with pytest.raises(InputError, match="values of the features of mean are NaN"):
         broken(many)

@@ -72,8 +72,8 @@ def test_processes_split_the_batches_and_each_returns_everything(model):
             pool.map(lambda member: complete(model, given, 0, 2, processes=member), members)
         )
     assert [list(sent[i]) for i in range(2)] == [[0, 2], [1]], "batches"
-    for shared in found:
-        for one, two in zip(alone, shared, strict=True):
+    for together in found:
+        for one, two in zip(alone, together, strict=True):
             assert one.method == two.method and torch.equal(one.raw, two.raw)
 
 
@@ -122,12 +122,12 @@ def test_unusable_predictions(tmp_path):
     with pytest.raises(InputError, match="not a folder"):
         read_predictions(folder, given)
     write(folder, "image0-0", given.originals[0])
-    with pytest.raises(InputError, match="none named image1-0, and 1 more missing"):
+    with pytest.raises(InputError, match="no result named image1-0, and 1 more are missing"):
         read_predictions(folder, given)
     for name in given.names:
         write(folder, f"{name}-0", given.originals[0])
     write(folder, "image0-1", given.originals[0])
-    with pytest.raises(InputError, match="none named image1-1, and 1 more missing"):
+    with pytest.raises(InputError, match="no result named image1-1, and 1 more are missing"):
         read_predictions(folder, given)
     (folder / "image0-1.png").rename(folder / "image0-0.webp")
     with pytest.raises(InputError, match="one result named image0-0"):

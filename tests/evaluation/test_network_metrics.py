@@ -7,7 +7,7 @@ import torch
 
 from diverse_inpainting.core.errors import CheckpointError
 from diverse_inpainting.evaluation import network_metrics as module
-from diverse_inpainting.evaluation.network_metrics import NetworkFiles, network_metrics
+from diverse_inpainting.evaluation.network_metrics import network_metrics
 from diverse_inpainting.evaluation.types import MetricSuite
 
 CPU = torch.device("cpu")
@@ -15,7 +15,7 @@ PACKAGES = ("torch_fidelity", "torchvision", "lpips")
 
 
 def suites(tmp_path, download=False, **files):
-    return network_metrics(NetworkFiles(**files), tmp_path / "features.sqlite", CPU, download)
+    return network_metrics(files, tmp_path / "features.sqlite", CPU, download)
 
 
 def left_out(suite):

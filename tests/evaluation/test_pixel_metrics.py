@@ -138,7 +138,7 @@ def test_flat_images_have_no_ratio():
 # --- diversity ---
 
 
-def test_mean_difference_in_the_hole_and_its_share_of_independent_ones():
+def test_mean_difference_in_the_hole_and_its_ratio_to_that_of_independent_samples():
     holes = boxes(2, 8)
     same = constant(50, 2, 3, 8, 8)
     results = torch.stack([same, torch.where(holes, same + 6, same)], dim=1)

@@ -12,7 +12,7 @@ from diverse_inpainting.evaluation.protocol import make_pairs, write_pairs
 
 @pytest.fixture
 def data(tmp_path):
-    """Seven images of one level each, two of them in a folder."""
+    """Seven images of one colour each, two of them in a folder."""
     for i, name in enumerate(["a", "b", "c", "d", "e", "f/a", "f/b"]):
         path = tmp_path / "data" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,9 +28,9 @@ def test_names_images_and_masks(data):
     assert torch.equal(pairs.holes, sample_hole_masks("mat-large", 7, 16, 3) > 0)
 
 
-def test_a_image_keeps_its_mask_whatever_the_count(data):
+def test_an_image_keeps_its_mask_whatever_the_count(data):
     whole, part = make_pairs(data, 16, "paper", 0), make_pairs(data, 16, "paper", 0, count=3)
-    assert part.names == ("a", "c", "e"), "evenly spread"
+    assert part.names == ("a", "c", "e"), "evenly spaced"
     chosen = [whole.names.index(name) for name in part.names]
     assert torch.equal(part.holes, whole.holes[chosen])
     assert torch.equal(part.originals, whole.originals[chosen])
@@ -52,7 +52,7 @@ def test_other_methods_find_images_and_masks_on_disk(data, tmp_path):
         write_pairs(make_pairs(data, 16, "paper", 1, count=3), tmp_path / "pairs")
 
 
-def test_names_that_a_folder_cannot_tell_apart_are_refused(data):
+def test_names_that_differ_only_in_case_are_refused(data):
     Image.new("RGB", (32, 32)).save(data / "B.jpg")
     with pytest.raises(InputError, match=r"B twice|b twice"):
         make_pairs(data, 16, "paper", 0)

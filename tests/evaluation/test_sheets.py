@@ -25,7 +25,6 @@ def test_the_nearest_fills_come_first_beside_their_training_images(tmp_path, mon
     made = output(originals, holes, results)
     values = torch.tensor([0.9, 0.0, torch.nan], dtype=torch.float64)
     found = Evaluation(
-        pairs=None,
         methods={"m": made, "original": made},
         per_image={
             method: {"neighbour_ratio": ImageValues.of(values)} for method in ("m", "original")

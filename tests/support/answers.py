@@ -1,4 +1,4 @@
-"""What the tests of the command line share: its answers, and pictures drawn to be completed."""
+"""What the tests of the command line share: its answers, and images drawn to be completed."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ def launch_two(arguments, folder):
     return done
 
 
-def levels(path):
+def pixels(path):
     return np.array(Image.open(path).convert("RGB")).astype(int)
 
 

@@ -15,7 +15,7 @@ TOLERANCE: dict[torch.dtype, float] = {
 """Largest |a - b| relative to max(1, |b|), by dtype of the computation."""
 
 PIXEL = 1 / 255
-"""One step of an 8-bit picture whose values are in [0, 1]."""
+"""One step of an 8-bit image whose values are in [0, 1]."""
 
 
 def assert_close(actual: Tensor, expected: Tensor, tolerance: float | None = None) -> None:

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from diverse_inpainting.training.losses import (
-    L_adv,
+    adversarial_loss,
     compared_pairs,
-    composites,
     discriminator_loss,
     discriminator_objective,
+    final_images,
     full_objective,
     generator_loss,
     r1_penalty,
@@ -83,7 +83,7 @@ def test_photographs_have_no_path_g():
     losses, terms = reconstruct(batch, flat(0.5, 0.6))
     assert set(terms) == {"pixel_r", "perceptual_r"} and set(losses) == {"r"}
     assert losses["r"].item() == pytest.approx(0.08 + 0.4 * 0.08)
-    assert len(composites(batch, flat(0.5, 0.6))) == 1
+    assert len(final_images(batch, flat(0.5, 0.6))) == 1
     assert len(batch.inputs().w_rand) == 2
 
 
@@ -98,7 +98,7 @@ def test_a_photograph_is_reconstructed_in_place_of_its_sample():
 
 def test_final_images_keep_valid_pixels_and_contain_no_photograph():
     batch = with_substitute()
-    fakes = composites(batch, torch.cat([flat(1, 2, 3), flat(4, 5, 6), flat(9)]).float())
+    fakes = final_images(batch, torch.cat([flat(1, 2, 3), flat(4, 5, 6), flat(9)]).float())
     assert [f[:, 0, 0, 0].tolist() for f in fakes] == [[1, 2, 3], [4, 5, 6]]
     for fake in fakes:
         assert torch.equal(fake * batch.valid, batch.erased)
@@ -112,9 +112,9 @@ def test_the_full_objective_is_equation_6():
 
 def test_the_adversarial_term_sums_both_paths():
     zero, fooled = torch.zeros(2, 1), torch.full((2, 1), 50.0)
-    assert L_adv([zero, zero]).item() == pytest.approx(2 * LN2)
-    assert L_adv([-fooled, zero]).item() == pytest.approx(50 + LN2)
-    assert L_adv([fooled]).item() == pytest.approx(0, abs=1e-9)
+    assert adversarial_loss([zero, zero]).item() == pytest.approx(2 * LN2)
+    assert adversarial_loss([-fooled, zero]).item() == pytest.approx(50 + LN2)
+    assert adversarial_loss([fooled]).item() == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("r1_weight", [0.0, 0.5])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import tiny_model
-from diverse_inpainting.core.compositing import composite_at_resolution
+from diverse_inpainting.core.compositing import composite
 from diverse_inpainting.core.networks import PARTS, PRESETS, ModelConfig, build
 
 N, L, D, R = 3, 8, 16, tiny_model.RESOLUTION
@@ -50,10 +50,10 @@ def test_refining_is_two_passes_with_a_composite_between(model, inputs):
     erased, valid, ws = inputs
     refined = model.refine(ws, erased, valid)
     stage1 = model.generator.synthesis(ws, memory_format=torch.channels_last)
-    composite = composite_at_resolution(stage1, erased, valid)
-    skips = model.skip_encoder(composite, erased, valid)
+    final = composite(stage1, erased, valid)
+    skips = model.skip_encoder(final, erased, valid)
     assert torch.equal(refined.stage1, stage1)
-    assert torch.equal(refined.composite, composite)
+    assert torch.equal(refined.final, final)
     assert torch.equal(refined.output, model.synthesize(ws, skips))
     assert not torch.allclose(refined.output, stage1, atol=1e-3)
 
@@ -63,7 +63,7 @@ def test_s_may_see_other_codes_than_it_refines(model, inputs, generator):
     other = torch.randn(N, L, D, generator=generator)
     refined = model.refine(ws, erased, valid, other)
     assert torch.equal(refined.stage1, model.synthesize(other))
-    skips = model.skip_encoder(refined.composite, erased, valid)
+    skips = model.skip_encoder(refined.final, erased, valid)
     assert torch.equal(refined.output, model.synthesize(ws, skips))
 
 
