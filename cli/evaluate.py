@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Device, Download, Json
+from .options import Device, Json
 from .progress import display_fraction
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ _Lpips = Annotated[
     Path | None, typer.Option(help="torchvision's AlexNet or VGG16 weights, for LPIPS.")
 ]
 _Cache = Annotated[Path | None, typer.Option(help="Feature cache [default: OUT/features.sqlite]")]
+_Download = Annotated[
+    bool,
+    typer.Option("--download", help="Allow downloads of the model and of the metrics' networks."),
+]
 
 
 def evaluate(
@@ -70,7 +74,7 @@ def evaluate(
     inception_imagenet: _InceptionImagenet = None,
     lpips: _Lpips = None,
     cache: _Cache = None,
-    download: Download = False,
+    download: _Download = False,
     as_json: Json = False,
 ) -> None:
     """Measure a model or another method's results.
