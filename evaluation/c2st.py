@@ -36,7 +36,7 @@ _MAP_SIDE = 64  # in larger images, blocks of pixels become channels: nothing is
 
 
 def two_sample_test(num_images: int, seed: int, device: torch.device) -> MetricSuite:
-    """Return `c2st_accuracy` of first results: 1 if the classifier is always right, 0.5 if it guesses.
+    """Return `c2st_accuracy` of first results: 1 if always right, 0.5 if guessing.
 
     The classifier is trained once for each method, on all images; the mean over a bucket is over
     its predictions for the bucket's images. Left out with fewer than `MIN_IMAGES`.
