@@ -1,1 +1,1 @@
-"""Measuring inpainting methods: the protocol, the metrics, the report; see docs/evaluation.md."""
+"""Measures any inpainting method: protocol, metrics and report. Guide: docs/evaluation.md."""

@@ -1,9 +1,9 @@
-"""Make every published picture again from the bundled model.
+"""Make every published image again from the bundled model.
 
     python experiments/publish.py
 
-Run it after a new model and look at all it writes. Pictures and samples are chosen by index, not
-by taste.
+Run it after a new model, and look at everything that it writes. Images and samples are chosen by
+index, not by taste.
 
     web/docs/demo.jpg                          the sheet of `diverse-inpainting demo`
     web/docs/samples.jpg                       bundled photographs x kinds of mask x variants
@@ -12,6 +12,7 @@ by taste.
     example_workflows/diverse-inpainting.jpg   the results of the workflow's settings
 """
 
+import argparse
 import json
 import tempfile
 from pathlib import Path
@@ -42,6 +43,8 @@ JPEG_QUALITY = 88
 
 
 def main() -> None:
+    formatter = argparse.RawDescriptionHelpFormatter
+    argparse.ArgumentParser(description=__doc__, formatter_class=formatter).parse_args()
     model = Inpainter.load("cats")
     save(draw_demo(model), DOCS / "demo.jpg")
     save(draw_samples(model), DOCS / "samples.jpg")

@@ -140,7 +140,14 @@ def _from_checkpoint(
 ) -> _Prepared:
     recipe, restart = options.recipe, None
     usual = options.out / f"{stage.previous}" / f"{stage.previous}.safetensors"
-    path = resolve_source(options.source or options.restart_from or usual)
+    given = options.source or options.restart_from
+    if given is None and not usual.is_file():
+        raise InputError(
+            f"the checkpoint of {stage.previous} at {usual}",
+            "no such file",
+            f"Train {stage.previous} with the same --out first, or name a checkpoint with --from.",
+        )
+    path = resolve_source(given or usual)
     source = read_source(path, stage, recipe)
     if options.restart_from is not None:
         restart = plan_restart(resolve_source(options.restart_from), source, stage, recipe)
