@@ -148,8 +148,8 @@ class CompletionConfig(StageConfig):
     """Of the trained networks at the start."""
     mixer_lr_multiplier: float = 1.0
     """Stage 1: learning rate of Mi over that of E; 0 leaves Mi as initialised. An encoder with
-    equalised learning rates (kind `small`) tolerates 2.5e-3; Mi has none, and at that rate it forgets
-    its initialisation."""
+    equalised learning rates (kind `small`) tolerates 2.5e-3; Mi has none, and at that rate it would
+    forget its initialisation."""
     discriminator_learning_rate: float = 1e-4
     """Of D at the start."""
     schedule: Literal["cosine", "halved"] = "cosine"

@@ -150,6 +150,8 @@ def test_stage1_takes_a_model_whose_discriminator_lies_beside_it(
     whole, half = (read_checkpoint(path) for path in ("run/prior/prior.safetensors", beside))
     write_checkpoint(beside, dataclasses.replace(half, generator_id="0" * 64))
     assert refused(run("train", "stage1", *common, "--from", "alone.safetensors"))
+    answer = run("train", "stage1", *common)
+    assert refused(answer) and "prior.safetensors, which does not exist. Train prior" in answer.err
     assert half.generator_id == whole.generator_id
 
 
