@@ -134,6 +134,11 @@ def test_on_a_terminal_a_bar_shows_speed_and_time_left(run, recipe, monkeypatch)
     assert re.search(r"16/16 images, \d+\.\d images/s, 0:00:00 left", text), text
 
 
+def test_a_stage_names_the_checkpoint_that_it_misses(run, recipe):
+    answer = run("train", "stage1", "--config", recipe, "--out", "run")
+    assert refused(answer) and "prior.safetensors, which does not exist. Train prior" in answer.err
+
+
 def test_stage1_takes_a_model_whose_discriminator_lies_beside_it(
     run, recipe, tmp_path, monkeypatch
 ):
@@ -150,8 +155,6 @@ def test_stage1_takes_a_model_whose_discriminator_lies_beside_it(
     whole, half = (read_checkpoint(path) for path in ("run/prior/prior.safetensors", beside))
     write_checkpoint(beside, dataclasses.replace(half, generator_id="0" * 64))
     assert refused(run("train", "stage1", *common, "--from", "alone.safetensors"))
-    answer = run("train", "stage1", *common)
-    assert refused(answer) and "prior.safetensors, which does not exist. Train prior" in answer.err
     assert half.generator_id == whole.generator_id
 
 
