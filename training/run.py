@@ -146,7 +146,7 @@ def _from_checkpoint(
             f"the checkpoint of {stage.previous} at {usual}",
             "no such file",
             f"Train {stage.previous} with the same --out first, or name a checkpoint with --from.",
-            problem=f"{stage.name} starts from {usual}, which does not exist.",
+            problem=f"Cannot find {usual}, from which {stage.name} starts.",
         )
     path = resolve_source(given or usual)
     source = read_source(path, stage, recipe)

@@ -136,7 +136,7 @@ def test_on_a_terminal_a_bar_shows_speed_and_time_left(run, recipe, monkeypatch)
 
 def test_a_stage_names_the_checkpoint_that_it_misses(run, recipe):
     answer = run("train", "stage1", "--config", recipe, "--out", "run")
-    assert refused(answer) and "prior.safetensors, which does not exist. Train prior" in answer.err
+    assert refused(answer) and "from which stage1 starts. Train prior" in answer.err
 
 
 def test_stage1_takes_a_model_whose_discriminator_lies_beside_it(
