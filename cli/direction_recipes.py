@@ -200,10 +200,13 @@ def find_all(
 
 def _read(recipe: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(recipe.read_text(encoding="utf-8"))
+        return tomllib.loads(recipe.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise ConfigError(
-            "a recipe of directions (.toml)", f"{recipe}: {error}", "Correct the file or its path."
+            "a recipe of directions (.toml)",
+            f"{recipe} ({reason})",
+            "Correct the file or its path.",
         ) from error
 
 

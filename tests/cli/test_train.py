@@ -181,7 +181,7 @@ def test_a_dry_run_needs_no_data_and_writes_nothing(run, recipe, tmp_path, stage
             "sneed",
         ),
         (("prior", "--config", "tiny.toml", "--data", "pictures", "--set", "prior.seed"), "TOML"),
-        (("stage1", "--config", "tiny.toml"), "run/prior/prior.safetensors"),
+        (("stage1", "--config", "tiny.toml"), "run/prior/prior.safetensors, does not exist. Train"),
         (("stage1", "--config", "demo64-cpu", "--from", "TINY"), "64 pixels"),
         (("stage1", "--config", "tiny.toml", "--from", "tiny.toml"), "tiny.toml"),
         (("stage2", "--config", "tiny.toml"), "run/stage1/stage1.safetensors"),
