@@ -212,7 +212,7 @@ def recipe_path(source: str) -> Path:
 
 def _read(recipe: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(recipe.read_text(encoding="utf-8"))
+        return tomllib.loads(recipe.read_text("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(
             "a recipe of directions (.toml)",

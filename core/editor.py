@@ -99,6 +99,12 @@ class Editor:
         Raises:
             InputError: another shape, or values that are not finite.
         """
+        if codes.ndim != 4 or codes.shape[2:] != (self.num_layers, self.w_dim):
+            raise InputError(
+                f"codes of shape [B, V, {self.num_layers}, {self.w_dim}]",
+                f"{tuple(codes.shape)}",
+                "Use codes of this model.",
+            )
         check_finite(codes, "codes")
         return self._own(codes)
 

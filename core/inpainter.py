@@ -35,7 +35,7 @@ class Inpainting:
     """Completed images and what they were made from."""
 
     images: Tensor
-    """[B, V, H, W, 3] float32 in [0, 1]; where the mask is 0, the input bit for bit."""
+    """[B, V, H, W, 3] float32 in [0, 1]; outside hole and feather, the input bit for bit."""
     codes: WPlus
     """W_out with the edits, [B, V, L, D]."""
     erased: Erased

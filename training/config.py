@@ -12,6 +12,8 @@ from ..core.networks import ModelConfig
 from .augment import AUGMENTATIONS
 from .stages import STAGES
 
+_MAX_SEED = 2**64 - 1
+
 RENAMED = {
     "lambda_same": "lambda_r1",
     "lambda_other": "lambda_r2",
@@ -94,6 +96,8 @@ class StageConfig:
         check_fields(self)
         require_positive(self, "total_images", "batch_size", "r1_every", "ema_half_life")
         require_positive(self, "log_every", "grid_every", "save_every", "keep_last")
+        if self.seed > _MAX_SEED:
+            raise ConfigError(f"a seed of at most {_MAX_SEED}", repr(self.seed), "Choose another.")
         if max(self.betas) >= 1:
             raise ConfigError("betas below 1", repr(self.betas), "Correct the recipe.")
         if self.batch_size % (self.micro_batch or 1):

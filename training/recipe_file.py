@@ -66,7 +66,7 @@ def _chain(path: Path) -> list[dict[str, Any]]:
     seen, chain = [], []
     while path not in seen:
         seen.append(path)
-        tables = _parse(path.read_text("utf-8"), path.name)
+        tables = _parse(_read(path), path.name)
         chain.append(tables)
         if "base" not in tables:
             return chain
@@ -76,6 +76,13 @@ def _chain(path: Path) -> list[dict[str, Any]]:
         " -> ".join(p.stem for p in [*seen, path]),
         "Remove one of the bases.",
     )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")  # Windows editors begin a file with a mark
+    except UnicodeDecodeError as error:
+        raise ConfigError("a recipe in UTF-8", f"{path}, which is not", "Save it again.") from error
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:

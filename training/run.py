@@ -140,15 +140,15 @@ def _from_checkpoint(
 ) -> _Prepared:
     recipe, restart = options.recipe, None
     usual = options.out / f"{stage.previous}" / f"{stage.previous}.safetensors"
-    given = options.source or options.restart_from
-    if given is None and not usual.is_file():
+    named = options.source or options.restart_from
+    if named is None and not usual.is_file():
         raise InputError(
-            f"the checkpoint of {stage.previous} at {usual}",
-            "no such file",
+            f"the checkpoint of {stage.previous}",
+            f"no file {usual}",
             f"Train {stage.previous} with the same --out first, or name a checkpoint with --from.",
-            problem=f"Cannot find {usual}, from which {stage.name} starts.",
+            problem=f"The checkpoint of {stage.previous}, {usual}, does not exist.",
         )
-    path = resolve_source(given or usual)
+    path = resolve_source(named or usual)
     source = read_source(path, stage, recipe)
     if options.restart_from is not None:
         restart = plan_restart(resolve_source(options.restart_from), source, stage, recipe)

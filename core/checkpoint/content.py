@@ -33,7 +33,8 @@ class Checkpoint:
     generator_id: str
     """SHA-256 of the generator when it was trained or imported, see `generator_id_of`."""
     training: dict[str, Any] = field(default_factory=dict)
-    """What is known about the training, plain data for JSON: stage, images seen, data, ..."""
+    """What is known about the training, plain data for JSON: stage, images seen, data, ...
+    `images` holds numbers by stage, and `diagnostics` numbers by stage and name."""
     license: str = ""
     """Licence of the weights."""
     title: str = ""
@@ -50,6 +51,15 @@ class Checkpoint:
             isinstance(self.training, dict) and _is_json(self.training),
             "the training facts as a dict of plain data without NaN",
             repr(self.training)[:80],
+            _CORRECT,
+        )
+        images, diagnostics = self.training.get("images", {}), self.training.get("diagnostics", {})
+        require(
+            _holds_numbers(images)
+            and isinstance(diagnostics, dict)
+            and all(map(_holds_numbers, diagnostics.values())),
+            "training facts with images as numbers by stage, and diagnostics by stage and name",
+            f"images {images!r} and diagnostics {diagnostics!r}"[:160],
             _CORRECT,
         )
         for name in ("license", "title"):
@@ -97,6 +107,12 @@ def _is_json(data: dict[str, Any]) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _holds_numbers(facts: object) -> bool:
+    return isinstance(facts, dict) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in facts.values()
+    )
 
 
 def generator_id_of(tensors: Mapping[str, Tensor]) -> str:

@@ -1,6 +1,7 @@
 """A run over many images: what is written, what fails alone, what is reported."""
 
 import dataclasses
+import hashlib
 import inspect
 import json
 import logging
@@ -134,6 +135,18 @@ def test_results_of_something_else_are_kept_with_a_warning(model, photos, change
         outcome = run(model, photos)[0]
     assert outcome.status == "skipped"
     assert {"settings": "seed 3 instead of 4"}.get(changed, changed) in outcome.warnings[0]
+
+
+def test_results_of_version_0_1_are_of_the_same_model(model, photos, monkeypatch):
+    """That version called diagnostics alarms, also in what it hashed into the sheet."""
+    monkeypatch.setattr(model, "generator_id", "0" * 64)
+    monkeypatch.setattr(model, "title", "noise")
+    monkeypatch.setattr(model, "training", {"diagnostics": {"stage1": {"rho": 0.25}}})
+    run(model, photos)
+    with Image.open(photos / "out" / "a-sheet.png") as sheet:
+        record = json.loads(sheet.text["diverse-inpainting"])
+    facts = f'["{"0" * 64}", "noise", {{"alarms": {{"stage1": {{"rho": 0.25}}}}}}]'
+    assert record["model"] == hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
 def test_no_image_or_mask_is_overwritten(model, photos):

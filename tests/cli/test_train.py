@@ -136,7 +136,7 @@ def test_on_a_terminal_a_bar_shows_speed_and_time_left(run, recipe, monkeypatch)
 
 def test_a_stage_names_the_checkpoint_that_it_misses(run, recipe):
     answer = run("train", "stage1", "--config", recipe, "--out", "run")
-    assert refused(answer) and "from which stage1 starts. Train prior" in answer.err
+    assert refused(answer) and "does not exist. Train prior with the same --out" in answer.err
 
 
 def test_stage1_takes_a_model_whose_discriminator_lies_beside_it(
@@ -189,7 +189,7 @@ def test_a_dry_run_needs_no_data_and_writes_nothing(run, recipe, tmp_path, stage
             ("prior", "--config", "tiny.toml", "--data", "images", "--set", "prior.seed"),
             "TOML",
         ),
-        (("stage1", "--config", "tiny.toml"), "run/prior/prior.safetensors"),
+        (("stage1", "--config", "tiny.toml"), "run/prior/prior.safetensors, does not exist. Train"),
         (("stage1", "--config", "demo64-cpu", "--from", "TINY"), "64 pixels"),
         (("stage1", "--config", "tiny.toml", "--from", "tiny.toml"), "tiny.toml"),
         (("stage2", "--config", "tiny.toml"), "run/stage1/stage1.safetensors"),

@@ -228,6 +228,9 @@ def test_codes_that_do_not_belong_to_the_images_are_refused(model, image, hole):
     erased, encoded = model.encode(image, hole)
     with pytest.raises(InputError):
         model.refine(erased, model.codes(encoded.codes[:1]))
+    for shape in ((1, 1, L, D - 1), (1, 1, L + 1, D), (1, L, D)):
+        with pytest.raises(InputError, match=rf"\[B, V, {L}, {D}\], got"):
+            model.codes(torch.zeros(shape))
     with pytest.raises(InputError, match="skip codes for 2 images and 1 variants"):
         model.refine(erased, encoded, model.codes(encoded.codes.expand(-1, 3, -1, -1)))
     with pytest.raises(InputError):

@@ -112,6 +112,15 @@ def test_a_file_of_the_users_own(write):
     assert recipe.data.mirror
 
 
+def test_a_recipe_saved_by_a_windows_editor(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + RECIPE.encode())
+    assert load_recipe(str(path)).model == load_recipe("demo64-cpu").model
+    path.write_bytes(b'title = "\xe9"\n' + RECIPE.encode())  # Latin-1
+    with pytest.raises(ConfigError, match=r"a recipe in UTF-8, got .*mine\.toml"):
+        load_recipe(str(path))
+
+
 def test_a_model_of_the_users_own(write):
     model = json.loads(json.dumps(PRESETS["demo64"].to_dict()))
     model["generator"]["mapping_depth"] = 3
@@ -211,6 +220,7 @@ def test_survives_json(write):
         ("prior.total_images=-5", "total_images"),
         ("prior.total_images=1.5", "total_images"),
         ("prior.total_images=true", "total_images"),
+        (f"prior.seed={2**64}", "seed"),
         ("prior.batch_size='4'", "batch_size"),
         ("prior.micro_batch=3", "micro_batch"),
         ("prior.micro_batch=-4", "micro_batch"),
