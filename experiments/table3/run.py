@@ -120,7 +120,7 @@ def training(
     command += [word for override in overrides for word in ("--set", override)]
     command += given(options, "device")
     result = folder / model.stage / f"{model.stage}.safetensors"
-    total_images = getattr(load_recipe(recipe, overrides), model.stage).total_images
+    total_images = load_recipe(recipe, overrides).stage_config(model.stage).total_images
     return Step(command, result, model.stage, total_images)
 
 

@@ -54,8 +54,8 @@ def test_recipes_keep_what_sets_a_model_apart_on_another_base(scripts, tmp_path)
         assert copied.name == model.recipe
         assert copied.model.generator.resolution == 64
         assert copied.model.mixer.kind == bundled.model.mixer.kind
-        assert copied.stage1.train_on == bundled.stage1.train_on
-        assert copied.stage2.train_on == bundled.stage2.train_on
+        assert copied.stages["stage1"].train_on == bundled.stages["stage1"].train_on
+        assert copied.stages["stage2"].train_on == bundled.stages["stage2"].train_on
 
 
 def test_a_training_is_done_when_it_has_seen_all_images(scripts, tmp_path, tiny_checkpoint):
