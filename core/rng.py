@@ -14,7 +14,7 @@ def seed_for(seed: int, purpose: str, position: int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def generator_for(
+def rng_for(
     seed: int, purpose: str, position: int, device: torch.device | str = "cpu"
 ) -> torch.Generator:
     """Return a fresh generator; equal arguments give equal numbers on one kind of device."""

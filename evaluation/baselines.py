@@ -8,7 +8,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from ..core.rng import generator_for
+from ..core.rng import rng_for
 from .protocol import Pairs
 from .types import MethodOutput
 
@@ -72,4 +72,4 @@ def _unpaired(method: str, pairs: Pairs, index: Tensor, images: Tensor) -> Metho
 
 
 def _shuffled(num: int, seed: int, purpose: str) -> Tensor:
-    return torch.randperm(num, generator=generator_for(seed, f"evaluate/{purpose}", 0))
+    return torch.randperm(num, generator=rng_for(seed, f"evaluate/{purpose}", 0))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..core.rng import generator_for
+from ..core.rng import rng_for
 from .types import Estimate, ImageValues
 
 _RESAMPLES = 1000
@@ -82,6 +82,6 @@ def _without_nan(values: ImageValues, index: Tensor) -> tuple[Tensor, Tensor]:
 
 def _resample_counts(num: int) -> Tensor:
     """[1000, num] float64: how often each image is drawn."""
-    drawn = torch.randint(num, (_RESAMPLES, num), generator=generator_for(0, "bootstrap", num))
+    drawn = torch.randint(num, (_RESAMPLES, num), generator=rng_for(0, "bootstrap", num))
     ones = torch.ones(_RESAMPLES, num, dtype=torch.float64)
     return torch.zeros_like(ones).scatter_add_(1, drawn, ones)

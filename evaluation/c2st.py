@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..core.errors import InputError
 from ..core.image import uint8_to_network
-from ..core.rng import generator_for
+from ..core.rng import rng_for
 from .types import ImageValues, MethodOutput, MetricSuite
 
 NUM_FOLDS = 3
@@ -132,7 +132,7 @@ def _assign_folds(real: Tensor, seed: int) -> Tensor:
             "Measure on more images.",
         )
     fold = torch.empty(len(real), dtype=torch.int64)
-    order = torch.randperm(len(groups), generator=generator_for(seed, "folds", 0))
+    order = torch.randperm(len(groups), generator=rng_for(seed, "folds", 0))
     for place, number in enumerate(order.tolist()):
         fold[groups[number]] = place % NUM_FOLDS
     return fold
@@ -140,7 +140,7 @@ def _assign_folds(real: Tensor, seed: int) -> Tensor:
 
 def _train(versions: Tensor, seed: int, number: int) -> Classifier:
     """Train on images [m, 2, 3, R, R] uint8, the real version first."""
-    generator = generator_for(seed, "judge", number)  # the name of the stream is permanent
+    generator = rng_for(seed, "judge", number)  # the name of the stream is permanent
     classifier = Classifier(versions.shape[-1], generator).to(versions.device)
     optimizer = torch.optim.AdamW(
         classifier.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY

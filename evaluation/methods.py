@@ -14,7 +14,7 @@ from ..core.errors import InputError
 from ..core.image import image_to_uint8
 from ..core.image_files import is_image_name, read_image
 from ..core.inpainter import Inpainter
-from ..core.rng import generator_for
+from ..core.rng import rng_for
 from .protocol import Pairs
 from .types import MethodOutput
 
@@ -80,7 +80,7 @@ def _complete_batch(model: Inpainter, pairs: Pairs, seed: int, index: Tensor) ->
 
 def _random_codes(model: Inpainter, seed: int, name: str) -> Tensor:
     """[1, V, L, D]; no two images have the same codes."""
-    generator = generator_for(seed, f"codes of {name}", 0)
+    generator = rng_for(seed, f"codes of {name}", 0)
     own_seed = int(torch.randint(2**62, (), generator=generator))
     return model.sample_w(own_seed, NUM_VARIANTS).codes
 

@@ -13,7 +13,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
-from ..core.rng import generator_for
+from ..core.rng import rng_for
 from .types import Estimate, MethodOutput
 
 _SMALLEST_LEVEL_PX = 16
@@ -138,7 +138,7 @@ def _smoothing_matrix(side: int) -> Tensor:
 
 def _normalised_patches(level: Tensor, seed: int) -> Tensor:
     """[n * 128, 147] float32."""
-    places = generator_for(seed, "patches", level.shape[-1])
+    places = rng_for(seed, "patches", level.shape[-1])
     num_places = level.shape[-1] - _PATCH_PX + 1
     size = (2, len(level), _PATCHES)
     rows, columns = torch.randint(num_places, size, generator=places)
@@ -152,7 +152,7 @@ def _normalised_patches(level: Tensor, seed: int) -> Tensor:
 
 def _directions(seed: int, side: int) -> Iterator[Tensor]:
     """Yield the unit vectors, 8 times [64, 147]."""
-    generator = generator_for(seed, "directions", side)
+    generator = rng_for(seed, "directions", side)
     for _ in range(_DIRECTION_CHUNKS):
         directions = torch.randn(_DIRECTIONS, 3 * _PATCH_PX**2, generator=generator)
         yield directions / directions.norm(dim=1, keepdim=True)

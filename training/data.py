@@ -11,7 +11,7 @@ from torch import Tensor
 from ..core.distributed import WHOLE, Draws, Shard
 from ..core.errors import ConfigError, InputError
 from ..core.image import uint8_to_network
-from ..core.rng import generator_for
+from ..core.rng import rng_for
 from .config import DataConfig
 from .hardware import send
 
@@ -63,7 +63,7 @@ class Photographs:
         index = send(self._index(nimg, size, shard), device)
         images = uint8_to_network(self.training[index])
         if self._config.mirror:
-            draws = Draws(generator_for(self._seed, "mirror", nimg), shard)
+            draws = Draws(rng_for(self._seed, "mirror", nimg), shard)
             coin = send(draws.uniform(len(images)) < 0.5, device)
             images = torch.where(coin[:, None, None, None], images.flip(3), images)
         return images
@@ -74,7 +74,7 @@ class Photographs:
 
     def random_labels(self, nimg: int, size: int, shard: Shard = WHOLE) -> Tensor:
         """Return the labels of random images, one-hot [n, K]."""
-        draws = Draws(generator_for(self._seed, "labels", nimg), shard)
+        draws = Draws(rng_for(self._seed, "labels", nimg), shard)
         index = draws.integers(0, len(self._labels), size // shard.count)
         return self._labels[send(index, self._labels.device)]
 
@@ -85,7 +85,7 @@ class Photographs:
         return torch.stack([order[int(p) // count][int(p) % count] for p in shard.take(positions)])
 
     def _order(self, epoch: int) -> Tensor:
-        generator = generator_for(self._seed, "order", epoch)
+        generator = rng_for(self._seed, "order", epoch)
         return torch.randperm(len(self.training), generator=generator)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.networks import Discriminator, DiverseInpaintingModel, Generator
-from ..core.rng import generator_for
+from ..core.rng import rng_for
 from .config import PerceptualConfig
 from .ema import averaged_copy
 from .vgg import load_vgg16
@@ -108,7 +108,7 @@ class DiscriminatorPerceptualLoss(PerceptualLoss):
         """
         pixel, feature = [], []
         for start in range(0, num_pairs, batch_size):
-            drawn = generator_for(seed, "perceptual", start)
+            drawn = rng_for(seed, "perceptual", start)
             z = torch.randn(2 * batch_size, generator.config.z_dim, generator=drawn)
             w = generator.mapping(z.to(generator.w_avg.device))
             a, b = generator.synthesis(generator.broadcast(w)).chunk(2)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..core.contact_sheet import tile_images
 from ..core.distributed import ALONE, Draws, Processes
 from ..core.networks import Discriminator, DiverseInpaintingModel, Generator
-from ..core.rng import generator_for, seed_for
+from ..core.rng import rng_for, seed_for
 from .accumulate import GradientAccumulator, Gradients, adam, apply_gradients, parameters_of
 from .augment import augment
 from .checkpointing import write_prior
@@ -84,7 +84,7 @@ class PriorTrainer:
         self._accumulator = GradientAccumulator(device, config.batch_size, micro_batch, processes)
         self._graphs = StepGraphs(device, is_used=config.cuda_graphs and processes.is_alone)
         self._dtype = feature_dtype(config.precision, device)
-        grid = generator_for(config.seed, "grid", 0)
+        grid = rng_for(config.seed, "grid", 0)
         self._grid_z = torch.randn(_GRID_IMAGES, model.generator.z_dim, generator=grid)
 
     def _build_projected_discriminator(self) -> ProjectedDiscriminator | None:
@@ -106,7 +106,7 @@ class PriorTrainer:
         for start in range(0, self.config.diversity_images, self._micro_batch):
             photographs = self.photographs.batch(start, self._micro_batch)
             # "spread" was the term's name; another one would change the numbers drawn.
-            draws = Draws(generator_for(self.config.seed, "spread", start, self.device))
+            draws = Draws(rng_for(self.config.seed, "spread", start, self.device))
             augmented = augment(photographs, self.config.augment, draws)
             yield photographs, projected.features(augmented, self._dtype)
 
@@ -156,7 +156,7 @@ class PriorTrainer:
         `keep` [N, L] tells which layers take the first of a sample's two latents: style mixing.
         """
         position = (start, self._micro_batch, self._shard)
-        draws = Draws(generator_for(self.config.seed, "latents", start), self._shard)
+        draws = Draws(rng_for(self.config.seed, "latents", start), self._shard)
         N = self._micro_batch // self._shard.count
         z = draws.normal(N, 2, self.generator.config.z_dim)
         L = self.generator.config.num_layers

@@ -14,7 +14,7 @@ from ..core.distributed import WHOLE, Draws, Shard
 from ..core.errors import ConfigError
 from ..core.masks import sample_hole_masks
 from ..core.networks import DiverseInpaintingModel
-from ..core.rng import generator_for
+from ..core.rng import rng_for
 from .config import CompletionConfig
 from .data import Photographs
 from .hardware import send
@@ -154,7 +154,7 @@ class BatchSampler:
 
     def _draw(self, nimg: int, size: int, shard: Shard) -> dict[str, Tensor]:
         """Return the latents of both paths [n, 2, Z], and the holes [n, 1, R, R] uint8."""
-        drawn = generator_for(self._config.seed, f"{self._stage}/latents", nimg)
+        drawn = rng_for(self._config.seed, f"{self._stage}/latents", nimg)
         z = Draws(drawn, shard).normal(size // shard.count, 2, self._generator.config.z_dim)
         holes = self._holes(shard.take(torch.arange(nimg, nimg + size)))
         return {"z": send(z, self._device), "holes": send(holes, self._device)}

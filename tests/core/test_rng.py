@@ -2,11 +2,11 @@
 
 import torch
 
-from diverse_inpainting.core.rng import generator_for
+from diverse_inpainting.core.rng import rng_for
 
 
 def draw(*key):
-    return torch.rand(4, generator=generator_for(*key))
+    return torch.rand(4, generator=rng_for(*key))
 
 
 def test_equal_keys_give_equal_numbers():
