@@ -4,8 +4,8 @@ Legend: N images per batch, R side, L style layers, D width of a code.
 """
 
 import copy
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -19,13 +19,13 @@ from ..core.distributed import ALONE, Processes
 from ..core.errors import CheckpointError
 from ..core.image import uint8_to_network
 from ..core.networks import DiverseInpaintingModel
-from .accumulate import GradientAccumulator, Gradients, adam, apply_gradients, parameters_of
+from .accumulate import Gradients, adam
+from .adversarial_trainer import AdversarialTrainer
 from .checkpointing import write_stage
 from .config import CompletionConfig, Recipe
-from .cuda_graphs import StepGraphs
 from .data import Photographs
 from .diagnostics import measure
-from .ema import averaged_copy, update_average
+from .ema import averaged_copy
 from .hardware import feature_dtype, place, send
 from .losses import (
     adversarial_loss,
@@ -44,7 +44,7 @@ from .stages import STAGES
 _GRID_VARIANTS = 4
 
 
-class CompletionTrainer(ABC):
+class CompletionTrainer(AdversarialTrainer[CompletionConfig]):
     """One stage of the method's own training; needs no photographs.
 
     Attributes:
@@ -53,10 +53,6 @@ class CompletionTrainer(ABC):
 
     Source: the paper, section 3, Eqs. 2-6 and Appendix B.
     """
-
-    stage: str
-    discriminator_since = 0
-    """Image at which D first saw completions: its warm-up begins there."""
 
     def __init__(
         self,
@@ -80,12 +76,8 @@ class CompletionTrainer(ABC):
             CheckpointError: a network is missing.
             ConfigError: the recipe trains on photographs, and there are none.
         """
-        self.recipe, self.device, self.checkpoint = recipe, device, checkpoint
-        self.photographs, self.processes = photographs, processes
-        config = recipe.stage_config(self.stage)
-        assert isinstance(config, CompletionConfig)
-        self.config = config
-        torch.manual_seed(config.seed)
+        super().__init__(recipe, device, processes)
+        self.checkpoint, self.photographs, config = checkpoint, photographs, self.config
         model = self._load(feature_dtype(config.precision, device))
         assert model.discriminator is not None, "_load has checked it"
         self.generator = model.generator
@@ -96,16 +88,13 @@ class CompletionTrainer(ABC):
         self.averages = {part: averaged_copy(network) for part, network in self.trained.items()}
         self._prepare_training()
         self.model, self.averaged = model.with_parts(self.trained), model.with_parts(self.averages)
-        self.modules: dict[str, nn.Module] = {
+        self.modules = {
             "discriminator": self.discriminator,
             **self.trained,
             **{f"{part}_ema": average for part, average in self.averages.items()},
         }
         self._prepare_optimizers()
-        micro_batch = self._micro_batch = config.micro_batch or config.batch_size
-        self._shard = processes.shard(micro_batch, self.discriminator.config.stddev_group_size)
-        self._accumulator = GradientAccumulator(device, config.batch_size, micro_batch, processes)
-        self._graphs = StepGraphs(device, is_used=config.cuda_graphs and processes.is_alone)
+        self._prepare_steps(self.discriminator.config.stddev_group_size)
         self._measured: dict[str, float] | None = None
 
     def _load(self, dtype: torch.dtype) -> DiverseInpaintingModel:
@@ -125,7 +114,7 @@ class CompletionTrainer(ABC):
     def _prepare_optimizers(self) -> None:
         config, factors = self.config, {"mixer": self.config.mixer_lr_multiplier}
         groups = [(network, factors.get(part, 1.0)) for part, network in self.trained.items()]
-        self.optimizers: dict[str, torch.optim.Optimizer] = {
+        self.optimizers = {
             "completion": adam(*groups, betas=config.betas),
             "discriminator": adam((self.discriminator, 1.0), betas=config.betas),
         }
@@ -138,7 +127,7 @@ class CompletionTrainer(ABC):
     def _new_networks(self) -> dict[str, nn.Module]:
         """Return the networks that learn, freshly initialised, by part."""
 
-    def _prepare_training(self) -> None:  # noqa: B027 - a hook
+    def _prepare_training(self) -> None:
         """Change the networks that learn after their averages were copied."""
 
     @abstractmethod
@@ -148,22 +137,12 @@ class CompletionTrainer(ABC):
     def step(self, nimg: int) -> dict[str, Tensor]:
         """Update the networks that learn and D on one batch."""
         self._measured = None
-        gradients = self._accumulator.run(lambda start: self._gradients(start, nimg), nimg)
-        factor = rate_factor(self.config, nimg)
-        for name, optimizer in self.optimizers.items():
-            apply_gradients(optimizer, gradients.by_network[name], self._rates[name] * factor)
-        for part, average in self.averages.items():
-            update_average(
-                average,
-                self.trained[part],
-                num_images=self.config.batch_size,
-                nimg=nimg,
-                half_life=self.config.ema_half_life,
-            )
-        return gradients.scalars
+        return super().step(nimg)
+
+    def _rate_factor(self, name: str, nimg: int) -> float:
+        return rate_factor(self.config, nimg)
 
     def _gradients(self, start: int, nimg: int) -> Gradients:
-        """Return the gradients of this process's shard of the micro-batch from image `start` on."""
         ramp = adversarial_factor(self.config, nimg - self.discriminator_since)
         weight = self.config.lambda_a * ramp
         r1_weight = self.config.r1_weight(nimg)
@@ -211,10 +190,6 @@ class CompletionTrainer(ABC):
             {"completion": completion, "discriminator": discriminator},
             {**scalars, "adversarial": adversarial, **d_scalars},
         )
-
-    def _grad(self, name: str, loss: Tensor, *, retain_graph: bool = False) -> Sequence[Tensor]:
-        parameters = parameters_of(self.optimizers[name])
-        return torch.autograd.grad(loss, parameters, retain_graph=retain_graph)
 
     def _discriminate(self, images: Tensor) -> Tensor:
         return discriminate(self.discriminator, images, self.model.feature_dtype)

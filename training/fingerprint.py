@@ -63,7 +63,7 @@ def hash_images(images: Tensor, names: list[str] | None = None) -> str:
 def require_same_run(saved: Mapping[str, Any], present: Mapping[str, Any], folder: Path) -> None:
     """Raise ConfigError unless a saved fingerprint, perhaps an older one, equals the present."""
     # Tuples become lists, as in what was saved.
-    saved, present = (json.loads(json.dumps(data)) for data in (_modernised(saved), present))
+    saved, present = (json.loads(json.dumps(data)) for data in (_updated(saved), present))
     names = sorted(saved.keys() | present.keys())
     differing = [name for name in names if saved.get(name) != present.get(name)]
     if differing:
@@ -74,7 +74,7 @@ def require_same_run(saved: Mapping[str, Any], present: Mapping[str, Any], folde
         )
 
 
-def _modernised(saved: Mapping[str, Any]) -> Mapping[str, Any]:
+def _updated(saved: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a fingerprint with present names, and defaults for settings that are newer than it."""
     if saved.get("stage") not in STAGES:
         return saved
@@ -82,19 +82,16 @@ def _modernised(saved: Mapping[str, Any]) -> Mapping[str, Any]:
     data = {RENAMED.get(name, name): value for name, value in saved.items()}
     if "pictures" in saved:
         _separate_photographs(data, has_setting=stage.previous is not None)
-    defaults = {f.name: f.default for f in dataclasses.fields(stage.config_type)}
-    for name in defaults.keys() - _FREE - data.keys():
-        data[name] = defaults[name]
+    for field in dataclasses.fields(stage.config_type):
+        if field.name not in _FREE:
+            data.setdefault(field.name, field.default)
     data["data"] = {**dataclasses.asdict(DataConfig()), **data["data"]}
     if "perceptual" in data:
         pairs = PerceptualConfig().calibration_pairs
         data["perceptual"] = {"calibration_pairs": pairs, **data["perceptual"]}
     if "restart" in data:
-        restart = data["restart"]
-        if "judge_since" in restart:
-            since = restart["judge_since"]
-            restart = {k: v for k, v in restart.items() if k != "judge_since"}
-            data["restart"] = {**restart, "discriminator_since": since}
+        present = {"judge_since": "discriminator_since"}
+        data["restart"] = {present.get(name, name): v for name, v in data["restart"].items()}
     return data
 
 

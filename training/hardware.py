@@ -18,12 +18,12 @@ def feature_dtype(precision: str, device: torch.device) -> torch.dtype:
     float32's speed.
     """
     if precision != "auto":
-        return torch.bfloat16 if precision == "bfloat16" else torch.float32
-    if device.type == "cuda":
-        able = torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if able else torch.float32
-    native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if native else torch.float32
+        is_used = precision == "bfloat16"
+    elif device.type == "cuda":
+        is_used = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        is_used = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if is_used else torch.float32
 
 
 def device_name(device: torch.device) -> str:

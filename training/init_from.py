@@ -54,7 +54,7 @@ def read_source(path: Path, stage: Stage, recipe: Recipe) -> Source:
         CheckpointError: the file is unusable or lacks a part.
         ConfigError: its generator does not have the recipe's size.
     """
-    source = _with_discriminator(path, stage)
+    source = _read_with_discriminator(path, stage)
     wanted, given = recipe.model.generator, source.checkpoint.config.generator
     grows = "generator" in stage.trains and given.resolution < wanted.resolution
     if given.w_dim != wanted.w_dim or (given.resolution != wanted.resolution and not grows):
@@ -67,7 +67,7 @@ def read_source(path: Path, stage: Stage, recipe: Recipe) -> Source:
     return source
 
 
-def _with_discriminator(path: Path, stage: Stage) -> Source:
+def _read_with_discriminator(path: Path, stage: Stage) -> Source:
     header = inspect_checkpoint(path)
     needs_photographs = stage.previous is None
     completing = [row.name for row in STAGES.values() if row.previous is not None]
@@ -153,8 +153,8 @@ def plan_restart(path: Path, source: Source, stage: Stage, recipe: Recipe) -> Re
         CheckpointError: the file is unusable or lacks a part.
         ConfigError: a part differs from the recipe's, or has already seen all images.
     """
-    starts_from_itself = set(stage.trains) <= {*stage.takes, "discriminator"}
-    learned = source.checkpoint if starts_from_itself else read_checkpoint(path, stage.trains)
+    is_already_read = set(stage.trains) <= set(source.checkpoint.parts)
+    learned = source.checkpoint if is_already_read else read_checkpoint(path, stage.trains)
     for part in stage.trains:
         _check_part(part, recipe, learned, path)
     first = learned.training.get("images", {}).get(stage.name, 0)
@@ -212,13 +212,15 @@ def grow(module: nn.Module, smaller: dict[str, Tensor], resolution: int) -> None
         num_blocks = len(module.synthesis.blocks)
         for index in range(num_blocks - num_new, num_blocks):
             own[f"synthesis.blocks.{index}.to_rgb.weight"].zero_()
-        module.load_state_dict({**own, **smaller})
-        return
-    taken = {}
-    for name, value in smaller.items():
-        first, index, *rest = name.split(".")
-        if first == "blocks":  # D counts its blocks from the highest resolution
-            taken[".".join([first, str(int(index) + num_new), *rest])] = value
-        elif first != "from_rgb":
-            taken[name] = value
-    module.load_state_dict({**own, **taken})
+    else:
+        kept = {k: value for k, value in smaller.items() if not k.startswith("from_rgb.")}
+        smaller = {_renumbered(name, num_new): value for name, value in kept.items()}
+    module.load_state_dict({**own, **smaller})
+
+
+def _renumbered(name: str, num_new: int) -> str:
+    """Return a key of D with new blocks before its own: it counts from the highest resolution."""
+    if not name.startswith("blocks."):
+        return name
+    first, index, rest = name.split(".", 2)
+    return f"{first}.{int(index) + num_new}.{rest}"

@@ -72,14 +72,16 @@ def run(
             is_kept = _passed(before, nimg, config.keep_every)
             if is_kept or _passed(before, nimg, config.save_every):
                 log.write(nimg)
-                _save(trainer, states, fingerprint, nimg, is_kept=is_kept, is_main=is_main)
+                _save(trainer, states, fingerprint, nimg, is_main=is_main)
                 saved = nimg
+                if is_kept and is_main:
+                    states.keep(nimg)
             if _passed(before, nimg, config.grid_every):  # after saving: a grid may fail
                 log.show(nimg)
                 shown = nimg
         log.write(nimg)
         if saved != nimg:
-            _save(trainer, states, fingerprint, nimg, is_kept=False, is_main=is_main)
+            _save(trainer, states, fingerprint, nimg, is_main=is_main)
         if shown != nimg:
             log.show(nimg)
     return nimg
@@ -90,13 +92,7 @@ def _passed(before: int, now: int, every: int) -> bool:
 
 
 def _save(
-    trainer: Trainer,
-    states: States,
-    fingerprint: dict[str, Any],
-    nimg: int,
-    *,
-    is_kept: bool,
-    is_main: bool,
+    trainer: Trainer, states: States, fingerprint: dict[str, Any], nimg: int, *, is_main: bool
 ) -> None:
     """Write state and export; if a weight is not finite, raise and leave the last good state."""
     for name, module in trainer.modules.items():
@@ -114,8 +110,6 @@ def _save(
     }
     states.save(nimg, state, trainer.config.keep_last)
     trainer.export(states.folder, nimg)
-    if is_kept:
-        states.keep(nimg)
 
 
 def _resume(trainer: Trainer, states: States, fingerprint: dict[str, Any], first: int) -> int:

@@ -1,7 +1,7 @@
 """The perceptual term of Eqs. 2 and 3: features of VGG16, or of a discriminator."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,8 @@ class PerceptualLoss(nn.Module, ABC):
         facts: what the features depend on, for the checkpoint's metadata.
     """
 
+    combine: Callable[[Tensor], Tensor]
+    """Makes one distance of those of the feature maps, [K]."""
     weight: Tensor
     facts: Mapping[str, str | list[str]]
 
@@ -32,10 +34,6 @@ class PerceptualLoss(nn.Module, ABC):
 
         Gradients: with respect to images.
         """
-
-    @abstractmethod
-    def combine(self, distances: Tensor) -> Tensor:
-        """Return one distance of those of the feature maps, [K]."""
 
     def forward(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
         """Return the loss between two results of `features`, a scalar."""
@@ -50,6 +48,8 @@ class VGG16PerceptualLoss(PerceptualLoss):
     relu4_3, is what its authors' laboratory uses elsewhere.
     """
 
+    combine = staticmethod(torch.sum)
+
     def __init__(self, config: PerceptualConfig) -> None:
         super().__init__()
         self.network, sha256 = load_vgg16(config.weights, config.layers)
@@ -59,10 +59,6 @@ class VGG16PerceptualLoss(PerceptualLoss):
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the feature maps of the chosen layers."""
         return self.network(images)
-
-    def combine(self, distances: Tensor) -> Tensor:
-        """Return the sum over the layers."""
-        return distances.sum()
 
 
 class DiscriminatorPerceptualLoss(PerceptualLoss):
@@ -75,6 +71,8 @@ class DiscriminatorPerceptualLoss(PerceptualLoss):
     Source: Zhang et al. 2018, arXiv:1801.03924 (features normalised over their channels). Deviates
     from the paper's VGG16, for use where its weights are not at hand.
     """
+
+    combine = staticmethod(torch.mean)
 
     def __init__(self, discriminator: Discriminator, dtype: torch.dtype) -> None:
         super().__init__()
@@ -89,10 +87,6 @@ class DiscriminatorPerceptualLoss(PerceptualLoss):
         images = images.to(self._dtype, memory_format=torch.channels_last)
         maps = [m.to(exact) for m in self.network.features(images, _NUM_SCALES)]
         return [m * torch.rsqrt(m.square().sum(dim=1, keepdim=True) + 1e-8) for m in maps]
-
-    def combine(self, distances: Tensor) -> Tensor:
-        """Return the mean over the three scales."""
-        return distances.mean()
 
     @torch.no_grad()
     def calibrate(

@@ -1,24 +1,24 @@
 """The prior: StyleGAN2 trained on photographs, which both stages then keep frozen."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..core.contact_sheet import tile_images
 from ..core.distributed import ALONE, Draws, Processes
 from ..core.networks import Discriminator, DiverseInpaintingModel, Generator
 from ..core.rng import rng_for, seed_for
-from .accumulate import GradientAccumulator, Gradients, adam, apply_gradients, parameters_of
+from .accumulate import Gradients, adam
+from .adversarial_trainer import AdversarialTrainer
 from .augment import augment
 from .checkpointing import write_prior
 from .config import PriorConfig, Recipe
-from .cuda_graphs import StepGraphs
 from .data import Photographs
 from .diversity_loss import DiversityLoss
-from .ema import averaged_copy, update_average
+from .ema import averaged_copy
 from .hardware import feature_dtype, place, send
 from .losses import discriminate, discriminator_objective, generator_loss
 from .projected_gan import (
@@ -32,7 +32,7 @@ _SCALING_PHOTOGRAPHS = 64
 _GRID_IMAGES, _GRID_COLUMNS = 48, 12
 
 
-class PriorTrainer:
+class PriorTrainer(AdversarialTrainer[PriorConfig]):
     """G against D on photographs, and against a projected discriminator if the recipe has one.
 
     Non-saturating loss with lazy R1, style mixing, random noise and differentiable augmentation;
@@ -42,9 +42,7 @@ class PriorTrainer:
     2021, arXiv:2111.01007.
     """
 
-    config: PriorConfig
-    discriminator_since = 0
-    """Image at which the discriminators started: from there on G's learning rate rises."""
+    stage = "prior"
 
     def __init__(
         self,
@@ -55,18 +53,15 @@ class PriorTrainer:
     ) -> None:
         model = recipe.model
         assert model.discriminator is not None
-        config = recipe.stage_config("prior")
-        assert isinstance(config, PriorConfig)
-        self.recipe, self.config, self.device = recipe, config, device
+        super().__init__(recipe, device, processes)
+        config = self.config
         group_size = model.discriminator.stddev_group_size
         self._diversity_loss = DiversityLoss(group_size, processes)
-        self._processes = processes
         self.photographs = photographs.to(device)
-        torch.manual_seed(config.seed)
         self.generator = place(Generator(model.generator), device)
         self.discriminator = place(Discriminator(model.discriminator), device)
         self.generator_ema = averaged_copy(self.generator)
-        self.modules: dict[str, nn.Module] = {
+        self.modules = {
             "generator": self.generator,
             "discriminator": self.discriminator,
             "generator_ema": self.generator_ema,
@@ -74,15 +69,14 @@ class PriorTrainer:
         self.projected_discriminator = self._build_projected_discriminator()
         if self.projected_discriminator is not None:
             self.modules["projected_discriminator"] = self.projected_discriminator
-        self.optimizers: dict[str, torch.optim.Optimizer] = {
+        self.optimizers = {
             name: adam((module, 1.0), betas=config.betas)
             for name, module in self.modules.items()
             if name != "generator_ema"
         }
-        micro_batch = self._micro_batch = config.micro_batch or config.batch_size
-        self._shard = processes.shard(micro_batch, group_size)
-        self._accumulator = GradientAccumulator(device, config.batch_size, micro_batch, processes)
-        self._graphs = StepGraphs(device, is_used=config.cuda_graphs and processes.is_alone)
+        self._rates = dict.fromkeys(("generator", "discriminator"), config.learning_rate)
+        self._rates["projected_discriminator"] = config.projected_learning_rate
+        self._prepare_steps(group_size)
         self._dtype = feature_dtype(config.precision, device)
         grid = rng_for(config.seed, "grid", 0)
         self._grid_z = torch.randn(_GRID_IMAGES, model.generator.z_dim, generator=grid)
@@ -93,7 +87,7 @@ class PriorTrainer:
         network = place(load_feature_network(), self.device)
         photographs = self.photographs.batch(0, _SCALING_PHOTOGRAPHS)
         resolution = self.generator.config.resolution
-        projected = ProjectedDiscriminator(network, resolution, photographs, self._processes)
+        projected = ProjectedDiscriminator(network, resolution, photographs, self.processes)
         return place(projected, self.device)
 
     def _projected_at(self, nimg: int) -> ProjectedDiscriminator | None:
@@ -111,36 +105,22 @@ class PriorTrainer:
             yield photographs, projected.features(augmented, self._dtype)
 
     def step(self, nimg: int) -> dict[str, Tensor]:
-        """Update all networks on one batch; the R1 term joins every r1_every-th step."""
+        """Train as `AdversarialTrainer.step`, after what the projected discriminator needs."""
         projected = self._projected_at(nimg)
         if projected is not None:
             projected.update_spectral_norms()
             if self.config.diversity_weight and self._diversity_loss.reference is None:
                 batches = self._photographs_with_features(projected)
                 self._diversity_loss.measure_photographs(batches)
-        gradients = self._accumulator.run(lambda start: self._gradients(start, nimg), nimg)
-        for name, of_network in gradients.by_network.items():
-            apply_gradients(self.optimizers[name], of_network, self._rate(name, nimg))
-        update_average(
-            self.generator_ema,
-            self.generator,
-            num_images=self.config.batch_size,
-            nimg=nimg,
-            half_life=self.config.ema_half_life,
-        )
-        return gradients.scalars
+        return super().step(nimg)
 
-    def _rate(self, name: str, nimg: int) -> float:
-        if name == "projected_discriminator":
-            return self.config.projected_learning_rate
+    def _rate_factor(self, name: str, nimg: int) -> float:
         warmup = self.config.generator_warmup
-        if name == "generator" and warmup:
-            progress = (nimg - self.discriminator_since) / warmup
-            return self.config.learning_rate * min(progress, 1.0)
-        return self.config.learning_rate
+        if name != "generator" or not warmup:
+            return 1.0
+        return min((nimg - self.discriminator_since) / warmup, 1.0)
 
     def _gradients(self, start: int, nimg: int) -> Gradients:
-        """Return the gradients of this process's shard of the micro-batch from image `start` on."""
         projected = self._projected_at(nimg)
         r1_weight = self.config.r1_weight(nimg)
         return self._graphs.run(
@@ -212,14 +192,6 @@ class PriorTrainer:
             by_network["projected_discriminator"] = self._grad("projected_discriminator", loss)
             scalars["projected_loss"] = loss
         return Gradients(by_network, {**scalars, **d_scalars})
-
-    def _grad(self, name: str, loss: Tensor, *, retain_graph: bool = False) -> Sequence[Tensor]:
-        return torch.autograd.grad(
-            loss,
-            parameters_of(self.optimizers[name]),
-            retain_graph=retain_graph,
-            materialize_grads=True,  # without noise, nothing depends on its strengths
-        )
 
     def _generate(self, drawn: Mapping[str, Tensor], noise: Draws) -> Tensor:
         """Return samples of the latents drawn, [N, 3, R, R] in about [-1, 1]."""

@@ -199,13 +199,10 @@ class ProjectedDiscriminator(nn.Module):
             images: [N, 3, R, R] in about [-1, 1].
             dtype: of the feature maps.
         """
-        images = F.interpolate(
-            images, size=(self._side, self._side), mode="bilinear", align_corners=False
-        )
-        with _autocast(images.device, dtype):
-            return self.projection(
-                self._network[0](images.contiguous(memory_format=torch.channels_last))
-            )
+        x = F.interpolate(images, self._side, mode="bilinear", align_corners=False)
+        x = x.contiguous(memory_format=torch.channels_last)
+        with _autocast(x.device, dtype):
+            return self.projection(self._network[0](x))
 
     def logits(self, features: list[Tensor], dtype: torch.dtype = torch.float32) -> list[Tensor]:
         """Return patch logits [N, 1, h, w] for each map of `features`."""

@@ -19,9 +19,7 @@ from .stages import STAGES
 RECIPES_DIR = Path(__file__).parent / "recipes"
 
 
-def load_recipe(
-    name_or_path: str, overrides: tuple[str, ...] = (), base: str | None = None
-) -> Recipe:
+def load_recipe(name_or_path: str, overrides: tuple[str, ...] = ()) -> Recipe:
     """Return the recipe of a bundled name or of a TOML file.
 
     1. `base = "<recipe>"` in a file: the file has only what differs. Its tables are merged into
@@ -31,22 +29,12 @@ def load_recipe(
     Args:
         name_or_path: "demo64-cpu", or a path that ends in .toml.
         overrides: "prior.total_images=1000" and the like; TOML.
-        base: recipe that replaces the last one in the chain of bases.
 
     Raises:
         ConfigError: the file, a base or a key is unknown, missing or invalid.
     """
     path = _find(name_or_path, Path())
-    chain = _chain(path)
-    if base is not None:
-        if len(chain) == 1:
-            raise ConfigError(
-                f"a recipe with a base, to replace it with {base}",
-                f"{path.stem}, which has none",
-                "Choose a recipe that has a base, or do not replace it.",
-            )
-        chain[-1:] = _chain(_find(base, Path()))
-    tables = [*reversed(chain), *(_parse(text, repr(text)) for text in overrides)]
+    tables = [*reversed(_chain(path)), *(_parse(text, repr(text)) for text in overrides)]
     return _recipe(path.stem, functools.reduce(_merge, tables))
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.errors import ConfigError
@@ -72,23 +71,19 @@ class VGG16Features(nn.Module):
             RuntimeError: a tensor is missing from the state or has the wrong shape.
         """
         super().__init__()
-        self._layers = tuple(layers)
         self._is_bgr = order == "bgr"
-        names = list(LAYERS)
-        self.convolutions = nn.ModuleDict()
-        in_channels = 3
+        self._taken: set[int] = set()
+        self.features = nn.Sequential()  # numbered as in torchvision
+        names, in_channels = list(LAYERS), 3
         for name in names[: max(map(names.index, layers)) + 1]:
-            _, channels = LAYERS[name]
-            self.convolutions[name] = nn.Conv2d(in_channels, channels, 3, padding=1)
+            channels = LAYERS[name][1]
+            if name.endswith("_1") and in_channels > 3:
+                self.features.append(nn.MaxPool2d(2))
+            self.features.extend([nn.Conv2d(in_channels, channels, 3, padding=1), nn.ReLU()])
+            if name in layers:
+                self._taken.add(len(self.features) - 1)
             in_channels = channels
-        self.load_state_dict(
-            {
-                f"convolutions.{name}.{kind}": state[f"{LAYERS[name][0]}.{kind}"]
-                for name in self.convolutions
-                for kind in ("weight", "bias")
-                if f"{LAYERS[name][0]}.{kind}" in state
-            }
-        )
+        self.load_state_dict({key: state[key] for key in self.state_dict() if key in state})
         mean = _MEAN_BGR if self._is_bgr else _MEAN_BGR[::-1]
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.eval().requires_grad_(False)
@@ -104,11 +99,9 @@ class VGG16Features(nn.Module):
         x = (images + 1) * 127.5
         x = (x.flip(1) if self._is_bgr else x) - self.mean
         maps = []
-        for name, convolution in self.convolutions.items():
-            if name.endswith("_1") and name != "relu1_1":
-                x = F.max_pool2d(x, 2)
-            x = F.relu(convolution(x))
-            if name in self._layers:
+        for i, layer in enumerate(self.features):
+            x = layer(x)
+            if i in self._taken:
                 maps.append(x)
         return maps
 
@@ -134,11 +127,10 @@ def load_vgg16(weights: str, layers: Sequence[str]) -> tuple[VGG16Features, str]
             "Correct the recipe; relu4_3 is the usual choice.",
         )
     path = obtain(VGG16) if weights == "download" else Path(weights).expanduser()
+    if not weights:
+        raise _unusable("none", "The recipe names no VGG16 weights.")
     if not path.is_file():
-        problem = (
-            f"There is no file {weights}." if weights else "The recipe names no VGG16 weights."
-        )
-        raise _unusable(f"no file {weights}" if weights else "none", problem)
+        raise _unusable(f"no file {weights}", f"There is no file {weights}.")
     sha256 = sha256_of(path)
     if sha256.startswith(_TORCHVISION):
         raise _unusable("torchvision's own, which expect another input")
