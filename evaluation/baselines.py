@@ -54,9 +54,8 @@ def _other_photos(originals: Tensor, seed: int) -> Tensor:
 
 
 def _training_photos(pairs: Pairs, seed: int, training: Tensor) -> MethodOutput:
-    num = min(len(training), len(pairs.names))
-    chosen = training[_shuffled(len(training), seed, "training-photos")[:num]]
-    return _unpaired("training-photos", pairs, torch.arange(num), chosen)
+    chosen = training[_shuffled(len(training), seed, "training-photos")[: len(pairs.names)]]
+    return _unpaired("training-photos", pairs, torch.arange(len(chosen)), chosen)
 
 
 def _halves(pairs: Pairs, seed: int) -> MethodOutput:

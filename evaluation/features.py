@@ -3,6 +3,9 @@
 torch-fidelity provides the network of the FID. Its own cache is not used: it names whole sets of
 images, so buckets would not share features, and it reads its files with pickle.
 
+What builds a network takes its weight file and a device, and raises CheckpointError for the weights
+of another network, or if the library is not installed.
+
 Legend: n images of side R, features of dimension d.
 """
 
@@ -123,14 +126,7 @@ class FeatureNetwork:
 
 
 def fid_inception(weights: Path, device: torch.device) -> FeatureNetwork:
-    """Return the network that FID is defined with, from torch-fidelity.
-
-    Args:
-        weights: the file of `INCEPTION`.
-        device: where to compute.
-
-    Raises:
-        CheckpointError: other weights, or torch-fidelity is not installed.
+    """Return the network that FID is defined with, from torch-fidelity; weights of `INCEPTION`.
 
     Source: Heusel et al. 2017, arXiv:1706.08500; the network of TensorFlow's 2015-12-05 archive.
     """
@@ -158,12 +154,7 @@ def fid_inception(weights: Path, device: torch.device) -> FeatureNetwork:
 def imagenet_inception(weights: Path, device: torch.device) -> FeatureNetwork:
     """Return torchvision's Inception-v3, which the paper's numbers probably come from.
 
-    Args:
-        weights: the file of `IMAGENET_INCEPTION`.
-        device: where to compute.
-
-    Raises:
-        CheckpointError: other weights, or torchvision is not installed.
+    Its weights are `IMAGENET_INCEPTION`.
 
     Source: the evaluation of Choi et al. 2020 (StarGAN v2), arXiv:1912.01865.
     """

@@ -98,8 +98,7 @@ def read_predictions(folder: Path, pairs: Pairs) -> MethodOutput:
     files = _files_by_stem(folder)
     stems = _stems_of(folder, set(files), pairs.names)
     resolution = pairs.originals.shape[-1]
-    each = [torch.stack([_read(files[stem], resolution) for stem in own]) for own in stems]
-    raw = torch.stack(each)
+    raw = torch.stack([torch.stack([_read(files[s], resolution) for s in own]) for own in stems])
     return pairs.completed("predictions", raw, raw=raw)
 
 
