@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.rng import rng_for
-from .protocol import Pairs
-from .types import MethodOutput
+from .types import MethodOutput, Pairs
 
 NAMES = ("mean-colour", "other-photo", "original", "training-photos", "other-half")
 """All baselines; the last two are unrelated whole images, and an evaluation has one of them."""

@@ -24,9 +24,9 @@ from .memorisation import memorisation
 from .methods import complete, read_predictions
 from .network_metrics import network_metrics
 from .pixel_metrics import diversity, fidelity, seam
-from .protocol import Pairs, make_pairs, write_pairs
+from .protocol import make_pairs, write_pairs
 from .swd import swd
-from .types import Estimate, ImageValues, MethodOutput, MetricSuite
+from .types import Estimate, ImageValues, MethodOutput, MetricSuite, Pairs
 
 OnProgress = Callable[[float, str], None]
 """(fraction done, current step)"""
@@ -203,7 +203,6 @@ def _measure(
 
 
 def _protocol_facts(plan: Plan, pairs: Pairs, training: Tensor | None) -> dict[str, Any]:
-    ratios = pairs.holes.double().mean(dim=(1, 2, 3))
     # Equal if methods were measured on the same images and masks.
     digest = hashlib.sha256("\n".join(pairs.names).encode())
     digest.update(pairs.originals.contiguous().numpy().data)
@@ -211,7 +210,7 @@ def _protocol_facts(plan: Plan, pairs: Pairs, training: Tensor | None) -> dict[s
     return {
         "data": str(plan.data),
         "pictures": len(pairs.names),
-        "pictures_by_bucket": {b.label: len(b.members(ratios)) for b in BUCKETS},
+        "pictures_by_bucket": {b.label: len(b.members(pairs.ratios)) for b in BUCKETS},
         "pairs_sha256": digest.hexdigest(),
         "resolution": pairs.originals.shape[-1],
         "masks": plan.masks,

@@ -15,8 +15,7 @@ from ..core.image import image_to_uint8
 from ..core.image_files import is_image_name, read_image
 from ..core.inpainter import Inpainter
 from ..core.rng import rng_for
-from .protocol import Pairs
-from .types import MethodOutput
+from .types import MethodOutput, Pairs
 
 NUM_VARIANTS = 2
 """Results for each image, as the paper measures diversity."""
