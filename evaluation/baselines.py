@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.rng import rng_for
-from .protocol import Pairs
-from .types import MethodOutput
+from .types import MethodOutput, Pairs
 
 NAMES = ("mean-colour", "other-photo", "original", "training-photos", "other-half")
 """All baselines; the last two are unrelated whole images, and an evaluation has one of them."""
@@ -54,9 +53,8 @@ def _other_photos(originals: Tensor, seed: int) -> Tensor:
 
 
 def _training_photos(pairs: Pairs, seed: int, training: Tensor) -> MethodOutput:
-    num = min(len(training), len(pairs.names))
-    chosen = training[_shuffled(len(training), seed, "training-photos")[:num]]
-    return _unpaired("training-photos", pairs, torch.arange(num), chosen)
+    chosen = training[_shuffled(len(training), seed, "training-photos")[: len(pairs.names)]]
+    return _unpaired("training-photos", pairs, torch.arange(len(chosen)), chosen)
 
 
 def _halves(pairs: Pairs, seed: int) -> MethodOutput:

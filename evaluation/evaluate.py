@@ -1,14 +1,13 @@
 """The whole evaluation: what `diverse-inpainting evaluate` runs."""
 
 import hashlib
-import importlib.metadata
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..core.checkpoint import resolve_source
@@ -19,15 +18,15 @@ from ..core.errors import ConfigError
 from ..core.inpainter import Inpainter
 from ..core.pretrained import sha256_of
 from .baselines import baselines
-from .bootstrap import BUCKETS, Bucket, summarise
+from .bootstrap import BUCKETS, summarise
 from .c2st import two_sample_test
 from .memorisation import memorisation
 from .methods import complete, read_predictions
 from .network_metrics import network_metrics
 from .pixel_metrics import diversity, fidelity, seam
-from .protocol import Pairs, make_pairs, write_pairs
+from .protocol import make_pairs, write_pairs
 from .swd import swd
-from .types import Estimate, ImageValues, MethodOutput, MetricSuite
+from .types import Estimate, ImageValues, MethodOutput, MetricSuite, Pairs
 
 OnProgress = Callable[[float, str], None]
 """(fraction done, current step)"""
@@ -124,7 +123,14 @@ def evaluate(
     suites: Sequence[MetricSuite] = ()
     if processes.is_main:
         write_pairs(pairs, plan.out / "pairs")
-        suites = _suites(plan, pairs, training, device)
+        suites = (
+            ALWAYS,
+            two_sample_test(len(pairs.names), plan.seed, device),
+            *([] if training is None else [memorisation(training)]),
+            *network_metrics(
+                plan.weights, plan.cache or plan.out / "features.sqlite", device, plan.download
+            ),
+        )
     predictions = [] if plan.predictions is None else [read_predictions(plan.predictions, pairs)]
 
     def on_batch(num_images: int) -> None:
@@ -146,34 +152,25 @@ def evaluate(
             "protocol": _protocol_facts(plan, pairs, training),
             "model": None if model is None else _model_facts(plan, model),
             "metrics": {name: value for suite in suites for name, value in suite.facts.items()},
-            "versions": _versions(),
+            "versions": {
+                "python": platform.python_version(),
+                **{name: version(name) for name in ("torch", "numpy", "pillow")},
+            },
         },
         training=training,
     )
 
 
 def _resolution(plan: Plan, model: Inpainter | None) -> int:
-    if model is None and plan.resolution is None:
-        expected = "a model, or the resolution to measure at"
-        raise ConfigError(expected, "neither", "Give one of the two.")
-    resolution = plan.resolution if model is None else model.resolution
-    if plan.resolution not in (None, resolution):
-        expected = f"the model's resolution of {resolution} pixels"
+    if model is None:
+        if plan.resolution is None:
+            expected = "a model, or the resolution to measure at"
+            raise ConfigError(expected, "neither", "Give one of the two.")
+        return plan.resolution
+    if plan.resolution not in (None, model.resolution):
+        expected = f"the model's resolution of {model.resolution} pixels"
         raise ConfigError(expected, str(plan.resolution), "Leave the resolution out.")
-    assert resolution is not None
-    return resolution
-
-
-def _suites(
-    plan: Plan, pairs: Pairs, training: Tensor | None, device: torch.device
-) -> tuple[MetricSuite, ...]:
-    cache = plan.cache or plan.out / "features.sqlite"
-    return (
-        ALWAYS,
-        two_sample_test(len(pairs.names), plan.seed, device),
-        *([] if training is None else [memorisation(training)]),
-        *network_metrics(plan.weights, cache, device, plan.download),
-    )
+    return model.resolution
 
 
 def _measure(
@@ -190,35 +187,22 @@ def _measure(
     buckets: dict[str, dict[str, dict[str, Estimate]]] = {o.method: {} for o in outputs}
     for number, bucket in enumerate(BUCKETS, start=len(outputs)):
         on_progress(_COMPLETING + step * number, f"comparing sets, hole ratio {bucket.label}")
-        for method, estimates in _in_bucket(bucket, outputs, per_image, suites).items():
-            buckets[method][bucket.label] = estimates
+        parts: list[MethodOutput] = []
+        for output in outputs:
+            index = bucket.members(output.ratios)
+            if len(index):
+                is_whole = len(index) == len(output.names)
+                parts.append(output if is_whole else output.subset(index))  # copies only if needed
+                estimates = summarise(per_image[output.method], index)
+                buckets[output.method][bucket.label] = estimates
+        for metric in (metric for suite in suites for metric in suite.per_set):
+            for part, values in zip(parts, metric(parts), strict=True):
+                buckets[part.method][bucket.label].update(values)
     on_progress(1.0, "writing the report")
     return per_image, buckets
 
 
-def _in_bucket(
-    bucket: Bucket,
-    outputs: Sequence[MethodOutput],
-    per_image: PerImage,
-    suites: Sequence[MetricSuite],
-) -> dict[str, dict[str, Estimate]]:
-    """Return the estimates of each method that has images in a bucket."""
-    parts: list[MethodOutput] = []
-    estimates: dict[str, dict[str, Estimate]] = {}
-    for output in outputs:
-        index = bucket.members(output.ratios)
-        if len(index):
-            is_whole = len(index) == len(output.names)
-            parts.append(output if is_whole else output.subset(index))  # copies only if needed
-            estimates[output.method] = summarise(per_image[output.method], index)
-    for metric in (metric for suite in suites for metric in suite.per_set):
-        for part, values in zip(parts, metric(parts), strict=True):
-            estimates[part.method].update(values)
-    return estimates
-
-
 def _protocol_facts(plan: Plan, pairs: Pairs, training: Tensor | None) -> dict[str, Any]:
-    ratios = pairs.holes.double().mean(dim=(1, 2, 3))
     # Equal if methods were measured on the same images and masks.
     digest = hashlib.sha256("\n".join(pairs.names).encode())
     digest.update(pairs.originals.contiguous().numpy().data)
@@ -226,7 +210,7 @@ def _protocol_facts(plan: Plan, pairs: Pairs, training: Tensor | None) -> dict[s
     return {
         "data": str(plan.data),
         "pictures": len(pairs.names),
-        "pictures_by_bucket": {b.label: len(b.members(ratios)) for b in BUCKETS},
+        "pictures_by_bucket": {b.label: len(b.members(pairs.ratios)) for b in BUCKETS},
         "pairs_sha256": digest.hexdigest(),
         "resolution": pairs.originals.shape[-1],
         "masks": plan.masks,
@@ -247,8 +231,3 @@ def _model_facts(plan: Plan, model: Inpainter) -> dict[str, Any]:
         "training": model.training,
         "device": str(model.device),
     }
-
-
-def _versions() -> dict[str, str]:
-    packages = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "pillow")}
-    return {"python": platform.python_version(), **packages}

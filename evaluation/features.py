@@ -3,6 +3,9 @@
 torch-fidelity provides the network of the FID. Its own cache is not used: it names whole sets of
 images, so buckets would not share features, and it reads its files with pickle.
 
+What builds a network takes its weight file and a device, and raises CheckpointError for the weights
+of another network, or if the library is not installed.
+
 Legend: n images of side R, features of dimension d.
 """
 
@@ -47,6 +50,8 @@ CREATE TABLE IF NOT EXISTS features (
     extractor TEXT, picture BLOB, value BLOB, PRIMARY KEY (extractor, picture)
 ) WITHOUT ROWID
 """
+_SELECT = "SELECT value FROM features WHERE extractor = ? AND picture = ?"
+_INSERT = "INSERT OR REPLACE INTO features VALUES (?, ?, ?)"
 _BUSY_S = 60.0  # how long a process waits while another one writes
 _COMMIT_EVERY = 1024  # images; at most so many are computed again after an interruption
 
@@ -121,14 +126,7 @@ class FeatureNetwork:
 
 
 def fid_inception(weights: Path, device: torch.device) -> FeatureNetwork:
-    """Return the network that FID is defined with, from torch-fidelity.
-
-    Args:
-        weights: the file of `INCEPTION`.
-        device: where to compute.
-
-    Raises:
-        CheckpointError: other weights, or torch-fidelity is not installed.
+    """Return the network that FID is defined with, from torch-fidelity; weights of `INCEPTION`.
 
     Source: Heusel et al. 2017, arXiv:1706.08500; the network of TensorFlow's 2015-12-05 archive.
     """
@@ -156,12 +154,7 @@ def fid_inception(weights: Path, device: torch.device) -> FeatureNetwork:
 def imagenet_inception(weights: Path, device: torch.device) -> FeatureNetwork:
     """Return torchvision's Inception-v3, which the paper's numbers probably come from.
 
-    Args:
-        weights: the file of `IMAGENET_INCEPTION`.
-        device: where to compute.
-
-    Raises:
-        CheckpointError: other weights, or torchvision is not installed.
+    Its weights are `IMAGENET_INCEPTION`.
 
     Source: the evaluation of Choi et al. 2020 (StarGAN v2), arXiv:1912.01865.
     """
@@ -216,17 +209,21 @@ class FeatureCache:
         """
         keys = [_key(image) for image in images.numpy()]
         position = {key: i for i, key in enumerate(keys)}  # equal images have one
+        known: dict[bytes, Tensor] = {}
         with self._connect() as database:
-            known = dict(_read(database, network, keys))
+            for key in position:
+                row = database.execute(_SELECT, (network.identity, key)).fetchone()
+                if row is not None:
+                    known[key] = torch.from_numpy(np.frombuffer(row[0], "<f4").astype(np.float32))
             missing = [key for key in position if key not in known]
             for start in range(0, len(missing), _COMMIT_EVERY):
                 chunk = missing[start : start + _COMMIT_EVERY]
                 fresh = network(images[[position[key] for key in chunk]])
                 known.update(zip(chunk, fresh, strict=True))
-                blobs = [value.astype("<f4").tobytes() for value in fresh.numpy()]
-                rows = [(network.identity, *row) for row in zip(chunk, blobs, strict=True)]
+                blobs = (value.astype("<f4").tobytes() for value in fresh.numpy())
+                rows = ((network.identity, *row) for row in zip(chunk, blobs, strict=True))
                 with database:  # one transaction: after a kill, all rows are there or none
-                    database.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?)", rows)
+                    database.executemany(_INSERT, rows)
         return torch.stack([known[key] for key in keys])
 
     @contextmanager
@@ -241,16 +238,6 @@ class FeatureCache:
                 "Delete it, or give another path.",
                 problem=f"The feature cache {self._path} cannot be used ({error}).",
             ) from error
-
-
-def _read(
-    database: sqlite3.Connection, network: FeatureNetwork, keys: list[bytes]
-) -> Iterator[tuple[bytes, Tensor]]:
-    query = "SELECT value FROM features WHERE extractor = ? AND picture = ?"
-    for key in keys:
-        row = database.execute(query, (network.identity, key)).fetchone()
-        if row is not None:
-            yield key, torch.from_numpy(np.frombuffer(row[0], dtype="<f4").astype(np.float32))
 
 
 def _key(image: np.ndarray) -> bytes:

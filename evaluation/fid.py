@@ -1,4 +1,4 @@
-"""Frechet distance between two sets of features, and the metrics on Inception's features.
+"""Metrics on Inception's features: the Frechet distance, and how well a linear classifier does.
 
 Legend: n features of dimension d.
 """
@@ -10,10 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .features import FeatureCache, FeatureNetwork
-from .ids import discriminative_scores, too_few_images
 from .types import Estimate, MethodOutput, MetricSuite
 
 _log = logging.getLogger(__name__)
+
+# Cover 1965: 2n points in general position with random labels are linearly separable with
+# probability over one half up to 2n = 2(d + 1), so that even equal distributions score 0.
+_TOO_FEW = (
+    "U-IDS and P-IDS are meaningless here: with %d images and %d features, a hyperplane separates "
+    "almost any two sets; evaluate on more than %d images"
+)
 
 
 def inception_metrics(
@@ -26,23 +32,22 @@ def inception_metrics(
         cache: where features are kept; buckets and later runs share them.
         suffix: of the values' names, for a second network in one report.
     """
-    warned_n = 0
     d = network.num_features
+    warned: set[int] = set()
 
     def measure_one(output: MethodOutput) -> dict[str, Estimate]:
-        nonlocal warned_n
-        if len(output.names) < 2:
+        n = len(output.names)
+        if n < 2:
             return {}
+        if n <= d and n > max(warned, default=0):  # it holds for all smaller sets, too
+            warned.add(n)
+            _log.warning(_TOO_FEW, n, d, d)
         real = cache.features(network, output.originals).numpy()
         fake = cache.features(network, output.results[:, 0]).numpy()
         u_ids, p_ids = discriminative_scores(real, fake)
         values = {"fid": frechet_distance(real, fake), "u_ids": u_ids}
         if output.is_paired:
             values["p_ids"] = p_ids
-        warning = too_few_images(len(real), d)
-        if warning and len(real) > warned_n:  # it holds for all smaller sets, too
-            warned_n = len(real)
-            _log.warning("%s", warning)
         return {f"{name}{suffix}": Estimate(value) for name, value in values.items()}
 
     def measure(outputs: Sequence[MethodOutput]) -> list[dict[str, Estimate]]:
@@ -86,3 +91,30 @@ def _covariance_root(features: NDArray[np.float64]) -> NDArray[np.float64]:
     """A with A^T A = the covariance, of at most d rows."""
     root = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
     return np.asarray(np.linalg.qr(root, mode="r")) if len(root) > root.shape[1] else root
+
+
+def discriminative_scores(real: ArrayLike, fake: ArrayLike) -> tuple[float, float]:
+    """Return U-IDS and P-IDS, both in [0, 1]: 0 if every fake is recognised, 0.5 if none is.
+
+    1. A linear SVM (primal problem, C = 1) is fitted to real against fake features, unscaled.
+    2. U-IDS, unpaired, is 1 - its accuracy: the fraction of images on the wrong side.
+    3. P-IDS, paired, is mean(decision(fake_i) > decision(real_i)): the fraction of fakes that look
+       more real to the SVM than their own originals.
+
+    As in the source, both are computed on the features that the SVM was fitted to.
+
+    Args:
+        real: [n, d]; row i belongs to the original that fake row i completes.
+        fake: [n, d].
+
+    Source: Zhao et al. 2021, arXiv:2103.10428, sec. 3.3, and its public evaluation code.
+    """
+    from sklearn.svm import LinearSVC  # takes a second to import
+
+    real, fake = np.asarray(real, dtype=np.float64), np.asarray(fake, dtype=np.float64)
+    features = np.concatenate([real, fake])
+    targets = np.repeat([1, 0], len(real))
+    svm = LinearSVC(dual=False)  # pyright: ignore[reportArgumentType] # a bool is documented
+    svm.fit(features, targets)
+    decision_real, decision_fake = np.split(svm.decision_function(features), 2)
+    return float(1 - svm.score(features, targets)), float(np.mean(decision_fake > decision_real))

@@ -44,12 +44,7 @@ def lpips_diversity(distance: FeatureNetwork) -> MetricSuite:
 def lpips_distance(weights: Path, device: torch.device) -> FeatureNetwork:
     """Return LPIPS v0.1 with its published linear heads, which come with the package.
 
-    Args:
-        weights: the trunk, the file of `ALEXNET` or `VGG16`; its shapes tell which.
-        device: where to compute.
-
-    Raises:
-        CheckpointError: other weights, or lpips is not installed.
+    The weights are those of the trunk, `ALEXNET` or `VGG16`; their shapes tell which.
 
     Source: Zhang et al. 2018, arXiv:1801.03924.
     """

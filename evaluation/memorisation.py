@@ -6,7 +6,7 @@ Images are [n, 3, R, R] uint8.
 
 import functools
 import logging
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -66,8 +66,7 @@ def memorisation(training: Tensor) -> MetricSuite:
     return MetricSuite(per_image=(measure,), facts={"neighbours": facts})
 
 
-@dataclass(frozen=True, eq=False)
-class Neighbours:
+class Neighbours(NamedTuple):
     """The nearest training image of each of n images, inside the hole."""
 
     distance: Tensor
@@ -100,19 +99,18 @@ def nearest_neighbours(images: Tensor, hole_mask: Tensor, training: Tensor) -> N
 
 def _scan(x: Tensor, inside: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
     """The least squared distance [n] and 2 * (training index) + (1 if mirrored)."""
-    best = torch.full([len(x)], torch.inf, dtype=x.dtype, device=x.device)
-    index = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    own = (x.square() * inside[:, None]).sum(dim=(1, 2))
+    best = x.new_full([len(x)], torch.inf)
+    index = torch.zeros(len(x), dtype=torch.int64)
+    x = x * inside[:, None]
+    own = x.square().sum(dim=(1, 2))
     for start in range(0, len(training), _CHUNK):
-        coarse = _coarse(training[start : start + _CHUNK].to(x.device).double() / 255)
-        for mirrored in (0, 1):
-            t = (coarse.flip(3) if mirrored else coarse).flatten(2)
-            cross = (x * inside[:, None]).flatten(1) @ t.flatten(1).T
+        coarse = _coarse(training[start : start + _CHUNK].double() / 255)
+        for mirrored, t in enumerate((coarse.flatten(2), coarse.flip(3).flatten(2))):
+            cross = x.flatten(1) @ t.flatten(1).T
             squared = own[:, None] - 2 * cross + inside @ t.square().sum(dim=1).T
             least, at = squared.min(dim=1)
-            nearer = least < best
-            best = torch.where(nearer, least, best)
-            index = torch.where(nearer, 2 * (at + start) + mirrored, index)
+            index = torch.where(least < best, 2 * (at + start) + mirrored, index)
+            best = best.minimum(least)
     return best, index
 
 

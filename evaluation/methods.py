@@ -15,8 +15,7 @@ from ..core.image import image_to_uint8
 from ..core.image_files import is_image_name, read_image
 from ..core.inpainter import Inpainter
 from ..core.rng import rng_for
-from .protocol import Pairs
-from .types import MethodOutput
+from .types import MethodOutput, Pairs
 
 NUM_VARIANTS = 2
 """Results for each image, as the paper measures diversity."""
@@ -98,8 +97,7 @@ def read_predictions(folder: Path, pairs: Pairs) -> MethodOutput:
     files = _files_by_stem(folder)
     stems = _stems_of(folder, set(files), pairs.names)
     resolution = pairs.originals.shape[-1]
-    each = [torch.stack([_read(files[stem], resolution) for stem in own]) for own in stems]
-    raw = torch.stack(each)
+    raw = torch.stack([torch.stack([_read(files[s], resolution) for s in own]) for own in stems])
     return pairs.completed("predictions", raw, raw=raw)
 
 

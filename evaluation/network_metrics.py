@@ -39,16 +39,6 @@ def network_metrics(
         InputError: the cache cannot be used.
     """
 
-    def fid(file: Path) -> MetricSuite:
-        return inception_metrics(fid_inception(file, device), FeatureCache(cache))
-
-    def fid_imagenet(file: Path) -> MetricSuite:
-        network = imagenet_inception(file, device)
-        return inception_metrics(network, FeatureCache(cache), "_imagenet")
-
-    def diversity(file: Path) -> MetricSuite:
-        return lpips_diversity(lpips_distance(file, device))
-
     def suite(
         name: str, published: PublishedWeights, package: str, build: Callable[[Path], MetricSuite]
     ) -> MetricSuite:
@@ -64,8 +54,17 @@ def network_metrics(
         except CheckpointError as error:  # not asked for by name: go on with the other metrics
             return MetricSuite.left_out(name, str(error))
 
+    def fid(file: Path) -> MetricSuite:
+        return inception_metrics(fid_inception(file, device), FeatureCache(cache))
+
+    def fid_imagenet(file: Path) -> MetricSuite:
+        network = imagenet_inception(file, device)
+        return inception_metrics(network, FeatureCache(cache), "_imagenet")
+
     return (
         suite("inception", INCEPTION, "torch_fidelity", fid),
         suite("inception_imagenet", IMAGENET_INCEPTION, "torchvision", fid_imagenet),
-        suite("lpips", ALEXNET, "lpips", diversity),
+        suite(
+            "lpips", ALEXNET, "lpips", lambda file: lpips_diversity(lpips_distance(file, device))
+        ),
     )

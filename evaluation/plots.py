@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from .baselines import NAMES as BASELINES
 from .bootstrap import HALVES, STEPS, Bucket
 from .evaluate import Evaluation
-from .report import ROWS
+from .report import ROWS, measured
 
 _PERFECT = "original"
 _COLUMNS = 4
@@ -27,8 +27,7 @@ def write_plots(evaluation: Evaluation, out: Path) -> None:
 
 
 def _draw(evaluation: Evaluation, buckets: tuple[Bucket, ...]) -> Figure:
-    measured = [found for bucket in evaluation.buckets.values() for found in bucket.values()]
-    names = [name for name in ROWS if any(name in estimates for estimates in measured)]
+    names = measured([column for found in evaluation.buckets.values() for column in found.values()])
     num_rows = math.ceil((len(names) + 1) / _COLUMNS)  # one more for the legend
     figure = Figure(figsize=(_SIDE_INCHES * _COLUMNS, _SIDE_INCHES * num_rows))
     margin = 0.6 / num_rows  # for titles and axis labels; an automatic layout takes seconds

@@ -1,10 +1,9 @@
 """The images and masks that all methods are measured on, fixed and written out.
 
-Legend: n images, V results for each, R their side in pixels.
+Legend: n images, R their side in pixels.
 """
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import torch
@@ -17,42 +16,12 @@ from ..core.files import prepare_folder
 from ..core.image import image_to_uint8
 from ..core.image_files import read_image, write_png
 from ..core.masks import sample_hole_masks
-from .types import MethodOutput
+from .types import Pairs
 
 MIN_IMAGES = 3
 """The baseline other-photo needs two others for each image."""
 
 _MIN_RESOLUTION_PX = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """Images with one hole each."""
-
-    names: tuple[str, ...]
-    """File names without suffix, unique even if case is ignored."""
-    originals: Tensor
-    """[n, 3, R, R] uint8."""
-    holes: Tensor
-    """[n, 1, R, R] bool, True = fill."""
-
-    def completed(
-        self,
-        method: str,
-        fills: Tensor,
-        raw: Tensor | None = None,
-        independent: Tensor | None = None,
-    ) -> MethodOutput:
-        """Return what a method made: its fills [n, V, 3, R, R] uint8 in the holes (Eq. 4)."""
-        return MethodOutput(
-            method=method,
-            names=self.names,
-            originals=self.originals,
-            holes=self.holes,
-            results=torch.where(self.holes[:, None], fills, self.originals[:, None]),
-            raw=raw,
-            independent=independent,
-        )
 
 
 def make_pairs(

@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,11 +58,11 @@ class Table(NamedTuple):
     header: list[str]
     rows: list[list[str]]
 
-    def markdown(self) -> str:
-        """Return it as Markdown."""
-        rule = ["---"] + ["---:"] * (len(self.header) - 1)
-        lines = ["| " + " | ".join(cells) + " |" for cells in (self.header, rule, *self.rows)]
-        return "\n".join([f"**{self.title}**", "", *lines, ""])
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], num_texts: int = 1) -> list[str]:
+    """Return the lines of a Markdown table; columns after the texts are aligned to the right."""
+    rule = ["---"] * num_texts + ["---:"] * (len(header) - num_texts)
+    return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)]
 
 
 def write_report(evaluation: Evaluation, out: Path) -> None:
@@ -70,7 +70,8 @@ def write_report(evaluation: Evaluation, out: Path) -> None:
     text = json.dumps(results(evaluation), indent=2, allow_nan=False)
     write_text(out / "results.json", text + "\n")
     _write_per_image(evaluation, out / "pictures.csv")
-    write_text(out / "table.md", "\n".join(table.markdown() for table in tables(evaluation)))
+    pages = [[f"**{t.title}**", "", *markdown(t.header, t.rows), ""] for t in tables(evaluation)]
+    write_text(out / "table.md", "\n".join("\n".join(page) for page in pages))
 
 
 def results(evaluation: Evaluation) -> dict[str, Any]:
@@ -90,10 +91,8 @@ def results(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _plain(estimate: Estimate) -> dict[str, float | None]:
-    numbers: dict[str, float | None] = {"value": estimate.value}
-    if estimate.low is not None:
-        numbers |= {"low": estimate.low, "high": estimate.high}
-    return {name: x if x is not None and math.isfinite(x) else None for name, x in numbers.items()}
+    numbers = {name: x for name, x in vars(estimate).items() if x is not None}
+    return {name: x if math.isfinite(x) else None for name, x in numbers.items()}
 
 
 def _write_per_image(evaluation: Evaluation, path: Path) -> None:
@@ -128,15 +127,21 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
 def _rows(evaluation: Evaluation, bucket: Bucket) -> Iterator[list[str]]:
     """Yield one row for each metric that any method has in the bucket."""
     columns = [by_bucket.get(bucket.label, {}) for by_bucket in evaluation.buckets.values()]
-    for name, row in ROWS.items():
-        if any(name in column for column in columns):
-            values = [_cell(column.get(name), row.digits) for column in columns]
-            yield [row.label, row.better or "-", *values]
+    for name in measured(columns):
+        cells = [cell(name, column) for column in columns]
+        yield [ROWS[name].label, ROWS[name].better or "-", *cells]
 
 
-def _cell(estimate: Estimate | None, digits: int) -> str:
-    if estimate is None:
+def measured(columns: Collection[Mapping[str, Estimate]]) -> list[str]:
+    """Return the metrics to show: those that any column has, in the order of `ROWS`."""
+    return [name for name in ROWS if any(name in column for column in columns)]
+
+
+def cell(name: str, column: Mapping[str, Estimate]) -> str:
+    """Return a metric with its interval, or "-" if the column lacks it."""
+    if name not in column:
         return "-"
+    estimate, digits = column[name], ROWS[name].digits
     text = f"{estimate.value:.{digits}f}"
     if estimate.low is None or estimate.low == estimate.high:
         return text
@@ -160,7 +165,5 @@ def describe(evaluation: Evaluation) -> Iterator[str]:
 def describe_metrics(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield what each metric depends on, or why it was left out."""
     for name, fact in facts.items():
-        if "left_out" in fact:
-            yield f"{name} left out: {fact['left_out']}"
-        else:
-            yield f"{name}: " + ", ".join(f"{key.replace('_', ' ')} {fact[key]}" for key in fact)
+        values = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in fact.items())
+        yield f"{name} left out: {fact['left_out']}" if "left_out" in fact else f"{name}: {values}"

@@ -1,6 +1,5 @@
 """Contact sheets: best, median and worst completions, and fills near a training image."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -22,6 +21,7 @@ accuracy of one image has three values only."""
 
 _NEIGHBOURS = "neighbour_ratio"
 _ROWS, _NEIGHBOUR_ROWS = 8, 6
+_Row = dict[str, Tensor]  # images [R, R, 3] by label
 
 
 def write_sheets(evaluation: Evaluation, folder: Path) -> None:
@@ -40,14 +40,16 @@ def write_sheets(evaluation: Evaluation, folder: Path) -> None:
         for criterion in [name for name in CRITERIA if name in metrics]:
             values = metrics[criterion].values
             for rank, index in _ranked(values, metrics[_TIES].values).items():
-                sheet = _completions(output.subset(index), criterion, values[index], rank)
+                rows = _completions(output.subset(index))
+                sheet = _sheet(rows, output, index, f"{rank} by {criterion}", criterion, values)
                 write_png(folder / f"{method}-{criterion}-{rank}.png", sheet)
         if evaluation.training is not None:
             ratios = metrics[_NEIGHBOURS].values
             num = min(_NEIGHBOUR_ROWS, int(ratios.isfinite().sum()))
             if num:  # not all holes are too thin
                 index = ratios.argsort()[:num]  # NaN comes last
-                sheet = _near_training(output.subset(index), ratios[index], evaluation.training)
+                rows = _near_training(output.subset(index), evaluation.training)
+                sheet = _sheet(rows, output, index, "near training", _NEIGHBOURS, ratios)
                 write_png(folder / f"{method}-near-training.png", sheet)
 
 
@@ -62,43 +64,33 @@ def _ranked(values: Tensor, ties: Tensor) -> dict[str, Tensor]:
     return {rank: index[:num] for rank, index in ranked.items() if num}
 
 
-def _completions(part: MethodOutput, criterion: str, values: Tensor, rank: str) -> Image.Image:
-    rows = [_row(part, i) for i in range(len(part.names))]
-    title = f"{part.method}: {rank} by {criterion}"
-    return _sheet(rows, title, part.names, criterion, values)
+def _completions(part: MethodOutput) -> list[_Row]:
+    rows: list[_Row] = []
+    for i, original in enumerate(part.originals.movedim(1, -1)):
+        erased = show_erased(uint8_to_unit(original), part.holes[i, 0].float())
+        row = {"original": original, "erased": erased}
+        row |= {f"result {k}": x.movedim(0, -1) for k, x in enumerate(part.results[i])}
+        if part.raw is not None:
+            row |= {f"raw {k}": x.movedim(0, -1) for k, x in enumerate(part.raw[i])}
+        rows.append(row)
+    return rows
 
 
-def _row(part: MethodOutput, i: int) -> list[tuple[str, Tensor]]:
-    """Labels and images [R, R, 3]."""
-    original = part.originals[i].movedim(0, -1)
-    erased = show_erased(uint8_to_unit(original), part.holes[i, 0].float())
-    row = [("original", original), ("erased", erased)]
-    row += [(f"result {k}", x.movedim(0, -1)) for k, x in enumerate(part.results[i])]
-    if part.raw is not None:
-        row += [(f"raw {k}", x.movedim(0, -1)) for k, x in enumerate(part.raw[i])]
-    return row
-
-
-def _near_training(part: MethodOutput, ratios: Tensor, training: Tensor) -> Image.Image:
+def _near_training(part: MethodOutput, training: Tensor) -> list[_Row]:
     found = nearest_neighbours(part.results[:, 0], part.holes, training)
     nearest = training[found.index]
     nearest = torch.where(found.mirrored[:, None, None, None], nearest.flip(3), nearest)
     columns = torch.stack([part.originals, part.results[:, 0], nearest], dim=1).movedim(2, -1)
     labels = ("original", "result 0", "nearest in training")
-    rows = [list(zip(labels, row, strict=True)) for row in columns]
-    return _sheet(rows, f"{part.method}: near training", part.names, _NEIGHBOURS, ratios)
+    return [dict(zip(labels, row, strict=True)) for row in columns]
 
 
 def _sheet(
-    rows: Sequence[Sequence[tuple[str, Tensor]]],
-    title: str,
-    names: Sequence[str],
-    metric: str,
-    values: Tensor,
+    rows: list[_Row], output: MethodOutput, index: Tensor, title: str, metric: str, values: Tensor
 ) -> Image.Image:
     return contact_sheet(
-        [[image for _, image in row] for row in rows],
-        [[label for label, _ in row] for row in rows],
-        title=title,
-        row_titles=[f"{n}: {metric} {v:.2f}" for n, v in zip(names, values.tolist(), strict=True)],
+        [list(row.values()) for row in rows],
+        [list(row) for row in rows],
+        title=f"{output.method}: {title}",
+        row_titles=[f"{output.names[i]}: {metric} {values[i]:.2f}" for i in index.tolist()],
     )

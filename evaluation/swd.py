@@ -5,7 +5,7 @@ Legend: n images, R their side, S the side of a pyramid level, in pixels.
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import compress, islice, repeat
+from itertools import groupby, islice, repeat
 from statistics import fmean
 
 import numpy as np
@@ -37,16 +37,11 @@ def swd(outputs: Sequence[MethodOutput]) -> list[dict[str, Estimate]]:
     Source: Karras et al. 2018, arXiv:1710.10196, section 5; deviates in taking patches from the
         same places of both sets, so that equal sets are at distance 0.
     """
-    groups: list[list[MethodOutput]] = []
-    for output in outputs:
-        if groups and torch.equal(groups[-1][0].originals, output.originals):
-            groups[-1].append(output)
-        else:
-            groups.append([output])
     runs = []
-    for group in groups:
-        firsts = [output.results[:, 0] for output in group]
-        runs += sliced_wasserstein(group[0].originals, firsts, _SEEDS)
+    for _, group in groupby(outputs, lambda output: output.names):
+        alike = list(group)
+        firsts = [output.results[:, 0] for output in alike]
+        runs += sliced_wasserstein(alike[0].originals, firsts, _SEEDS)
     return [_estimates(by_side) for by_side in runs]
 
 
@@ -76,34 +71,24 @@ def sliced_wasserstein(
     Returns:
         For each of the others, by side, a distance for each seed.
     """
-    differs = [not torch.equal(first, other) for other in others]  # `original` needs no sorting
-    sets = (first, *compress(others, differs))
+    sets = (first, *others)
     distances: list[dict[int, list[float]]] = [{} for _ in others]
     with ThreadPoolExecutor(2) as pool:
         for depth in range((first.shape[-1] // _SMALLEST_LEVEL_PX).bit_length()):
             side = first.shape[-1] >> depth
             of_sets = pool.map(_patches, sets, repeat(depth), repeat(seeds))
-            runs = [
-                _distances(patches, _directions(seed, side), pool)
-                for seed, patches in zip(seeds, zip(*of_sets, strict=True), strict=True)
-            ]
-            by_set = zip(*runs, strict=True)
-            for by_side, is_different in zip(distances, differs, strict=True):
-                by_side[side] = list(next(by_set)) if is_different else [0.0] * len(seeds)
+            for seed, patches in zip(seeds, zip(*of_sets, strict=True), strict=True):
+                parts = pool.map(_distances, repeat(patches), _directions(seed, side))
+                for by_side, means in zip(distances, zip(*parts, strict=True), strict=True):
+                    by_side.setdefault(side, []).append(_SCALE * fmean(means))
     return distances
 
 
-def _distances(
-    patches: Sequence[Tensor], directions: Iterator[Tensor], pool: ThreadPoolExecutor
-) -> list[float]:
+def _distances(patches: Sequence[Tensor], directions: Tensor) -> list[float]:
     """Return the distance of the first set's patches to those of each other set."""
-
-    def compare(part: Tensor) -> list[float]:
-        reference = _project(patches[0], part)
-        return [_mean_distance(_project(other, part), reference) for other in patches[1:]]
-
-    parts = list(pool.map(compare, directions))
-    return [_SCALE * fmean(means) for means in zip(*parts, strict=True)]
+    reference = _project(patches[0], directions)
+    differences = (_project(other, directions) - reference for other in patches[1:])
+    return [float(np.abs(each, out=each).mean(dtype=np.float64)) for each in differences]
 
 
 def _patches(images: Tensor, depth: int, seeds: Sequence[int]) -> list[Tensor]:
@@ -163,9 +148,3 @@ def _project(patches: Tensor, directions: Tensor) -> np.ndarray:
     values = (directions @ patches.T).numpy()
     values.sort(axis=1)
     return values
-
-
-def _mean_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean |difference|; overwrites first, because allocating such arrays is slow."""
-    np.subtract(first, second, out=first)
-    return float(np.abs(first, out=first).mean(dtype=np.float64))

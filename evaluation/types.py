@@ -13,18 +13,43 @@ import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class MethodOutput:
-    """What one method made of the images and holes that all methods get."""
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Images with one hole each, which all methods get."""
 
-    method: str
-    """Its name in the report."""
     names: tuple[str, ...]
-    """One unique name for each image, in the same order for all methods."""
+    """File names without suffix, unique even if case is ignored."""
     originals: Tensor
     """[n, 3, R, R] uint8."""
     holes: Tensor
-    """[n, 1, R, R] bool, True = filled by the method."""
+    """[n, 1, R, R] bool, True = fill."""
+
+    @property
+    def ratios(self) -> Tensor:
+        """[n] float64, the erased fraction of each image."""
+        return self.holes.double().mean(dim=(1, 2, 3))
+
+    def completed(
+        self,
+        method: str,
+        fills: Tensor,
+        raw: Tensor | None = None,
+        independent: Tensor | None = None,
+    ) -> "MethodOutput":
+        """Return what a method made: its fills [n, V, 3, R, R] uint8 in the holes (Eq. 4)."""
+        results = torch.where(self.holes[:, None], fills, self.originals[:, None])
+        parts = (self.names, self.originals, self.holes)
+        return MethodOutput(
+            *parts, method=method, results=results, raw=raw, independent=independent
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MethodOutput(Pairs):
+    """What one method made of the images and holes."""
+
+    method: str
+    """Its name in the report."""
     results: Tensor
     """[n, V, 3, R, R] uint8; equal to the original outside the hole (Eq. 4) if `is_paired`."""
     raw: Tensor | None = None
@@ -38,11 +63,6 @@ class MethodOutput:
     def num_variants(self) -> int:
         """V, the number of results for each image."""
         return self.results.shape[1]
-
-    @property
-    def ratios(self) -> Tensor:
-        """[n] float64, the erased fraction of each image."""
-        return self.holes.double().mean(dim=(1, 2, 3))
 
     def subset(self, index: Tensor) -> "MethodOutput":
         """Return the images at these positions, [m] int64."""

@@ -73,10 +73,9 @@ def main() -> None:
     shutil.rmtree(options.out / "new", ignore_errors=True)
     run_all(options.new, options.out / "new", recipe, options.data)
     run_on_old(options.new, options.out, recipe, options.data)
+    old, new = options.out / "old", options.out / "new"
+    pairs = ((old, new), (old / "run", new / "resumed"), (old / "inpaint", new / "old-model"))
     renamed = dict(pair.split("=") for pair in options.renamed)
-    pairs = [(options.out / "old", options.out / "new")]
-    pairs += [(options.out / "old" / "run", options.out / "new" / "resumed")]
-    pairs += [(options.out / "old" / "inpaint", options.out / "new" / "old-model")]
     found = [line for pair in pairs for line in compare(*pair, renamed)]
     print("\n".join(found))
     sys.exit(any(line.startswith("DIFFERENT") for line in found))

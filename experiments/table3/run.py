@@ -41,10 +41,8 @@ class Step:
     @property
     def is_done(self) -> bool:
         """Whether it has run to its end."""
-        if not self.result.is_file():
-            return False
-        if not self.stage:
-            return True
+        if not self.result.is_file() or not self.stage:
+            return self.result.is_file()
         images = inspect_checkpoint(self.result).training.get("images", {})
         return images.get(self.stage, 0) >= self.total_images
 
@@ -100,14 +98,17 @@ def write_recipes(folder: Path, base: str) -> None:
 def steps(options: argparse.Namespace) -> Iterator[Step]:
     """Yield a training and an evaluation for each seed and model; one seed after the other."""
     for seed in options.seed:
-        exports: dict[str, Path] = {}
+        exports = {"": options.prior}
         for model in MODELS:
             folder = options.out / f"seed-{seed}" / model.recipe
-            source = exports[model.stage1_of] if model.stage1_of else options.prior
-            step = training(options, model, seed, folder, source)
+            step = training(options, model, seed, folder, exports[model.stage1_of])
             exports[model.name] = step.result
             yield step
-            yield evaluation(options, step.result, folder / "evaluation")
+            report = folder / "evaluation"
+            command = ["evaluate", step.result, "--data", options.test_data, "--out", report]
+            command += ["--cache", options.out / "features.sqlite"]
+            command += given(options, "count", "inception", "lpips", "device")
+            yield Step([*map(str, command)], report / "results.json")
 
 
 def training(
@@ -115,20 +116,12 @@ def training(
 ) -> Step:
     recipe = str(options.out / "recipes" / f"{model.recipe}.toml")
     overrides = (*options.set, f"stage1.seed={seed}", f"stage2.seed={seed}")
-    command = ["train", model.stage, "--config", recipe, "--out", str(folder)]
-    command += ["--data", str(options.data), "--from", str(source)]
+    command = ["train", model.stage, "--config", recipe, "--out", folder]
+    command += ["--data", options.data, "--from", source, *given(options, "device")]
     command += [word for override in overrides for word in ("--set", override)]
-    command += given(options, "device")
     result = folder / model.stage / f"{model.stage}.safetensors"
     total_images = load_recipe(recipe, overrides).stage_config(model.stage).total_images
-    return Step(command, result, model.stage, total_images)
-
-
-def evaluation(options: argparse.Namespace, model: Path, folder: Path) -> Step:
-    command = ["evaluate", str(model), "--data", str(options.test_data), "--out", str(folder)]
-    command += ["--cache", str(options.out / "features.sqlite")]
-    command += given(options, "count", "inception", "lpips", "device")
-    return Step(command, folder / "results.json")
+    return Step([*map(str, command)], result, model.stage, total_images)
 
 
 def given(options: argparse.Namespace, *names: str) -> list[str]:

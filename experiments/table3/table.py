@@ -5,15 +5,17 @@ python experiments/table3/table.py OUT
 
 # pyright: reportMissingImports=false
 # An editable install is invisible to a type checker.
+import itertools
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from diverse_inpainting.evaluation.report import ROWS as METRICS
-from diverse_inpainting.evaluation.report import describe_metrics
+from diverse_inpainting.evaluation.report import cell, describe_metrics, markdown
+from diverse_inpainting.evaluation.types import Estimate
 
 COLUMNS = (
     *("fid", "u_ids", "p_ids", "swd", "c2st_accuracy", "seam", "valid_psnr"),
@@ -22,7 +24,6 @@ COLUMNS = (
 DIVERSITY = ("lpips_diversity", "diversity")
 UNREALISM = ("fid", "swd", "c2st_accuracy")
 BASELINES = ("mean-colour", "other-photo")
-ALL_HOLES = "(0,1]"
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,6 @@ FINDINGS = (
 )
 """Table 3 and "Ablation Study" of the paper."""
 
-Values = dict[str, dict[str, float]]
-"""By metric: value and, if there is an interval, low and high."""
-
 
 class Reports:
     """The results.json files in OUT/seed-S/RECIPE/evaluation.
@@ -95,44 +93,29 @@ class Reports:
     """
 
     def __init__(self, out: Path) -> None:
-        self.values: dict[tuple[str, int], Values] = {}
-        """By model and seed."""
+        self.values: dict[tuple[int, str], dict[str, Estimate]] = {}
+        """By seed and model, then by metric."""
         self.facts: list[dict[str, Any]] = []
-        folders = sorted(out.glob("seed-*"), key=lambda folder: int(folder.name[5:]))
-        for folder in folders:
+        for seed in sorted(int(folder.name[5:]) for folder in out.glob("seed-*")):
             for model in MODELS:
-                path = folder / model.recipe / "evaluation" / "results.json"
+                path = out / f"seed-{seed}" / model.recipe / "evaluation" / "results.json"
                 if path.is_file():
-                    report = json.loads(path.read_text("utf-8"))
-                    self.facts.append(report)
-                    values = _finite(report["methods"][model.stage][ALL_HOLES])
-                    self.values[model.name, int(folder.name[5:])] = values
+                    self.facts.append(json.loads(path.read_text("utf-8")))
+                    self.values[seed, model.name] = _estimates(self.facts[-1], model.stage)
         if len({report["protocol"]["pairs_sha256"] for report in self.facts}) != 1:
             sys.exit(f"{out} needs reports on the same images and masks.")
-        methods = self.facts[0]["methods"]
-        self.baselines = {name: _finite(methods[name][ALL_HOLES]) for name in BASELINES}
-
-    @property
-    def seeds(self) -> list[int]:
-        """All seeds with a report."""
-        return sorted({seed for _, seed in self.values})
+        self.seeds = sorted({seed for seed, _ in self.values})
 
     def differences(self, pair: tuple[str, str], metric: str) -> list[float]:
         """Return the first model's value minus the second's under each seed that has both."""
-        runs = [[self.values.get((name, seed), {}) for name in pair] for seed in self.seeds]
-        return [
-            first[metric]["value"] - second[metric]["value"]
-            for first, second in runs
-            if metric in first and metric in second
-        ]
+        runs = [[self.values.get((seed, name), {}) for name in pair] for seed in self.seeds]
+        both = [(a[metric].value, b[metric].value) for a, b in runs if metric in a and metric in b]
+        return [first - second for first, second in both]
 
 
-def _finite(values: dict[str, dict[str, float | None]]) -> Values:
-    numbers = {
-        name: {key: number for key, number in value.items() if number is not None}
-        for name, value in values.items()
-    }
-    return {name: value for name, value in numbers.items() if "value" in value}
+def _estimates(report: dict[str, Any], method: str) -> dict[str, Estimate]:
+    found = report["methods"][method]["(0,1]"]
+    return {name: Estimate(**v) for name, v in found.items() if v["value"] is not None}
 
 
 def render(reports: Reports) -> str:
@@ -140,7 +123,11 @@ def render(reports: Reports) -> str:
     lines = ["# Table 3: ablation", "", "Written by `experiments/table3/table.py`.", ""]
     lines += [*_setting(reports), "", "## Models", "", *_table(reports), ""]
     lines += ["In brackets: 95 % bootstrap over images; of SWD the range of three patch seeds.", ""]
-    lines += ["## Findings of the paper", "", *_findings(reports)]
+    lines += ["## Findings of the paper", ""]
+    for finding in FINDINGS:
+        lines += [f"**{finding.text}** The paper: {finding.paper}.", ""]
+        header = ("difference", "metric", "by seed", "below zero")
+        lines += [*markdown(header, _differences(reports, finding), num_texts=4), ""]
     return "\n".join(lines)
 
 
@@ -157,49 +144,27 @@ def _setting(reports: Reports) -> Iterator[str]:
     yield from (f"- {line}" for line in describe_metrics(report["metrics"]))
 
 
-def _table(reports: Reports) -> Iterator[str]:
-    measured = [name for name in COLUMNS if any(name in v for v in reports.values.values())]
-    yield _line(["model", "what it is", "seed", *(METRICS[name].label for name in measured)])
-    yield _line(["---", "---", *["---:"] * (len(measured) + 1)])
-    for seed in reports.seeds:
-        for model in MODELS:
-            values = reports.values.get((model.name, seed), {})
-            cells = [_cell(values, name) for name in measured]
-            yield _line([model.name, model.meaning, str(seed), *cells])
-    for baseline, values in reports.baselines.items():
-        yield _line([baseline, "baseline", "-", *(_cell(values, name) for name in measured)])
-    yield _line(["", "better", "", *(METRICS[name].better or "-" for name in measured)])
+def _table(reports: Reports) -> list[str]:
+    names = [name for name in COLUMNS if any(name in v for v in reports.values.values())]
+    rows = [
+        (model.name, model.meaning, str(seed), reports.values.get((seed, model.name), {}))
+        for seed in reports.seeds
+        for model in MODELS
+    ]
+    rows += [(name, "baseline", "-", _estimates(reports.facts[0], name)) for name in BASELINES]
+    table = [[*texts, *(cell(name, values) for name in names)] for *texts, values in rows]
+    table.append(["", "better", "", *(METRICS[name].better or "-" for name in names)])
+    header = ("model", "what it is", "seed", *(METRICS[name].label for name in names))
+    return markdown(header, table, num_texts=2)
 
 
-def _cell(values: Values, metric: str) -> str:
-    if metric not in values:
-        return "-"
-    value, digits = values[metric], METRICS[metric].digits
-    text = f"{value['value']:.{digits}f}"
-    if "low" not in value or value["low"] == value["high"]:
-        return text
-    return f"{text} [{value['low']:.{digits}f}, {value['high']:.{digits}f}]"
-
-
-def _findings(reports: Reports) -> Iterator[str]:
-    for finding in FINDINGS:
-        yield f"**{finding.text}** The paper: {finding.paper}."
-        yield ""
-        yield _line(["difference", "metric", "by seed", "below zero"])
-        yield _line(["---"] * 4)
-        for first, second in finding.pairs:
-            for metric in finding.metrics:
-                found = reports.differences((first, second), metric)
-                if found:
-                    numbers = ", ".join(f"{d:+.4f}" for d in found)
-                    below = f"{sum(d < 0 for d in found)} of {len(found)} seeds"
-                    label = METRICS[metric].label
-                    yield _line([f"{first} - {second}", label, numbers, below])
-        yield ""
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def _differences(reports: Reports, finding: Finding) -> Iterator[list[str]]:
+    for pair, metric in itertools.product(finding.pairs, finding.metrics):
+        found = reports.differences(pair, metric)
+        if found:
+            numbers = ", ".join(f"{d:+.4f}" for d in found)
+            below = f"{sum(d < 0 for d in found)} of {len(found)} seeds"
+            yield [" - ".join(pair), METRICS[metric].label, numbers, below]
 
 
 if __name__ == "__main__":

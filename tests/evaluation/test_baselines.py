@@ -5,7 +5,7 @@ import torch
 
 from diverse_inpainting.evaluation.baselines import NAMES, baselines
 from diverse_inpainting.evaluation.pixel_metrics import fidelity, seam
-from diverse_inpainting.evaluation.protocol import Pairs
+from diverse_inpainting.evaluation.types import Pairs
 from evaluation_samples import noise, pairs
 
 

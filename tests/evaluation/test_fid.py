@@ -1,4 +1,4 @@
-"""The Frechet distance on features of known mean and covariance."""
+"""The Frechet distance, U-IDS and P-IDS on features whose answers are known."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,11 @@ import scipy.linalg
 import torch
 
 from diverse_inpainting.evaluation.features import FeatureCache, FeatureNetwork
-from diverse_inpainting.evaluation.fid import frechet_distance, inception_metrics
+from diverse_inpainting.evaluation.fid import (
+    discriminative_scores,
+    frechet_distance,
+    inception_metrics,
+)
 from evaluation_samples import noise, noise_output
 
 
@@ -54,6 +58,46 @@ def test_large_features_keep_float64():
     """In float32 the means' difference of 1 would drown in features of a million."""
     real = np.random.default_rng(5).standard_normal([30, 4]) + 1e6
     assert frechet_distance(real, real + 1) == pytest.approx(4, rel=1e-6)
+
+
+# --- U-IDS and P-IDS ---
+
+
+def gaussian(n, d, seed=0):
+    return np.random.default_rng(seed).standard_normal([n, d])
+
+
+def test_sets_that_a_plane_parts_score_zero():
+    real = gaussian(50, 4)
+    real[:, 1] += 8 * np.sign(real[:, 1])  # apart from each other, too: only one axis tells
+    fake = gaussian(50, 4, seed=1)
+    real[:, 0], fake[:, 0] = np.abs(real[:, 0]) + 1, -np.abs(fake[:, 0]) - 1
+    scores = discriminative_scores(real, fake)
+    assert scores == (0.0, 0.0)
+
+
+def test_equal_sets_score_half_and_none():
+    """Half of the images must be wrong; a fake never looks more real than its equal."""
+    features = gaussian(80, 3)
+    assert discriminative_scores(features, features) == (0.5, 0.0)
+
+
+def test_pairs_are_rows():
+    """In one dimension, with real to the right, P-IDS counts the fakes right of their originals."""
+    real, fake = np.array([[1.0], [2], [3], [10]]), np.array([[2.0], [3], [4], [-10]])
+    paired, turned = discriminative_scores(real, fake), discriminative_scores(real, fake[::-1])
+    assert (paired[1], turned[1]) == (0.75, 0.25)
+    assert paired[0] == turned[0]
+
+
+def test_independent_samples_of_one_distribution_approach_half():
+    scores = discriminative_scores(gaussian(2000, 4), gaussian(2000, 4, seed=1))
+    assert scores == pytest.approx((0.5, 0.5), abs=0.04)
+
+
+def test_as_many_dimensions_as_images_part_any_two_sets():
+    """Although the distributions are equal; hence the warning."""
+    assert discriminative_scores(gaussian(10, 32), gaussian(10, 32, seed=1))[0] == 0.0
 
 
 # --- the metrics on features ---
@@ -106,6 +150,8 @@ def test_a_single_image_has_no_distribution(cache):
 
 def test_too_few_images_are_warned_of_once(cache, caplog):
     (metric,) = inception_metrics(COLOURS, cache).per_set
+    metric([noise_output(4)])
+    assert not caplog.records
     metric([noise_output(n) for n in (3, 2, 3)])
     (record,) = caplog.records
     assert "U-IDS and P-IDS are meaningless here: with 3 images and 3 features" in record.message

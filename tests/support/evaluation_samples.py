@@ -2,8 +2,7 @@
 
 import torch
 
-from diverse_inpainting.evaluation.protocol import Pairs
-from diverse_inpainting.evaluation.types import MethodOutput
+from diverse_inpainting.evaluation.types import MethodOutput, Pairs
 
 
 def noise(*shape, seed=0):
