@@ -64,6 +64,10 @@ class Line:
         self.exports.append(nimg)
 
 
+def crash(*_):
+    raise RuntimeError("power cut")
+
+
 def go(trainer, folder, fingerprint=FINGERPRINT):
     return run(trainer, folder, fingerprint, lambda progress: None)
 
