@@ -6,13 +6,13 @@ import logging
 import numpy as np
 import pytest
 import torch
-from colour_profiles import SRGB_COLORANTS, icc_profile
-from image_samples import random_pixels, save, unit
 from PIL import Image
 
+from colour_profiles import SRGB_COLORANTS, icc_profile
 from diverse_inpainting.core import image_decoding
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.image_files import read_image, read_mask
+from image_samples import random_pixels, save, unit
 
 ORIENTATION = 0x0112
 

@@ -5,7 +5,6 @@ import os
 import numpy as np
 import pytest
 import torch
-from image_samples import random_pixels, save, unit
 from PIL import Image
 
 from diverse_inpainting.core.errors import InputError
@@ -16,6 +15,7 @@ from diverse_inpainting.core.image_files import (
     to_pil,
     write_png,
 )
+from image_samples import random_pixels, save, unit
 
 
 def test_an_eight_bit_image_is_read_exactly(tmp_path):

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from completion_trainer import CPU, changed_modules, photographs, recipe, snapshot, trainer_of
 from einops import rearrange
 
 import tiny_model
+from completion_trainer import CPU, changed_modules, photographs, recipe, snapshot, trainer_of
 from diverse_inpainting.core.checkpoint import Checkpoint, read_checkpoint
 from diverse_inpainting.core.errors import CheckpointError
 from diverse_inpainting.core.inpainter import Inpainter
