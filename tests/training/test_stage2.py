@@ -35,6 +35,9 @@ def test_skip_ratio_is_relative_to_features(inputs):
 
     small = ratio(1.0)
     assert ratio(100.0) == pytest.approx(100 * small, rel=1e-3)
+    for block in trainer.generator.synthesis.blocks_by_side.values():
+        block.conv1.register_forward_pre_hook(lambda module, args: (2 * args[0], *args[1:]))
+    assert ratio(1.0) < 0.75 * small, "features are at least about twice as large"
 
 
 def norms_of(network):
