@@ -7,9 +7,9 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from colour_profiles import SRGB_COLORANTS, icc_profile
 from PIL import Image
 
+from colour_profiles import SRGB_COLORANTS, icc_profile
 from diverse_inpainting.core.dataset import load_images
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.image import image_to_uint8

@@ -1,6 +1,7 @@
 """The smallest trainer, and what the tests of the loop ask about the folder that it fills."""
 
 import json
+import signal
 from types import SimpleNamespace
 
 import torch
@@ -62,6 +63,14 @@ class Line:
 
     def export(self, folder, nimg):
         self.exports.append(nimg)
+
+
+def stop(*_):
+    signal.raise_signal(signal.SIGTERM)
+
+
+def crash(*_):
+    raise RuntimeError("power cut")
 
 
 def go(trainer, folder, fingerprint=FINGERPRINT):

@@ -9,47 +9,16 @@ import torch
 from einops import rearrange
 
 import tiny_model
+from completion_trainer import CPU, changed_modules, photographs, recipe, snapshot, trainer_of
 from diverse_inpainting.core.checkpoint import Checkpoint, read_checkpoint
 from diverse_inpainting.core.errors import CheckpointError
 from diverse_inpainting.core.inpainter import Inpainter
 from diverse_inpainting.training.checkpointing import States, load_state
 from diverse_inpainting.training.completion import CompletionTrainer
-from diverse_inpainting.training.config import DataConfig
-from diverse_inpainting.training.data import Photographs
-from diverse_inpainting.training.diagnostics import LIMITS, measure_model, warnings_of
+from diverse_inpainting.training.diagnostics import measure_model
 from diverse_inpainting.training.loop import run
-from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.stage1 import Stage1Trainer
 from diverse_inpainting.training.stage2 import Stage2Trainer
-
-CPU = torch.device("cpu")
-TRAINERS = {"stage1": Stage1Trainer, "stage2": Stage2Trainer}
-
-
-def recipe(**changes):
-    base = load_recipe("demo64-cpu", tiny_model.SMALL_MEASUREMENTS)
-    settings = {
-        "batch_size": 4,
-        "micro_batch": 2,
-        "total_images": 16,
-        "discriminator_warmup": 4,
-        "adversarial_ramp": 4,
-        "r1_every": 2,
-        "log_every": 4,
-        "grid_every": 1000,
-        "save_every": 1000,
-    } | changes
-    base = base.with_stage("stage1", **settings).with_stage("stage2", **settings)
-    return dataclasses.replace(base, model=tiny_model.config())
-
-
-def trainer_of(stage: str, checkpoint: Checkpoint, **changes) -> CompletionTrainer:
-    return TRAINERS[stage](recipe(**changes), checkpoint, photographs(), CPU)
-
-
-def photographs() -> Photographs:
-    images = torch.randint(0, 256, (3, 3, 32, 32), generator=torch.Generator().manual_seed(0))
-    return Photographs(images.to(torch.uint8), DataConfig(mirror=False), seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -74,19 +43,6 @@ def stage2_folder(inputs, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def inputs(prior, stage1_folder) -> dict[str, Checkpoint]:
     return {"stage1": prior, "stage2": read_checkpoint(stage1_folder / "stage1.safetensors")}
-
-
-def snapshot(trainer: CompletionTrainer) -> dict[str, torch.Tensor]:
-    modules = trainer.model.parts | trainer.modules
-    return {
-        f"{name}/{key}": value.clone()
-        for name, module in modules.items()
-        for key, value in module.state_dict().items()
-    }
-
-
-def changed_modules(before, after) -> set[str]:
-    return {key.split("/")[0] for key in before if not torch.equal(before[key], after[key])}
 
 
 def test_stage1_trains_encoder_mixer_and_discriminator_only(inputs):
@@ -217,17 +173,6 @@ def test_each_stage_calibrates_the_perceptual_term_again(inputs):
         torch.testing.assert_close(trainer.perceptual.weight, weight)
 
 
-def test_stage2_starts_from_stage1(inputs):
-    first = trainer_of("stage1", inputs["stage2"])
-    for name in ("encoder", "mixer"):
-        first.averages[name].load_state_dict(inputs["stage2"].state_dict_of(name))
-    second = trainer_of("stage2", inputs["stage2"])
-    batch = second.batches.generated(0, 4)
-    stage1, _ = first.complete(first.averaged, batch.inputs())
-    stage2, _ = second.complete(second.averaged, batch.inputs())
-    assert (stage1 - stage2).std() < 0.1 * stage1.std()
-
-
 @pytest.mark.parametrize(("stage", "views"), [("stage1", 2), ("stage2", 4)])
 def test_the_grid_shows_each_stage_raw_and_composited(stage, views, inputs):
     """Columns: image, erased, then the views of path (g) and of four variants."""
@@ -293,38 +238,6 @@ def test_the_finished_model_loads_completes_and_records_its_training(prior, stag
     images = model.inpaint(torch.rand(1, 32, 32, 3), hole, 2).images
     assert images.isfinite().all()
     assert list((stage2_folder / "grids").glob("*.png"))
-
-
-def test_rho_and_swap_ratio_of_models_that_ignore_an_input(stage2_folder, monkeypatch):
-    inpainter = Inpainter.load(stage2_folder / "model.safetensors", device="cpu")
-    model, mix = inpainter.model, inpainter.model.mix
-    with monkeypatch.context() as patch:
-        patch.setattr(model, "mix", lambda w_enc, w_rand: mix(w_enc, w_rand, -1000.0))
-        ignores_the_image = measure_model(inpainter, 16)
-    assert ignores_the_image["rho"] == pytest.approx(1, abs=1e-3)
-    assert ignores_the_image["swap_ratio"] == pytest.approx(1, abs=0.1)
-    with monkeypatch.context() as patch:
-        patch.setattr(model, "mix", lambda w_enc, w_rand: (w_enc, None))
-        assert measure_model(inpainter, 16)["rho"] == 0
-
-
-def test_skip_ratio_is_relative_to_features_and_a_bad_measure_is_logged(inputs, tmp_path, caplog):
-    trainer = trainer_of("stage2", inputs["stage2"], total_images=4, grid_every=4)
-    assert trainer.diagnostics()["skip_ratio"] == 0
-
-    def ratio(bias):
-        for head in trainer.averages["skip_encoder"].heads:
-            torch.nn.init.constant_(head.add[-1].bias, bias)
-        return trainer._skip_ratio()
-
-    small = ratio(1.0)
-    assert ratio(100.0) == pytest.approx(100 * small, rel=1e-3)
-    assert warnings_of({"skip_ratio": 100 * small, "rho": 0.5, "images": 7}) == [
-        f"skip_ratio = {100 * small:.3g}: {LIMITS['skip_ratio'].meaning}"
-    ]
-    trainer.diagnostics = lambda: {"rho": 0.01}
-    run(trainer, tmp_path, {}, lambda progress: None)
-    assert "after 4 images: rho = 0.01: under 0.15 the random code is ignored" in caplog.text
 
 
 @pytest.mark.parametrize(("stage", "part"), [("stage1", "discriminator"), ("stage2", "encoder")])

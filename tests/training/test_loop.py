@@ -6,15 +6,10 @@ import signal
 import pytest
 import torch
 
-from diverse_inpainting.core.checkpoint import read_checkpoint
 from diverse_inpainting.core.errors import ConfigError
-from diverse_inpainting.training.config import DataConfig, Recipe
-from diverse_inpainting.training.data import Photographs
 from diverse_inpainting.training.loop import run
-from diverse_inpainting.training.prior import PriorTrainer
-from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.stages import TrainingError
-from toy_trainer import FINGERPRINT, Line, assert_same, go, log_of, state_of
+from toy_trainer import FINGERPRINT, Line, assert_same, crash, go, state_of, stop
 
 
 def give_nan(_, scalars):
@@ -24,14 +19,6 @@ def give_nan(_, scalars):
 def spoil_weights(trainer, _):
     with torch.no_grad():
         trainer.net.weight.fill_(float("inf"))
-
-
-def stop(*_):
-    signal.raise_signal(signal.SIGTERM)
-
-
-def crash(*_):
-    raise RuntimeError("power cut")
 
 
 def test_runs_to_the_end_and_leaves_its_results(tmp_path):
@@ -48,14 +35,6 @@ def test_runs_to_the_end_and_leaves_its_results(tmp_path):
     assert state_of(tmp_path)["nimg"] == 44
     assert not list(tmp_path.rglob("*.tmp"))
     assert json.loads((tmp_path / "recipe.json").read_text()) == {"name": "line"}
-
-
-def test_the_log_holds_means_since_the_last_line(tmp_path):
-    go(Line(total_images=20, log_every=8), tmp_path)
-    lines = [line for line in log_of(tmp_path) if "constant" in line]
-    assert [line["nimg"] for line in lines] == [8, 16, 20]
-    assert [line["constant"] for line in lines] == [0.5, 2.5, 4.0]
-    assert log_of(tmp_path)[-1]["diagnostics"].keys() == {"slope"}
 
 
 def test_a_finished_run_stays_finished(tmp_path):
@@ -138,50 +117,12 @@ def test_what_is_not_finite_stops_and_never_replaces_a_good_state(
     assert trainer.exports == [16]
 
 
-def test_a_resumed_log_has_each_line_once(tmp_path):
-    """What a crash left behind its last state is trained, and logged, again."""
-    first = Line(save_every=16, log_every=4)
-    first.spoil[28] = [crash]
-    with pytest.raises(RuntimeError, match="power cut"):
-        go(first, tmp_path)
-    assert [line["nimg"] for line in log_of(tmp_path)] == [4, 8, 12, 16, 20, 24, 28]
-    with open(tmp_path / "log.jsonl", "a") as file:
-        file.write('{"nimg": 12, "line_')
-    go(Line(save_every=16, log_every=4), tmp_path)
-    numbers = [line["nimg"] for line in log_of(tmp_path) if "line_loss" in line]
-    assert numbers == list(range(4, 44, 4))
-
-
-def test_tensorboard_has_scalars_diagnostics_and_grids(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    trainer = Line(save_every=16, log_every=8, grid_every=8)
-    trainer.spoil[28] = [crash]
-    with pytest.raises(RuntimeError, match="power cut"):
-        go(trainer, tmp_path)
-    go(Line(save_every=16, log_every=8, grid_every=16), tmp_path)
-    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert [e.step for e in events.Scalars("constant")] == [8, 16, 24, 32, 40]
-    assert [e.value for e in events.Scalars("constant")][:2] == [0.5, 2.5]
-    assert {"images_per_s", "line_loss", "diagnostics/slope"} <= set(events.Tags()["scalars"])
-    assert [e.step for e in events.Images("grid")] == [8, 16, 32, 40]
-
-
 def test_a_grid_that_fails_costs_no_step_of_what_is_saved_beside_it(tmp_path):
     trainer = Line(save_every=8, grid_every=8)
     trainer.grid = crash
     with pytest.raises(RuntimeError, match="power cut"):
         go(trainer, tmp_path)
     assert state_of(tmp_path)["nimg"] == 8
-
-
-def test_each_line_has_speed_and_memory_beside_the_losses(tmp_path):
-    seen = []
-    run(Line(total_images=16, log_every=8), tmp_path, FINGERPRINT, seen.append)
-    line = log_of(tmp_path)[0]
-    assert list(line) == ["nimg", "images_per_s", "peak_memory_mib", "line_loss", "constant"]
-    assert 50 < line["peak_memory_mib"] < 100_000
-    assert set(seen[0].scalars) == {"line_loss", "constant"}
 
 
 def test_a_state_with_the_former_name_of_the_projected_discriminator_goes_on(tmp_path):
@@ -212,93 +153,3 @@ def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
         go(other, tmp_path, {**FINGERPRINT, "seed": 4})
     assert other.steps == []
     assert (tmp_path / "states/000000040.pt").read_bytes() == before
-
-
-PRIOR = """
-total_images = 24
-batch_size = 4
-micro_batch = 2
-learning_rate = 0.01
-r1_gamma = 1.0
-r1_every = 2
-ema_half_life = 10
-log_every = 8
-precision = "float32"
-"""
-STAGE = "total_images = 8\nbatch_size = 4\nr1_gamma = 1\nr1_every = 2\nema_half_life = 10\n"
-MODEL = """
-[model.generator]
-resolution = 32
-z_dim = 8
-w_dim = 8
-channel_base = 128
-channel_max = 8
-mapping_depth = 2
-[model.discriminator]
-resolution = 32
-channel_base = 128
-channel_max = 8
-"""
-
-
-@pytest.fixture
-def recipe(tmp_path) -> Recipe:
-    path = tmp_path / "tiny.toml"
-    path.write_text(f"{MODEL}[prior]{PRIOR}[stage1]\n{STAGE}[stage2]\n{STAGE}", "utf-8")
-    return load_recipe(str(path))
-
-
-def prior_trainer(recipe: Recipe) -> PriorTrainer:
-    drawn = torch.Generator().manual_seed(9)
-    images = torch.randint(0, 256, (10, 3, 32, 32), generator=drawn, dtype=torch.uint8)
-    return PriorTrainer(recipe, Photographs(images, DataConfig(), 1), torch.device("cpu"))
-
-
-def test_an_interrupted_prior_equals_an_uninterrupted_one(recipe, tmp_path, monkeypatch):
-    """Weights, optimisers, moving average and export, bit for bit on the CPU."""
-    whole = prior_trainer(recipe)
-    go(whole, tmp_path / "whole")
-
-    first = prior_trainer(recipe)
-    step = first.step
-    monkeypatch.setattr(first, "step", lambda nimg: (stop() if nimg == 8 else None, step(nimg))[1])
-    assert go(first, tmp_path / "parts") == 12
-    torch.manual_seed(77)  # another process has another global generator
-    second = prior_trainer(recipe)
-    assert go(second, tmp_path / "parts") == 24
-
-    state = state_of(tmp_path / "whole")
-    assert_same(state_of(tmp_path / "parts"), state)
-    assert set(state["modules"]) == {"generator", "discriminator", "generator_ema"}
-    exports = [(tmp_path / part / "prior.safetensors").read_bytes() for part in ("whole", "parts")]
-    assert exports[0] == exports[1]
-
-
-def test_a_prior_without_noise_leaves_its_strengths_at_zero(recipe):
-    quiet = recipe.with_stage("prior", noise=False)
-    strengths = {}
-    for name, chosen in (("quiet", quiet), ("noisy", recipe)):
-        trainer = prior_trainer(chosen)
-        trainer.step(0)
-        values = trainer.generator.state_dict().items()
-        strengths[name] = [float(v) for k, v in values if k.endswith("noise_strength")]
-    assert not any(strengths["quiet"]) and all(strengths["noisy"])
-
-
-def test_a_prior_learns_and_exports_its_average(recipe, tmp_path):
-    trainer = prior_trainer(recipe)
-    start = {k: v.clone() for k, v in trainer.generator.state_dict().items()}
-    go(trainer, tmp_path)
-    learned = [name for name, _ in trainer.generator.named_parameters()]
-    still = [k for k in learned if torch.equal(trainer.generator.state_dict()[k], start[k])]
-    assert not still
-    checkpoint = read_checkpoint(tmp_path / "prior.safetensors")
-    assert checkpoint.parts == ("generator", "discriminator")
-    assert checkpoint.training["images"] == {"prior": 24}
-    exported = checkpoint.model().generator
-    average = trainer.generator_ema
-    for name, parameter in average.named_parameters():
-        assert torch.equal(exported.get_parameter(name), parameter)
-    assert exported.w_avg.any()
-    keys = {"g_loss", "d_loss", "r1", "d_gap", "images_per_s", "nimg"}
-    assert keys <= set(log_of(tmp_path)[0])

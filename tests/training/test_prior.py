@@ -1,4 +1,4 @@
-"""The prior's trainer with a projected discriminator and the diversity loss."""
+"""The prior's trainer: what it learns, how it resumes, and its further losses."""
 
 import dataclasses
 
@@ -6,13 +6,14 @@ import pytest
 import torch
 
 import tiny_model
+from diverse_inpainting.core.checkpoint import read_checkpoint
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.training.config import DataConfig
+from diverse_inpainting.training.config import DataConfig, Recipe
 from diverse_inpainting.training.data import Photographs
 from diverse_inpainting.training.diversity_loss import pairwise_distances, thumbnails
 from diverse_inpainting.training.prior import PriorTrainer
 from diverse_inpainting.training.recipe_file import load_recipe
-from toy_trainer import assert_same, go, state_of
+from toy_trainer import assert_same, go, log_of, state_of, stop
 
 PROJECTED = "efficientnet-lite0"
 SETTINGS = {
@@ -130,3 +131,97 @@ def test_an_interrupted_run_with_projected_discriminator_resumes_exactly(tmp_pat
     torch.manual_seed(77)
     go(make_trainer(PROJECTED), tmp_path / "parts")
     assert_same(state_of(tmp_path / "parts"), state_of(tmp_path / "whole"))
+
+
+PRIOR = """
+total_images = 24
+batch_size = 4
+micro_batch = 2
+learning_rate = 0.01
+r1_gamma = 1.0
+r1_every = 2
+ema_half_life = 10
+log_every = 8
+precision = "float32"
+"""
+
+
+STAGE = "total_images = 8\nbatch_size = 4\nr1_gamma = 1\nr1_every = 2\nema_half_life = 10\n"
+
+
+MODEL = """
+[model.generator]
+resolution = 32
+z_dim = 8
+w_dim = 8
+channel_base = 128
+channel_max = 8
+mapping_depth = 2
+[model.discriminator]
+resolution = 32
+channel_base = 128
+channel_max = 8
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path) -> Recipe:
+    path = tmp_path / "tiny.toml"
+    path.write_text(f"{MODEL}[prior]{PRIOR}[stage1]\n{STAGE}[stage2]\n{STAGE}", "utf-8")
+    return load_recipe(str(path))
+
+
+def prior_trainer(recipe: Recipe) -> PriorTrainer:
+    drawn = torch.Generator().manual_seed(9)
+    images = torch.randint(0, 256, (10, 3, 32, 32), generator=drawn, dtype=torch.uint8)
+    return PriorTrainer(recipe, Photographs(images, DataConfig(), 1), torch.device("cpu"))
+
+
+def test_an_interrupted_prior_equals_an_uninterrupted_one(recipe, tmp_path, monkeypatch):
+    """Weights, optimisers, moving average and export, bit for bit on the CPU."""
+    whole = prior_trainer(recipe)
+    go(whole, tmp_path / "whole")
+
+    first = prior_trainer(recipe)
+    step = first.step
+    monkeypatch.setattr(first, "step", lambda nimg: (stop() if nimg == 8 else None, step(nimg))[1])
+    assert go(first, tmp_path / "parts") == 12
+    torch.manual_seed(77)  # another process has another global generator
+    second = prior_trainer(recipe)
+    assert go(second, tmp_path / "parts") == 24
+
+    state = state_of(tmp_path / "whole")
+    assert_same(state_of(tmp_path / "parts"), state)
+    assert set(state["modules"]) == {"generator", "discriminator", "generator_ema"}
+    exports = [(tmp_path / part / "prior.safetensors").read_bytes() for part in ("whole", "parts")]
+    assert exports[0] == exports[1]
+
+
+def test_a_prior_without_noise_leaves_its_strengths_at_zero(recipe):
+    quiet = recipe.with_stage("prior", noise=False)
+    strengths = {}
+    for name, chosen in (("quiet", quiet), ("noisy", recipe)):
+        trainer = prior_trainer(chosen)
+        trainer.step(0)
+        values = trainer.generator.state_dict().items()
+        strengths[name] = [float(v) for k, v in values if k.endswith("noise_strength")]
+    assert not any(strengths["quiet"]) and all(strengths["noisy"])
+
+
+def test_a_prior_learns_and_exports_its_average(recipe, tmp_path):
+    trainer = prior_trainer(recipe)
+    start = {k: v.clone() for k, v in trainer.generator.state_dict().items()}
+    go(trainer, tmp_path)
+    learned = [name for name, _ in trainer.generator.named_parameters()]
+    still = [k for k in learned if torch.equal(trainer.generator.state_dict()[k], start[k])]
+    assert not still
+    checkpoint = read_checkpoint(tmp_path / "prior.safetensors")
+    assert checkpoint.parts == ("generator", "discriminator")
+    assert checkpoint.training["images"] == {"prior": 24}
+    exported = checkpoint.model().generator
+    average = trainer.generator_ema
+    for name, parameter in average.named_parameters():
+        assert torch.equal(exported.get_parameter(name), parameter)
+    assert exported.w_avg.any()
+    keys = {"g_loss", "d_loss", "r1", "d_gap", "images_per_s", "nimg"}
+    assert keys <= set(log_of(tmp_path)[0])

@@ -1,13 +1,20 @@
-"""Every preset at a size that costs nothing, and checkpoints of it with lively values."""
+"""Every preset at a size that costs nothing, checkpoints of it, and how bad ones are refused."""
 
 import dataclasses
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
-from diverse_inpainting.core.checkpoint import Checkpoint, generator_id_of
+from diverse_inpainting.core.checkpoint import (
+    Checkpoint,
+    generator_id_of,
+    inspect_checkpoint,
+    read_checkpoint,
+)
+from diverse_inpainting.core.errors import CheckpointError
 from diverse_inpainting.core.networks import PRESETS, ModelConfig, build
 
 _TINY = {
@@ -108,3 +115,31 @@ def make_checkpoint() -> Callable[[ModelConfig], Checkpoint]:
 @pytest.fixture
 def checkpoint() -> Checkpoint:
     return _make_checkpoint(CONFIGS["demo64"])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.safetensors"
+
+
+@pytest.fixture
+def refuse(path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Read the file; assert that it is refused with the words given and without reading on."""
+
+    def no_load(*_: object) -> None:
+        raise AssertionError("a tensor was read before the header was checked")
+
+    def check(*words: str) -> str:
+        monkeypatch.setattr("diverse_inpainting.core.checkpoint.container.Container.load", no_load)
+        messages = []
+        for read in (read_checkpoint, inspect_checkpoint):
+            with pytest.raises(CheckpointError) as caught:
+                read(path)
+            messages.append(str(caught.value))
+        assert messages[0] == messages[1]
+        assert str(path) in messages[0]
+        for word in words:
+            assert word in messages[0]
+        return messages[0]
+
+    return check

@@ -1,12 +1,9 @@
-"""The mapping network and the equalised linear layer it is made of."""
-
-import math
+"""The mapping network: latents to codes, labels, and the mean code."""
 
 import pytest
 import torch
 
 from diverse_inpainting.core.networks import Generator, GeneratorConfig
-from diverse_inpainting.core.networks.layers import EqualizedLinear
 from diverse_inpainting.core.networks.mapping import MappingNetwork, normalize_second_moment
 from tolerances import assert_close
 
@@ -21,32 +18,6 @@ LABELLED = GeneratorConfig(
 @pytest.fixture
 def z(generator):
     return torch.randn(5, 6, generator=generator, dtype=torch.float64)
-
-
-def test_linear_layer_by_hand():
-    layer = EqualizedLinear(4, 2, activation="lrelu", lr_multiplier=0.5).double()
-    layer.load_state_dict(
-        {
-            "weight": torch.tensor([[1.0, 2.0, 3.0, 4.0], [-1.0, 0.0, 0.0, 2.0]]),
-            "bias": torch.tensor([2.0, -10.0]),
-        }
-    )
-    # (1 + 2 + 3 + 4) * 0.5 / 2 + 2 * 0.5 = 3.5; (-1 + 2) * 0.5 / 2 - 10 * 0.5 = -4.75
-    actual = layer(torch.ones(1, 4, dtype=torch.float64))
-    expected = torch.tensor([[3.5, -4.75 * 0.2]], dtype=torch.float64) * math.sqrt(2)
-    assert_close(actual, expected)
-
-
-def test_lr_multiplier_scales_the_steps_not_the_function():
-    """The same function at the start; a step of the raw weight moves it a hundredth as far."""
-    slow = EqualizedLinear(8, 3, bias_init=1.0, lr_multiplier=0.01).double()
-    fast = EqualizedLinear(8, 3, bias_init=1.0).double()
-    fast.load_state_dict({k: v * 0.01 for k, v in slow.state_dict().items()})
-    x = torch.ones(1, 8, dtype=torch.float64)
-    assert_close(slow(x), fast(x))
-    assert_close(slow.bias * 0.01, torch.ones(3, dtype=torch.float64), 1e-6)
-    gradients = [torch.autograd.grad(layer(x).sum(), layer.weight)[0] for layer in (slow, fast)]
-    assert_close(gradients[0], gradients[1] * 0.01)
 
 
 def test_normalisation(z):

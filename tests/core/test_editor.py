@@ -1,0 +1,134 @@
+"""What a generator alone can do: codes, edits and images of them."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from diverse_inpainting.core.checkpoint import Checkpoint, read_checkpoint
+from diverse_inpainting.core.directions import Direction
+from diverse_inpainting.core.editor import CHUNK, Edit, Editor
+from diverse_inpainting.core.errors import CheckpointError, GeneratorMismatchError, InputError
+from diverse_inpainting.core.latents import WPlus
+from tolerances import assert_close
+
+L, D = 8, 16
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_checkpoint) -> Checkpoint:
+    return read_checkpoint(tiny_checkpoint, ("generator",))
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint, device) -> Editor:
+    return Editor(checkpoint).to(device)
+
+
+def direction(**changes) -> Direction:
+    return Direction(
+        **{
+            "name": "x",
+            "vector": torch.ones(D),
+            "generator_id": "f" * 64,
+            "first_layer": 0,
+            "last_layer": 1,
+            "unit": "u",
+        }
+        | changes
+    )
+
+
+def test_random_codes_are_the_same_in_all_layers_and_differ_between_variants(model):
+    codes = model.sample_w(5, 3).codes
+    assert codes.shape == (1, 3, L, D)
+    assert torch.equal(codes, codes[:, :, :1].expand_as(codes))
+    assert not torch.equal(codes[0, 0], codes[0, 1])
+    # One variant or three: only the order of sums within the mapping network may differ.
+    assert_close(model.sample_w(5, 1).codes, codes[:, :1])
+
+
+@pytest.mark.parametrize("psi", [-0.1, 2.1])
+def test_truncation_out_of_range_is_refused(model, psi):
+    with pytest.raises(InputError, match="truncation_psi"):
+        model.sample_w(0, 1, psi)
+
+
+def test_an_image_does_not_depend_on_the_chunk_it_is_computed_in(model):
+    codes = model.sample_w(0, CHUNK + 1)
+    images = model.synthesize(codes)
+    assert images.shape == (CHUNK + 1, 32, 32, 3)
+    assert images.min() >= 0 and images.max() <= 1
+    last = model.synthesize(model.codes(codes.codes[:, CHUNK:]))
+    assert_close(images[CHUNK:], last)
+    assert (images[0] - images[CHUNK]).abs().mean() > 1e-3
+
+
+def test_bfloat16_gives_a_similar_image(model, checkpoint, device):
+    codes = model.sample_w(0, 2)
+    half = Editor(checkpoint, "bfloat16").to(device).synthesize(codes)
+    exact = model.synthesize(codes)
+    assert half.dtype == torch.float32
+    assert 0 < (half - exact).abs().mean() < 0.02
+
+
+def test_a_bundled_direction_is_found_by_its_name(checkpoint, device):
+    model = Editor(checkpoint).to(device)
+    smile = direction(name="smile", generator_id=model.generator_id)
+    model.directions["smile"] = smile
+    assert model.direction("smile") is smile
+    codes = model.codes(torch.zeros(1, 1, L, D))
+    assert model.edit(codes, [Edit("smile", 2.0)]).codes[0, 0, :, 0].tolist() == [2.0] * 2 + [0] * 6
+    for name in ("frown", "sefa:", "sefa:-1", "pca:0"):
+        with pytest.raises(InputError, match=r"direction of this model \(smile\).*" + name):
+            model.direction(name)
+
+
+def test_discovered_directions_are_kept_for_each_range_of_layers(model):
+    first = model.direction("sefa:1")
+    assert first is model.discover("sefa", 1) and first is model.discover("sefa", 1, 0, L - 1)
+    part = model.discover("sefa", 1, 2, 4)
+    assert (part.first_layer, part.last_layer) == (2, 4)
+    assert not torch.equal(part.vector, first.vector)
+
+
+def test_codes_and_directions_of_another_generator_are_refused(model):
+    codes = model.sample_w(0, 1)
+    with pytest.raises(GeneratorMismatchError):
+        model.synthesize(WPlus(codes.codes, "f" * 64))
+    with pytest.raises(GeneratorMismatchError):
+        model.edit(codes, [Edit(direction(), 1.0)])
+
+
+@pytest.mark.parametrize("shape", [(1, 1, L, D - 1), (1, 1, L + 1, D), (1, L, D)])
+def test_codes_of_another_shape_are_refused(model, shape):
+    with pytest.raises(InputError, match=rf"\[B, V, {L}, {D}\], got"):
+        model.codes(torch.zeros(shape))
+
+
+def test_codes_that_are_not_finite_are_refused(model):
+    with pytest.raises(InputError, match="codes are NaN or infinite"):
+        model.codes(torch.full((1, 1, L, D), float("nan")))
+
+
+def test_an_editor_needs_a_generator_and_a_known_precision(checkpoint):
+    others = {k: v for k, v in checkpoint.tensors.items() if not k.startswith("generator.")}
+    with pytest.raises(CheckpointError, match="generator"):
+        Editor(dataclasses.replace(checkpoint, tensors=others))
+    with pytest.raises(InputError, match="precision"):
+        Editor(checkpoint, "float16")
+
+
+def test_truncation_moves_random_codes_towards_the_mean(model):
+    w_avg = model.model.generator.w_avg
+    assert torch.equal(model.sample_w(0, 2, 0.0).codes, w_avg.expand(1, 2, L, D))
+    full, half = model.sample_w(0, 2).codes, model.sample_w(0, 2, 0.5).codes
+    torch.testing.assert_close(half - w_avg, (full - w_avg) / 2)
+
+
+def test_edits_move_codes_and_strength_zero_does_not(model):
+    codes = model.sample_w(0, 2)
+    moved = model.edit(codes, [Edit("sefa:0", 1.0, first_layer=2, last_layer=3)]).codes
+    changed = (moved != codes.codes).any(dim=3)[0]
+    assert changed.sum(dim=0).tolist() == [0, 0, 2, 2, 0, 0, 0, 0]
+    assert torch.equal(model.edit(codes, [Edit("sefa:0", 0.0)]).codes, codes.codes)

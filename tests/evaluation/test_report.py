@@ -1,0 +1,102 @@
+"""The report: tables to read, plain JSON, and one line for each image."""
+
+import csv
+import dataclasses
+import json
+import math
+
+import pytest
+import torch
+
+from diverse_inpainting.evaluation.bootstrap import ALL
+from diverse_inpainting.evaluation.evaluate import Evaluation
+from diverse_inpainting.evaluation.report import (
+    describe,
+    describe_metrics,
+    results,
+    tables,
+    write_report,
+)
+from diverse_inpainting.evaluation.types import Estimate, ImageValues, MethodOutput
+
+PROTOCOL = {
+    "data": "photos.zip",
+    "resolution": 16,
+    "masks": "paper",
+    "seed": 4,
+    "pictures": 2,
+    "pictures_by_bucket": {"(0,1]": 2, "(0,0.4]": 0, "(0.4,1]": 2},
+}
+MODEL = {"title": "", "source": "m.safetensors", "sha256": "ab" * 32}
+
+
+@pytest.fixture
+def evaluation() -> Evaluation:
+    """Two images, of which half is erased; `ours` has an interval, `theirs` one number."""
+    holes = torch.zeros(2, 1, 4, 4, dtype=torch.bool)
+    holes[:, :, :2] = True
+    images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+    output = MethodOutput(
+        method="ours", names=("a", "b"), originals=images, holes=holes, results=images[:, None]
+    )
+    ours = {"rho": Estimate(0.25, 0.2, 0.31), "swd": Estimate(1.0, 1.0, 1.0)}
+    rho = ImageValues(torch.tensor([1.0, 2.0]).double(), torch.tensor([4.0, 8.0]).double())
+    return Evaluation(
+        methods={"ours": output},
+        per_image={"ours": {"rho": rho}},
+        buckets={
+            "ours": {"(0,1]": ours, "(0.4,1]": {"swd": Estimate(math.inf)}},
+            "theirs": {"(0,1]": {"erased_psnr": Estimate(20.126)}},
+        },
+        facts={
+            "protocol": PROTOCOL,
+            "model": MODEL,
+            "metrics": {"swd": {"patch_seeds": 3}, "lpips": {"left_out": "no weights"}},
+        },
+    )
+
+
+def test_a_table_has_rows_in_a_fixed_order_and_empty_buckets_are_left_out(evaluation):
+    first, second = tables(evaluation)
+    assert first.title == "Hole ratio (0,1]: 2 images at 16 px, masks paper, seed 4"
+    assert first.header == ["metric", "better", "ours", "theirs"]
+    assert first.rows == [
+        ["SWD x 1000", "lower", "1.00", "-"],
+        ["PSNR erased, dB", "higher", "-", "20.13"],
+        ["rho", "-", "0.250 [0.200, 0.310]", "-"],
+    ]
+    assert second.title.startswith("Hole ratio (0.4,1]: 2 images")
+    assert second.rows == [["SWD x 1000", "lower", "inf", "-"]]
+    assert first.markdown().splitlines()[2:5] == [
+        "| metric | better | ours | theirs |",
+        "| --- | ---: | ---: | ---: |",
+        "| SWD x 1000 | lower | 1.00 | - |",
+    ]
+
+
+def test_numbers_that_are_not_finite_are_null(evaluation, tmp_path):
+    write_report(evaluation, tmp_path)
+    read = json.loads((tmp_path / "results.json").read_text())
+    assert read == json.loads(json.dumps(results(evaluation)))
+    assert read["methods"]["ours"]["(0.4,1]"] == {"swd": {"value": None}}
+    assert read["methods"]["ours"][ALL.label]["rho"] == {"value": 0.25, "low": 0.2, "high": 0.31}
+    assert read["methods"]["theirs"][ALL.label]["erased_psnr"] == {"value": 20.126}
+    assert read["protocol"] == PROTOCOL
+
+
+def test_one_line_for_each_image_and_metric(evaluation, tmp_path):
+    write_report(evaluation, tmp_path)
+    with (tmp_path / "pictures.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["method", "picture", "hole_ratio", "metric", "numerator", "denominator"]
+    assert rows == [["ours", "a", "0.5", "rho", "1", "4"], ["ours", "b", "0.5", "rho", "2", "8"]]
+
+
+def test_what_the_numbers_depend_on(evaluation):
+    lines = list(describe(evaluation))
+    assert lines[0] == "model: m.safetensors, SHA-256 abababababababab"
+    assert lines[1] == "2 images of photos.zip at 16 px, masks paper, seed 4"
+    assert lines[2:4] == list(describe_metrics(evaluation.facts["metrics"]))
+    assert lines[2:4] == ["swd: patch seeds 3", "lpips left out: no weights"]
+    without_model = dataclasses.replace(evaluation, facts={**evaluation.facts, "model": None})
+    assert list(describe(without_model)) == lines[1:]
