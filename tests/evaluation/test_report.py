@@ -13,6 +13,7 @@ from diverse_inpainting.evaluation.evaluate import Evaluation
 from diverse_inpainting.evaluation.report import (
     describe,
     describe_metrics,
+    markdown,
     results,
     tables,
     write_report,
