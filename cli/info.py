@@ -111,8 +111,7 @@ def describe_card(
     counts = {**card["parts"], "total": card["parameters"]}
     training = dict(card["training"])
     images = training.pop("images", {})
-    alarms = training.pop("alarms", {})  # the name in checkpoints of version 0.1
-    diagnostics = {f"after {k}": v for k, v in training.pop("diagnostics", alarms).items()}
+    diagnostics = {f"after {k}": v for k, v in training.pop("diagnostics", {}).items()}
     if "measured" in card:
         diagnostics[_MEASURED_NOW] = card["measured"]
     directions = card["directions"] or {"none bundled": "use sefa:0, ganspace:0 and so on"}

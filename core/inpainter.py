@@ -227,19 +227,19 @@ class Inpainter(Editor):
         erased, encoded = self.encode(image, hole_mask, crop_mode, margin)
         mixed, _ = self.mix(encoded, self.sample_w(seed, num_variants, truncation_psi), gate_bias)
         codes = self.edit(mixed, edits)
-        shows_edits = bool(edits) and skip_source != "unedited"
-        if skip_source == "none" or self.model.skip_encoder is None:
-            stage1 = output = self._synthesize(codes)
-            shows_edits = bool(edits)
-        else:
-            skip_codes = mixed if edits and skip_source == "unedited" else None
+        refines = skip_source != "none" and self.model.skip_encoder is not None
+        hides_edits = refines and skip_source == "unedited"  # from S, and so in stage 1
+        if refines:
+            skip_codes = mixed if edits and hides_edits else None
             stage1, output = self._refine(erased, codes, skip_codes)
+        else:
+            stage1 = output = self._synthesize(codes)
         images, _ = paste_completions(erased, image_to_bhwc(output), feather_px)
         return Inpainting(
             images=images.unflatten(0, (len(erased.original), num_variants)),
             codes=codes,
             erased=erased,
-            warnings=self._warnings(erased, mixed, None if shows_edits else stage1),
+            warnings=self._warnings(erased, mixed, stage1 if hides_edits or not edits else None),
         )
 
     def _warnings(self, erased: Erased, mixed: WPlus, stage1: Tensor | None) -> tuple[str, ...]:

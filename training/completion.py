@@ -241,3 +241,9 @@ class CompletionTrainer(AdversarialTrainer[CompletionConfig]):
         }
         path, stage = folder / f"{self.stage}.safetensors", STAGES[self.stage]
         write_stage(path, self.recipe, self.checkpoint, self.averaged, stage, facts)
+
+
+def mixed_codes(model: DiverseInpaintingModel, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    """Encode each image once and mix it with each of its codes: W_out and gate, both [n, L, D]."""
+    w_enc = model.encode(inputs.erased, inputs.valid)
+    return model.mix(w_enc[inputs.index], inputs.w_rand)

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from ..core.networks import DiverseInpaintingModel, Encoder, Mixer
-from .completion import CompletionTrainer
+from .completion import CompletionTrainer, mixed_codes
 from .sampler import Inputs
 
 
@@ -22,6 +22,5 @@ class Stage1Trainer(CompletionTrainer):
 
     def complete(self, model: DiverseInpaintingModel, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """Return G(Mi(E(M*I, M), W_rand)), raw, and the gate."""
-        w_enc = model.encode(inputs.erased, inputs.valid)
-        w_out, gate = model.mix(w_enc[inputs.index], inputs.w_rand)
+        w_out, gate = mixed_codes(model, inputs)
         return model.synthesize(w_out), gate

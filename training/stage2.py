@@ -11,7 +11,7 @@ from ..core.checkpoint import read_checkpoint, write_checkpoint
 from ..core.compositing import composite
 from ..core.distributed import synchronise_batch_norm
 from ..core.networks import DiverseInpaintingModel, Refinement, SkipEncoder
-from .completion import CompletionTrainer
+from .completion import CompletionTrainer, mixed_codes
 from .sampler import Batch, Inputs
 
 
@@ -45,10 +45,9 @@ class Stage2Trainer(CompletionTrainer):
         return refined.output, gate
 
     def _refine(self, model: DiverseInpaintingModel, inputs: Inputs) -> tuple[Refinement, Tensor]:
-        erased, valid, w_rand, index = inputs
         with torch.no_grad():  # E and Mi are frozen
-            w_out, gate = model.mix(model.encode(erased, valid)[index], w_rand)
-        return model.refine(w_out, erased[index], valid[index]), gate
+            w_out, gate = mixed_codes(model, inputs)
+        return model.refine(w_out, inputs.erased[inputs.index], inputs.valid[inputs.index]), gate
 
     def step(self, nimg: int) -> dict[str, Tensor]:
         """Train as `CompletionTrainer.step`; the batch-norm statistics are then out of date."""
@@ -90,9 +89,9 @@ class Stage2Trainer(CompletionTrainer):
 
     @torch.no_grad()
     def _skip_ratio(self) -> float:
-        erased, valid, w_rand, index = self._fixed(self.config.batch_size).inputs()
-        w_out, _ = self.averaged.mix(self.averaged.encode(erased, valid)[index], w_rand)
-        erased, valid = erased[index], valid[index]
+        inputs = self._fixed(self.config.batch_size).inputs()
+        w_out, _ = mixed_codes(self.averaged, inputs)
+        erased, valid = inputs.erased[inputs.index], inputs.valid[inputs.index]
         # Without skips, conv1 reads the features of Eq. 7 unchanged, so the hook sees G_f.
         features: dict[int, Tensor] = {}
         hooks = []

@@ -1,7 +1,7 @@
 """The synthesis network: style codes to an image, with the places where Eq. 7 enters."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -166,7 +166,7 @@ class SynthesisNetwork(nn.Module):
         """
         if start is None:
             start = self.start(ws, 0, noise, dtype=dtype, memory_format=memory_format)
-        blocks = [block for block in self._blocks() if block.side >= start.side]
+        blocks = [block for block in self.blocks_by_side.values() if block.side >= start.side]
         image = self._run(blocks, ws, noise, start, skips).image
         assert image is not None
         return image
@@ -204,7 +204,7 @@ class SynthesisNetwork(nn.Module):
             )
         x = self.const.to(dtype or ws.dtype).expand(len(ws), -1, -1, -1)
         constant = PartialSynthesis(side, x.contiguous(memory_format=memory_format), None)
-        blocks = [block for block in self._blocks() if block.side < side]
+        blocks = [block for block in self.blocks_by_side.values() if block.side < side]
         return self._run(blocks, ws, noise, constant, None)
 
     def _run(
@@ -226,13 +226,8 @@ class SynthesisNetwork(nn.Module):
     @property
     def blocks_by_side(self) -> dict[int, SynthesisBlock]:
         """The blocks by the side of their features, the smallest first."""
-        return {block.side: block for block in self._blocks()}
-
-    def _blocks(self) -> Iterator[SynthesisBlock]:
-        """Yield the blocks with their type, which ModuleList forgets."""
-        for block in self.blocks:
-            assert isinstance(block, SynthesisBlock)
-            yield block
+        # ModuleList forgets their type.
+        return {block.side: block for block in self.blocks if isinstance(block, SynthesisBlock)}
 
     def style_affines(self) -> list[tuple[int, Tensor]]:
         """Return (style layer, affine weight [C, D]) of every modulated convolution, in order.
@@ -240,7 +235,7 @@ class SynthesisNetwork(nn.Module):
         A to-RGB layer shares its style with the next block's first convolution.
         """
         affines: list[tuple[int, Tensor]] = []
-        for block in self._blocks():
+        for block in self.blocks_by_side.values():
             layer, num_convs = block.first_layer, block.num_convs
             if block.conv0 is not None:
                 affines.append((layer, block.conv0.affine.weight))

@@ -59,9 +59,11 @@ def test_people_get_every_fact(tiny_checkpoint):
     ("value", "shown"),
     [(0.15, "0.15 (ok)"), (0.1499, "0.1499 (WARNING: under 0.15 it is ignored)")],
 )
-def test_values_outside_their_limits_are_marked(tiny_checkpoint, key, value, shown):
+def test_values_outside_their_limits_are_marked(tiny_checkpoint, tmp_path, key, value, shown):
     """Checkpoints of version 0.1 call diagnostics alarms."""
-    card = {**model_card(tiny_checkpoint), "training": {key: {"stage2": {"rho": value}}}}
+    path, training = tmp_path / "model.safetensors", {key: {"stage2": {"rho": value}}}
+    write_checkpoint(path, dataclasses.replace(read_checkpoint(tiny_checkpoint), training=training))
+    card = model_card(path)
     lines = list(describe_card(card, {}, LIMITS))
     assert lines[lines.index("diagnostics after stage2") + 1].split(maxsplit=1) == ["rho", shown]
     card["measured"] = {"rho": value, "valid_l1_p99": 7.0}
