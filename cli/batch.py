@@ -18,8 +18,9 @@ from ..core.checks import check_int
 from ..core.directions import Direction
 from ..core.editor import Edit
 from ..core.errors import DiverseInpaintingError, InputError
-from ..core.image_files import read_image, read_mask
+from ..core.image_files import read_image
 from ..core.inpainter import Inpainter
+from ..core.mask_files import read_mask
 from .failures import explain
 from .pairing import Job
 from .result_files import Record, ResultFiles

@@ -10,7 +10,8 @@ from torch import Tensor
 from .checks import check_range
 from .errors import InputError
 from .geometry import Erased, paste_back
-from .image import hole_mask_to_b1hw, image_to_unit_bchw
+from .hole_masks import hole_mask_to_b1hw
+from .image import image_to_unit_bchw
 
 _MAX_FEATHER_PX = 1024
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from .checks import check_choice, check_int, check_range
 from .errors import InputError
-from .image import hole_mask_to_b1hw, image_to_unit_bchw, unit_to_network, valid_mask
+from .hole_masks import hole_mask_to_b1hw, num_hole_masks, valid_mask
+from .image import image_to_unit_bchw, unit_to_network
 
 CROP_MODES = ("picture", "hole")
 """`picture`: the smallest square around the whole image; `hole`: a square around the hole."""
@@ -104,7 +105,8 @@ def erase(
 
     Args:
         image: as for `image_to_unit_bchw`.
-        hole_mask: as for `hole_mask_to_b1hw`.
+        hole_mask: as for `hole_mask_to_b1hw`; one image with several masks is repeated. An image
+            whose mask erases nothing is encoded whole.
         resolution: R, in pixels.
         crop_mode: one of `CROP_MODES`.
         margin: as for `fit_crop`.
@@ -117,8 +119,11 @@ def erase(
     """
     original = image_to_unit_bchw(image)
     batch, _, height, width = original.shape
+    num_masks = num_hole_masks(hole_mask, height, width)
+    if batch == 1:  # one image, completed once for each mask
+        batch, original = num_masks, original.expand(num_masks, -1, -1, -1)
     hole = hole_mask_to_b1hw(hole_mask.to(original.device), batch, height, width)
-    crops = tuple(fit_crop(one, crop_mode, margin) for one in hole)
+    crops = tuple(fit_crop(one, crop_mode if one.any() else CROP_MODES[0], margin) for one in hole)
     unit, valid = extract(original, valid_mask(hole), crops, resolution)
     erased = torch.where(valid > 0, unit_to_network(unit), 0.0)
     return Erased(original=original, hole_mask=hole, crops=crops, erased=erased, valid=valid)

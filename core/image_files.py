@@ -16,7 +16,7 @@ from torch import Tensor
 from .errors import InputError
 from .files import atomic_write, explain_writing
 from .image import image_to_uint8
-from .image_decoding import decode_upright, deep_grey, from_8_bits, opacity, to_rgb, to_srgb
+from .image_decoding import decode_upright, deep_grey, from_8_bits, opacity, to_srgb
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 """Extensions of the files in a folder or zip that are read as images."""
@@ -74,32 +74,6 @@ def read_image(path: str | Path) -> ImageFile:
         alpha=None if alpha is None else torch.from_numpy(alpha)[None],
         path=path,
     )
-
-
-def read_mask(path: str | Path) -> Tensor:
-    """Read a hole mask file.
-
-    1. A file with transparent pixels: 1 - alpha is the hole, as in ComfyUI.
-    2. Any other: its brightness, white = fill. Colour profiles are ignored: a mask is data.
-
-    Args:
-        path: of a PNG, JPEG, WebP, TIFF or another format that Pillow knows.
-
-    Returns:
-        [1, H, W] float32 in [0, 1], 1 = fill.
-
-    Raises:
-        InputError: as for `read_image`.
-    """
-    path = Path(path)
-    image = decode_upright(path, path)
-    grey = deep_grey(image, path)
-    if grey is not None:
-        return torch.from_numpy(grey)[None]
-    alpha = opacity(image)
-    if alpha is not None and alpha.min() < 1.0:
-        return torch.from_numpy(1.0 - alpha)[None]
-    return torch.from_numpy(from_8_bits(to_rgb(image).convert("L")))[None]
 
 
 def write_png(

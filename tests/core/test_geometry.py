@@ -272,15 +272,29 @@ def test_paste_back_changes_no_argument():
 def test_erase_prepares_any_public_layout():
     image = random_image(2, 20, 30).movedim(1, -1)
     mask = torch.zeros(20, 30)
-    mask[5:12, 8:20] = 0.6
+    mask[5:12, 8:20] = 0.9
     erased = erase(image, mask, 30)
     assert torch.equal(erased.original.movedim(1, -1), image)
-    assert torch.equal(erased.hole_mask, mask.expand(2, 1, 20, 30))
+    assert torch.equal(erased.hole_mask, mask.ceil().expand(2, 1, 20, 30))
     assert erased.erased.shape == (2, 3, 30, 30)
     area = (..., *erased.crops[0].square_area)
     assert torch.equal(erased.valid[area], (mask < 0.5).float().expand(2, 1, 20, 30))
     assert torch.equal(erased.erased[area], image_to_bchw(image) * (mask < 0.5))
     assert erased.erased[:, :, :5].abs().max() == 0.0
+
+
+@pytest.mark.parametrize("mode", ["picture", "hole"])
+def test_one_image_with_many_masks_some_of_them_empty(mode):
+    image, masks = torch.rand(1, 20, 30, 3), torch.zeros(3, 20, 30)
+    masks[0, 2:5], masks[2, :, 7:9] = 1, 1
+    erased = erase(image, masks, 30, crop_mode=mode)
+    assert torch.equal(erased.original, image.movedim(-1, 1).expand(3, -1, -1, -1))
+    assert torch.equal(erased.hole_mask[:, 0], masks)
+    area = erased.crops[1].square_area
+    assert erased.crops[1].side == 30
+    assert erased.valid[(1, 0, *area)].min() == 1
+    alone = erase(image, masks[2], 30, crop_mode=mode)
+    assert torch.equal(erased.erased[2], alone.erased[0])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (200, 3)])

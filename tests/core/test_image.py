@@ -1,11 +1,10 @@
-"""Ranges, layouts and mask polarity."""
+"""Ranges and layouts of images."""
 
 import pytest
 import torch
 
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.image import (
-    hole_mask_to_b1hw,
     image_to_bchw,
     image_to_bhwc,
     image_to_uint8,
@@ -15,7 +14,6 @@ from diverse_inpainting.core.image import (
     uint8_to_network,
     uint8_to_unit,
     unit_to_network,
-    valid_mask,
 )
 from tolerances import assert_close
 
@@ -24,12 +22,6 @@ HEIGHT, WIDTH = 6, 5
 
 def random_image(generator, *shape):
     return torch.rand(shape or (2, HEIGHT, WIDTH, 3), generator=generator)
-
-
-def square_hole(*shape, dtype=torch.float32):
-    mask = torch.zeros(shape, dtype=dtype)
-    mask[..., 1:3, 1:3] = 1
-    return mask
 
 
 def test_the_three_ranges_meet_in_the_same_numbers():
@@ -133,100 +125,3 @@ def test_image_to_uint8_takes_the_nearest_level():
 def test_unusable_images_are_refused(image, message):
     with pytest.raises(InputError, match=message):
         image_to_bchw(image)
-
-
-@pytest.mark.parametrize(
-    "shape",
-    [
-        (HEIGHT, WIDTH),
-        (2, HEIGHT, WIDTH),
-        (2, 1, HEIGHT, WIDTH),
-        (2, HEIGHT, WIDTH, 1),
-        (1, HEIGHT, WIDTH),
-        (1, 1, HEIGHT, WIDTH),
-    ],
-)
-def test_every_mask_layout_becomes_b1hw(shape):
-    mask = square_hole(HEIGHT, WIDTH) * 0.75
-    hole = hole_mask_to_b1hw(
-        mask.expand(shape) if shape[-1] != 1 else mask.expand(shape[:-1])[..., None],
-        2,
-        HEIGHT,
-        WIDTH,
-    )
-    assert torch.equal(hole, mask.expand(2, 1, HEIGHT, WIDTH))
-    assert hole.dtype == torch.float32
-
-
-@pytest.mark.parametrize(("dtype", "on"), [(torch.bool, 1), (torch.uint8, 1), (torch.uint8, 255)])
-def test_binary_masks_of_other_types(dtype, on):
-    mask = (square_hole(HEIGHT, WIDTH) * on).to(dtype)
-    assert torch.equal(hole_mask_to_b1hw(mask, 1, HEIGHT, WIDTH)[0, 0], square_hole(HEIGHT, WIDTH))
-
-
-@pytest.mark.parametrize("size", [(7, 1), (1, 7), (1, 1)])
-def test_masks_of_images_one_pixel_wide(size):
-    for shape in ((1, 1, *size), (1, *size, 1)):
-        assert hole_mask_to_b1hw(torch.ones(shape), 1, *size).shape == (1, 1, *size)
-
-
-def test_each_mask_stays_with_its_image():
-    masks = torch.stack([square_hole(4, 4), 1 - square_hole(4, 4)])
-    assert torch.equal(hole_mask_to_b1hw(masks, 2, 4, 4)[:, 0], masks)
-
-
-def test_soft_masks_stay_soft_and_the_encoder_sees_a_threshold():
-    mask = torch.tensor([[0.0, 0.49, 0.5, 0.51, 1.0]])
-    hole = hole_mask_to_b1hw(mask, 1, 1, 5)
-    assert torch.equal(hole[0, 0], mask)
-    assert valid_mask(hole).flatten().tolist() == [1.0, 1.0, 0.0, 0.0, 0.0]
-    assert valid_mask(hole).dtype == torch.float32
-
-
-def test_a_mask_of_the_same_proportions_is_resized():
-    mask = torch.zeros(10, 20)
-    mask[:, 10:] = 1.0
-    hole = hole_mask_to_b1hw(mask, 1, 30, 60)[0, 0]
-    assert torch.equal(hole[:, :29], torch.zeros(30, 29))
-    assert torch.equal(hole[:, 31:], torch.ones(30, 29))
-    assert hole_mask_to_b1hw(mask, 1, 5, 10)[0, 0, :, 6:].min() == 1.0
-
-
-def test_a_full_mask_of_another_size_stays_in_range():
-    hole = hole_mask_to_b1hw(torch.ones(100, 101), 1, 37, 37)
-    assert hole.max() <= 1.0
-    assert hole.min() > 0.999
-
-
-@pytest.mark.parametrize(
-    ("mask", "message"),
-    [
-        (torch.zeros(1, 64, 64), "paint a mask"),
-        (torch.zeros(8, 8), "erases nothing"),
-        (torch.full((8, 8), 0.3), "0.3.*opacity"),
-        (torch.stack([torch.ones(8, 8), torch.zeros(8, 8)]), "mask 1 of 2"),
-        (torch.ones(8, 9), "9 x 8"),
-        (torch.ones(3, 8, 8), "3 hole masks"),
-        (torch.ones(2, 8, 8, 3), "Convert Image to Mask"),
-        (torch.full((8, 8), float("nan")), "NaN"),
-        (torch.full((8, 8), 255.0), "values from 255"),
-        (torch.ones(8, 8, dtype=torch.int64), "int64"),
-        (torch.ones(0, 8), "empty shape"),
-        (None, "NoneType"),
-    ],
-)
-def test_unusable_masks_are_refused(mask, message):
-    with pytest.raises(InputError, match=message):
-        hole_mask_to_b1hw(mask, 2, 8, 8)
-
-
-def test_a_line_that_vanishes_in_resizing_is_refused():
-    mask = torch.zeros(80, 80)
-    mask[40, :] = 1.0
-    with pytest.raises(InputError, match="8 x 8 pixels"):
-        hole_mask_to_b1hw(mask, 1, 8, 8)
-
-
-def test_a_64_px_image_may_have_an_empty_64_px_mask_message_of_its_own():
-    with pytest.raises(InputError, match="erases nothing"):
-        hole_mask_to_b1hw(torch.zeros(1, 64, 64), 1, 64, 64)

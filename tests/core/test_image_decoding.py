@@ -11,7 +11,8 @@ from PIL import Image
 from colour_profiles import SRGB_COLORANTS, icc_profile
 from diverse_inpainting.core import image_decoding
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.core.image_files import read_image, read_mask
+from diverse_inpainting.core.image_files import read_image
+from diverse_inpainting.core.mask_files import read_mask
 from image_samples import random_pixels, save, unit
 
 ORIENTATION = 0x0112
@@ -38,6 +39,7 @@ def srgb_from_gamma(array):
 @pytest.mark.parametrize("name", ["turned.png", "turned.tif"])
 def test_exif_orientation_is_applied(tmp_path, name, orientation, show):
     array = random_pixels(4, 6)
+    array[0, 0] = 0  # as a mask, it needs black
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     path = save(tmp_path, Image.fromarray(array), name, exif=exif)

@@ -11,7 +11,6 @@ from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.image_files import (
     is_image_name,
     read_image,
-    read_mask,
     to_pil,
     write_png,
 )
@@ -43,15 +42,8 @@ def test_alpha_is_the_hole(tmp_path, mode, channels):
     content = read_image(path)
     assert torch.equal(content.alpha, unit(array[..., -1])[None])
     assert torch.equal(content.hole_mask, 1 - content.alpha)
-    assert torch.equal(read_mask(path), 1 - content.alpha)
     # The colour under transparent pixels is kept: a mask made elsewhere may want it.
     assert torch.equal(content.image[0, ..., 0], unit(array[..., 0]))
-
-
-def test_a_mask_file_is_white_where_it_fills(tmp_path):
-    array = np.array([[0, 128, 255]], dtype=np.uint8)
-    for image in (Image.fromarray(array), Image.fromarray(array).convert("RGBA")):
-        assert torch.equal(read_mask(save(tmp_path, image))[0], unit(array))
 
 
 def test_names_of_images():

@@ -141,7 +141,7 @@ def test_the_erased_content_never_shows(model, image, hole):
 
 def test_soft_masks_blend(model, image):
     soft = torch.zeros(1, 40, 56)
-    soft[:, :, :10], soft[:, :, 10:20], soft[:, :, 20:30] = 1.0, 0.5, 0.25
+    soft[:, :, :10], soft[:, :, 10:20], soft[:, :, 20:30] = 1.0, 0.5, 0.3
     hard = (soft >= 0.5).float()
     blended = inpaint(model, image[:1], soft, 1)[0, 0]
     erased, encoded = model.encode(image[:1], soft)
