@@ -3,11 +3,9 @@
 Legend: N images, R their side in pixels.
 """
 
-import functools
 import logging
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ from torch import Tensor
 
 from .errors import InputError
 from .image_decoding import decode_rgb
-from .image_files import SUFFIXES, is_image_name
+from .image_listing import SUFFIXES, image_files
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +27,8 @@ def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
     """Read all images of a folder or zip, sorted by name.
 
     Each is decoded as `read_image` does, rounded to 8 bits, cropped to its central square and,
-    unless that has the size already, resized with Lanczos. Transparency is dropped. Hidden files
-    are left out; unreadable ones are skipped with a warning.
+    unless that has the size already, resized with Lanczos. What is transparent shows white. Hidden
+    files and folders are left aside; unreadable files are skipped with a warning.
 
     Args:
         source: folder (searched recursively) or zip file.
@@ -45,7 +43,7 @@ def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
     names: list[str] = []
     squares: list[np.ndarray] = []
     unreadable: list[str] = []
-    for name, read in _files(source):
+    for name, read in image_files(source):
         try:
             squares.append(_square(decode_rgb(read(), name), resolution))
             names.append(name)
@@ -81,18 +79,6 @@ def _check_readable(source: Path, num_readable: int, unreadable: list[str]) -> N
         remedy,
         problem=problem,
     )
-
-
-def _files(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Yield the images by name, each with the function that reads it."""
-    if source.is_dir():
-        for path in sorted(source.rglob("*")):
-            if is_image_name(path) and path.is_file():
-                yield str(path.relative_to(source)), path.read_bytes
-    elif zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive:
-            for name in sorted(filter(is_image_name, archive.namelist())):
-                yield name, functools.partial(archive.read, name)
 
 
 def _square(image: Image.Image, resolution: int) -> np.ndarray:

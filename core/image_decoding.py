@@ -50,7 +50,7 @@ _ALPHA_MODES = ("RGBA", "RGBa", "LA", "PA")
 def decode_rgb(data: bytes, name: str) -> Image.Image:
     """Return the bytes of an image file as 8-bit RGB: what `read_image` reads, rounded.
 
-    Transparency is dropped.
+    What is transparent shows white: the colours hidden there are often garbage.
 
     Args:
         data: content of a PNG, JPEG, WebP, TIFF or another format that Pillow knows.
@@ -62,7 +62,11 @@ def decode_rgb(data: bytes, name: str) -> Image.Image:
     image = decode_upright(io.BytesIO(data), name)
     grey = deep_grey(image, name)
     if grey is None:
-        return to_srgb(image, name)
+        rgb, alpha = to_srgb(image, name), opacity(image)
+        if alpha is None or alpha.min() == 1:
+            return rgb
+        mask = Image.fromarray(np.rint(alpha * np.float32(255.0)).astype(np.uint8))
+        return Image.composite(rgb, Image.new("RGB", rgb.size, "white"), mask)
     return Image.fromarray(np.rint(grey * np.float32(255.0)).astype(np.uint8)).convert("RGB")
 
 

@@ -5,7 +5,7 @@ Legend: H x W pixels, C channels. Values are in [0, 1].
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,9 +17,6 @@ from .errors import InputError
 from .files import atomic_write, explain_writing
 from .image import image_to_uint8
 from .image_decoding import decode_upright, deep_grey, from_8_bits, opacity, to_srgb
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-"""Extensions of the files in a folder or zip that are read as images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,15 +34,6 @@ class ImageFile:
     def hole_mask(self) -> Tensor | None:
         """[1, H, W] float32, 1 = fill: what is transparent, as for ComfyUI's LoadImage."""
         return None if self.alpha is None else 1.0 - self.alpha
-
-
-def is_image_name(name: str | PurePath) -> bool:
-    """Return whether a file is read as an image: one of `SUFFIXES`, and not hidden.
-
-    macOS puts a hidden `._` file beside every image that it packs.
-    """
-    path = PurePath(name)
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def read_image(path: str | Path) -> ImageFile:

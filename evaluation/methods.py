@@ -12,7 +12,8 @@ from torch import Tensor
 from ..core.distributed import ALONE, Processes
 from ..core.errors import InputError
 from ..core.image import image_to_uint8
-from ..core.image_files import is_image_name, read_image
+from ..core.image_files import read_image
+from ..core.image_listing import is_image_name
 from ..core.inpainter import Inpainter
 from ..core.rng import rng_for
 from .types import MethodOutput, Pairs

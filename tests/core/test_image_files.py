@@ -9,7 +9,6 @@ from PIL import Image
 
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.image_files import (
-    is_image_name,
     read_image,
     to_pil,
     write_png,
@@ -44,11 +43,6 @@ def test_alpha_is_the_hole(tmp_path, mode, channels):
     assert torch.equal(content.hole_mask, 1 - content.alpha)
     # The colour under transparent pixels is kept: a mask made elsewhere may want it.
     assert torch.equal(content.image[0, ..., 0], unit(array[..., 0]))
-
-
-def test_names_of_images():
-    names = ("a.png", "sub/B.JPEG", "c.d.tif", ".hidden.png", "sub/._a.png", "png", "a.txt")
-    assert [name for name in names if is_image_name(name)] == ["a.png", "sub/B.JPEG", "c.d.tif"]
 
 
 def test_what_is_no_file_is_named(tmp_path):
