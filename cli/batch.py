@@ -7,7 +7,7 @@ import json
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from ..core.editor import Edit
 from ..core.errors import DiverseInpaintingError, InputError
 from ..core.image_files import read_image
 from ..core.inpainter import Inpainter
+from ..core.mask_edits import MaskEdits
 from ..core.mask_files import read_mask
 from .failures import explain
 from .pairing import Job
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The arguments of `Inpainter.inpaint` except the image and its mask; see there."""
+    """How images are completed: arguments of `Inpainter.inpaint`, see there, and edits of masks."""
 
     num_variants: int = 8
     seed: int = 0
@@ -41,15 +42,21 @@ class Settings:
     margin: float = 0.25
     feather_px: int = 0
     skip_source: str = "edited"
+    mask_edits: MaskEdits = field(default_factory=MaskEdits)
+    """Done to the mask first; no argument of `Inpainter.inpaint`."""
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of `Inpainter.inpaint`."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        names = {f.name for f in dataclasses.fields(self)} - {"mask_edits"}
+        return {name: getattr(self, name) for name in names}
 
     def to_dict(self) -> Record:
         """Return plain data for JSON."""
         edits = [[_name_of(edit.direction), edit.strength] for edit in self.edits]
-        return {**self.arguments(), "edits": edits}
+        own = {**self.arguments(), "edits": edits}
+        # Left out where nothing is edited: results of earlier versions are the same.
+        is_edited = self.mask_edits != MaskEdits()
+        return own | ({"mask_edits": dataclasses.asdict(self.mask_edits)} if is_edited else {})
 
 
 def _name_of(direction: str | Direction) -> str:
@@ -143,6 +150,17 @@ def _run_job(
     variants = job.files.pending(record, overwrite)
     if not variants:
         return False
+    image, hole_mask = read_inputs(job, settings.mask_edits)
+    complete(model, image, hole_mask, job.files, settings, record, variants)
+    return True
+
+
+def read_inputs(job: Job, mask_edits: MaskEdits) -> tuple[Tensor, Tensor]:
+    """Return a job's image [1, H, W, 3] and hole mask [1, h, w], edited.
+
+    Raises:
+        InputError: a file is unusable, or there is no mask.
+    """
     file = read_image(job.image)
     hole_mask = file.hole_mask if job.mask is None else read_mask(job.mask)
     if hole_mask is None:
@@ -152,8 +170,7 @@ def _run_job(
             "Provide a mask.",
             problem="There is no mask, and the image has no transparent part to fill.",
         )
-    complete(model, file.image, hole_mask, job.files, settings, record, variants)
-    return True
+    return file.image, mask_edits.apply(hole_mask)
 
 
 def complete(

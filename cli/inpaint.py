@@ -2,26 +2,32 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Device, Download, Json, Model, Seed, Variants
+from .options import Device, Download, JsonLines, Model, Seed, Variants
 from .progress import display, duration
 
 if TYPE_CHECKING:
     from ..core.editor import Edit
     from ..core.inpainter import Inpainter
-    from .batch import Outcome, Settings
-    from .pairing import Job
+    from .batch import Settings
+    from .pairing import Job, Plan
 
-_Source = Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")]
+_Sources = Annotated[
+    list[Path], typer.Argument(metavar="INPUT...", help="Images, folders of images, or patterns.")
+]
 _Out = Annotated[Path, typer.Option(help="Folder for the results.")]
-_Mask = Annotated[
-    Path | None,
-    typer.Option(help="White is filled. One file for all images, or a folder of same-named masks."),
+_Masks = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="White is filled. One file for all images, or a folder of same-named masks. Repeat "
+        "for more masks of each image."
+    ),
 ]
 _Edit = Annotated[
     list[str] | None,
@@ -45,14 +51,23 @@ _SkipSource = Annotated[
         help="Input of the skip encoder when there are edits; none disables it.",
     ),
 ]
+_Recursive = Annotated[bool, typer.Option("--recursive", help="Search subfolders.")]
+_MaskInvert = Annotated[bool, typer.Option("--mask-invert", help="Fill what the mask keeps.")]
+_MaskFill = Annotated[bool, typer.Option("--mask-fill", help="Fill what the hole encloses.")]
+_MaskGrow = Annotated[int, typer.Option(help="Grow the hole, in pixels; shrink it if negative.")]
+_MaskBlur = Annotated[int, typer.Option(help="Soften the hole's edge, in pixels.")]
+_DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="List images and masks, draw them to OUT/dry-run.png, exit."),
+]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 
 
 def inpaint(
-    source: _Source,
+    source: _Sources,
     *,
     out: _Out,
-    mask: _Mask = None,
+    mask: _Masks = None,
     model: Model = "cats",
     variants: Variants = 8,
     seed: Seed = 0,
@@ -66,17 +81,26 @@ def inpaint(
     device: Device = None,
     download: Download = False,
     overwrite: _Overwrite = False,
-    as_json: Json = False,
+    as_json: JsonLines = False,
+    recursive: _Recursive = False,
+    mask_invert: _MaskInvert = False,
+    mask_fill: _MaskFill = False,
+    mask_grow: _MaskGrow = 0,
+    mask_blur: _MaskBlur = 0,
+    dry_run: _DryRun = False,
 ) -> None:
-    """Complete an image or a folder of images.
+    """Complete images and folders of images.
 
     Writes STEM-0.png, STEM-1.png ... and a contact sheet, STEM-sheet.png, for each image. Without
-    --mask, the transparent part of each image is filled. Existing results are kept.
+    --mask, each image's mask is STEM_mask.png beside it, or else its transparent part. Existing
+    results are kept.
     """
     from ..core.device import resolve_device
     from ..core.files import prepare_folder
     from ..core.inpainter import Inpainter
+    from ..core.mask_edits import MaskEdits
     from .batch import Settings, rehearse
+    from .dry_run import show_plan
     from .pairing import plan_jobs
 
     settings = Settings(
@@ -89,14 +113,19 @@ def inpaint(
         margin=margin,
         feather_px=feather,
         skip_source=skip_source,
+        mask_edits=MaskEdits(
+            invert=mask_invert, fill=mask_fill, grow_px=mask_grow, blur_px=mask_blur
+        ),
     )
-    jobs, unused = plan_jobs(source, mask, out, variants)
+    plan = plan_jobs(source, mask or (), out, variants, recursive=recursive)
     prepare_folder(out)
+    if dry_run:
+        raise SystemExit(show_plan(plan, settings, out / "dry-run.png"))
     inpainter = Inpainter.load(model, device=resolve_device(device), download=download)
     rehearse(inpainter, settings)
-    outcomes = _run(inpainter, jobs, settings, overwrite, quiet=as_json)
-    _print_report(outcomes, unused, out, as_json)
-    if any(outcome.status == "failed" for outcome in outcomes):
+    counts = _run(inpainter, plan.jobs, settings, overwrite, as_json)
+    _print_report(counts, plan, out, as_json)
+    if counts["failed"]:
         raise SystemExit(1)
 
 
@@ -125,42 +154,33 @@ def parse_edit(text: str) -> "Edit":
 
 
 def _run(
-    model: "Inpainter",
-    jobs: "Sequence[Job]",
-    settings: "Settings",
-    overwrite: bool,
-    *,
-    quiet: bool,
-) -> list["Outcome"]:
+    model: "Inpainter", jobs: "Sequence[Job]", settings: "Settings", overwrite: bool, as_json: bool
+) -> Counter[str]:
+    """Complete the images and report each; return how many ended how."""
     from .batch import run_jobs
 
-    outcomes: list[Outcome] = []
+    counts = Counter(done=0, skipped=0, failed=0)
     started = time.perf_counter()
     with display(len(jobs), "images") as (say, advance):
         for num_done, outcome in enumerate(run_jobs(model, jobs, settings, overwrite), start=1):
-            outcomes.append(outcome)
-            if not quiet:
+            counts[outcome.status] += 1
+            if as_json:
+                print(json.dumps(outcome.to_dict()), flush=True)
+            else:
                 say(str(outcome))
             seconds_left = (time.perf_counter() - started) / num_done * (len(jobs) - num_done)
             advance(num_done, f"{duration(seconds_left)} left")
-    return outcomes
+    return counts
 
 
-def _print_report(
-    outcomes: "Sequence[Outcome]", unused: Sequence[Path], out: Path, as_json: bool
-) -> None:
-    statuses = [outcome.status for outcome in outcomes]
-    counts = {status: statuses.count(status) for status in ("done", "skipped", "failed")}
+def _print_report(counts: Counter[str], plan: "Plan", out: Path, as_json: bool) -> None:
     if as_json:
-        report = {
-            **counts,
-            "pictures": [outcome.to_dict() for outcome in outcomes],
-            "unused_masks": [str(path) for path in unused],
-        }
-        print(json.dumps(report, indent=2))
+        left_aside = {str(path): reason for path, reason in plan.left_aside.items()}
+        unused = [str(path) for path in plan.unused_masks]
+        print(json.dumps({**counts, "unused_masks": unused, "left_aside": left_aside}))
         return
-    if unused:
-        print(f"masks without an image: {', '.join(path.name for path in unused)}")
+    for line in plan.remarks():
+        print(line)
     summary = ", ".join(f"{count} {status}" for status, count in counts.items())
     hint = "; use --overwrite to replace the skipped ones" if counts["skipped"] else ""
     print(f"{summary}; results in {out}{hint}")

@@ -17,3 +17,6 @@ Download = Annotated[
     bool, typer.Option("--download", help="Allow downloads from the Hugging Face hub.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+JsonLines = Annotated[
+    bool, typer.Option("--json", help="Print a line of JSON for each image, then a summary.")
+]

@@ -1,16 +1,18 @@
 """Which image files are meant, which mask belongs to which, and where the results go."""
 
+import glob
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..core.image_files import SUFFIXES, is_image_name
+from ..core.image_listing import SUFFIXES, is_image_name, list_images
 from .result_files import ResultFiles
 
-_ByStem = dict[str, list[Path]]
+_MOST_NAMED = 10
+_MASK_ENDINGS = ("_mask", "-mask", ".mask")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,108 +26,249 @@ class Job:
     problem: InputError | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be done, and what is not."""
+
+    jobs: tuple[Job, ...]
+    unused_masks: tuple[Path, ...]
+    """Masks of a folder that belong to no image."""
+    left_aside: dict[Path, str]
+    """Files and folders among the images that are not completed, with the reason."""
+
+    def remarks(self) -> Iterator[str]:
+        """Yield lines for the user about what is not done: by reason, the files in one line."""
+        if self.unused_masks:
+            yield f"masks without an image: {', '.join(path.name for path in self.unused_masks)}"
+        by_reason: dict[str, list[str]] = defaultdict(list)
+        for path, reason in self.left_aside.items():
+            by_reason[reason].append(path.name)
+        for reason, names in by_reason.items():
+            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+            yield f"left aside ({reason}): {', '.join(names[:_MOST_NAMED])}{more}"
+
+
+@dataclass(frozen=True)
+class _Image:
+    """A file that was asked for, and its place in the folder that it came from."""
+
+    path: Path
+    folder: Path = Path()
+    """Relative to that folder; results go to the same place of the output folder."""
+
+    @property
+    def key(self) -> str:
+        return _key(self.folder / self.path.stem)
+
+
+@dataclass(frozen=True)
+class _Masks:
+    """The masks that were given."""
+
+    files: tuple[Path, ...] = ()
+    """Masks for every image."""
+    by_key: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
+    """Masks of a folder, by the place and name of their image there."""
+    folder: Path | None = None
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        return (*self.files, *(path for paths in self.by_key.values() for path in paths))
+
+
 def plan_jobs(
-    source: Path, masks: Path | None, out: Path, num_variants: int
-) -> tuple[tuple[Job, ...], tuple[Path, ...]]:
+    sources: Sequence[Path],
+    masks: Sequence[Path],
+    out: Path,
+    num_variants: int,
+    *,
+    recursive: bool = False,
+) -> Plan:
     """Pair images with masks.
 
-    1. A folder stands for the images directly in it, by name; hidden files are ignored.
-    2. A mask file is for all images; in a folder of masks each image takes the one with its stem
-       (file name without extension); without masks the transparent part is the hole.
-    3. Images with the same stem are all refused, so that nothing depends on their order, and so
-       are images whose results would overwrite an image or a mask.
+    1. A folder stands for its images by name, see `list_images`; a pattern such as `a*.png` for the
+       files that match. Results of images in a subfolder go to the same subfolder of `out`.
+    2. Every mask file is for all images; with several, results are named after image and mask.
+    3. In a folder of masks each image takes the one of the same place and name, extensions and an
+       ending `_mask` aside. Without masks it takes NAME_mask beside it, or else its transparent
+       part.
+    4. Masks among the images are left aside.
+    5. Images with the same place and name are all refused, so that nothing depends on their order,
+       and so are images whose results would overwrite an image or a mask.
 
     Args:
-        source: an image or a folder.
-        masks: a mask, a folder, or None.
+        sources: images, folders and patterns.
+        masks: mask files, or one folder, or nothing.
         out: folder of the results.
-        num_variants: results per image.
-
-    Returns:
-        The jobs, and the masks of a folder that belong to no image.
+        num_variants: results per image and mask.
+        recursive: whether to search subfolders, of masks too.
 
     Raises:
         InputError: nothing to do, or the results would be mixed with images or masks.
     """
-    images = _files_of(source, "image")
-    mask_files = [] if masks is None else _files_of(masks, "mask")
-    _check_folders(source, masks, out)
-    stems, mask_stems = _by_stem(images), _by_stem(mask_files)
-    has_mask_folder = masks is not None and masks.is_dir()
-    inputs = {path.resolve() for path in (*images, *mask_files)}
+    images, left_aside = _collect(sources, recursive)
+    given = _masks_of([] if _is_one_folder(sources, masks) else masks, recursive)
+    _check_output_folder([*sources, *masks], out)
+    images = _without_masks(images, given, left_aside)
+    if not images:
+        raise _nothing_found(sources)
+    beside = {} if given.all else {image.path: _beside(image.path) for image in images}
+    if masks and not given.all and not any(beside.values()):
+        raise _in_one_folder(masks[0])
+    inputs = {image.path.resolve() for image in images}
+    inputs |= {path.resolve() for path in (*given.all, *beside.values()) if path is not None}
+    by_key: dict[str, list[Path]] = defaultdict(list)
+    for image in images:
+        by_key[image.key].append(image.path)
     jobs = []
     for image in images:
-        mask, problem = masks, None
-        if has_mask_folder:
-            mask, problem = _choose(mask_stems, image, masks)
-        files = ResultFiles(out, image.stem, num_variants)
-        problem = _clash(stems[_key(image)]) or problem or _overwrites(files, inputs)
-        jobs.append(Job(image=image, mask=mask, files=files, problem=problem))
-    unused = [path for path in mask_files if has_mask_folder and _key(path) not in stems]
-    return tuple(jobs), tuple(unused)
+        chosen, problem = _choose(given, image, beside.get(image.path))
+        problem = _clash(by_key[image.key]) or problem
+        for mask in chosen:
+            suffix = f"-{mask.stem}" if mask is not None and len(given.files) > 1 else ""
+            files = ResultFiles(out / image.folder, image.path.stem + suffix, num_variants)
+            job_problem = problem or _overwrites(files, inputs)
+            jobs.append(Job(image=image.path, mask=mask, files=files, problem=job_problem))
+    unused = [path for key, found in given.by_key.items() if key not in by_key for path in found]
+    return Plan(jobs=tuple(jobs), unused_masks=tuple(sorted(unused)), left_aside=left_aside)
 
 
-def _files_of(source: Path, what: str) -> list[Path]:
-    """Return the file itself, or the images in a folder."""
-    if source.is_file():
+def _collect(sources: Sequence[Path], recursive: bool) -> tuple[list[_Image], dict[Path, str]]:
+    images: dict[Path, _Image] = {}  # by path: overlapping patterns name a file once
+    left_aside: dict[Path, str] = {}
+    for source in sources:
+        for path in _expand(source):
+            if path.is_file():
+                images[path] = _Image(path)
+                continue
+            listing = list_images(path, recursive=recursive)
+            left_aside |= listing.left_aside
+            images |= {p: _Image(p, p.parent.relative_to(path)) for p in listing.images}
+    return list(images.values()), left_aside
+
+
+def _expand(source: Path) -> list[Path]:
+    """Return the source itself, or what a pattern stands for: not every shell expands them."""
+    if source.exists():
         return [source]
-    if not source.is_dir():
+    found = sorted(map(Path, glob.glob(str(source), recursive=True)))
+    if not found:
         raise InputError(
-            f"an existing {what} or folder",
+            "an existing image or folder",
             str(source),
             "Check the path.",
-            problem=f"The {what} or folder {source} does not exist.",
+            problem=f"The image or folder {source} does not exist.",
         )
-    files = sorted(path for path in source.iterdir() if is_image_name(path) and path.is_file())
-    if not files:
+    return found
+
+
+def _masks_of(masks: Sequence[Path], recursive: bool) -> _Masks:
+    for mask in masks:
+        if not mask.exists():
+            raise InputError(
+                "an existing mask or folder",
+                str(mask),
+                "Check the path.",
+                problem=f"The mask or folder {mask} does not exist.",
+            )
+    folders = [mask for mask in masks if mask.is_dir()]
+    if not folders:
+        return _Masks(tuple(masks))
+    if len(masks) > 1:
         raise InputError(
-            f"{what}s in the folder",
-            f"none in {source}",
-            "Check the path.",
-            problem=f"The folder {source} contains no {what}s ({', '.join(SUFFIXES)}).",
+            "mask files, or one folder of masks",
+            ", ".join(map(str, masks)),
+            "Put the masks into one folder.",
         )
-    return files
+    found = _Masks(folder=folders[0])
+    for path in list_images(folders[0], recursive=recursive).images:
+        place = path.parent.relative_to(folders[0])
+        found.by_key[_key(place / _without_ending(path.stem))].append(path)
+    if not found.by_key:
+        raise InputError(
+            "masks in the folder",
+            f"none in {folders[0]}",
+            "Check the path.",
+            problem=f"The folder {folders[0]} contains no masks ({', '.join(SUFFIXES)}).",
+        )
+    return found
 
 
-def _check_folders(source: Path, masks: Path | None, out: Path) -> None:
-    folders = [path for path in (source, masks) if path is not None and path.is_dir()]
-    if any(path.resolve() == out.resolve() for path in folders):
+def _is_one_folder(sources: Sequence[Path], masks: Sequence[Path]) -> bool:
+    """Return whether the masks lie among the images."""
+    folders = {path.resolve() for path in sources if path.is_dir()}
+    return len(masks) == 1 and masks[0].resolve() in folders
+
+
+def _in_one_folder(folder: Path) -> InputError:
+    return InputError(
+        "masks named NAME_mask beside their images, or in a separate folder",
+        f"none in {folder}",
+        "Rename them, or move them to another folder.",
+        problem=f"The images and the masks are in the same folder, {folder}.",
+    )
+
+
+def _nothing_found(sources: Sequence[Path]) -> InputError:
+    places = ", ".join(map(str, sources))
+    return InputError(
+        "images",
+        f"none in {places}",
+        "Check the path; give --recursive to search subfolders.",
+        problem=f"No images ({', '.join(SUFFIXES)}) in {places}.",
+    )
+
+
+def _check_output_folder(inputs: Sequence[Path], out: Path) -> None:
+    if any(path.is_dir() and path.resolve() == out.resolve() for path in inputs):
         raise InputError(
             "a separate folder for the results",
             str(out),
             "Choose another folder: the next run would complete the results, too.",
             problem=f"The folder for the results, {out}, contains the images or masks.",
         )
-    if len({path.resolve() for path in folders}) < len(folders):
-        raise InputError(
-            "masks in a separate folder",
-            str(masks),
-            "Move the masks to another folder.",
-            problem=f"The images and the masks are in the same folder, {masks}.",
-        )
 
 
-def _key(path: Path) -> str:
-    """Return the stem as file systems see it that ignore case and compose accents."""
-    return unicodedata.normalize("NFC", path.stem).casefold()
+def _without_masks(
+    images: Sequence[_Image], given: _Masks, left_aside: dict[Path, str]
+) -> list[_Image]:
+    """Return the images that are no masks; the masks are left aside."""
+    masks = {path.resolve() for path in given.all}
+    names = {image.key for image in images}
+    kept = []
+    for image in images:
+        owner = _key(image.folder / _without_ending(image.path.stem))
+        if image.path.resolve() in masks or (owner != image.key and owner in names):
+            left_aside[image.path] = "a mask"
+        else:
+            kept.append(image)
+    return kept
 
 
-def _by_stem(paths: Sequence[Path]) -> _ByStem:
-    found: _ByStem = defaultdict(list)
-    for path in paths:
-        found[_key(path)].append(path)
-    return found
+def _beside(image: Path) -> Path | None:
+    """Return the mask beside an image, NAME_mask."""
+    for path in sorted(image.parent.glob(f"{glob.escape(image.stem)}?mask.*")):
+        if _without_ending(path.stem) == image.stem and is_image_name(path):
+            return path
+    return None
 
 
 def _choose(
-    masks: _ByStem, image: Path, folder: Path | None
-) -> tuple[Path | None, InputError | None]:
-    found = masks.get(_key(image), [])
+    given: _Masks, image: _Image, beside: Path | None
+) -> tuple[tuple[Path | None, ...], InputError | None]:
+    """Return the masks of an image, at least one, or why there is none."""
+    if given.files:
+        return given.files, None
+    if given.folder is None:
+        return (beside,), None
+    found = given.by_key.get(image.key, [])
     if len(found) == 1:
-        return found[0], None
+        return (found[0],), None
     names = " and ".join(path.name for path in found) or "none"
     remedy = "Keep one of them." if found else "Add the mask or remove the image."
-    return None, InputError(f"one mask named {image.stem} in {folder}", names, remedy)
+    where = given.folder / image.folder
+    expected = f"one mask named {image.path.stem} in {where}"
+    return (None,), InputError(expected, names, remedy)
 
 
 def _clash(images: Sequence[Path]) -> InputError | None:
@@ -151,3 +294,15 @@ def _overwrites(files: ResultFiles, inputs: set[Path]) -> InputError | None:
         "Choose another folder for the results.",
         problem=f"The results would overwrite {path}.",
     )
+
+
+def _key(path: Path) -> str:
+    """Return a name as file systems see it that ignore case and compose accents."""
+    return unicodedata.normalize("NFC", path.as_posix()).casefold()
+
+
+def _without_ending(stem: str) -> str:
+    for ending in _MASK_ENDINGS:
+        if stem.lower().endswith(ending) and len(stem) > len(ending):
+            return stem[: -len(ending)]
+    return stem

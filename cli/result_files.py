@@ -111,6 +111,7 @@ class ResultFiles:
             InputError: a file cannot be written.
             OSError: the folder cannot be written to.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.marker.touch()
         erased = show_erased(image_hwc, hole_mask_hw)
         cells = [thumbnail(to_pil(image)) for image in (image_hwc, erased)]

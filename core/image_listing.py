@@ -21,8 +21,8 @@ SUFFIXES = (
 """Extensions of the files that are read as images."""
 
 _FOREIGN = (
-    ".heic", ".heif", ".jxl", ".psd", ".xcf", ".kra", ".svg", ".exr", ".hdr", ".raw", ".dng", ".cr2",
-    ".cr3", ".nef", ".arw", ".orf", ".rw2",
+    ".heic", ".heif", ".jxl", ".psd", ".xcf", ".kra", ".svg", ".exr", ".hdr", ".raw", ".dng",
+    ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2",
 )  # images that this library cannot read
 # fmt: on
 

@@ -76,7 +76,7 @@ def test_images_of_one_stem_are_refused_and_the_others_go_on(inpaint, tmp_path):
     [
         (("absent.png", "--out", "out"), "does not exist"),
         (("photos", "--mask", "absent", "--out", "out"), "does not exist"),
-        (("empty", "--out", "out"), "contains no images"),
+        (("empty", "--out", "out"), "No images"),
         (("photos", "--out", "photos"), "The folder for the results"),
         (("photos", "--out", "photos/a.png"), "Cannot write to photos/a.png"),
         (("photos", "--out", "photos/a.png/below"), "Cannot write to photos/a.png"),

@@ -49,7 +49,8 @@ def run(model, photos, settings=SETTINGS, overwrite=False, jobs=None):
 def plan(photos, source="photos", masks="masks"):
     """The jobs of a folder, or of one image in it."""
     masks = masks and photos / masks
-    return plan_jobs(photos / source, masks, photos / "out", SETTINGS.num_variants)[0]
+    masks = [] if masks is None else [masks]
+    return plan_jobs([photos / source], masks, photos / "out", SETTINGS.num_variants).jobs
 
 
 def pixels(path):

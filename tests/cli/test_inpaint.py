@@ -104,12 +104,18 @@ def test_existing_results_are_skipped_unless_overwriting(inpaint, tmp_path):
 def test_json_is_all_that_is_on_stdout(inpaint, tmp_path):
     save(tmp_path / "photos" / "a.png", noise(32, 32, 4))
     save(tmp_path / "photos" / "b.png", noise(32, 32))
+    (tmp_path / "photos" / "notes.txt").touch()
     answer = inpaint("photos", "--out", "out", "--json")
-    report = json.loads(answer.out)
-    assert answer.code == 1 and report["done"] == report["failed"] == 1
-    assert [os.path.exists(path) for path in report["pictures"][0]["results"]] == [True, True]
-    assert "transparent" in report["pictures"][1]["error"]
-    assert report["unused_masks"] == []
+    a, b, summary = map(json.loads, answer.out.splitlines())
+    assert [os.path.exists(path) for path in a["results"]] == [True, True]
+    assert "transparent" in b["error"]
+    assert answer.code == 1
+    counts = {"done": 1, "skipped": 0, "failed": 1}
+    assert summary == {
+        **counts,
+        "unused_masks": [],
+        "left_aside": {"photos/notes.txt": "not an image"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -167,3 +173,31 @@ def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(
     assert inpaint(*common).out.startswith("1 done")
     assert len(list(tmp_path.glob("out/a-*.png"))) == 25
     assert inpaint(*common).out.startswith("0 done, 1 skipped")
+
+
+def test_mask_options_change_the_hole(inpaint, tmp_path):
+    photo, mask = save(tmp_path / "a.png", noise(40, 40)), save(tmp_path / "m.png", box(40, 40))
+    hole = box(40, 40) > 0
+    for option, expected in (("--mask-invert", ~hole), ("--mask-grow=-3", None)):
+        assert inpaint(photo, "--mask", mask, "--out", option[2:], option).code == 0
+        changed = (pixels(tmp_path / option[2:] / "a-0.png") != pixels(photo)).any(axis=2)
+        if expected is not None:
+            assert not changed[~expected].any() and changed[expected].mean() > 0.9
+        else:
+            assert not changed[~hole].any() and 0 < changed.sum() < 0.8 * hole.sum()
+
+
+def test_a_dry_run_lists_and_draws_and_completes_nothing(inpaint, tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / "photos" / f"{name}.png", noise(40, 80))
+    save(tmp_path / "masks" / "a.png", box(40, 80))
+    answer = inpaint("photos", "--mask", "masks", "--out", "out", "--crop", "hole", "--dry-run")
+    share = 100 * (box(40, 80) > 0).mean()
+    a, b, summary = answer.out.splitlines()
+    assert a.startswith(f"photos/a.png: mask masks/a.png, hole {share:.1f} %, crop 64 x 64 at (")
+    assert b.startswith("photos/b.png: cannot be completed: ") and "one mask named b" in b
+    assert summary == "1 to complete, 1 not; masks drawn in out/dry-run.png"
+    assert answer.code == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["dry-run.png"]
+    drawn = pixels(tmp_path / "out" / "dry-run.png").astype(int)
+    assert ((drawn[..., 0] - drawn[..., 1]) > 60).sum() > 100  # red

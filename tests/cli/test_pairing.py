@@ -20,12 +20,18 @@ def make(tmp_path):
     return create
 
 
+def plan(source, masks, out, **options):
+    sources = source if isinstance(source, list) else [source]
+    masks = masks if isinstance(masks, list) else [masks] if masks else []
+    return pairing.plan_jobs(sources, masks, out, 2, **options)
+
+
 def plan_jobs(source, masks, out):
-    return pairing.plan_jobs(source, masks, out, 2)[0]
+    return plan(source, masks, out).jobs
 
 
 def unused_masks(source, masks, out):
-    return pairing.plan_jobs(source, masks, out, 2)[1]
+    return plan(source, masks, out).unused_masks
 
 
 def names_of(jobs):
@@ -88,7 +94,7 @@ def test_nothing_to_do_is_an_error(make, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(InputError, match="does not exist"):
         plan_jobs(tmp_path / "absent.png", None, out)
-    with pytest.raises(InputError, match="contains no images"):
+    with pytest.raises(InputError, match="No images"):
         plan_jobs(make("empty", "notes.txt"), None, out)
     with pytest.raises(InputError, match="mask or folder"):
         plan_jobs(make("photos", "a.png"), tmp_path / "absent", out)
@@ -110,3 +116,71 @@ def test_results_never_overwrite_an_input(make, tmp_path):
     assert "would overwrite" in str(jobs[0].problem)
     (job,) = plan_jobs(photos / "cat.png", masks / "dog.png", masks)
     assert job.problem is None
+
+
+def test_what_is_left_aside_is_named(make, tmp_path):
+    photos = make("photos", "a.png", "notes.txt", ".b.png", "c.heic", "m.png")
+    make("photos/sub", "d.png")
+    found = plan(photos, photos / "m.png", tmp_path / "out")
+    assert names_of(found.jobs) == [("a.png", "m.png")]
+    assert sorted(found.remarks()) == [
+        "left aside (.heic files cannot be read; save it as PNG): c.heic",
+        "left aside (a mask): m.png",
+        "left aside (a subfolder): sub",
+        "left aside (hidden): .b.png",
+        "left aside (not an image): notes.txt",
+    ]
+
+
+def test_many_names_are_cut_short(make, tmp_path):
+    photos = make("photos", "a.png", *(f"{k}.txt" for k in range(10, 23)))
+    (line,) = plan(photos, None, tmp_path / "out").remarks()
+    assert line.startswith("left aside (not an image): ") and line.endswith(" and 3 more")
+
+
+def test_a_parallel_tree_of_masks(make, tmp_path):
+    photos, masks = make("photos", "a.png"), make("masks", "a.png")
+    make("photos/x", "a.png"), make("photos/y", "b.jpg")
+    make("masks/x", "a_mask.png"), make("masks/z", "b.png")
+    found = plan(photos, masks, tmp_path / "out", recursive=True)
+    a, xa, yb = found.jobs
+    assert (a.mask, xa.mask) == (masks / "a.png", masks / "x" / "a_mask.png")
+    assert xa.files.results[0] == tmp_path / "out" / "x" / "a-0.png"
+    assert "one mask named b in" in str(yb.problem)
+    assert found.unused_masks == (masks / "z" / "b.png",)
+
+
+def test_masks_beside_their_images(make, tmp_path):
+    photos = make("photos", "a.png", "a_mask.png", "b.jpg", "b-mask.webp", "c.png", "d_mask.png")
+    pairs = [("a.png", "a_mask.png"), ("b.jpg", "b-mask.webp"), ("c.png", None)]
+    for masks in (None, photos):
+        found = plan(photos, masks, tmp_path / "out")
+        assert names_of(found.jobs) == [*pairs, ("d_mask.png", None)]
+        assert set(found.left_aside.values()) == {"a mask"}
+    assert names_of(plan_jobs(photos / "a.png", None, tmp_path / "out")) == [pairs[0]]
+    given = make("given", "m.png") / "m.png"
+    assert names_of(plan_jobs(photos / "a.png", given, tmp_path / "out")) == [("a.png", "m.png")]
+
+
+def test_many_masks_of_one_image(make, tmp_path):
+    photo, masks = make("photos", "a.png") / "a.png", make("masks", "m.png", "n.png")
+    jobs = plan_jobs(photo, [masks / "m.png", masks / "n.png"], tmp_path / "out")
+    assert [job.files.stem for job in jobs] == ["a-m", "a-n"]
+    assert names_of(jobs) == [("a.png", "m.png"), ("a.png", "n.png")]
+    with pytest.raises(InputError, match="one folder of masks"):
+        plan_jobs(photo, [masks, masks / "m.png"], tmp_path / "out")
+
+
+def test_several_inputs_and_patterns(make, tmp_path):
+    photos, others = make("photos", "a.png", "b.png", "c.jpg"), make("others", "d.png")
+    jobs = plan_jobs([photos / "*.png", others, photos / "a.png"], None, tmp_path / "out")
+    assert [job.image.name for job in jobs] == ["a.png", "b.png", "d.png"]
+    with pytest.raises(InputError, match="does not exist"):
+        plan_jobs(photos / "*.webp", None, tmp_path / "out")
+
+
+def test_masks_in_a_subfolder_of_the_images_are_no_images(make, tmp_path):
+    photos, masks = make("photos", "a.png"), make("photos/masks", "a.png")
+    found = plan(photos, masks, tmp_path / "out", recursive=True)
+    assert names_of(found.jobs) == [("a.png", "a.png")]
+    assert found.left_aside == {masks / "a.png": "a mask"}

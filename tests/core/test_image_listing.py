@@ -99,5 +99,5 @@ def test_huge_entries_of_a_zip_are_not_unpacked(tmp_path):
         for _ in range(257):
             entry.write(bytes(2**20))
     ((_, read),) = image_files(path)
-    with pytest.raises(InputError, match="257 MiB in a.png"):
+    with pytest.raises(InputError, match="257 MiB in a"):
         read()

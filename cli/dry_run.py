@@ -1,0 +1,74 @@
+"""What `inpaint` would do: images, masks, crops, and a sheet of the masks over the images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+
+from ..core.contact_sheet import contact_sheet, thumbnail
+from ..core.errors import DiverseInpaintingError
+from ..core.geometry import fit_crop
+from ..core.hole_masks import hole_mask_to_b1hw, valid_mask
+from ..core.image_files import to_pil, write_png
+from .batch import Settings, read_inputs
+from .pairing import Job, Plan
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_COLUMNS = 5
+_MOST_DRAWN = 100  # a sheet of 20 rows
+_RED = (1.0, 0.1, 0.1)
+_OPACITY = 0.6
+
+
+def show_plan(plan: Plan, settings: Settings, sheet: Path) -> int:
+    """Print each image with its mask, hole and crop, and draw a sheet; write nothing else.
+
+    Returns:
+        The exit code: 1 if an image could not be completed, else 0.
+    """
+    cells: list[Image.Image] = []
+    labels: list[str] = []
+    num_failed = 0
+    for job in plan.jobs:
+        try:
+            line, drawn = _rehearse(job, settings)
+        except (DiverseInpaintingError, OSError) as error:
+            num_failed += 1
+            line, drawn = f"cannot be completed: {error}", None
+        print(f"{job.image}: {line}")
+        if drawn is not None and len(cells) < _MOST_DRAWN:
+            cells.append(drawn)
+            labels.append(job.files.stem)
+    for line in plan.remarks():
+        print(line)
+    if cells:
+        starts = range(0, len(cells), _COLUMNS)
+        rows = [cells[i : i + _COLUMNS] for i in starts]
+        write_png(sheet, contact_sheet(rows, [labels[i : i + _COLUMNS] for i in starts]))
+    print(f"{len(plan.jobs) - num_failed} to complete, {num_failed} not; masks drawn in {sheet}")
+    return 1 if num_failed else 0
+
+
+def _rehearse(job: Job, settings: Settings) -> tuple[str, Image.Image]:
+    """Return a line on one image, and a thumbnail with the hole in red."""
+    if job.problem is not None:
+        raise job.problem
+    image, hole_mask = read_inputs(job, settings.mask_edits)
+    _, height, width, _ = image.shape
+    hole = hole_mask_to_b1hw(hole_mask, 1, height, width)
+    crop = fit_crop(hole[0], settings.crop_mode, settings.margin)
+    share = 1 - float(valid_mask(hole).mean())
+    mask = "its transparent part" if job.mask is None else str(job.mask)
+    line = (
+        f"mask {mask}, hole {100 * share:.1f} %, crop {crop.side} x {crop.side} at "
+        f"({crop.left}, {crop.top}) of {width} x {height}, results {job.files.results[0]} ..."
+    )
+    return line, _draw(image[0], hole[0, 0])
+
+
+def _draw(image_hwc: "Tensor", hole_mask_hw: "Tensor") -> Image.Image:
+    red = torch.tensor(_RED).expand_as(image_hwc)
+    return thumbnail(to_pil(torch.lerp(image_hwc, red, _OPACITY * hole_mask_hw[:, :, None])))
