@@ -24,7 +24,7 @@ from ..core.mask_edits import MaskEdits
 from ..core.mask_files import read_mask
 from .failures import explain
 from .pairing import Job
-from .result_files import Record, ResultFiles
+from .result_files import Record, ResultFiles, StaleResultsError
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,8 @@ class Outcome:
     """What became of an image."""
 
     image: Path
-    status: Literal["done", "skipped", "failed"]
+    status: Literal["done", "skipped", "stale", "failed"]
+    """stale: there are results, but of other settings; they were kept."""
     files: ResultFiles
     """The results, if it did not fail."""
     warnings: tuple[str, ...] = ()
@@ -122,6 +123,8 @@ def run_jobs(
         with _collected_warnings() as warnings:
             try:
                 status = "done" if _run_job(model, job, settings, record, overwrite) else "skipped"
+            except StaleResultsError as caught:
+                status, error = "stale", str(caught)
             except (DiverseInpaintingError, OSError, MemoryError, RuntimeError) as caught:
                 status, error = "failed", _explain(caught)
         yield Outcome(

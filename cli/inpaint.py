@@ -93,7 +93,7 @@ def inpaint(
 
     Writes STEM-0.png, STEM-1.png ... and a contact sheet, STEM-sheet.png, for each image. Without
     --mask, each image's mask is STEM_mask.png beside it, or else its transparent part. Existing
-    results are kept.
+    results are kept; if they were made with other settings, the exit code is 1.
     """
     from ..core.device import resolve_device
     from ..core.files import prepare_folder
@@ -125,7 +125,7 @@ def inpaint(
     rehearse(inpainter, settings)
     counts = _run(inpainter, plan.jobs, settings, overwrite, as_json)
     _print_report(counts, plan, out, as_json)
-    if counts["failed"]:
+    if counts["failed"] or counts["stale"]:
         raise SystemExit(1)
 
 
@@ -159,7 +159,7 @@ def _run(
     """Complete the images and report each; return how many ended how."""
     from .batch import run_jobs
 
-    counts = Counter(done=0, skipped=0, failed=0)
+    counts = Counter(done=0, skipped=0, stale=0, failed=0)
     started = time.perf_counter()
     with display(len(jobs), "images") as (say, advance):
         for num_done, outcome in enumerate(run_jobs(model, jobs, settings, overwrite), start=1):
@@ -181,6 +181,7 @@ def _print_report(counts: Counter[str], plan: "Plan", out: Path, as_json: bool) 
         return
     for line in plan.remarks():
         print(line)
-    summary = ", ".join(f"{count} {status}" for status, count in counts.items())
+    shown = {status: count for status, count in counts.items() if count or status != "stale"}
+    summary = ", ".join(f"{count} {status}" for status, count in shown.items())
     hint = "; use --overwrite to replace the skipped ones" if counts["skipped"] else ""
     print(f"{summary}; results in {out}{hint}")

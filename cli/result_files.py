@@ -6,7 +6,6 @@ While results are being written, .STEM.unfinished lies beside them.
 """
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,9 @@ Record = dict[str, Any]
 _TEXT_KEY = "diverse-inpainting"
 _COLUMNS = 5  # original, erased and eight results fill two rows
 
-_log = logging.getLogger(__name__)
+
+class StaleResultsError(InputError):
+    """There are results, which were made from something else or with other settings."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class ResultFiles:
         """Return the variants to write; existing ones are kept unless `overwrite` is set.
 
         1. All of them if none exists or a run was interrupted.
-        2. The missing ones if the others were made with the same settings.
-        3. None, with a logged warning, if the others were made with other settings.
+        2. The missing ones if the others were made with the same settings; their number may have
+           changed, since variant k does not depend on it.
 
         Args:
             record: what the results depend on.
@@ -67,6 +68,7 @@ class ResultFiles:
 
         Raises:
             InputError: some files of these names exist, but not as a run leaves them.
+            StaleResultsError: they were made from something else, or with other settings.
         """
         everything = tuple(range(self.num_variants))
         missing = tuple(k for k, path in enumerate(self.results) if not path.exists())
@@ -85,10 +87,14 @@ class ResultFiles:
                 "command did not write.",
             )
         changed = _differences(recorded, record)
-        if not changed:
-            return missing
-        _log.warning("kept results that were made with other settings: %s", changed)
-        return ()
+        if changed:
+            raise StaleResultsError(
+                "results that were made in the same way",
+                changed,
+                "Give --overwrite to make them again, or another --out to keep both.",
+                problem=f"The results were made with {changed}.",
+            )
+        return missing
 
     def write(
         self,
@@ -142,7 +148,7 @@ def _read_record(path: Path) -> Record | None:
 def _differences(recorded: Record, record: Record) -> str:
     """Return "seed 0 instead of 9, ..." for what differs; "" if nothing does."""
     record = json.loads(json.dumps(record))
-    names = sorted(set(recorded) | set(record))
+    names = sorted((set(recorded) | set(record)) - {"num_variants"})
     return ", ".join(
         f"{name} {recorded.get(name)} instead of {record.get(name)}"
         for name in names

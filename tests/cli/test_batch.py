@@ -126,7 +126,7 @@ def test_a_deleted_result_comes_back_and_the_others_stay(model, photos):
 
 
 @pytest.mark.parametrize("changed", ["settings", "picture", "mask"])
-def test_results_of_something_else_are_kept_with_a_warning(model, photos, changed):
+def test_results_of_something_else_are_kept_as_stale(model, photos, changed):
     run(model, photos)
     if changed == "settings":
         outcome = run(model, photos, Settings(num_variants=2, seed=4))[0]
@@ -134,8 +134,8 @@ def test_results_of_something_else_are_kept_with_a_warning(model, photos, change
         folder, shape = {"picture": ("photos", (40, 56, 3)), "mask": ("masks", (40, 56))}[changed]
         write_png(photos / folder / "a.png", torch.ones(shape))
         outcome = run(model, photos)[0]
-    assert outcome.status == "skipped"
-    assert {"settings": "seed 3 instead of 4"}.get(changed, changed) in outcome.warnings[0]
+    assert outcome.status == "stale"
+    assert {"settings": "seed 3 instead of 4"}.get(changed, changed) in outcome.error
 
 
 def test_results_of_version_0_1_are_of_the_same_model(model, photos, monkeypatch):
@@ -235,8 +235,8 @@ def test_an_outcome_in_words(model, photos):
     done, failed = run(model, photos)
     assert str(done).startswith("done: ") and str(done).endswith("a-sheet.png")
     assert str(failed).startswith(f"failed: {photos / 'photos' / 'b.png'} is damaged or not")
-    run(model, photos, Settings(num_variants=2, seed=9))
-    assert "\n  warning: kept" in str(run(model, photos, Settings(num_variants=2, seed=9))[0])
+    warned = dataclasses.replace(done, warnings=("first", "second"))
+    assert str(warned).endswith("a-sheet.png\n  warning: first\n  warning: second")
 
 
 def test_settings_are_the_arguments_of_inpaint_with_its_defaults():

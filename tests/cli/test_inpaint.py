@@ -95,7 +95,8 @@ def test_existing_results_are_skipped_unless_overwriting(inpaint, tmp_path):
     assert again.code == 0
     assert again.out.startswith("0 done, 1 skipped, 0 failed") and "--overwrite" in again.out
     other = inpaint(*common, "--seed", 1)
-    assert other.out.startswith("0 done, 1 skipped") and "seed 0 instead of 1" in other.err
+    assert other.code == 1
+    assert other.out.startswith("0 done, 0 skipped, 1 stale") and "seed 0 instead of 1" in other.err
     before = (tmp_path / "out" / "a-0.png").read_bytes()
     assert inpaint(*common, "--seed", 1, "--overwrite").out.startswith("1 done")
     assert (tmp_path / "out" / "a-0.png").read_bytes() != before
@@ -110,7 +111,7 @@ def test_json_is_all_that_is_on_stdout(inpaint, tmp_path):
     assert [os.path.exists(path) for path in a["results"]] == [True, True]
     assert "transparent" in b["error"]
     assert answer.code == 1
-    counts = {"done": 1, "skipped": 0, "failed": 1}
+    counts = {"done": 1, "skipped": 0, "stale": 0, "failed": 1}
     assert summary == {
         **counts,
         "unused_masks": [],

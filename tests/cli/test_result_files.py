@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from diverse_inpainting.cli import result_files
-from diverse_inpainting.cli.result_files import ResultFiles
+from diverse_inpainting.cli.result_files import ResultFiles, StaleResultsError
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.image_files import write_png
 
@@ -48,12 +48,18 @@ def test_a_deleted_result_is_made_again_and_the_others_are_kept(files):
     assert files.pending(RECORD, overwrite=False) == (1,)
 
 
-def test_results_of_other_settings_are_kept_with_a_warning(files, caplog):
+def test_results_of_other_settings_are_stale(files):
     write(files, {**RECORD, "seed": 9}, variants=(0,))
-    assert files.pending(RECORD, overwrite=False) == ()
-    assert caplog.messages == [
-        "kept results that were made with other settings: seed 9 instead of 3"
-    ]
+    with pytest.raises(StaleResultsError, match="made with seed 9 instead of 3"):
+        files.pending(RECORD, overwrite=False)
+    assert files.pending(RECORD, overwrite=True) == (0, 1, 2)
+
+
+def test_more_variants_extend_what_is_there(files, tmp_path):
+    write(files)
+    more = {**RECORD, "num_variants": 5}
+    assert ResultFiles(tmp_path, "cat", 5).pending(more, overwrite=False) == (3, 4)
+    assert ResultFiles(tmp_path, "cat", 1).pending({**RECORD, "num_variants": 1}, False) == ()
 
 
 @pytest.mark.parametrize("is_overwriting", [False, True])
