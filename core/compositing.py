@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .checks import check_range
 from .errors import InputError
-from .geometry import Erased, paste_back
+from .geometry import Erased, SquareCrop, place_completed
 from .hole_masks import hole_mask_to_b1hw
 from .image import image_to_unit_bchw
 
@@ -35,28 +35,34 @@ def paste_weight(hole_mask: Tensor) -> Tensor:
     return (2 * hole_mask).clamp(max=1)
 
 
-def within_crops(weight: Tensor, erased: Erased, ramp_px: int) -> Tensor:
-    """Let a weight end where the completion does: at the sides of its square.
+def opacity_in_box(
+    mask_1hw: Tensor, hole_mask_1hw: Tensor, crop: SquareCrop, feather_px: int
+) -> Tensor:
+    """Return the weight of a completion in the box of its square, `crop.image_area`.
+
+    It ends where the completion does: outside the hole it fades to zero over feather_px pixels at
+    sides of the square that lie inside the image; the hole itself keeps its weight.
 
     Args:
-        weight: [B, 1, H, W] in [0, 1].
-        erased: the images with their squares.
-        ramp_px: outside the hole, the weight fades to zero over this many pixels at sides of the
-            square that lie inside the image; the hole itself keeps its weight.
+        mask_1hw: [1, H, W] in [0, 1], what is to show the completion.
+        hole_mask_1hw: [1, H, W] in [0, 1], soft, 1 = fill.
+        crop: the completion's square.
+        feather_px: see `feather`.
 
     Returns:
-        [B, 1, H, W] in [0, 1], 0 outside the squares.
+        [1, h, w] in [0, 1].
     """
-    result = torch.zeros_like(weight)
-    for index, crop in enumerate(erased.crops):
-        rows, columns = crop.image_area
-        area = (index, 0, rows, columns)
-        vertical = _distance_to_sides(rows, crop.height, weight.device)
-        horizontal = _distance_to_sides(columns, crop.width, weight.device)
-        ramp = torch.minimum(vertical[:, None], horizontal) / max(ramp_px, 1)
-        floor = torch.minimum(weight[area], paste_weight(erased.hole_mask[area]))
-        result[area] = torch.maximum(torch.minimum(weight[area], ramp.clamp(max=1)), floor)
-    return result
+    rows, columns = crop.image_area
+    top, left = max(rows.start - feather_px, 0), max(columns.start - feather_px, 0)
+    near = mask_1hw[:, top : rows.stop + feather_px, left : columns.stop + feather_px]
+    weight = feather(near[None], feather_px)[0]
+    weight = weight[:, rows.start - top :, columns.start - left :]
+    weight = weight[:, : rows.stop - rows.start, : columns.stop - columns.start]
+    vertical = _distance_to_sides(rows, crop.height, weight.device)
+    horizontal = _distance_to_sides(columns, crop.width, weight.device)
+    ramp = torch.minimum(vertical[:, None], horizontal) / max(feather_px, 1)
+    floor = torch.minimum(weight, paste_weight(hole_mask_1hw[:, rows, columns]))
+    return torch.maximum(torch.minimum(weight, ramp.clamp(max=1)), floor)
 
 
 def _distance_to_sides(part: slice, length: int, device: torch.device) -> Tensor:
@@ -90,43 +96,30 @@ def paste_completions(
     Raises:
         InputError: shapes or numbers that do not fit.
     """
+    check_range(feather_px, "feather_px", 0, _MAX_FEATHER_PX)
+    feather_px = int(feather_px)
     B, _, H, W = erased.original.shape
-    weight = paste_weight(erased.hole_mask)
+    mask = paste_weight(erased.hole_mask)
     if blend_mask is not None:
-        weight = hole_mask_to_b1hw(blend_mask.to(weight.device), B, H, W)
-    weight = within_crops(feather(weight, feather_px), erased, feather_px)
-    completed = image_to_unit_bchw(images.to(weight.device))
+        mask = hole_mask_to_b1hw(blend_mask.to(mask.device), B, H, W)
+    completed = image_to_unit_bchw(images.to(mask.device))
     if len(completed) % B:
         raise InputError(
             f"the same number of completions for each of {B} images",
             f"{len(completed)} completions",
             "Connect the completions of these images.",
         )
-    return blend_back(erased, completed, weight), weight[:, 0]
-
-
-def blend_back(erased: Erased, completed: Tensor, weight: Tensor) -> Tensor:
-    """Put completions into the original images, at their own size.
-
-    Args:
-        erased: the images.
-        completed: [B*V, 3, R, R] in [0, 1], image-major.
-        weight: [B, 1, H, W] of the completion; where it is 0 the original stays bit for bit.
-
-    Returns:
-        [B*V, H, W, 3] float32 in [0, 1].
-
-    Source: the paper, Eq. 4.
-    """
-    B, _, H, W = erased.original.shape
-    result = torch.empty(len(completed), H, W, 3, device=completed.device)
-    for i in range(len(completed)):  # one by one: a large image's variants would fill the memory
-        b = i * B // len(completed)
-        original, opacity = erased.original[b : b + 1], weight[b : b + 1]
-        pasted = paste_back(original, completed[i : i + 1], erased.crops[b : b + 1])
-        blended = torch.where(opacity > 0, torch.lerp(original, pasted, opacity), original)
-        result[i] = blended[0].movedim(0, -1)
-    return result
+    V = len(completed) // B
+    weight = mask.new_zeros(B, H, W)
+    result = erased.original.movedim(1, -1).repeat_interleave(V, dim=0)
+    for b, crop in enumerate(erased.crops):
+        area = crop.image_area
+        weight[(b, *area)] = opacity_in_box(mask[b], erased.hole_mask[b], crop, feather_px)[0]
+        for index in range(b * V, (b + 1) * V):  # one by one: large boxes would fill the memory
+            placed = place_completed(completed[index], crop).movedim(0, -1)
+            box = result[(index, *area)]
+            box.copy_(torch.lerp(box, placed, weight[(b, *area)][..., None]))
+    return result, weight
 
 
 def valid_l1(image: Tensor, erased: Tensor, valid: Tensor) -> Tensor:
@@ -161,16 +154,11 @@ def feather(hole_mask: Tensor, width_px: int) -> Tensor:
 
     Returns:
         [B, 1, H, W] in [0, 1], nowhere below hole_mask.
-
-    Raises:
-        InputError: a width out of range.
     """
-    check_range(width_px, "feather_px", 0, _MAX_FEATHER_PX)
     if width_px == 0:
         return hole_mask
-    width = int(width_px)
     # Widen by half the ramp, then average over the other half: separable box filters.
-    wider, reach = width // 2, (width + 1) // 2
+    wider, reach = width_px // 2, (width_px + 1) // 2
     grown, size = 2 * wider + 1, 2 * reach + 1
     wide = F.max_pool2d(hole_mask, (grown, 1), stride=1, padding=(wider, 0))
     wide = F.max_pool2d(wide, (1, grown), stride=1, padding=(0, wider))

@@ -192,41 +192,21 @@ def extract(
     return torch.stack(erased), torch.stack(valid)
 
 
-def paste_back(image_bchw: Tensor, completed_bcrr: Tensor, crops: tuple[SquareCrop, ...]) -> Tensor:
-    """Paste completed squares into their images; pixels outside the squares keep their bits.
+def place_completed(completed_crr: Tensor, crop: SquareCrop) -> Tensor:
+    """Resize a completed square and return the part that lies in its image.
 
-    1. A square of side R is copied bit for bit; others are resized (bicubic, antialiased) and
-       clamped to the completion's own extremes, because bicubic overshoots.
-    2. With V completions for each image (image-major), every image comes back V times.
+    A square of side R is taken bit for bit; others are resized (bicubic, antialiased) and clamped,
+    channel by channel, to the completion's own extremes, because bicubic overshoots.
 
     Args:
-        image_bchw: [B, C, H, W] floating point.
-        completed_bcrr: [B * V, C, R, R] in the image's range.
-        crops: one square per image.
+        completed_crr: [C, R, R] floating point, in the image's range.
+        crop: where the square lies.
 
     Returns:
-        [B * V, C, H, W], the image's dtype and device.
-
-    Raises:
-        InputError: shapes do not match.
+        [C, h, w] for the h rows and w columns of `crop.image_area`.
     """
-    _check_shapes(image_bchw, image_bchw, crops)
-    num_variants, rest = divmod(completed_bcrr.shape[0], len(crops))
-    if rest or not num_variants or completed_bcrr.shape[1] != image_bchw.shape[1]:
-        raise InputError(
-            f"completions of shape [n * {len(crops)}, {image_bchw.shape[1]}, R, R]",
-            f"{tuple(completed_bcrr.shape)}",
-            "Complete every image the same number of times.",
-        )
-    result = image_bchw.repeat_interleave(num_variants, dim=0)
-    for index, completed_crr in enumerate(completed_bcrr):
-        crop = crops[index // num_variants]
-        for canvas_hw, completed_rr in zip(result[index], completed_crr, strict=True):
-            # Plane by plane: at 8000 px one resized plane is 256 MB.
-            canvas_hw[crop.image_area] = _resize_completed(completed_rr, crop.side)[
-                crop.square_area
-            ]
-    return result
+    planes = [_resize_completed(plane, crop.side)[crop.square_area] for plane in completed_crr]
+    return torch.stack(planes)
 
 
 def _extent(touched: Tensor) -> tuple[int, int]:
@@ -290,6 +270,7 @@ def _resize_in_square(plane_hw: Tensor, crop: SquareCrop, resolution: int) -> Te
 
 
 def _resize_completed(completed_rr: Tensor, side: int) -> Tensor:
+    """One plane at the crop's size: at 8000 px it takes 256 MB, so they come one by one."""
     if completed_rr.shape == (side, side):
         return completed_rr
     low, high = completed_rr.aminmax()

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from diverse_inpainting.core.compositing import (
     composite,
     feather,
     hole_l1,
     paste_completions,
+    paste_weight,
     valid_l1,
 )
 from diverse_inpainting.core.geometry import erase
@@ -43,6 +45,39 @@ def test_feather_falls_to_zero_outside_and_keeps_the_hole(width_px):
 def test_a_feather_of_no_width_changes_nothing():
     mask = torch.rand(1, 1, 4, 4)
     assert feather(mask, 0) is mask
+
+
+def pasted_whole(erased, images, weight):
+    """Eq. 4 over whole images, each square resized and placed among zeros, in plain steps."""
+    results = []
+    for index, image in enumerate(images.movedim(-1, 1)):
+        b = index * len(erased.crops) // len(images)
+        crop, canvas = erased.crops[b], torch.zeros_like(erased.original[0])
+        size = (crop.side, crop.side)
+        square = F.interpolate(image[None], size=size, mode="bicubic", antialias=True)[0]
+        low, high = image.amin(dim=(1, 2)), image.amax(dim=(1, 2))
+        square = square.clamp(low[:, None, None], high[:, None, None])
+        canvas[(..., *crop.image_area)] = square[(..., *crop.square_area)]
+        results.append(torch.lerp(erased.original[b], canvas, weight[b]).movedim(0, -1))
+    return torch.stack(results)
+
+
+@pytest.mark.parametrize("feather_px", [0, 1, 6])
+@pytest.mark.parametrize("crop_mode", ["picture", "hole"])
+def test_only_the_box_is_computed_and_nothing_else_changes(generator, crop_mode, feather_px):
+    images = torch.rand(2, 90, 110, 3, generator=generator)
+    mask = torch.zeros(2, 90, 110)
+    mask[0, 20:40, 3:30], mask[1, 70:90, 60:75], mask[1, 68:70, 60:75] = 1, 0.6, 0.2
+    erased = erase(images, mask, R, crop_mode=crop_mode)
+    completions = torch.rand(6, R, R, 3, generator=generator)
+    results, weight = paste_completions(erased, completions, feather_px)
+    assert torch.equal(results, pasted_whole(erased, completions, weight))
+    outside = (weight == 0).repeat_interleave(3, dim=0)
+    assert outside.any() and (results != images.repeat_interleave(3, dim=0))[~outside].any()
+    assert torch.equal(results[outside], images.repeat_interleave(3, dim=0)[outside])
+    if crop_mode == "picture":
+        whole = feather(paste_weight(mask[:, None]), feather_px)[:, 0]
+        assert torch.equal(weight, whole)
 
 
 def test_the_completion_fades_out_before_its_square_ends():
