@@ -23,7 +23,7 @@ from .c2st import two_sample_test
 from .memorisation import memorisation
 from .methods import complete, read_predictions
 from .network_metrics import network_metrics
-from .pixel_metrics import diversity, fidelity, seam
+from .pixel_metrics import diversity, fidelity, seam, sharpness
 from .protocol import make_pairs, write_pairs
 from .swd import swd
 from .types import Estimate, ImageValues, MethodOutput, MetricSuite, Pairs
@@ -31,7 +31,7 @@ from .types import Estimate, ImageValues, MethodOutput, MetricSuite, Pairs
 OnProgress = Callable[[float, str], None]
 """(fraction done, current step)"""
 
-ALWAYS = MetricSuite(per_image=(fidelity, diversity, seam), per_set=(swd,))
+ALWAYS = MetricSuite(per_image=(fidelity, diversity, seam, sharpness), per_set=(swd,))
 """Metrics that every evaluation has."""
 
 _COMPLETING = 0.5  # fraction of the progress that completing the images counts as

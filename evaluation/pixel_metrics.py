@@ -1,9 +1,12 @@
-"""Metrics on pixels: PSNR, SSIM and L1, the seam along the hole's edge, and diversity.
+"""Metrics on pixels: PSNR, SSIM and L1, the seam along the hole's edge, sharpness, and diversity.
 
 Legend: n images, V results for each, C channels, R their side in pixels. Unless said otherwise,
 images are [n, 3, R, R] float32 from 0 to 255, holes and regions are [n, 1, R, R] bool, and one
 float64 for each image [n] comes back.
 """
+
+import functools
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +19,7 @@ _PEAK = 255.0
 _MAX_PSNR_DB = 100.0  # of equal images, so that means stay finite
 _C1, _C2 = (0.01 * _PEAK) ** 2, (0.03 * _PEAK) ** 2
 _RIM_SIGMA = 1 / 32  # of the side: 8 px at 256
+_CELLS_PX = (2, 4, 8)  # of the coarse seams
 
 
 @in_chunks
@@ -76,23 +80,34 @@ def ssim(first: Tensor, second: Tensor, region: Tensor) -> Tensor:
 
 @in_chunks
 def seam(output: MethodOutput) -> dict[str, ImageValues]:
-    """Return seam, rim_colour, rim_red, rim_green and rim_blue, means over the V results.
+    """Return seam, seam_2x, _4x and _8x, and rim_colour, _red, _green and _blue: means over V.
 
     seam: mean absolute jump across the hole's edge over the same jump in the original.
+    seam_Nx: the same ratio of `coarse_jump` with cells of N x N pixels.
     rim_*: low-pass colour error at the rim in /255; red, green and blue are signed, rim_colour is
     the mean magnitude.
     """
     holes, originals = output.holes, output.originals.float()
-    jumps, errors = [], []
-    for variant in output.results.float().unbind(dim=1):
-        jumps.append(edge_jump(variant, holes))
-        errors.append(rim_errors(variant - originals, holes))
+    variants = output.results.float().unbind(dim=1)
+    errors = [rim_errors(variant - originals, holes) for variant in variants]
     red, green, blue, magnitude = torch.stack(errors).mean(dim=0).unbind(dim=1)
     rim = {"rim_colour": magnitude, "rim_red": red, "rim_green": green, "rim_blue": blue}
-    return {
-        "seam": ImageValues(torch.stack(jumps).mean(dim=0), edge_jump(originals, holes)),
-        **{name: ImageValues.of(values) for name, values in rim.items()},
-    }
+    ratios = {"seam": _over_original(edge_jump, variants, originals, holes)}
+    for px in _CELLS_PX:
+        measure = functools.partial(coarse_jump, cell_px=px)
+        ratios[f"seam_{px}x"] = _over_original(measure, variants, originals, holes)
+    return ratios | {name: ImageValues.of(values) for name, values in rim.items()}
+
+
+def _over_original(
+    measure: Callable[[Tensor, Tensor], Tensor],
+    variants: Sequence[Tensor],
+    originals: Tensor,
+    holes: Tensor,
+) -> ImageValues:
+    """The mean over the results of a measure of images and holes, over that of the originals."""
+    measured = [measure(variant, holes) for variant in variants]
+    return ImageValues(torch.stack(measured).mean(dim=0), measure(originals, holes))
 
 
 def edge_jump(images: Tensor, holes: Tensor) -> Tensor:
@@ -108,6 +123,48 @@ def edge_jump(images: Tensor, holes: Tensor) -> Tensor:
         total = total + jump.sum(dim=(1, 2, 3), dtype=torch.float64)
         count = count + across.sum(dim=(1, 2, 3)) * images.shape[1]
     return total / count.clamp(min=1)
+
+
+def coarse_jump(images: Tensor, holes: Tensor, cell_px: int) -> Tensor:
+    """Return `edge_jump` after shrinking: steps of colour too gradual to show between pixels.
+
+    1. A cell of cell_px x cell_px pixels belongs to the hole if at least half of its pixels do.
+    2. Its colour is the mean over those of its pixels that lie on its own side. A plain mean would
+       hide the step in the cells that the hole's edge runs through.
+    3. The cells are compared as pixels are.
+
+    Args:
+        images: as in the legend.
+        holes: as in the legend.
+        cell_px: a divisor of R.
+    """
+    inside = F.avg_pool2d(holes.float(), cell_px)
+    cell_holes = inside >= 0.5
+    own = holes == cell_holes.repeat_interleave(cell_px, dim=2).repeat_interleave(cell_px, dim=3)
+    total = F.avg_pool2d(images * own, cell_px)
+    return edge_jump(total / torch.where(cell_holes, inside, 1 - inside), cell_holes)
+
+
+@in_chunks
+def sharpness(output: MethodOutput) -> dict[str, ImageValues]:
+    """Return sharpness: high-frequency energy in the hole over the original's, mean over V.
+
+    Below 1 the completion is smoother than the original, above 1 rougher.
+    """
+    variants = output.results.float().unbind(dim=1)
+    ratio = _over_original(detail_energy, variants, output.originals.float(), output.holes)
+    return {"sharpness": ratio}
+
+
+def detail_energy(images: Tensor, holes: Tensor) -> Tensor:
+    """Return the mean square of what a 3 x 3 mean takes away from the hole.
+
+    Pixels count whose 3 x 3 window lies in the hole, so that neither its edge nor the valid pixels
+    have any influence; 0 if there are none.
+    """
+    detail = images[..., 1:-1, 1:-1] - F.avg_pool2d(images, 3, stride=1)
+    inner = -F.max_pool2d(-holes.float(), 3, stride=1) > 0
+    return mean_over(detail.square(), inner).nan_to_num(0.0)
 
 
 def rim_errors(error: Tensor, holes: Tensor) -> Tensor:

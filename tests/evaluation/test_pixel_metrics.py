@@ -1,21 +1,26 @@
-"""PSNR, SSIM and L1, the seam, and diversity, against values by hand and SciPy's filters."""
+"""Fidelity, the seam, sharpness and diversity, against values by hand and SciPy's filters."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 
 from diverse_inpainting.evaluation.pixel_metrics import (
+    coarse_jump,
+    detail_energy,
     diversity,
     edge_jump,
     fidelity,
     rim_errors,
     seam,
+    sharpness,
     ssim,
 )
 from evaluation_samples import boxes, constant, noise, output
+from tolerances import assert_close
 
 # --- fidelity ---
 
@@ -128,11 +133,106 @@ def test_errors_far_from_the_rim_do_not_count():
     assert rim_errors(error, hole).abs().max() < 1e-6
 
 
+COARSE = ("seam_2x", "seam_4x", "seam_8x")
+
+
+def discs(n, side):
+    """Holes that no grid of cells is aligned with."""
+    index = torch.arange(side)
+    distance = ((index - 0.43 * side) ** 2)[:, None] + (index - 0.52 * side) ** 2
+    radius = torch.linspace(0.22, 0.4, n) * side
+    return (distance < radius.square()[:, None, None])[:, None]
+
+
+def test_jumps_of_cells_by_hand():
+    """The mean over three of the left cell's pixels, and over three of the right one's."""
+    image = torch.tensor([[1.0, 2.0, 60.0, 9.0], [3.0, 90.0, 7.0, 11.0]]).expand(1, 3, 2, 4)
+    hole = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]]).bool().expand(1, 1, 2, 4)
+    assert coarse_jump(image, hole, 2).item() == pytest.approx(9 - 2)
+    tie = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0]]).bool().expand(1, 1, 2, 4)
+    assert coarse_jump(image, tie, 2).item() == pytest.approx((60 + 9 + 7 + 11) / 4 - 1.5)
+    assert torch.equal(coarse_jump(image, hole, 1), edge_jump(image, hole))
+
+
+@pytest.mark.parametrize("cell_px", [2, 4, 8])
+def test_a_step_along_the_edge_is_the_jump_of_cells_however_they_lie(cell_px):
+    holes = discs(3, 64)
+    step = torch.where(holes, 112.0, 100.0).expand(3, 3, 64, 64)
+    assert coarse_jump(step, holes, cell_px).tolist() == pytest.approx([12.0] * 3, abs=1e-3)
+
+
+def test_errors_of_single_pixels_average_out_and_gradual_ones_do_not():
+    index = torch.arange(64)
+    originals = (60 + index[:, None] + index).expand(1, 3, 64, 64)
+    hole = discs(1, 64)
+    grain = torch.where((index[:, None] + index) % 2 == 0, 40, -40)
+    depth = torch.stack([-F.max_pool2d(-hole.float(), 2 * k + 1, 1, k) for k in range(1, 9)])
+    gradual = (5 * depth.sum(dim=0)).int()  # 0 at the edge, 40 from eight pixels on
+    found = []
+    for error in (grain, gradual):
+        results = torch.where(hole, originals + error, originals)[:, None]
+        made = output(originals.byte(), hole, results.byte())
+        found.append({name: seam(made)[name].values.item() for name in ("seam", *COARSE)})
+    fine, smooth = found
+    assert fine["seam"] > 10 and fine["seam_8x"] == pytest.approx(1, abs=0.05)
+    assert smooth["seam"] == pytest.approx(1, abs=0.05) and smooth["seam_8x"] > 1.3
+
+
+def test_the_original_has_a_coarse_seam_of_one_and_two_results_have_their_mean():
+    originals, holes = noise(3, 3, 32, 32), discs(3, 32)
+    other = torch.where(holes, noise(3, 3, 32, 32, seed=1) // 2, originals)
+    both = seam(output(originals, holes, torch.stack([originals, other], dim=1)))
+    alone = seam(output(originals, holes, other[:, None]))
+    for name in COARSE:
+        assert_close(both[name].values, (1 + alone[name].values) / 2)
+
+
+def test_a_hole_thinner_than_half_a_cell_has_no_coarse_seam():
+    holes = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
+    holes[..., 5] = True
+    found = seam(output(noise(1, 3, 16, 16), holes, noise(1, 1, 3, 16, 16, seed=1)))
+    assert found["seam_2x"].values.isfinite().all()
+    assert found["seam_4x"].values.isnan().all() and found["seam_8x"].values.isnan().all()
+
+
 def test_flat_images_have_no_ratio():
     flat = constant(9, 1, 3, 8, 8)
     found = seam(output(flat, boxes(1, 8), flat[:, None]))
     assert found["seam"].values.isnan().all()
     assert found["seam"].numerator.item() == found["seam"].denominator.item() == 0
+
+
+# --- sharpness ---
+
+
+def checks(amplitude, side=16):
+    index = torch.arange(side)
+    return torch.where((index[:, None] + index) % 2 == 0, amplitude, -amplitude)
+
+
+def test_the_energy_of_a_chessboard_by_hand():
+    """A window has five pixels of one sign and four of the other, so its mean is a ninth."""
+    holes = boxes(6, 16)
+    energy = detail_energy((100.0 + checks(9)).expand(6, 3, 16, 16), holes)
+    assert energy.tolist() == pytest.approx([0.0] + [64.0] * 5, rel=1e-5)
+
+
+def test_half_the_contrast_is_a_quarter_of_the_energy_and_a_wrong_colour_none():
+    holes = boxes(3, 16)[1:]
+    originals = (100 + checks(20)).byte().expand(2, 3, 16, 16)
+    for change, expected in ((checks(10), 1 / 4), (checks(20) + 50, 1.0), (checks(0), 0.0)):
+        results = torch.where(holes, (100 + change).byte(), originals)[:, None]
+        found = sharpness(output(originals, holes, results))["sharpness"].values
+        assert found.tolist() == pytest.approx([expected] * 2, rel=1e-5)
+        both = torch.cat([results, originals[:, None]], dim=1)
+        found = sharpness(output(originals, holes, both))["sharpness"].values
+        assert found.tolist() == pytest.approx([(1 + expected) / 2] * 2, rel=1e-5)
+
+
+def test_a_hole_without_a_whole_window_has_no_sharpness():
+    holes = boxes(1, 16)  # 2 x 2 pixels
+    found = sharpness(output(noise(1, 3, 16, 16), holes, noise(1, 1, 3, 16, 16, seed=1)))
+    assert found["sharpness"].values.isnan().all()
 
 
 # --- diversity ---
