@@ -76,7 +76,7 @@ def test_only_the_box_is_computed_and_nothing_else_changes(generator, crop_mode,
     assert outside.any() and (results != images.repeat_interleave(3, dim=0))[~outside].any()
     assert torch.equal(results[outside], images.repeat_interleave(3, dim=0)[outside])
     if crop_mode == "picture":
-        whole = feather(paste_weight(mask[:, None]), feather_px)[:, 0]
+        whole = feather(paste_weight(erased.hole_mask), feather_px)[:, 0]
         assert torch.equal(weight, whole)
 
 
