@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .core.editor import Edit
+    from .core.image_files import read_image
     from .core.inpainter import Inpainter
+    from .core.latents import WPlus
+    from .core.mask_files import read_mask
     from .nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 
     __version__: str
@@ -22,7 +25,10 @@ __all__ = [
     "WEB_DIRECTORY",
     "Edit",
     "Inpainter",
+    "WPlus",
     "__version__",
+    "read_image",
+    "read_mask",
 ]
 
 WEB_DIRECTORY = "./web"
@@ -32,6 +38,9 @@ _HOMES = {
     "NODE_DISPLAY_NAME_MAPPINGS": ".nodes",
     "Edit": ".core.editor",
     "Inpainter": ".core.inpainter",
+    "WPlus": ".core.latents",
+    "read_image": ".core.image_files",
+    "read_mask": ".core.mask_files",
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from .checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint, resolve_source
@@ -19,8 +20,11 @@ from .device import resolve_device
 from .directions import bundled_directions
 from .editor import CHUNK, Edit, Editor
 from .errors import CheckpointError, InputError
+from .files import prepare_folder
 from .geometry import CROP_MODES, Erased, erase
 from .image import image_to_bhwc
+from .image_files import to_pil, write_png
+from .inputs import ImageInput, image_tensor, mask_tensor
 from .latents import WPlus
 
 SKIP_SOURCES = ("edited", "unedited", "none")
@@ -42,6 +46,28 @@ class Inpainting:
     """The images as the encoder saw them, and the way back."""
     warnings: tuple[str, ...]
     """Sentences for the user; empty when all is well."""
+
+    def to_pil(self) -> list[list[Image.Image]]:
+        """Return the variants of each image as 8-bit Pillow images."""
+        return [[to_pil(variant) for variant in variants] for variants in self.images]
+
+    def save(self, folder: str | Path, stem: str = "result") -> list[Path]:
+        """Write STEM-0.png, STEM-1.png ..., all variants of the first image, then of the next.
+
+        Args:
+            folder: is created if it does not exist; files of these names are replaced.
+            stem: beginning of the file names.
+
+        Raises:
+            InputError: the folder cannot be written to.
+        """
+        folder = Path(folder)
+        prepare_folder(folder)
+        images = self.images.flatten(0, 1)
+        paths = [folder / f"{stem}-{k}.png" for k in range(len(images))]
+        for path, image in zip(paths, images, strict=True):
+            write_png(path, image)
+        return paths
 
 
 class Inpainter(Editor):
@@ -100,13 +126,17 @@ class Inpainter(Editor):
 
     @torch.no_grad()
     def encode(
-        self, image: Tensor, hole_mask: Tensor, crop_mode: str = "picture", margin: float = 0.25
+        self,
+        image: ImageInput,
+        hole_mask: ImageInput,
+        crop_mode: str = "picture",
+        margin: float = 0.25,
     ) -> tuple[Erased, WPlus]:
         """Erase the hole and encode what is left (E).
 
         Args:
-            image: [B, H, W, C] in [0, 1], or another layout of `image_to_unit_bchw`.
-            hole_mask: [B, H, W] in [0, 1], 1 = fill, or another layout of `hole_mask_to_b1hw`.
+            image: [B, H, W, C] in [0, 1], or another kind of `ImageInput`.
+            hole_mask: [B, H, W] in [0, 1], 1 = fill, or another kind of `ImageInput`.
             crop_mode: one of `CROP_MODES`.
             margin: see `fit_crop`.
 
@@ -116,7 +146,8 @@ class Inpainter(Editor):
         Raises:
             InputError: unusable image, mask, mode or margin.
         """
-        erased = erase(image, hole_mask, self.resolution, crop_mode=crop_mode, margin=margin)
+        inputs = image_tensor(image), mask_tensor(hole_mask)
+        erased = erase(*inputs, self.resolution, crop_mode=crop_mode, margin=margin)
         erased = erased.to(self.device)
         return erased, self._own(self.model.encode(erased.erased, erased.valid)[:, None])
 
@@ -192,8 +223,8 @@ class Inpainter(Editor):
     @torch.no_grad()
     def inpaint(
         self,
-        image: Tensor,
-        hole_mask: Tensor,
+        image: ImageInput,
+        hole_mask: ImageInput,
         num_variants: int = 8,
         seed: int = 0,
         *,
@@ -208,8 +239,8 @@ class Inpainter(Editor):
         """Complete images in num_variants ways: encode, sample, mix, edit, refine, composite.
 
         Args:
-            image: [B, H, W, C] in [0, 1].
-            hole_mask: [B, H, W] in [0, 1], 1 = fill.
+            image: see `encode`.
+            hole_mask: see `encode`.
             num_variants: V.
             seed: 0 to 2^64 - 1; variant k depends on (seed, k) alone.
             edits: applied to W_out, in order.
@@ -253,7 +284,7 @@ class Inpainter(Editor):
         usual = self.training.get("diagnostics", {}).get("stage1", {}).get("valid_l1_p99")
         if usual is None:
             return ()
-        first = self._synthesize(mixed.pick(0)) if stage1 is None else stage1[:: mixed.num_variants]
+        first = self._synthesize(mixed[:, 0]) if stage1 is None else stage1[:: mixed.num_variants]
         errors = valid_l1(first.clamp(-1, 1), erased.erased, erased.valid).tolist()
         return tuple(
             f"Image {b} does not look like what this model knows ({self.title}): its visible part "

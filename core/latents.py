@@ -5,15 +5,22 @@ Legend: B images, V variants, L style layers, D width of one code (w_dim).
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from .checks import MAX_SEED, check_int
+from .checks import MAX_SEED, check_int, check_range
+from .code_files import read_codes, write_codes
 from .errors import GeneratorMismatchError, InputError
 
+Index = int | slice | Sequence[int]
+"""Positions along an axis; negative ones count from the end."""
+
+_MAX_WEIGHT = 100.0
 _VARIANT_DOMAIN = b"diverse-inpainting/variant/1\0"
 
 
@@ -80,14 +87,46 @@ class WPlus:
         """Return the same codes on another device or in another floating-point type."""
         return dataclasses.replace(self, codes=self.codes.to(device=device, dtype=dtype))
 
-    def pick(self, index: int) -> Self:
-        """Return one variant of every image, as [B, 1, L, D].
+    def __getitem__(self, index: "Index | tuple[Index, Index]") -> Self:
+        """Return some images, or some images and variants: codes[0], codes[:, 2], codes[:, [3, 1]].
+
+        Images and variants stay axes: a number leaves one of them.
 
         Raises:
-            InputError: index lies outside [0, V-1].
+            InputError: another index, or nothing at it.
         """
-        check_int(index, "variant index", 0, self.num_variants - 1)
-        return dataclasses.replace(self, codes=self.codes[:, index : index + 1])
+        images, variants = index if isinstance(index, tuple) else (index, slice(None))
+        rows, columns = _positions(images, self.batch), _positions(variants, self.num_variants)
+        return dataclasses.replace(self, codes=self.codes[rows][:, columns])
+
+    def blend(self, other: Self, weight: float) -> Self:
+        """Return (1 - weight) * self + weight * other; one image or variant serves all.
+
+        Args:
+            other: codes of the same generator.
+            weight: 0 gives these codes, 1 the other ones; beyond, codes are extrapolated.
+
+        Raises:
+            GeneratorMismatchError: codes of another generator.
+            InputError: numbers of images or variants that do not fit, or a weight that is no
+                number.
+        """
+        other.check_generator(self.generator_id)
+        check_range(weight, "weight", -_MAX_WEIGHT, _MAX_WEIGHT)
+        B = max(self.batch, other.batch)
+        V = max(self.num_variants, other.num_variants)
+        a, b = expand_codes(self, B, V, "codes"), expand_codes(other, B, V, "the other codes")
+        mixed = torch.lerp(a, b.to(a.device, a.dtype), weight)
+        return dataclasses.replace(self, codes=mixed.unflatten(0, (B, V)))
+
+    def save(self, path: str | Path) -> None:
+        """Write the codes, see `write_codes`."""
+        write_codes(path, self.codes, self.generator_id)
+
+    @staticmethod
+    def load(path: str | Path) -> "WPlus":
+        """Return the codes that `save` wrote, see `read_codes`."""
+        return WPlus(*read_codes(path))
 
     def check_generator(self, generator_id: str) -> None:
         """Raise unless the codes belong to the generator with the given id.
@@ -96,6 +135,20 @@ class WPlus:
             GeneratorMismatchError: they belong to another one.
         """
         check_same_generator(self.generator_id, generator_id, "codes")
+
+
+def _positions(index: Index, length: int) -> list[int]:
+    every = range(length)
+    if isinstance(index, slice):
+        chosen = list(every[index])
+    else:
+        wanted = [index] if isinstance(index, int) else list(index)
+        for position in wanted:
+            check_int(position, "index", -length, length - 1)
+        chosen = [every[position] for position in wanted]
+    if not chosen:
+        raise InputError("at least one image and variant", f"none at {index}", "Choose others.")
+    return chosen
 
 
 def expand_codes(codes: WPlus, batch: int, num_variants: int, name: str) -> Tensor:

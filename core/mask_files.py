@@ -44,17 +44,29 @@ def read_mask(path: str | Path) -> Tensor:
         InputError: as for `read_image`, or a mask that can be read in two ways.
     """
     path = Path(path)
-    image = decode_upright(path, path)
-    grey = deep_grey(image, path)
+    return mask_of(decode_upright(path, path), path)
+
+
+def mask_of(image: Image.Image, name: Path | str) -> Tensor:
+    """Return the hole mask [1, H, W] in a decoded image, as `read_mask` does.
+
+    Args:
+        image: upright.
+        name: of the mask, for messages.
+
+    Raises:
+        InputError: a mask that can be read in two ways.
+    """
+    grey = deep_grey(image, name)
     if grey is not None:
-        return _from_brightness(grey, path)
+        return _from_brightness(grey, name)
     alpha = opacity(image)
     if alpha is not None and np.ptp(alpha) > 0:
-        return _from_opacity(image, alpha, path)
-    return _from_brightness(from_8_bits(to_rgb(image).convert("L")), path)
+        return _from_opacity(image, alpha, name)
+    return _from_brightness(from_8_bits(to_rgb(image).convert("L")), name)
 
 
-def _from_brightness(grey: np.ndarray, path: Path) -> Tensor:
+def _from_brightness(grey: np.ndarray, path: Path | str) -> Tensor:
     low, high = float(grey.min()), float(grey.max())
     if low == 0.0 < high < HOLE_LEVEL and len(np.unique(grey)) == 2:
         _log.warning("%s was read as a label mask: its lighter part is filled", path)
@@ -78,7 +90,7 @@ def _from_brightness(grey: np.ndarray, path: Path) -> Tensor:
     return torch.from_numpy(grey)[None]
 
 
-def _from_opacity(image: Image.Image, alpha: np.ndarray, path: Path) -> Tensor:
+def _from_opacity(image: Image.Image, alpha: np.ndarray, path: Path | str) -> Tensor:
     """Tell strokes on an empty layer from a picture with a hole."""
     visible = np.asarray(to_rgb(image))[alpha > alpha.max() / 2].astype(np.int16)
     is_one_colour = len(visible) > 0 and int(np.ptp(visible, axis=0).max()) <= _SAME
@@ -97,7 +109,7 @@ def _is_black_and_white(visible: np.ndarray) -> bool:
     return len(visible) > 0 and bool((near_black | near_white).all())
 
 
-def _ambiguous(path: Path, got: str) -> InputError:
+def _ambiguous(path: Path | str, got: str) -> InputError:
     return InputError(
         f"a mask {path} that is white where the image is to be filled",
         got,

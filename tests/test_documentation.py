@@ -160,3 +160,22 @@ def test_broken_links_and_missing_files_are_found(tmp_path):
     text = "[a](absent.md) [b](#a-b-c) [c](#absent) [d](page.md#a-b-c) ![e](https://x.y/z.png)"
     assert broken_links(page, text) == ["absent.md", "#absent"]
     assert missing_files("`core/absent.py`, `core/errors.py`, elsewhere/x.py") == ["core/absent.py"]
+
+
+def test_the_example_in_python_runs(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from diverse_inpainting.cli.demo import demo_input
+    from diverse_inpainting.core.image_files import write_png
+
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    image, hole_mask = demo_input()
+    write_png(tmp_path / "photo.png", image[0])
+    write_png(tmp_path / "mask.png", hole_mask[0])
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(example, names)
+    with Image.open(tmp_path / "results" / "result-7.png") as result:
+        assert result.size == (256, 256)
+    assert (tmp_path / "third.safetensors").exists()
+    assert names["result"].images.shape == (1, 8, 256, 256, 3)

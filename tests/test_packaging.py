@@ -29,7 +29,10 @@ PUBLIC_NAMES = [
     "WEB_DIRECTORY",
     "Edit",
     "Inpainter",
+    "WPlus",
     "__version__",
+    "read_image",
+    "read_mask",
 ]
 
 # What ComfyUI's load_custom_node does with a folder (nodes.py, v0.3.64), then a report.

@@ -1,10 +1,13 @@
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from diverse_inpainting.core.checkpoint import Checkpoint, generator_id_of
 from diverse_inpainting.core.compositing import paste_completions
 from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import CheckpointError, GeneratorMismatchError, InputError
+from diverse_inpainting.core.image_files import write_png
 from diverse_inpainting.core.inpainter import Inpainter
 from diverse_inpainting.core.latents import WPlus
 from diverse_inpainting.core.networks import (
@@ -229,3 +232,29 @@ def test_inference_leaves_inputs_and_global_random_state_alone(model, image, hol
     model.inpaint(image, hole, 2)
     assert torch.equal(image, copies[0]) and torch.equal(hole, copies[1])
     assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_results_are_saved_and_shown_as_the_pixels_they_are(model, image, hole, tmp_path):
+    result = model.inpaint(image, hole, 2, 1)
+    paths = result.save(tmp_path / "new", "cat")
+    assert [path.name for path in paths] == [f"cat-{k}.png" for k in range(2 * len(image))]
+    shown = [one for variants in result.to_pil() for one in variants]
+    for path, variant in zip(paths, shown, strict=True):
+        with Image.open(path) as saved:
+            assert saved.tobytes() == variant.tobytes()
+    expected = (result.images[0, 1].cpu() * 255).round().to(torch.uint8).numpy()
+    assert np.array_equal(np.asarray(shown[1]), expected)
+
+
+def test_images_and_masks_of_other_types_give_the_same(model, image, hole, tmp_path):
+    array = (image[0].cpu() * 255).round().to(torch.uint8).numpy()
+    mask = (hole[0].cpu() * 255).to(torch.uint8).numpy()
+    write_png(tmp_path / "image.png", torch.from_numpy(array))
+    write_png(tmp_path / "mask.png", torch.from_numpy(mask))
+    expected = inpaint(model, torch.from_numpy(array), torch.from_numpy(mask), 1)
+    for pair in (
+        (array, mask),
+        (Image.fromarray(array), Image.fromarray(mask)),
+        (tmp_path / "image.png", str(tmp_path / "mask.png")),
+    ):
+        assert torch.equal(inpaint(model, *pair, 1), expected)

@@ -24,16 +24,43 @@ def test_flat_is_image_major() -> None:
             assert torch.equal(w.flat()[b * 3 + v], w.codes[b, v])
 
 
-def test_pick_keeps_every_picture_and_the_generator() -> None:
-    picked = _codes().pick(2)
-    assert picked.generator_id == ID
-    assert torch.equal(picked.codes, _codes().codes[:, 2:3])
+@pytest.mark.parametrize(
+    ("index", "images", "variants"),
+    [
+        (1, [1], [0, 1, 2]),
+        (-1, [1], [0, 1, 2]),
+        ((slice(None), 2), [0, 1], [2]),
+        ((0, [2, 0, 2]), [0], [2, 0, 2]),
+        ((slice(1, 9), slice(1, None)), [1], [1, 2]),
+    ],
+)
+def test_an_index_chooses_images_and_variants(index, images, variants) -> None:
+    chosen = _codes()[index]
+    assert chosen.generator_id == ID
+    assert torch.equal(chosen.codes, _codes().codes[images][:, variants])
 
 
-@pytest.mark.parametrize("index", [-1, 3, 1.0, True])
-def test_pick_refuses_what_is_no_variant(index: int) -> None:
-    with pytest.raises(InputError, match="variant index"):
-        _codes().pick(index)
+@pytest.mark.parametrize("index", [2, (0, 3), (0, -4), (0, [1.0]), (True, 0), slice(5, 9), []])
+def test_an_index_outside_is_refused(index) -> None:
+    with pytest.raises(InputError):
+        _codes()[index]
+
+
+def test_blending_goes_from_one_to_the_other() -> None:
+    a, b = _codes(), WPlus(_codes().codes + 8, ID)
+    assert torch.equal(a.blend(b, 0).codes, a.codes)
+    assert torch.equal(a.blend(b, 0.25).codes, a.codes + 2)
+    assert torch.equal(a.blend(b, 1).codes, b.codes)
+    assert a[0].blend(b[:, 1], 0.5).codes.shape == (2, 3, 4, 5)
+
+
+def test_blending_refuses_what_does_not_fit() -> None:
+    with pytest.raises(GeneratorMismatchError):
+        _codes().blend(WPlus(_codes().codes, "b" * 64), 0.5)
+    with pytest.raises(InputError, match="2 variants"):
+        _codes().blend(_codes()[:, :2], 0.5)
+    with pytest.raises(InputError, match="weight"):
+        _codes().blend(_codes(), float("nan"))
 
 
 def test_to_changes_the_type_only() -> None:

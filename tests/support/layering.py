@@ -29,10 +29,11 @@ CORE_LEVELS = (
     {"errors"},
     {"checks", "config_fields", "device", "files", "rng"},
     {"image", "image_decoding", "rasterise", "mask_shapes"},
-    {"image_files", "dataset", "geometry", "masks", "compositing"},
+    {"image_files", "image_listing", "dataset", "hole_masks", "mask_files", "mask_edits", "masks"},
+    {"inputs", "geometry", "compositing"},
     {"contact_sheet", "ops", "distributed", "pretrained"},
     {"networks"},
-    {"latents", "checkpoint", "directions"},
+    {"latents", "code_files", "checkpoint", "directions"},
     {"editor"},
     {"inpainter"},
 )

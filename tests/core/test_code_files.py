@@ -1,0 +1,56 @@
+"""Files of style codes: the same bits come back, and nothing else is taken for codes."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from diverse_inpainting.core.directions import Direction, write_direction
+from diverse_inpainting.core.errors import CheckpointError
+from diverse_inpainting.core.latents import WPlus
+
+ID = "ab" * 32
+
+
+@pytest.fixture
+def codes():
+    return WPlus(torch.randn(2, 3, 4, 5), ID)
+
+
+def test_the_same_codes_come_back(codes, tmp_path):
+    codes.save(tmp_path / "codes.safetensors")
+    loaded = WPlus.load(tmp_path / "codes.safetensors")
+    assert torch.equal(loaded.codes, codes.codes)
+    assert loaded.generator_id == ID
+    codes[0].save(tmp_path / "codes.safetensors")
+    assert WPlus.load(tmp_path / "codes.safetensors").batch == 1
+
+
+def test_other_files_are_neither_read_nor_replaced(codes, tmp_path):
+    path = tmp_path / "direction.safetensors"
+    direction = Direction(
+        name="smile", vector=torch.randn(5), generator_id=ID, first_layer=0, last_layer=3
+    )
+    write_direction(path, direction)
+    before = path.read_bytes()
+    for use in (WPlus.load, codes.save):
+        with pytest.raises(CheckpointError, match="style codes"):
+            use(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("tensor", "changes", "words"),
+    [
+        (torch.full((1, 1, 2, 2), torch.nan), {}, "NaN or infinity"),
+        (torch.zeros(1, 2, 2), {}, r"shape \[B, V, L, D\]"),
+        (torch.zeros(0, 1, 2, 2), {}, r"shape \[B, V, L, D\]"),
+        (torch.zeros(1, 1, 2, 2), {"generator_id": "x"}, "generator_id"),
+        (torch.zeros(1, 1, 2, 2), {"format_version": "9"}, "Update"),
+    ],
+)
+def test_damaged_codes_are_refused(tmp_path, tensor, changes, words):
+    path = tmp_path / "codes.safetensors"
+    facts = {"format": "diverse-inpainting-codes", "format_version": "1", "generator_id": ID}
+    save_file({"codes": tensor}, path, facts | changes)
+    with pytest.raises(CheckpointError, match=words):
+        WPlus.load(path)
