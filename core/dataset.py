@@ -4,6 +4,8 @@ Legend: N images, R their side in pixels.
 """
 
 import logging
+import math
+import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,6 +22,7 @@ from .image_listing import SUFFIXES, image_files
 _log = logging.getLogger(__name__)
 
 _MAX_UNREADABLE_FRAC = 0.01
+_MAX_BYTES_IN_MEMORY = 2**31  # beyond, images lie in a temporary file
 _READ_ERRORS = (OSError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile)
 
 
@@ -28,7 +31,8 @@ def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
 
     Each is decoded as `read_image` does, rounded to 8 bits, cropped to its central square and,
     unless that has the size already, resized with Lanczos. What is transparent shows white. Hidden
-    files and folders are left aside; unreadable files are skipped with a warning.
+    files and folders are left aside; unreadable files are skipped with a warning. More than 2 GiB
+    lie in a temporary file, which the system reads as needed; TMPDIR says where.
 
     Args:
         source: folder (searched recursively) or zip file.
@@ -41,11 +45,11 @@ def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
         InputError: no such folder or zip, no images, or more than 1 % of them unreadable.
     """
     names: list[str] = []
-    squares: list[np.ndarray] = []
     unreadable: list[str] = []
+    squares = _allocate(sum(1 for _ in image_files(source)), resolution)
     for name, read in image_files(source):
         try:
-            squares.append(_square(decode_rgb(read(), name), resolution))
+            squares[len(names)] = _square(decode_rgb(read(), name), resolution)
             names.append(name)
         except InputError as error:
             unreadable.append(name)
@@ -56,7 +60,20 @@ def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
     _check_readable(source, len(names), unreadable)
     if unreadable:
         _log.warning("skipped %d of %d images", len(unreadable), len(unreadable) + len(names))
-    return names, torch.from_numpy(np.stack(squares))
+    return names, torch.from_numpy(squares[: len(names)])
+
+
+def _allocate(num_images: int, resolution: int) -> np.ndarray:
+    """Return room for images [N, 3, R, R] uint8: in memory, or in a temporary file if it is much.
+
+    The file has no name and vanishes with the process. The system keeps in memory what is used and
+    is free to drop it.
+    """
+    shape = (num_images, 3, resolution, resolution)
+    if math.prod(shape) <= _MAX_BYTES_IN_MEMORY:
+        return np.empty(shape, np.uint8)
+    with tempfile.TemporaryFile(prefix="diverse-inpainting-") as file:
+        return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
 def _check_readable(source: Path, num_readable: int, unreadable: list[str]) -> None:

@@ -219,7 +219,7 @@ class CompletionTrainer(AdversarialTrainer[CompletionConfig]):
     def _measure(self) -> dict[str, float]:
         num, photographs = self.config.diagnostics_images, None
         if self.photographs is not None:
-            photographs = uint8_to_network(self.photographs.unseen[:num].to(self.device))
+            photographs = uint8_to_network(self.photographs.unseen(num).to(self.device))
         return measure(
             self._complete_averaged, self._fixed(num), self.model.synthesize, photographs
         )

@@ -1,8 +1,8 @@
-"""Photographs for training, kept in memory as bytes, and their class labels."""
+"""Photographs for training, kept as bytes, and their class labels."""
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from .config import DataConfig
 from .hardware import send
 
 _LABELS_FILE = "dataset.json"
+_BLOCK = 4096  # images
 
 
 class Photographs:
@@ -36,21 +37,32 @@ class Photographs:
             ConfigError: all images would be held out.
         """
         is_held_out = _held_out(len(images), config)
-        self.training = images[~is_held_out]
-        self.held_out = images[is_held_out]
+        self._images = images  # no copies of the parts: they can be larger than the memory
+        self._training = (~is_held_out).nonzero().flatten()
+        self._held_out = is_held_out.nonzero().flatten()
         labels = torch.zeros(len(images), 0) if labels is None else labels
         self._labels = labels[~is_held_out]
         self._config = config
         self._seed = seed
 
     @property
-    def unseen(self) -> Tensor:
-        """The held-out images; the training images if none are held out."""
-        return self.held_out if len(self.held_out) else self.training
+    def num_training(self) -> int:
+        """How many images are trained on."""
+        return len(self._training)
+
+    def unseen(self, num: int) -> Tensor:
+        """Return the first held-out images, [n, 3, R, R]; training images if none are held out."""
+        index = self._held_out if len(self._held_out) else self._training
+        return self._images[index[:num].to(self._images.device)]
+
+    def training_blocks(self) -> Iterator[Tensor]:
+        """Yield the training images in order, a few at a time."""
+        for index in self._training.split(_BLOCK):
+            yield self._images[index.to(self._images.device)]
 
     def to(self, device: torch.device) -> "Photographs":
-        """Move the training images to the device."""
-        self.training, self._labels = self.training.to(device), self._labels.to(device)
+        """Move the images to the device."""
+        self._images, self._labels = self._images.to(device), self._labels.to(device)
         return self
 
     def batch(self, nimg: int, size: int, shard: Shard = WHOLE) -> Tensor:
@@ -59,9 +71,9 @@ class Photographs:
         Returns:
             [n, 3, R, R] float32 in [-1, 1], each mirrored with probability one half.
         """
-        device = self.training.device
-        index = send(self._index(nimg, size, shard), device)
-        images = uint8_to_network(self.training[index])
+        device = self._images.device
+        index = send(self._training[self._index(nimg, size, shard)], device)
+        images = uint8_to_network(self._images[index])
         if self._config.mirror:
             draws = Draws(rng_for(self._seed, "mirror", nimg), shard)
             coin = send(draws.uniform(len(images)) < 0.5, device)
@@ -79,14 +91,14 @@ class Photographs:
         return self._labels[send(index, self._labels.device)]
 
     def _index(self, nimg: int, size: int, shard: Shard) -> Tensor:
-        count = len(self.training)
+        count = len(self._training)
         positions = torch.arange(nimg, nimg + size)
         order = {e: self._order(e) for e in range(nimg // count, (nimg + size - 1) // count + 1)}
         return torch.stack([order[int(p) // count][int(p) % count] for p in shard.take(positions)])
 
     def _order(self, epoch: int) -> Tensor:
         generator = rng_for(self._seed, "order", epoch)
-        return torch.randperm(len(self.training), generator=generator)
+        return torch.randperm(len(self._training), generator=generator)
 
 
 def _held_out(count: int, config: DataConfig) -> Tensor:

@@ -6,7 +6,7 @@ A saved state holds its run's fingerprint, plain data for JSON.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +53,11 @@ def fingerprint(
     }
 
 
-def hash_images(images: Tensor, names: list[str] | None = None) -> str:
-    """Return the SHA-256 of names and of the bytes of a CPU tensor."""
-    digest = hashlib.sha256("\n".join(names or []).encode())
-    digest.update(images.numpy().tobytes())
+def hash_images(blocks: Iterable[Tensor], names: Sequence[str] = ()) -> str:
+    """Return the SHA-256 of names and of the bytes of tensors, one after the other."""
+    digest = hashlib.sha256("\n".join(names).encode())
+    for block in blocks:
+        digest.update(block.cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 

@@ -124,8 +124,8 @@ def _from_photographs(
     labels = load_labels(options.data, names, generator.num_classes)
     photographs = Photographs(images, recipe.data, options.config.seed, labels)
     inputs = {
-        "photographs": hash_images(images, names),
-        "labels": hash_images(labels),
+        "photographs": hash_images(images.split(1), names),
+        "labels": hash_images([labels]),
         # No schedule depends on the total, so a longer run may continue a shorter one.
         "total_images": None,
     }
@@ -169,5 +169,5 @@ def _from_checkpoint(
         },
     }
     if photographs is not None and trainer.config.uses_photographs:
-        inputs["photographs"] = hash_images(photographs.training.cpu())
+        inputs["photographs"] = hash_images(photographs.training_blocks())
     return trainer, restart, inputs

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from colour_profiles import SRGB_COLORANTS, icc_profile
+from diverse_inpainting.core import dataset
 from diverse_inpainting.core.dataset import load_images
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.image import image_to_uint8
@@ -231,3 +232,14 @@ def test_profiles_change_pixels_and_greyscale_of_16_bits_is_rounded(pack):
     assert (plain_.int() - converted.int()).abs().max() > 8
     expected = np.round(random_pixels(R, R, dtype=np.uint16) / 65535 * 255)
     assert np.array_equal(grey[0].numpy(), expected)
+
+
+def test_what_does_not_fit_in_memory_lies_in_a_file(pack, monkeypatch):
+    source = pack({f"{k}.png": encode(plain(k)) for k in range(5)})
+    expected = load_images(source, R)
+    monkeypatch.setattr(dataset, "_MAX_BYTES_IN_MEMORY", 5 * 3 * R * R - 1)
+    names, images = load_images(source, R)
+    assert isinstance(dataset._allocate(5, R), np.memmap)
+    assert not isinstance(dataset._allocate(4, R), np.memmap)
+    assert names == expected[0]
+    assert torch.equal(images, expected[1])

@@ -40,17 +40,17 @@ def test_values_lie_in_minus_one_to_one():
 @pytest.mark.parametrize("every", [2, 3, 11])
 def test_every_nth_is_held_out(every):
     data = photographs(30, holdout_every=every, mirror=False)
-    held = [int(p.max()) - 1 for p in data.held_out]
+    held = [int(p.max()) - 1 for p in data.unseen(99)]
     assert held == list(range(0, 30, every))
-    seen = {number for number, _ in shown(data.batch(0, len(data.training)))}
+    seen = {number for number, _ in shown(data.batch(0, data.num_training))}
     assert seen == set(range(30)) - set(held)
 
 
 def test_the_last_are_held_out():
     data = photographs(30, holdout_last=4, mirror=False)
-    assert [int(p.max()) - 1 for p in data.held_out] == [26, 27, 28, 29]
+    assert [int(p.max()) - 1 for p in data.unseen(99)] == [26, 27, 28, 29]
     both = photographs(30, holdout_last=4, holdout_every=10, mirror=False)
-    assert [int(p.max()) - 1 for p in both.held_out] == [0, 10, 20, 26, 27, 28, 29]
+    assert [int(p.max()) - 1 for p in both.unseen(99)] == [0, 10, 20, 26, 27, 28, 29]
 
 
 def test_something_is_left_to_train_on():
@@ -60,8 +60,8 @@ def test_something_is_left_to_train_on():
 
 def test_nothing_held_out_by_default():
     data = photographs(10)
-    assert len(data.held_out) == 0
-    assert len(data.training) == 10
+    assert data.num_training == 10
+    assert torch.equal(data.unseen(2), torch.cat(list(data.training_blocks()))[:2])
 
 
 def test_a_single_picture_is_trained_on():
@@ -105,9 +105,9 @@ def test_mirroring():
 
 def test_training_does_not_write_into_the_images():
     data = photographs(mirror=False)
-    before = data.training.clone()
+    before = torch.cat(list(data.training_blocks()))
     data.batch(0, 10).zero_()
-    assert torch.equal(data.training, before)
+    assert torch.equal(torch.cat(list(data.training_blocks())), before)
 
 
 NAMES = ["a.png", "sub/b.png"]

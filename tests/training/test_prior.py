@@ -101,7 +101,8 @@ def test_samples_are_compared_with_as_many_photographs_as_the_recipe_says():
 
 def test_identical_photographs_are_refused():
     trainer = make_trainer(PROJECTED)
-    trainer.photographs.training.fill_(7)
+    for image in trainer.photographs._images:
+        image.fill_(7)
     with pytest.raises(InputError, match=r"^All photographs are identical\. "):
         trainer.step(0)
 
