@@ -40,6 +40,7 @@ class Settings:
     margin: float = 0.25
     feather_px: int = 0
     skip_source: str = "edited"
+    blend: str | None = None
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of `Inpainter.inpaint`."""

@@ -45,6 +45,13 @@ _SkipSource = Annotated[
         help="Input of the skip encoder when there are edits; none disables it.",
     ),
 ]
+_Blend = Annotated[
+    str | None,
+    typer.Option(
+        metavar="seamless|feather|paste",
+        help="How completions meet the image. Default: feather with --feather, else seamless.",
+    ),
+]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 
 
@@ -63,6 +70,7 @@ def inpaint(
     margin: _Margin = 0.25,
     feather: _Feather = 0,
     skip_source: _SkipSource = "edited",
+    blend: _Blend = None,
     device: Device = None,
     download: Download = False,
     overwrite: _Overwrite = False,
@@ -89,6 +97,7 @@ def inpaint(
         margin=margin,
         feather_px=feather,
         skip_source=skip_source,
+        blend=blend,
     )
     jobs, unused = plan_jobs(source, mask, out, variants)
     prepare_folder(out)

@@ -28,8 +28,8 @@ ALLOWED_AREAS = {
 CORE_LEVELS = (
     {"errors"},
     {"checks", "config_fields", "device", "files", "rng"},
-    {"image", "image_decoding", "rasterise", "mask_shapes"},
-    {"image_files", "dataset", "geometry", "masks", "compositing"},
+    {"image", "image_decoding", "rasterise", "mask_shapes", "multigrid"},
+    {"image_files", "dataset", "geometry", "masks", "compositing", "blending"},
     {"contact_sheet", "ops", "distributed", "pretrained"},
     {"networks"},
     {"latents", "checkpoint", "directions"},
