@@ -44,6 +44,7 @@ class Settings:
     skip_source: str = "edited"
     mask_edits: MaskEdits = field(default_factory=MaskEdits)
     """Done to the mask first; no argument of `Inpainter.inpaint`."""
+    blend: str | None = None
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of `Inpainter.inpaint`."""

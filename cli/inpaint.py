@@ -60,6 +60,13 @@ _DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="List images and masks, draw them to OUT/dry-run.png, exit."),
 ]
+_Blend = Annotated[
+    str | None,
+    typer.Option(
+        metavar="seamless|feather|paste",
+        help="How completions meet the image. Default: feather with --feather, else seamless.",
+    ),
+]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 
 
@@ -78,6 +85,7 @@ def inpaint(
     margin: _Margin = 0.25,
     feather: _Feather = 0,
     skip_source: _SkipSource = "edited",
+    blend: _Blend = None,
     device: Device = None,
     download: Download = False,
     overwrite: _Overwrite = False,
@@ -116,6 +124,7 @@ def inpaint(
         mask_edits=MaskEdits(
             invert=mask_invert, fill=mask_fill, grow_px=mask_grow, blur_px=mask_blur
         ),
+        blend=blend,
     )
     plan = plan_jobs(source, mask or (), out, variants, recursive=recursive)
     prepare_folder(out)

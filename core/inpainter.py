@@ -235,6 +235,7 @@ class Inpainter(Editor):
         margin: float = 0.25,
         feather_px: int = 0,
         skip_source: str = SKIP_SOURCES[0],
+        blend: str | None = None,
     ) -> Inpainting:
         """Complete images in num_variants ways: encode, sample, mix, edit, refine, composite.
 
@@ -250,6 +251,7 @@ class Inpainter(Editor):
             margin: see `fit_crop`.
             feather_px: see `paste_completions`.
             skip_source: one of `SKIP_SOURCES`; matters with edits only, except `none`.
+            blend: see `paste_completions`.
 
         Raises:
             InputError: unusable input, see the single steps.
@@ -265,7 +267,7 @@ class Inpainter(Editor):
             stage1, output = self._refine(erased, codes, skip_codes)
         else:
             stage1 = output = self._synthesize(codes)
-        images, _ = paste_completions(erased, image_to_bhwc(output), feather_px)
+        images, _ = paste_completions(erased, image_to_bhwc(output), feather_px, blend=blend)
         return Inpainting(
             images=images.unflatten(0, (len(erased.original), num_variants)),
             codes=codes,

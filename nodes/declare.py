@@ -163,6 +163,15 @@ def feather() -> Spec:
     )
 
 
+def blend(blends: Iterable[str]) -> Spec:
+    """Declare how a completion meets its image."""
+    return choice(
+        blends,
+        "How the completion meets the image. seamless: takes over the colours around the hole. "
+        "feather: fades into the original over feather_px. paste: as generated.",
+    )
+
+
 def strength() -> Spec:
     """Declare how far an edit goes."""
     return real(

@@ -34,6 +34,7 @@ class Inpaint(Node):
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         """Declare the inputs."""
+        from ..core.blending import BLENDS
         from ..core.geometry import CROP_MODES
         from ..core.inpainter import SKIP_SOURCES
 
@@ -59,6 +60,7 @@ class Inpaint(Node):
             },
             "optional": {
                 "direction": socket(DIRECTION, "The edit to apply; strength says how far."),
+                "blend": declare.blend(BLENDS),
             },
         }
 
@@ -77,6 +79,7 @@ class Inpaint(Node):
         strength: float,
         skip_source: str,
         direction: "Direction | None" = None,
+        blend: str | None = None,
     ) -> tuple[Tensor, "WPlus"]:
         """Return the results, image-major, and their codes."""
         from ..core.editor import Edit
@@ -94,6 +97,7 @@ class Inpaint(Node):
             margin=margin,
             feather_px=feather_px,
             skip_source=skip_source,
+            blend=blend,
         )
         for warning in result.warnings:
             logger.warning(warning)

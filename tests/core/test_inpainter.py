@@ -146,11 +146,11 @@ def test_soft_masks_blend(model, image):
     soft = torch.zeros(1, 40, 56)
     soft[:, :, :10], soft[:, :, 10:20], soft[:, :, 20:30] = 1.0, 0.5, 0.3
     hard = (soft >= 0.5).float()
-    blended = inpaint(model, image[:1], soft, 1)[0, 0]
+    blended = inpaint(model, image[:1], soft, 1, blend="paste")[0, 0]
     erased, encoded = model.encode(image[:1], soft)
     codes, _ = model.mix(encoded, model.sample_w(0, 1))
     full, _ = paste_completions(
-        erased, model.refine(erased, codes), blend_mask=torch.ones(1, 40, 56)
+        erased, model.refine(erased, codes), blend_mask=torch.ones(1, 40, 56), blend="paste"
     )
     expected = (image[0] + full[0].cpu()) / 2
     torch.testing.assert_close(blended[:, 20:30], expected[:, 20:30])
@@ -191,6 +191,7 @@ def test_codes_of_another_generator_are_refused(model, image, hole):
         {"crop_mode": "face"},
         {"skip_source": "all"},
         {"feather_px": -1},
+        {"blend": "poisson"},
         {"edits": [Edit("smile", 1.0)]},
         {"edits": [Edit("sefa:0", float("inf"))]},
         {"edits": [Edit("sefa:99", 1.0)]},

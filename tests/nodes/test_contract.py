@@ -25,13 +25,13 @@ TYPES = {"DI_MODEL", "DI_ERASED", "DI_W", "DI_DIRECTION", "IMAGE", "MASK", "INT"
 # Saved workflows hold widget values by position: append to a row, never change it.
 WIDGETS = {
     "DI_ApplyEdit": ["strength", "first_layer", "last_layer"],
-    "DI_Composite": ["feather_px"],
+    "DI_Composite": ["feather_px", "blend"],
     "DI_DiscoverDirection": ["method", "component", "first_layer", "last_layer"],
     "DI_EncodeErased": ["crop_mode", "margin"],
     "DI_GatedMix": ["gate_bias"],
     "DI_Inpaint": [
         *("num_variants", "seed", "truncation_psi", "gate_bias", "crop_mode", "margin"),
-        *("feather_px", "strength", "skip_source"),
+        *("feather_px", "strength", "skip_source", "blend"),
     ],
     "DI_LoadDirection": ["direction_name"],
     "DI_LoadModel": ["model_name", "precision"],
