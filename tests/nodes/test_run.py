@@ -202,9 +202,7 @@ def test_fit_moves_codes_and_keeps_its_inputs(call, model, encoded, mixed):
 def test_the_chain_with_fitting_equals_inpaint_bit_for_bit(
     call, model, encoded, mixed, image, mask
 ):
-    results, codes = call(
-        "DI_Inpaint", model=model, image=image, mask=mask, **INPAINT, fit_steps=2
-    )
+    results, codes = call("DI_Inpaint", model=model, image=image, mask=mask, **INPAINT, fit_steps=2)
     (fitted,) = call("DI_FitCodes", model=model, erased=encoded[0], codes=mixed[0], steps=2)
     images = call("DI_SkipRefine", model=model, erased=encoded[0], codes=fitted)[0]
     chain = call("DI_Composite", erased=encoded[0], images=images, feather_px=3)[0]
