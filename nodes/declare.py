@@ -182,3 +182,10 @@ def strength() -> Spec:
         "How far to move along the direction. Negative values move the other way; 0 changes "
         "nothing.",
     )
+
+
+def fit_steps(default: int, tooltip: str) -> Spec:
+    """Declare how many steps of fitting to take."""
+    from ..core.inpainter import MAX_FIT_STEPS
+
+    return integer(default, 0, MAX_FIT_STEPS, tooltip)

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class Inpaint(Node):
-    """DI_Inpaint: encode, sample, mix, edit, refine and composite."""
+    """DI_Inpaint: encode, sample, mix, fit, edit, refine and composite."""
 
     DESCRIPTION = (
         "Fills the masked part of an image in many different ways at once, optionally edited along "
@@ -61,6 +61,12 @@ class Inpaint(Node):
             "optional": {
                 "direction": socket(DIRECTION, "The edit to apply; strength says how far."),
                 "blend": declare.blend(BLENDS),
+                "fit_steps": declare.fit_steps(
+                    0,
+                    "Steps of fitting the codes to this image, as Fit Codes does: colours and "
+                    "patterns follow the visible part. 0 for none, or for as many as a model "
+                    "without an encoder needs; 15 are usually enough.",
+                ),
             },
         }
 
@@ -80,11 +86,14 @@ class Inpaint(Node):
         skip_source: str,
         direction: "Direction | None" = None,
         blend: str | None = None,
+        fit_steps: int = 0,
     ) -> tuple[Tensor, "WPlus"]:
         """Return the results, image-major, and their codes."""
         from ..core.editor import Edit
 
         host.make_room_for(model, num_variants)
+        if fit_steps or not model.can_encode:
+            host.make_room_for_fitting(model)
         result = model.inpaint(
             image,
             mask,
@@ -98,6 +107,8 @@ class Inpaint(Node):
             feather_px=feather_px,
             skip_source=skip_source,
             blend=blend,
+            fit_steps=fit_steps,
+            on_fit_step=host.step_bar(),
         )
         for warning in result.warnings:
             logger.warning(warning)

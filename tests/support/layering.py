@@ -33,7 +33,7 @@ CORE_LEVELS = (
     {"inputs", "geometry", "compositing", "blending"},
     {"contact_sheet", "ops", "distributed", "pretrained"},
     {"networks"},
-    {"latents", "code_files", "checkpoint", "directions"},
+    {"latents", "code_files", "checkpoint", "directions", "fitting"},
     {"editor"},
     {"inpainter"},
 )
