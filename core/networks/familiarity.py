@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .config import FamiliarityConfig
 
 _DROPOUT = 0.3
+_SLOPE = 0.2
 _MIN_VALID_FRAC = 0.5  # of what a shrunk pixel covers, for it to be valid; as in geometry.py
 
 
@@ -32,15 +33,19 @@ class Familiarity(nn.Module):
         self.levels = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(a, b, 3, stride=2, padding=1),
-                nn.LeakyReLU(0.2),
+                nn.LeakyReLU(_SLOPE),
                 nn.Conv2d(b, b, 3, padding=1),
-                nn.LeakyReLU(0.2),
+                nn.LeakyReLU(_SLOPE),
             )
             for a, b in itertools.pairwise(widths)
         )
         last = config.side // 2 ** len(config.widths)
         self.hidden = nn.Linear(widths[-1] * last * last, config.features)
         self.output = nn.Linear(config.features, 1)
+        for layer in self.modules():  # PyTorch's own values fade over eight layers
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, a=_SLOPE)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, erased: Tensor, valid: Tensor) -> Tensor:
         """Return [N] logits, above 0 where an image does not look like what the model knows.
@@ -53,7 +58,7 @@ class Familiarity(nn.Module):
         for level in self.levels:
             x = level(x)
         x = F.dropout(x.flatten(1), _DROPOUT, self.training)
-        return self.output(F.leaky_relu(self.hidden(x), 0.2))[:, 0]
+        return self.output(F.leaky_relu(self.hidden(x), _SLOPE))[:, 0]
 
 
 def shrink(erased: Tensor, valid: Tensor, side: int) -> Tensor:

@@ -293,16 +293,16 @@ def test_results_come_back_on_the_cpu_without_gradients(encoded, mixed):
 
 @pytest.mark.parametrize("node_id", ["DI_Inpaint", "DI_EncodeErased"])
 def test_nodes_that_take_the_picture_warn_of_one_that_the_model_does_not_know(
-    run, model, image, mask, part, monkeypatch, node_id
+    call, model, image, mask, part, monkeypatch, node_id
 ):
     inputs = {"model": model, "image": image, "mask": mask, "crop_mode": "picture", "margin": 0.25}
     if node_id == "DI_Inpaint":
         inputs |= {"num_variants": 1, "seed": 0, "truncation_psi": 1.0, "gate_bias": 0.0}
         inputs |= {"feather_px": 0, "strength": 0.0, "skip_source": "edited"}
-    plain = run(node_id, **inputs)
+    plain = call(node_id, **inputs)
     networks = part("core.networks")
     judge = networks.Familiarity(networks.FamiliarityConfig()).eval().requires_grad_(False)
     judge.output.bias += 1000
     monkeypatch.setattr(model.model, "familiarity", judge)
-    warned = run(node_id, **inputs)
+    warned = call(node_id, **inputs)
     assert len(warned["ui"]["warnings"]) == len(image) and len(warned["result"]) == len(plain)
