@@ -106,7 +106,7 @@ def learn(
     fresh = make_outliers(held_out, generator)
     scores = [_scores(judge, images, valid, generator) for images in (held_out, fresh)]
     threshold = scores[0].quantile(1 - _WARNED_FRAC)
-    judge.output.bias -= threshold
+    judge.output.bias.sub_(threshold)
     rates = [float((score > threshold).float().mean()) for score in scores]
     return judge, dict(zip(("known_warned", "outliers_warned"), rates, strict=True))
 

@@ -45,7 +45,6 @@ class Familiarity(nn.Module):
         for layer in self.modules():  # PyTorch's own values fade over eight layers
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, a=_SLOPE)
-                nn.init.zeros_(layer.bias)
 
     def forward(self, erased: Tensor, valid: Tensor) -> Tensor:
         """Return [N] logits, above 0 where an image does not look like what the model knows.

@@ -26,7 +26,7 @@ def discs(num, seed):
 def test_it_tells_what_it_knows_from_what_it_does_not():
     teaching = Teaching(num_steps=120, batch_size=32, seed=1, **FEW)
     judge, measures = learn(discs(100, 0), discs(60, 1), CONFIG, teaching)
-    assert measures["known_warned"] == pytest.approx(0.02, abs=0.005)
+    assert 0 < measures["known_warned"] <= 0.021
     assert measures["outliers_warned"] > 0.4
     known, valid = discs(20, 2).float() / 127.5 - 1, torch.ones(20, 1, 64, 64)
     assert (judge(known, valid) < 0).float().mean() > 0.9
