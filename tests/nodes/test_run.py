@@ -250,7 +250,9 @@ def test_inpaint_fits_random_codes_for_a_generator_alone(
     call, generator_alone, image, mask, caplog
 ):
     chosen = {**INPAINT, "fit_steps": 2, "feather_px": 0}
-    results, codes = call("DI_Inpaint", model=generator_alone, image=image, mask=mask, **chosen)
+    answer = call("DI_Inpaint", model=generator_alone, image=image, mask=mask, **chosen)
+    assert "no encoder" in answer["ui"]["warnings"][0]
+    results, codes = answer["result"]
     assert results.shape == (2 * V, 40, 48, 3) and codes.codes.shape == (2, V, 8, 16)
     valid = (mask == 0)[0]
     assert all(torch.equal(one[valid], image[i // V][valid]) for i, one in enumerate(results))
