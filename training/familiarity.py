@@ -32,11 +32,11 @@ _MASKS_EACH = 4  # masks for each held-out image when the threshold is set
 class Teaching:
     """How the classifier is taught."""
 
-    num_steps: int = 4000
+    num_steps: int = 6000
     """Updates."""
     batch_size: int = 64
     """Known images of a step; as many outliers are added."""
-    num_outliers: int = 12_000
+    num_outliers: int = 24_000
     """Outliers that are made of the known images, once."""
     num_masks: int = 3000
     """Hole masks (`paper`), in any combination with the images."""
