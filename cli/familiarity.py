@@ -23,7 +23,7 @@ def familiarity(
     *,
     out: _Out,
     data: _Data = None,
-    steps: _Steps = 4000,
+    steps: _Steps = 6000,
     stored_as: _Dtype = "float16",
 ) -> None:
     """Teach a model to warn of images that it does not know, and write it to a new file.
