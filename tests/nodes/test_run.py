@@ -124,6 +124,19 @@ def test_refine_differs_from_stage_1_and_heeds_the_skip_codes(
     assert not torch.equal(refined, held)
 
 
+def test_each_blend_gives_another_result(call, encoded, mixed, model):
+    images = call("DI_Synthesize", model=model, codes=mixed[0])[0]
+    done = {
+        blend: call("DI_Composite", erased=encoded[0], images=images, feather_px=3, blend=blend)[0]
+        for blend in (None, "seamless", "feather", "paste")
+    }
+    assert torch.equal(done[None], done["feather"])  # a saved workflow without the widget
+    assert not torch.equal(done["seamless"], done["feather"])
+    assert not torch.equal(done["seamless"], done["paste"])
+    plain = call("DI_Composite", erased=encoded[0], images=images, feather_px=0)[0]
+    assert torch.equal(plain, done["seamless"])
+
+
 def test_composite_keeps_valid_pixels_bit_for_bit(call, model, encoded, mixed, image, mask):
     images = call("DI_Synthesize", model=model, codes=mixed[0])[0]
     done, weight = call("DI_Composite", erased=encoded[0], images=images, feather_px=0)
