@@ -26,15 +26,8 @@ def test_a_model_beside_baselines(run, data, tiny_checkpoint, tmp_path):
         *("--device", "cpu", "--batch-size", 2, "--fit", 1),
     )
     assert answer.code == 0, answer.err
-    methods = [
-        "stage1",
-        "stage2",
-        "stage2-seamless",
-        "mean-colour",
-        "other-photo",
-        "original",
-        "training-photos",
-    ]
+    methods = ["stage1", "stage2", "stage2-seamless", "stage2-fitted-seamless"]
+    methods += ["mean-colour", "other-photo", "original", "training-photos"]
     assert all(name in answer.out for name in (*methods, "SWD x 1000", "3 images", "seed 0"))
     assert answer.err.splitlines()[0].startswith("0%: reading ")
     report = json.loads((tmp_path / "out" / "results.json").read_text())
