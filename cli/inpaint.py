@@ -58,7 +58,7 @@ _Fit = Annotated[
         metavar="STEPS",
         min=0,
         help="Fit the codes to each image; 15 steps are usually enough. "
-        "A model without an encoder takes 100 by default.",
+        "A model without an encoder takes 75 by default.",
     ),
 ]
 _Recursive = Annotated[bool, typer.Option("--recursive", help="Search subfolders.")]

@@ -21,14 +21,7 @@ from .directions import bundled_directions
 from .editor import CHUNK, Edit, Editor
 from .errors import CheckpointError, InputError
 from .files import prepare_folder
-from .fitting import (
-    ENCODED_ANCHOR,
-    FIT_STEPS,
-    RANDOM_ANCHOR,
-    RANDOM_FIT_STEPS,
-    OnStep,
-    fit_codes,
-)
+from .fitting import FIT_STEPS, RANDOM_FIT_STEPS, OnStep, fit_codes
 from .geometry import CROP_MODES, Erased, erase
 from .image import image_to_bhwc
 from .image_files import to_pil, write_png
@@ -242,7 +235,6 @@ class Inpainter(Editor):
             erased.erased.repeat_interleave(V, dim=0),
             erased.valid.repeat_interleave(V, dim=0),
             steps,
-            anchor=ENCODED_ANCHOR if self.can_encode else RANDOM_ANCHOR,
             on_step=on_step,
         )
         return self._own(fitted.unflatten(0, (B, V)))
