@@ -23,11 +23,12 @@ from ..core.image_files import read_image
 from ..core.inpainter import Inpainter
 from ..core.mask_edits import MaskEdits
 from ..core.mask_files import read_mask
+from ..core.printable import get_logger, printable
 from .failures import explain
 from .pairing import Job
 from .result_files import Record, ResultFiles, StaleResultsError
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +86,11 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     error: str | None = None
 
-    def __str__(self) -> str:
+    def lines(self) -> tuple[str, ...]:
+        """Return lines for the user."""
         what = self.error or str(self.files.sheet)
-        image = "" if str(self.image) in what else f"{self.image}: "
-        lines = [f"{self.status}: {image}{what}"]
-        return "\n".join([*lines, *(f"  warning: {text}" for text in self.warnings)])
+        image = "" if printable(self.image) in printable(what) else f"{self.image}: "
+        return f"{self.status}: {image}{what}", *(f"  warning: {w}" for w in self.warnings)
 
     def to_dict(self) -> Record:
         """Return plain data for JSON."""
@@ -161,7 +162,8 @@ def _run_job(
     if not variants:
         return False
     image, hole_mask = read_inputs(job, settings.mask_edits)
-    complete(model, image, hole_mask, job.files, settings, record, variants)
+    kept = None if overwrite else variants
+    complete(model, image, hole_mask, job.files, settings, record, kept)
     return True
 
 

@@ -6,12 +6,10 @@ each direction with the fields of `DirectionSpec`.
 
 import dataclasses
 import re
-import tomllib
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +20,7 @@ from ..core.directions import DISCOVERY_METHODS, STANDARD_DEVIATION, Direction, 
 from ..core.directions.interfacegan import Boundary, find_boundary, independent
 from ..core.directions.scores import SCORES
 from ..core.errors import ConfigError
+from ..core.foreign_data import read_toml
 from ..core.inpainter import Inpainter
 
 RECIPES_DIR = Path(__file__).parents[1] / "core" / "directions" / "recipes"
@@ -176,7 +175,7 @@ def find_all(
             files would have the same name.
         InputError: see `Finder.find`.
     """
-    table = _read(recipe)
+    table = read_toml(recipe, "a recipe of directions")
     entries = table.pop("direction", [])
     specs = [
         from_mapping(DirectionSpec, entry, "[direction]")
@@ -208,18 +207,6 @@ def recipe_path(source: str) -> Path:
         expected = f"a bundled recipe ({', '.join(bundled)}) or a .toml file"
         raise ConfigError(expected, source, "Correct the name.")
     return path
-
-
-def _read(recipe: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(recipe.read_text("utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(
-            "a recipe of directions (.toml)",
-            f"{recipe}: {error}",
-            "Correct the file.",
-            problem=f"The recipe of directions {recipe} is not valid TOML ({error}).",
-        ) from error
 
 
 def file_stem(name: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .console import echo
 from .options import Device, Model
 from .progress import display_fraction
 
@@ -155,7 +156,7 @@ def preview(
     for direction, stem in zip(resolved, stems, strict=True):
         path = out / f"{stem}.png"
         strip(loaded, direction, strength or STRENGTHS, samples, seed).save(path)
-        print(path)
+        echo(path)
 
 
 def strip(
@@ -226,4 +227,4 @@ def _write(direction: "Direction", path: Path) -> None:
     from ..core.directions import write_direction
 
     write_direction(path, direction)
-    print(f"{path}: {direction.source}")
+    echo(f"{path}: {direction.source}")

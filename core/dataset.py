@@ -3,7 +3,6 @@
 Legend: N images, R their side in pixels.
 """
 
-import logging
 import math
 import tempfile
 import zipfile
@@ -18,8 +17,9 @@ from torch import Tensor
 from .errors import InputError
 from .image_decoding import decode_rgb
 from .image_listing import SUFFIXES, image_files
+from .printable import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _MAX_UNREADABLE_FRAC = 0.01
 _MAX_BYTES_IN_MEMORY = 2**31  # beyond, images lie in a temporary file

@@ -1,6 +1,5 @@
 """Photographs for training, kept as bytes, and their class labels."""
 
-import json
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from ..core.distributed import WHOLE, Draws, Shard
 from ..core.errors import ConfigError, InputError
+from ..core.foreign_data import parse_json
 from ..core.image import uint8_to_network
 from ..core.rng import rng_for
 from .config import DataConfig
@@ -160,7 +160,7 @@ def _read_labels(source: Path, num_classes: int) -> dict[str, object]:
             "Add it, or set num_classes of generator and discriminator to 0.",
         ) from error
     try:
-        return dict(json.loads(text)["labels"])
+        return dict(parse_json(text)["labels"])  # pyright: ignore[reportIndexIssue] - caught
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f'{_LABELS_FILE} of the form {{"labels": [["name.png", 0], ...]}}',
