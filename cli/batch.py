@@ -162,8 +162,7 @@ def _run_job(
     if not variants:
         return False
     image, hole_mask = read_inputs(job, settings.mask_edits)
-    kept = None if overwrite else variants
-    complete(model, image, hole_mask, job.files, settings, record, kept)
+    complete(model, image, hole_mask, job.files, settings, record, variants, overwrite=overwrite)
     return True
 
 
@@ -193,6 +192,8 @@ def complete(
     settings: Settings,
     record: Record | None = None,
     variants: Sequence[int] | None = None,
+    *,
+    overwrite: bool = True,
 ) -> None:
     """Complete one image and write its results and contact sheet.
 
@@ -204,6 +205,7 @@ def complete(
         settings: how to complete it.
         record: see `ResultFiles.write`.
         variants: see `ResultFiles.write`.
+        overwrite: see `ResultFiles.write`.
 
     Raises:
         InputError: unusable mask, or files that cannot be written.
@@ -212,7 +214,8 @@ def complete(
     for warning in result.warnings:
         _log.warning("%s", warning)
     hole_mask_hw = result.erased.hole_mask[0, 0].cpu()
-    files.write(image[0], hole_mask_hw, result.images[0], record or {}, variants)
+    images = result.images[0]
+    files.write(image[0], hole_mask_hw, images, record or {}, variants, overwrite=overwrite)
 
 
 def _digest(data: bytes) -> str:

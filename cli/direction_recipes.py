@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -171,9 +172,23 @@ def find_all(
     """Return the directions of a recipe, in its order.
 
     Raises:
+        ConfigError: see `read_specs`.
+        InputError: see `Finder.find`.
+    """
+    specs, numbers = read_specs(recipe)
+    finder = Finder(model, numbers.get("samples", 4000), numbers.get("seed", 0), on_progress)
+    for spec in specs:
+        finder.last_layer(spec)
+    return [finder.find(spec) for spec in specs]
+
+
+def read_specs(recipe: Path) -> tuple[list[DirectionSpec], dict[str, Any]]:
+    """Return the directions of a recipe, in its order, and its `samples` and `seed`.
+
+    Raises:
         ConfigError: the recipe is not valid TOML, has an unknown key, or has two directions whose
             files would have the same name.
-        InputError: see `Finder.find`.
+        InputError: an unknown method or score.
     """
     table = read_toml(recipe, "a recipe of directions")
     entries = table.pop("direction", [])
@@ -188,11 +203,8 @@ def find_all(
             f"{', '.join(table) or 'no direction'} in {recipe}",
             "Correct the recipe.",
         )
-    finder = Finder(model, numbers.get("samples", 4000), numbers.get("seed", 0), on_progress)
     check_stems([file_stem(spec.name) for spec in specs])
-    for spec in specs:
-        finder.last_layer(spec)
-    return [finder.find(spec) for spec in specs]
+    return specs, numbers
 
 
 def recipe_path(source: str) -> Path:

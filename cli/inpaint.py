@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import echo, echo_json
-from .options import Device, Download, JsonLines, Model, Seed, Variants
+from .options import Device, Download, JsonLines, Model, Overwrite, Seed, Variants
 from .progress import display, duration
 
 if TYPE_CHECKING:
@@ -77,7 +77,6 @@ _Blend = Annotated[
         help="How completions meet the image. Default: feather with --feather, else seamless.",
     ),
 ]
-_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 
 
 def inpaint(
@@ -99,7 +98,7 @@ def inpaint(
     fit: _Fit = 0,
     device: Device = None,
     download: Download = False,
-    overwrite: _Overwrite = False,
+    overwrite: Overwrite = False,
     as_json: JsonLines = False,
     recursive: _Recursive = False,
     mask_invert: _MaskInvert = False,

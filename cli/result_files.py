@@ -113,18 +113,19 @@ class ResultFiles:
         results_vhwc: Tensor,
         record: Record,
         variants: Sequence[int] | None = None,
+        *,
+        overwrite: bool = True,
     ) -> None:
         """Write results, then the contact sheet, while no other process writes to the folder.
-
-        If this run is one of several in a folder, another one may have written results since
-        `variants` were chosen: then only what is missing still is written.
 
         Args:
             image_hwc: [H, W, 3] float32 in [0, 1], the original.
             hole_mask_hw: [H, W] float32 in [0, 1], 1 = fill.
             results_vhwc: [V, H, W, 3] float32 in [0, 1] or uint8.
             record: what the results depend on; stored in the sheet.
-            variants: the ones that are missing; None to write all, whatever is there.
+            variants: the ones to write; None for all.
+            overwrite: False looks again, once the folder is locked, what is still missing: another
+                process may have written results since `variants` were chosen.
 
         Raises:
             InputError: a file cannot be written.
@@ -133,11 +134,12 @@ class ResultFiles:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder / _LOCK, wait=True):
-            if variants is not None:
-                variants = self.pending(record, overwrite=False)
-            if variants is None or variants:
-                with self._marked():
-                    self._write(image_hwc, hole_mask_hw, results_vhwc, record, variants)
+            if not overwrite:
+                variants = self.pending(record, overwrite)
+                if not variants:
+                    return
+            with self._marked():
+                self._write(image_hwc, hole_mask_hw, results_vhwc, record, variants)
 
     @contextlib.contextmanager
     def _marked(self) -> Iterator[None]:

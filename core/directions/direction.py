@@ -161,17 +161,26 @@ def apply_direction(
     return dataclasses.replace(w, codes=codes)
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, overwrite: bool = True) -> None:
     """Raise CheckpointError unless a direction may be written to path.
 
-    A new file may, and one that replaces a direction.
+    Args:
+        path: the file to write.
+        overwrite: whether it may replace a direction.
 
     Raises:
-        CheckpointError: an unsuitable name or folder, or a file that is not a direction.
+        CheckpointError: an unsuitable name or folder, or a file that may not be replaced.
     """
     check_place(path)
     if path.exists():
-        read_direction(path)
+        found = read_direction(path)
+        if not overwrite:
+            raise CheckpointError(
+                f"no file {path}",
+                f"the direction {found.name!r} there",
+                "Choose another name, or give --overwrite to replace it.",
+                problem=f"{path} exists: it holds the direction {found.name!r}.",
+            )
 
 
 def write_direction(path: str | Path, direction: Direction) -> None:
