@@ -102,8 +102,8 @@ def image_files(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     Yields nothing where there is neither.
 
     Raises:
-        InputError: a damaged zip, or one with a name that leads out of it; reading an entry raises it if the entry
-            has more than 256 MiB.
+        InputError: a damaged zip, or one with a name that leads out of it; reading an entry raises
+            it if the entry has more than 256 MiB.
     """
     if source.is_dir():
         for path in list_images(source, recursive=True).images:

@@ -1,9 +1,5 @@
-"""Run the command line on hostile files in this process, and say what it must never do.
+"""The command line on hostile files, in this process, and what it must never do with them."""
 
-As a script, for another revision as well: python tests/support/fuzzing.py --cases 5000
-"""
-
-import argparse
 import contextlib
 import io
 import os
@@ -14,7 +10,6 @@ import sys
 import tempfile
 import time
 import traceback
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +24,10 @@ LIMIT_S = 30.0
 _LONGEST_LINE = 20_000
 _ESCAPES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_WRITTEN = {  # which argument of an audit event is what is written
+    **dict.fromkeys(("os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.chmod"), 0),
+    **dict.fromkeys(("os.rename", "os.link", "os.symlink"), 1),
+}
 
 
 class _TooLongError(BaseException):
@@ -46,12 +45,11 @@ class Watch:
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self.allowed is None:
             return
-        if (
-            event == "open" and isinstance(arguments[0], str | bytes) and arguments[2] & _WRITES
-        ) or event in ("os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.chmod"):
-            self._note(arguments[0])
-        elif event in ("os.rename", "os.link", "os.symlink"):
-            self._note(arguments[1])
+        index = _WRITTEN.get(event)
+        if event == "open" and isinstance(arguments[0], str | bytes) and arguments[2] & _WRITES:
+            index = 0
+        if index is not None:
+            self._note(arguments[index])
 
     def _note(self, path: str | bytes | int) -> None:
         if isinstance(path, int) or self.allowed is None:
@@ -139,10 +137,12 @@ def _limited() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def run(
-    num: int, seed: int, sound: Sound, first: int = 0
-) -> Iterator[tuple[str, int, dict[str, str]]]:
-    """Yield (kind, number, faults) of each case."""
+Result = tuple[str, int, dict[str, str]]
+"""Kind and number of a case, and its faults."""
+
+
+def run(num: int, seed: int, sound: Sound, first: int = 0) -> Iterator[Result]:
+    """Make and run each case, from the first to number num - 1."""
     for number, kind in enumerate(hostile_files.kinds(num)):
         if number < first:
             continue
@@ -182,32 +182,3 @@ def _write_direction(path: Path, model: Path, w_dim: int) -> None:
     found = Direction(name="d", vector=torch.ones(w_dim), generator_id=owner, first_layer=0,
                       last_layer=1)  # fmt: skip
     write_direction(path, found)
-
-
-def _report(results: Iterator[tuple[str, int, dict[str, str]]], show: bool) -> None:
-    cases: Counter[str] = Counter()
-    found: dict[str, Counter[str]] = {name: Counter() for name in hostile_files.MAKERS}
-    for kind, number, case in results:
-        cases[kind] += 1
-        found[kind].update(case.keys())
-        if case and show:
-            print(f"--- {kind} {number}", *(f"{k}: {v[-1200:]!s}" for k, v in case.items()),
-                  sep="\n", flush=True)  # fmt: skip
-    print("| kind | cases |", " | ".join(FAULTS), "|")
-    for kind, num in sorted(cases.items()):
-        print(f"| {kind} | {num} |", " | ".join(str(found[kind][f]) for f in FAULTS), "|")
-    totals = [sum(counter[f] for counter in found.values()) for f in FAULTS]
-    print(f"| all | {sum(cases.values())} |", " | ".join(map(str, totals)), "|")
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=5000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--show", action="store_true", help="show each fault")
-    parser.add_argument("--model", type=Path, required=True, help="a small sound model")
-    options = parser.parse_args()
-    place = Path(tempfile.mkdtemp())
-    sound_files = make_sound(place, options.model.resolve())
-    _report(run(options.cases, options.seed, sound_files, options.first), options.show)
