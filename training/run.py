@@ -121,7 +121,8 @@ def _train(
 
 @contextlib.contextmanager
 def _reserved(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder, which is created; an empty one is removed again."""
+    """Keep other runs out of a folder, which is created; if it stays empty, it is removed again."""
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
     with explain_writing(folder, "Choose another folder for the run."):
         folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -136,7 +137,8 @@ def _reserved(folder: Path) -> Iterator[None]:
         ) from error
     finally:
         with contextlib.suppress(OSError):
-            folder.rmdir()
+            for path in created:
+                path.rmdir()
 
 
 _Prepared = tuple[Trainer, Restart | None, dict[str, Any]]
