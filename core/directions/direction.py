@@ -179,7 +179,7 @@ def check_target(path: Path, overwrite: bool = True) -> None:
                 f"no file {path}",
                 f"the direction {found.name!r} there",
                 "Choose another name, or give --overwrite to replace it.",
-                problem=f"{path} exists: it holds the direction {found.name!r}.",
+                problem=f"The file {path} exists and holds the direction {found.name!r}.",
             )
 
 
