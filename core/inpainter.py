@@ -32,8 +32,8 @@ from .fitting import (
 from .geometry import CROP_MODES, Erased, erase
 from .image import image_to_bhwc
 from .image_files import to_pil, write_png
-from .inputs import ImageInput, image_tensor, mask_tensor
 from .inference import inference
+from .inputs import ImageInput, image_tensor, mask_tensor
 from .latents import WPlus
 
 SKIP_SOURCES = ("edited", "unedited", "none")
