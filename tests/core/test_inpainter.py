@@ -361,11 +361,11 @@ def test_images_and_masks_of_other_types_give_the_same(model, image, hole, tmp_p
     ("change", "message"),
     [
         ({"image": "absent.png"}, "No such file: absent.png"),
-        ({"image": None}, "an image as a torch tensor, got NoneType"),
+        ({"image": None}, "an image as a tensor, NumPy array.* got NoneType"),
         ({"image": torch.rand(1, 8, 8, 3).to_sparse()}, "layout torch.sparse_coo"),
         ({"image": torch.empty(1, 8, 8, 3, device="meta")}, "a meta tensor"),
         ({"image": torch.ones(1, 8, 8, 3, dtype=torch.complex64)}, "in floating point or uint8"),
-        ({"hole_mask": [[1.0]]}, "a hole mask as a torch tensor, got list"),
+        ({"hole_mask": [[1.0]]}, "a hole mask as a tensor, NumPy array.* got list"),
         ({"seed": "7"}, "seed to be a whole number"),
         ({"seed": 7.0}, "seed to be a whole number"),
         ({"num_variants": "2"}, "num_variants to be a whole number"),

@@ -22,7 +22,7 @@ from hostile_files import Sound
 FAULTS = ("traceback", "hang", "escape", "endless line", "outside")
 LIMIT_S = 30.0
 """Of computing; a busy machine may take longer."""
-_WAITING_LIMIT_S = 300.0
+WAITING_LIMIT_S = 300.0
 _LONGEST_LINE = 20_000
 _ESCAPES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -132,7 +132,7 @@ def _limited() -> Iterator[None]:
         raise _TooLongError
 
     timers = ((signal.ITIMER_PROF, signal.SIGPROF, LIMIT_S),
-              (signal.ITIMER_REAL, signal.SIGALRM, _WAITING_LIMIT_S))  # fmt: skip
+              (signal.ITIMER_REAL, signal.SIGALRM, WAITING_LIMIT_S))  # fmt: skip
     before = [signal.signal(number, stop) for _, number, _ in timers]
     for timer, _, seconds in timers:
         signal.setitimer(timer, seconds)
