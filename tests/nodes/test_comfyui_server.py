@@ -125,7 +125,6 @@ def prompt():
         "LoadImage": {"image": "hole.png"},
         "DI_LoadModel": {"model_name": "tiny.safetensors"},
         "DI_ApplyEdit": {"strength": 1.25},
-        "DI_Composite": {"feather_px": 2},
     }
     for node in content.values():
         node["inputs"] |= chosen.get(node["class_type"], {})
@@ -185,7 +184,7 @@ def test_the_saved_images_are_those_of_the_library(server, prompt, part, active_
     core = part("core.inpainter")
     model = core.Inpainter.load(active_checkpoint, device="cpu")
     edits = [core.Edit("sefa:0", 1.25)]
-    result = model.inpaint(image, mask, 8, 7, edits=edits, feather_px=2)
+    result = model.inpaint(image, mask, 8, 7, edits=edits)
     assert saved.shape == (8, 40, 48, 3)
     assert float((saved - result.images[0]).abs().max()) <= PIXEL * 1.001
     assert float((saved[0] - saved[7]).abs().max()) > 0.1, "variants differ"
