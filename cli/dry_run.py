@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from ..core.contact_sheet import contact_sheet, thumbnail
+from ..core.crops import fit_crop
 from ..core.errors import DiverseInpaintingError
-from ..core.geometry import fit_crop
 from ..core.hole_masks import hole_mask_to_b1hw, valid_mask
 from ..core.image_files import to_pil, write_png
 from .batch import Settings, read_inputs

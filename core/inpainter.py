@@ -13,15 +13,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .cat_faces import CatFaces
 from .checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint, resolve_source
 from .checks import check_choice, check_range
 from .compositing import paste_completions, valid_l1
+from .crops import CROP_MODES
 from .device import resolve_device
 from .directions import bundled_directions
 from .editor import CHUNK, Edit, Editor
 from .errors import CheckpointError, InputError
+from .faces import FaceFinder
 from .files import prepare_folder
-from .geometry import CROP_MODES, Erased, erase
+from .geometry import Erased, erase
 from .image import image_to_bhwc
 from .image_files import to_pil, write_png
 from .inputs import ImageInput, image_tensor, mask_tensor
@@ -89,6 +92,8 @@ class Inpainter(Editor):
                 "Train stage 1 on it, or choose another file.",
             )
         super().__init__(checkpoint, precision)
+        self.face_finder: FaceFinder = CatFaces()
+        """For the crop modes `face` and `auto`; set another one for a model of other faces."""
 
     @classmethod
     def load(
@@ -147,7 +152,13 @@ class Inpainter(Editor):
             InputError: unusable image, mask, mode or margin.
         """
         inputs = image_tensor(image), mask_tensor(hole_mask)
-        erased = erase(*inputs, self.resolution, crop_mode=crop_mode, margin=margin)
+        erased = erase(
+            *inputs,
+            self.resolution,
+            crop_mode=crop_mode,
+            margin=margin,
+            face_finder=self.face_finder,
+        )
         erased = erased.to(self.device)
         return erased, self._own(self.model.encode(erased.erased, erased.valid)[:, None])
 
@@ -270,7 +281,8 @@ class Inpainter(Editor):
             images=images.unflatten(0, (len(erased.original), num_variants)),
             codes=codes,
             erased=erased,
-            warnings=self._warnings(erased, mixed, stage1 if hides_edits or not edits else None),
+            warnings=erased.notes
+            + self._warnings(erased, mixed, stage1 if hides_edits or not edits else None),
         )
 
     def _warnings(self, erased: Erased, mixed: WPlus, stage1: Tensor | None) -> tuple[str, ...]:

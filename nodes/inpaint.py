@@ -34,7 +34,7 @@ class Inpaint(Node):
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         """Declare the inputs."""
-        from ..core.geometry import CROP_MODES
+        from ..core.crops import CROP_MODES
         from ..core.inpainter import SKIP_SOURCES
 
         return {

@@ -30,7 +30,7 @@ CORE_LEVELS = (
     {"checks", "config_fields", "device", "files", "rng"},
     {"image", "image_decoding", "rasterise", "mask_shapes"},
     {"image_files", "image_listing", "dataset", "hole_masks", "mask_files", "mask_edits", "masks"},
-    {"inputs", "geometry", "compositing"},
+    {"inputs", "turned_crop", "faces", "cat_faces", "crops", "geometry", "compositing"},
     {"contact_sheet", "ops", "distributed", "pretrained"},
     {"networks"},
     {"latents", "code_files", "checkpoint", "directions"},
