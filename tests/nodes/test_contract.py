@@ -11,6 +11,7 @@ IDS = [
     "DI_Composite",
     "DI_DiscoverDirection",
     "DI_EncodeErased",
+    "DI_FindFace",
     "DI_GatedMix",
     "DI_Inpaint",
     "DI_LoadDirection",
@@ -28,6 +29,7 @@ WIDGETS = {
     "DI_Composite": ["feather_px"],
     "DI_DiscoverDirection": ["method", "component", "first_layer", "last_layer"],
     "DI_EncodeErased": ["crop_mode", "margin"],
+    "DI_FindFace": ["part", "index", "side"],
     "DI_GatedMix": ["gate_bias"],
     "DI_Inpaint": [
         *("num_variants", "seed", "truncation_psi", "gate_bias", "crop_mode", "margin"),
@@ -45,6 +47,7 @@ SOCKETS = {
     "DI_Composite": [("erased", "DI_ERASED"), ("images", "IMAGE"), ("blend_mask", "MASK")],
     "DI_DiscoverDirection": [("model", "DI_MODEL")],
     "DI_EncodeErased": [("model", "DI_MODEL"), ("image", "IMAGE"), ("mask", "MASK")],
+    "DI_FindFace": [("image", "IMAGE")],
     "DI_GatedMix": [("model", "DI_MODEL"), ("encoded", "DI_W"), ("random", "DI_W")],
     "DI_Inpaint": [
         *(("model", "DI_MODEL"), ("image", "IMAGE"), ("mask", "MASK")),
@@ -65,6 +68,7 @@ OUTPUTS = {
     "DI_Composite": ("IMAGE", "MASK"),
     "DI_DiscoverDirection": ("DI_DIRECTION",),
     "DI_EncodeErased": ("DI_ERASED", "DI_W", "IMAGE"),
+    "DI_FindFace": ("IMAGE", "MASK"),
     "DI_GatedMix": ("DI_W", "IMAGE"),
     "DI_Inpaint": ("IMAGE", "DI_W"),
     "DI_LoadDirection": ("DI_DIRECTION",),
