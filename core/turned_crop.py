@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .checks import check_int, check_range
 
+_ROUNDING_PX = 1e-6  # a quarter turn has a cosine of 6e-17, and is to end where it should
 _BAND_ROWS = 256  # sampling positions take two numbers per pixel: a band at a time
 
 
@@ -122,8 +123,8 @@ class TurnedCrop:
 
 
 def _clipped(first: float, last: float, length: int) -> slice:
-    start = min(max(math.floor(first), 0), length - 1)
-    return slice(start, max(min(math.ceil(last), length), start + 1))
+    start = min(max(math.floor(first + _ROUNDING_PX), 0), length - 1)
+    return slice(start, max(min(math.ceil(last - _ROUNDING_PX), length), start + 1))
 
 
 def _sample(plane_hw: Tensor, x: Tensor, y: Tensor, mode: str, padding: str) -> Tensor:

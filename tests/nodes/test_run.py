@@ -217,3 +217,43 @@ def test_results_come_back_on_the_cpu_without_gradients(encoded, mixed):
         assert tensor.device.type == "cpu"
         assert tensor.dtype == torch.float32
         assert not tensor.requires_grad
+
+
+@pytest.fixture
+def cat(root, part):
+    """A bundled picture in a corner of a larger, grey one, [1, 300, 400, 3]."""
+    path = root / "core/weights/pictures/pixabay_cat_000336.jpg"
+    image = torch.full((1, 300, 400, 3), 0.5)
+    small = part("core.image_files").read_image(path).image
+    side = small.shape[1]
+    image[:, 20 : 20 + side, 100 : 100 + side] = small
+    return image, (100 + side / 2, 20 + side / 2, side)
+
+
+def test_find_face_shows_the_face_and_masks_its_part(call, cat):
+    image, (x, y, side) = cat
+    face, mask = call("DI_FindFace", image=image, part="muzzle", index=0, side=64)
+    assert face.shape == (1, 64, 64, 3) and mask.shape == (1, 300, 400)
+    assert face.min() >= 0 and face.max() <= 1
+    rows, columns = mask[0].nonzero(as_tuple=True)
+    assert columns.float().mean().item() == pytest.approx(x, abs=0.15 * side)
+    assert rows.float().mean().item() == pytest.approx(y + 0.23 * side, abs=0.15 * side)
+    whole = call("DI_FindFace", image=image, part="face", index=0, side=64)[1]
+    assert whole.sum() > 2 * mask.sum()
+
+
+def test_find_face_without_a_face_says_so(call, cat, caplog):
+    image, _ = cat
+    face, mask = call("DI_FindFace", image=image, part="eyes", index=1, side=32)
+    assert mask.max() == 0 and face.shape == (1, 32, 32, 3)
+    assert caplog.messages == ["Image 0: 1 faces found, no face 1."]
+
+
+def test_the_mask_of_a_part_is_completed_in_the_face(call, model, cat):
+    image, _ = cat
+    mask = call("DI_FindFace", image=image, part="muzzle", index=0, side=64)[1]
+    settings = {**INPAINT, "crop_mode": "face", "feather_px": 0}
+    images, _ = call("DI_Inpaint", model=model, image=image, mask=mask, **settings)
+    kept = mask[0] == 0
+    assert torch.equal(images[:, kept], image[:, kept].expand(V, -1, -1))
+    assert (images[0] != image[0])[~kept].any()
