@@ -16,7 +16,7 @@ def finder():
     return CatFaces()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cats(root):
     return sorted((root / "core/weights/pictures").glob("*.jpg"))
 
