@@ -1,5 +1,6 @@
 """The command `inpaint`: its options, its progress and its report."""
 
+import dataclasses
 import json
 import time
 from collections import Counter
@@ -56,6 +57,15 @@ _SkipSource = Annotated[
         help="Input of the skip encoder when there are edits; none disables it.",
     ),
 ]
+_Fit = Annotated[
+    int,
+    typer.Option(
+        metavar="STEPS",
+        min=0,
+        help="Fit the codes to each image; 15 steps are usually enough. "
+        "A model without an encoder takes 75 by default.",
+    ),
+]
 _Recursive = Annotated[bool, typer.Option("--recursive", help="Search subfolders.")]
 _MaskInvert = Annotated[bool, typer.Option("--mask-invert", help="Fill what the mask keeps.")]
 _MaskFill = Annotated[bool, typer.Option("--mask-fill", help="Fill what the hole encloses.")]
@@ -64,6 +74,13 @@ _MaskBlur = Annotated[int, typer.Option(help="Soften the hole's edge, in pixels.
 _DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="List images and masks, draw them to OUT/dry-run.png, exit."),
+]
+_Blend = Annotated[
+    str | None,
+    typer.Option(
+        metavar="seamless|feather|paste",
+        help="How completions meet the image. Default: feather with --feather, else seamless.",
+    ),
 ]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 
@@ -83,6 +100,8 @@ def inpaint(
     margin: _Margin = 0.25,
     feather: _Feather = 0,
     skip_source: _SkipSource = "edited",
+    blend: _Blend = None,
+    fit: _Fit = 0,
     device: Device = None,
     download: Download = False,
     overwrite: _Overwrite = False,
@@ -118,9 +137,11 @@ def inpaint(
         margin=margin,
         feather_px=feather,
         skip_source=skip_source,
+        fit_steps=fit,
         mask_edits=MaskEdits(
             invert=mask_invert, fill=mask_fill, grow_px=mask_grow, blur_px=mask_blur
         ),
+        blend=blend,
     )
     plan = plan_jobs(source, mask or (), out, variants, recursive=recursive)
     prepare_folder(out)
@@ -167,7 +188,12 @@ def _run(
     counts = Counter(done=0, skipped=0, stale=0, failed=0)
     started = time.perf_counter()
     with display(len(jobs), "images") as (say, advance):
-        for num_done, outcome in enumerate(run_jobs(model, jobs, settings, overwrite), start=1):
+
+        def show_step(step: int, steps: int) -> None:
+            advance(counts.total(), f"fitting step {step} of {steps}")
+
+        shown = dataclasses.replace(settings, on_fit_step=show_step)
+        for num_done, outcome in enumerate(run_jobs(model, jobs, shown, overwrite), start=1):
             counts[outcome.status] += 1
             if as_json:
                 print(json.dumps(outcome.to_dict()), flush=True)

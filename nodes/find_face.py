@@ -1,7 +1,6 @@
 """DI_FindFace: the faces in images, aligned, and masks of their parts."""
 
-import logging
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
@@ -10,8 +9,6 @@ from .declare import IMAGE, MASK, Inputs, Node, choice, integer
 
 if TYPE_CHECKING:
     from ..core.faces import Ellipse, Face
-
-logger = logging.getLogger(__name__)
 
 _MOST_FACES = 64
 
@@ -50,8 +47,8 @@ class FindFace(Node):
             }
         }
 
-    def execute(self, image: Tensor, part: str, index: int, side: int) -> tuple[Tensor, Tensor]:
-        """Return aligned faces [B, side, side, 3] and masks [B, H, W]."""
+    def execute(self, image: Tensor, part: str, index: int, side: int) -> Any:  # noqa: ANN401
+        """Return aligned faces [B, side, side, 3] and masks [B, H, W], and say what is missing."""
         import torch
 
         from ..core.cat_faces import CatFaces
@@ -60,16 +57,17 @@ class FindFace(Node):
 
         check_choice(part, "part", tuple(CatFaces.parts))
         check_int(index, "index", 0, _MOST_FACES - 1)
-        finder, aligned, masks = CatFaces(), [], []
+        finder, aligned, masks, missing = CatFaces(), [], [], []
         for b, picture in enumerate(image_to_unit_bchw(image)):
             faces = finder.find(picture)
             if index >= len(faces):
-                logger.warning("Image %d: %d faces found, no face %d.", b, len(faces), index)
+                missing.append(f"Image {b}: there is no face {index}; found: {len(faces)}.")
             face = faces[index] if index < len(faces) else None
             aligned.append(_upright(picture, face, side))
             masks.append(_mask(picture, face, CatFaces.parts[part]))
         images = torch.cat(aligned).movedim(1, -1).contiguous()
-        return host.to_output(images), host.to_output(torch.stack(masks))
+        outputs = host.to_output(images), host.to_output(torch.stack(masks))
+        return host.with_warnings(outputs, missing)
 
 
 def _upright(image_chw: Tensor, face: "Face | None", side: int) -> Tensor:

@@ -5,10 +5,12 @@ anywhere else, importing them would start ComfyUI's argument parser. Without Com
 `models/` in the working directory and PyTorch's devices.
 """
 
+import logging
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, device
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from ..core.geometry import Erased
     from ..core.inpainter import Inpainter
     from ..core.latents import WPlus
+
+logger = logging.getLogger(__name__)
 
 MODEL_FOLDER = "diverse_inpainting"
 """Folder of model files below ComfyUI's `models`, or its name in extra_model_paths.yaml."""
@@ -115,6 +119,23 @@ def make_room_for(model: "Inpainter", num_images: int) -> None:
     make_room(min(num_images, _CHUNK) * _LIVE_MAPS * bytes_per_map, model.device)
 
 
+def make_room_for_fitting(model: "Inpainter") -> None:
+    """Let ComfyUI make room for fitting codes, whose gradients keep all feature maps."""
+    make_room_for(model, _CHUNK)
+
+
+def step_bar() -> Callable[[int, int], None]:
+    """Return a function that shows (steps done, their total) on the node that runs.
+
+    It raises what ComfyUI raises when the user cancels; nobody may catch that.
+    """
+    utils = _comfyui("comfy.utils")
+    if utils is None:
+        return lambda done, total: None
+    bar = utils.ProgressBar(1)
+    return bar.update_absolute
+
+
 def to_output(tensor: Tensor) -> Tensor:
     """Move a result to where ComfyUI keeps results between nodes, usually the CPU."""
     return tensor.to(_output_device())
@@ -128,6 +149,17 @@ def codes_to_output(codes: "WPlus") -> "WPlus":
 def erased_to_output(erased: "Erased") -> "Erased":
     """Move erased images to where ComfyUI keeps results; the originals can be large."""
     return erased.to(_output_device())
+
+
+def with_warnings(outputs: tuple[Any, ...], warnings: Sequence[str]) -> Any:  # noqa: ANN401
+    """Log warnings, and return a node's outputs with them in the form that ComfyUI takes.
+
+    `web/js/warnings.js` shows them on the node, and the server's history lists them. ComfyUI keeps
+    them with the cached outputs, so that a node that need not run again shows them again.
+    """
+    for warning in warnings:
+        logger.warning(warning)
+    return {"ui": {"warnings": list(warnings)}, "result": outputs} if warnings else outputs
 
 
 def _output_device() -> device:

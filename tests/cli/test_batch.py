@@ -250,7 +250,8 @@ def test_settings_as_plain_data():
     settings = Settings(seed=4, edits=(Edit("a", 1.5), Edit("b", -1.0)))
     data = json.loads(json.dumps(settings.to_dict()))
     assert data["seed"] == 4 and data["edits"] == [["a", 1.5], ["b", -1.0]]
-    assert set(data) == set(Settings().arguments())
+    assert set(data) == set(Settings().arguments()) - {"on_fit_step", "fit_steps"}
+    assert Settings(fit_steps=4).to_dict()["fit_steps"] == 4
 
 
 def test_good_settings_pass(model):
@@ -268,6 +269,7 @@ def test_good_settings_pass(model):
             margin=0.0,
             feather_px=3,
             skip_source="none",
+            blend="feather",
         ),
     )
 
@@ -285,6 +287,7 @@ def test_good_settings_pass(model):
         ({"crop_mode": "hole", "margin": -1.0}, "margin"),
         ({"feather_px": 100_000}, "feather"),
         ({"skip_source": "maybe"}, "skip_source"),
+        ({"blend": "poisson"}, "blend"),
     ],
 )
 def test_each_bad_setting_is_found_before_the_first_image(model, change, words):

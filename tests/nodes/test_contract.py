@@ -12,6 +12,7 @@ IDS = [
     "DI_DiscoverDirection",
     "DI_EncodeErased",
     "DI_FindFace",
+    "DI_FitCodes",
     "DI_GatedMix",
     "DI_Inpaint",
     "DI_LoadDirection",
@@ -26,14 +27,15 @@ TYPES = {"DI_MODEL", "DI_ERASED", "DI_W", "DI_DIRECTION", "IMAGE", "MASK", "INT"
 # Saved workflows hold widget values by position: append to a row, never change it.
 WIDGETS = {
     "DI_ApplyEdit": ["strength", "first_layer", "last_layer"],
-    "DI_Composite": ["feather_px"],
+    "DI_Composite": ["feather_px", "blend"],
     "DI_DiscoverDirection": ["method", "component", "first_layer", "last_layer"],
     "DI_EncodeErased": ["crop_mode", "margin"],
     "DI_FindFace": ["part", "index", "side"],
+    "DI_FitCodes": ["steps"],
     "DI_GatedMix": ["gate_bias"],
     "DI_Inpaint": [
         *("num_variants", "seed", "truncation_psi", "gate_bias", "crop_mode", "margin"),
-        *("feather_px", "strength", "skip_source"),
+        *("feather_px", "strength", "skip_source", "blend", "fit_steps"),
     ],
     "DI_LoadDirection": ["direction_name"],
     "DI_LoadModel": ["model_name", "precision"],
@@ -48,6 +50,7 @@ SOCKETS = {
     "DI_DiscoverDirection": [("model", "DI_MODEL")],
     "DI_EncodeErased": [("model", "DI_MODEL"), ("image", "IMAGE"), ("mask", "MASK")],
     "DI_FindFace": [("image", "IMAGE")],
+    "DI_FitCodes": [("model", "DI_MODEL"), ("erased", "DI_ERASED"), ("codes", "DI_W")],
     "DI_GatedMix": [("model", "DI_MODEL"), ("encoded", "DI_W"), ("random", "DI_W")],
     "DI_Inpaint": [
         *(("model", "DI_MODEL"), ("image", "IMAGE"), ("mask", "MASK")),
@@ -69,6 +72,7 @@ OUTPUTS = {
     "DI_DiscoverDirection": ("DI_DIRECTION",),
     "DI_EncodeErased": ("DI_ERASED", "DI_W", "IMAGE"),
     "DI_FindFace": ("IMAGE", "MASK"),
+    "DI_FitCodes": ("DI_W",),
     "DI_GatedMix": ("DI_W", "IMAGE"),
     "DI_Inpaint": ("IMAGE", "DI_W"),
     "DI_LoadDirection": ("DI_DIRECTION",),
@@ -115,9 +119,11 @@ def test_widgets_keep_their_places(node, node_id):
 def test_the_function_takes_the_declared_inputs(node):
     parameters = list(inspect.signature(getattr(node, node.FUNCTION)).parameters.values())[1:]
     assert [p.name for p in parameters] == list(declared(node))
-    optional = {p.name for p in parameters if p.default is not inspect.Parameter.empty}
-    assert optional == set(node.INPUT_TYPES().get("optional", {}))
-    assert all(p.default is None for p in parameters if p.name in optional)
+    optional = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+    declared_optional = node.INPUT_TYPES().get("optional", {})
+    assert set(optional) == set(declared_optional)
+    for name, default in optional.items():  # None leaves the choice to core
+        assert default in (None, declared_optional[name][1].get("default")), name
 
 
 def test_each_input_has_a_type_a_tooltip_and_sound_limits(node):

@@ -171,3 +171,22 @@ def test_models_are_loaded_on_the_device_of_comfyui(classes, management, model_n
     management.get_torch_device = lambda: torch.device("meta")
     model = classes["DI_LoadModel"]().execute(model_name, "float32")[0]
     assert model.device.type == "meta"
+
+
+def test_steps_show_on_comfyuis_progress_bar(host, monkeypatch):
+    shown = []
+    bar = SimpleNamespace(update_absolute=lambda *values: shown.append(values))
+    monkeypatch.setitem(sys.modules, "comfy.utils", SimpleNamespace(ProgressBar=lambda total: bar))
+    host.step_bar()(3, 8)
+    assert shown == [(3, 8)]
+    monkeypatch.delitem(sys.modules, "comfy.utils")
+    host.step_bar()(3, 8)
+    assert len(shown) == 1
+
+
+def test_a_warning_is_logged_and_shown_on_the_node(part, caplog):
+    with_warnings = part("nodes.host").with_warnings
+    assert with_warnings((1, 2), ()) == (1, 2) and not caplog.records
+    shown = with_warnings((1, 2), ("Too dark.",))
+    assert shown == {"ui": {"warnings": ["Too dark."]}, "result": (1, 2)}
+    assert [record.getMessage() for record in caplog.records] == ["Too dark."]

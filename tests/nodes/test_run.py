@@ -1,6 +1,8 @@
 """Every node on small results, in inference mode as in ComfyUI."""
 
 import dataclasses
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -122,6 +124,19 @@ def test_refine_differs_from_stage_1_and_heeds_the_skip_codes(
     assert not torch.equal(refined, held)
 
 
+def test_each_blend_gives_another_result(call, encoded, mixed, model):
+    images = call("DI_Synthesize", model=model, codes=mixed[0])[0]
+    done = {
+        blend: call("DI_Composite", erased=encoded[0], images=images, feather_px=3, blend=blend)[0]
+        for blend in (None, "seamless", "feather", "paste")
+    }
+    assert torch.equal(done[None], done["feather"])  # a saved workflow without the widget
+    assert not torch.equal(done["seamless"], done["feather"])
+    assert not torch.equal(done["seamless"], done["paste"])
+    plain = call("DI_Composite", erased=encoded[0], images=images, feather_px=0)[0]
+    assert torch.equal(plain, done["seamless"])
+
+
 def test_composite_keeps_valid_pixels_bit_for_bit(call, model, encoded, mixed, image, mask):
     images = call("DI_Synthesize", model=model, codes=mixed[0])[0]
     done, weight = call("DI_Composite", erased=encoded[0], images=images, feather_px=0)
@@ -186,6 +201,78 @@ def test_inpaint_logs_the_warnings(call, model, image, mask, caplog, monkeypatch
     assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 
+def test_fit_moves_codes_and_keeps_its_inputs(call, model, encoded, mixed):
+    before = mixed[0].codes.clone()
+    inputs = {"model": model, "erased": encoded[0], "codes": mixed[0]}
+    (fitted,) = call("DI_FitCodes", **inputs, steps=3)
+    assert fitted.codes.shape == (2, V, 8, 16)
+    assert not torch.isclose(fitted.codes, before).flatten(2).all(dim=2).any()
+    assert torch.equal(mixed[0].codes, before), "inputs are shared: they stay as they are"
+    (same,) = call("DI_FitCodes", **inputs, steps=0)
+    assert torch.equal(same.codes, before)
+
+
+def test_the_chain_with_fitting_equals_inpaint_bit_for_bit(
+    call, model, encoded, mixed, image, mask
+):
+    results, codes = call("DI_Inpaint", model=model, image=image, mask=mask, **INPAINT, fit_steps=2)
+    (fitted,) = call("DI_FitCodes", model=model, erased=encoded[0], codes=mixed[0], steps=2)
+    images = call("DI_SkipRefine", model=model, erased=encoded[0], codes=fitted)[0]
+    chain = call("DI_Composite", erased=encoded[0], images=images, feather_px=3)[0]
+    assert torch.equal(codes.codes, fitted.codes)
+    assert torch.equal(results, chain)
+
+
+def test_cancelling_ends_the_fitting_and_leaves_the_model_usable(
+    call, model, encoded, mixed, monkeypatch
+):
+    """ComfyUI's progress bar raises its interruption, which no node may catch."""
+
+    class InterruptProcessingException(Exception):  # noqa: N818 - ComfyUI's name
+        pass
+
+    class ProgressBar:
+        def __init__(self, total):
+            pass
+
+        def update_absolute(self, value, total):
+            shown.append((value, total))
+            if value == 2:
+                raise InterruptProcessingException
+
+    shown = []
+    monkeypatch.setitem(sys.modules, "comfy.utils", SimpleNamespace(ProgressBar=ProgressBar))
+    inputs = {"model": model, "erased": encoded[0], "codes": mixed[0]}
+    with pytest.raises(InterruptProcessingException):
+        call("DI_FitCodes", **inputs, steps=4)
+    assert shown == [(1, 4), (2, 4)]
+    monkeypatch.delitem(sys.modules, "comfy.utils")
+    assert call("DI_FitCodes", **inputs, steps=4)[0].codes.isfinite().all()
+
+
+@pytest.fixture
+def generator_alone(call, part, active_checkpoint, model_folder):
+    """A model of a generator without any other part, from a file."""
+    checkpoint = part("core.checkpoint")
+    content = checkpoint.read_checkpoint(active_checkpoint, ("generator",))
+    checkpoint.write_checkpoint(model_folder / "alone.safetensors", content)
+    return call("DI_LoadModel", model_name="alone.safetensors", precision="float32")[0]
+
+
+def test_inpaint_fits_random_codes_for_a_generator_alone(
+    call, generator_alone, image, mask, caplog
+):
+    chosen = {**INPAINT, "fit_steps": 2, "feather_px": 0}
+    answer = call("DI_Inpaint", model=generator_alone, image=image, mask=mask, **chosen)
+    assert "no encoder" in answer["ui"]["warnings"][0]
+    results, codes = answer["result"]
+    assert results.shape == (2 * V, 40, 48, 3) and codes.codes.shape == (2, V, 8, 16)
+    valid = (mask == 0)[0]
+    assert all(torch.equal(one[valid], image[i // V][valid]) for i, one in enumerate(results))
+    assert not torch.equal(results[0], results[1])
+    assert "no encoder" in caplog.text
+
+
 def test_random_masks_fit_images_that_are_not_square(call):
     chosen = {"width": 40, "height": 24, "count": 3, "min_ratio": 0.2, "max_ratio": 0.6}
     (masks,) = call("DI_RandomMask", kind="box", seed=9, **chosen)
@@ -244,17 +331,37 @@ def test_find_face_shows_the_face_and_masks_its_part(call, cat):
 
 def test_find_face_without_a_face_says_so(call, cat, caplog):
     image, _ = cat
-    face, mask = call("DI_FindFace", image=image, part="eyes", index=9, side=32)
+    answer = call("DI_FindFace", image=image, part="eyes", index=9, side=32)
+    face, mask = answer["result"]
     assert mask.max() == 0 and face.shape == (1, 32, 32, 3)
-    (message,) = caplog.messages
-    assert message.startswith("Image 0: ") and message.endswith(" found, no face 9.")
+    (message,) = answer["ui"]["warnings"]
+    assert message.startswith("Image 0: there is no face 9; found: ")
+    assert caplog.messages == [message]
 
 
 def test_the_mask_of_a_part_is_completed_in_the_face(call, model, cat):
     image, _ = cat
     mask = call("DI_FindFace", image=image, part="muzzle", index=0, side=64)[1]
     settings = {**INPAINT, "crop_mode": "face", "feather_px": 0}
-    images, _ = call("DI_Inpaint", model=model, image=image, mask=mask, **settings)
+    answer = call("DI_Inpaint", model=model, image=image, mask=mask, **settings)
+    images, _ = answer["result"] if isinstance(answer, dict) else answer
     kept = mask[0] == 0
     assert torch.equal(images[:, kept], image[:, kept].expand(V, -1, -1))
     assert (images[0] != image[0])[~kept].any()
+
+
+@pytest.mark.parametrize("node_id", ["DI_Inpaint", "DI_EncodeErased"])
+def test_nodes_that_take_the_picture_warn_of_one_that_the_model_does_not_know(
+    call, model, image, mask, part, monkeypatch, node_id
+):
+    inputs = {"model": model, "image": image, "mask": mask, "crop_mode": "picture", "margin": 0.25}
+    if node_id == "DI_Inpaint":
+        inputs |= {"num_variants": 1, "seed": 0, "truncation_psi": 1.0, "gate_bias": 0.0}
+        inputs |= {"feather_px": 0, "strength": 0.0, "skip_source": "edited"}
+    plain = call(node_id, **inputs)
+    networks = part("core.networks")
+    judge = networks.Familiarity(networks.FamiliarityConfig()).eval().requires_grad_(False)
+    judge.output.bias += 1000
+    monkeypatch.setattr(model.model, "familiarity", judge)
+    warned = call(node_id, **inputs)
+    assert len(warned["ui"]["warnings"]) == len(image) and len(warned["result"]) == len(plain)

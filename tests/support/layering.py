@@ -28,12 +28,13 @@ ALLOWED_AREAS = {
 CORE_LEVELS = (
     {"errors"},
     {"checks", "config_fields", "device", "files", "rng"},
-    {"image", "image_decoding", "rasterise", "mask_shapes"},
+    {"image", "image_decoding", "rasterise", "mask_shapes", "multigrid"},
     {"image_files", "image_listing", "dataset", "hole_masks", "mask_files", "mask_edits", "masks"},
-    {"inputs", "turned_crop", "faces", "cat_faces", "crops", "geometry", "compositing"},
+    {"inputs", "turned_crop", "faces", "cat_faces", "crops"},
+    {"geometry", "compositing", "blending"},
     {"contact_sheet", "ops", "distributed", "pretrained"},
     {"networks"},
-    {"latents", "code_files", "checkpoint", "directions"},
+    {"latents", "code_files", "checkpoint", "directions", "fitting"},
     {"editor"},
     {"inpainter"},
 )
