@@ -11,7 +11,7 @@ Legend: H x W pixels of an image, S x S those of a scale.
 
 import math
 from functools import cached_property
-from importlib.resources import files
+from pathlib import Path
 
 import safetensors.torch
 import torch
@@ -30,6 +30,7 @@ LAYERS = ((16, 2, 1), (32, 2, 1), (32, 1, 1), (64, 2, 1), (64, 1, 1), (64, 1, 2)
 MEAN, SCALE = 0.5, 0.25
 """The network sees (image - MEAN) / SCALE."""
 
+_WEIGHTS = Path(__file__).parent / "weights" / "cat_faces.safetensors"
 _LONGEST_PX = 448  # faces below a 14th of the image's longer side are not looked for
 _SHORTEST_PX = 24
 _CANDIDATE = 0.15  # probability from which a place is looked at again
@@ -66,8 +67,7 @@ class CatFaces:
 
     @cached_property
     def _weights(self) -> list[tuple[Tensor, Tensor]]:
-        path = files(__package__).joinpath("weights/cat_faces.safetensors")
-        tensors = safetensors.torch.load(path.read_bytes())
+        tensors = safetensors.torch.load_file(_WEIGHTS)
         return [
             (tensors[f"{i}.weight"].float(), tensors[f"{i}.bias"].float())
             for i in range(len(LAYERS) + 1)
