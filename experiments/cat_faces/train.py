@@ -6,7 +6,7 @@
 DATA holds aligned cats, FOLDER photographs without cats. The bundled network has seen the 4,400
 training cats of AFHQ and 13 pictures of scikit-image 0.26 (astronaut, brick, cell, coffee, coins,
 grass, hubble_deep_field, ihc, moon, motorcycle_left, page, rocket, text), 3,000 batches of 48; on
-two cores that takes about ten minutes.
+two idle cores that takes about ten minutes.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def build_network() -> nn.Sequential:
     with torch.no_grad():
         assert head.bias is not None
         head.bias[0] = -4.0  # nearly every cell is without a face
-    return nn.Sequential(*layers, head).to(memory_format=torch.channels_last)
+    return nn.Sequential(*layers, head)
 
 
 def train(network: nn.Sequential, scenes: Scenes, steps: int) -> None:
