@@ -3,7 +3,7 @@
 The network looks at an image at several scales, each half the one before. At each scale it finds
 faces whose aligned square is 32 to 64 pixels long, turned by up to 45 degrees, and says for each
 cell of 8 x 8 pixels: is a face's centre here, where exactly, how large, how tilted. It was trained
-on the cats of AFHQ (`experiments/train_cat_faces.py`), so that the squares it returns are
+on the cats of AFHQ (`experiments/cat_faces/train.py`), so that the squares it returns are
 those of AFHQ's crops. It needs no package beyond torch.
 
 Legend: H x W pixels of an image, S x S those of a scale.
@@ -30,7 +30,7 @@ LAYERS = ((16, 2, 1), (32, 2, 1), (32, 1, 1), (64, 2, 1), (64, 1, 1), (64, 1, 2)
 MEAN, SCALE = 0.5, 0.25
 """The network sees (image - MEAN) / SCALE."""
 
-_WEIGHTS = Path(__file__).parent / "weights" / "cat_faces.safetensors"
+_WEIGHTS = Path(__file__).parent / "weights" / "faces" / "cats.safetensors"
 _LONGEST_PX = 448  # faces below a 14th of the image's longer side are not looked for
 _SHORTEST_PX = 24
 _CANDIDATE = 0.15  # probability from which a place is looked at again

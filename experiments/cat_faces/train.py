@@ -1,7 +1,7 @@
 """Train the network that finds cat faces, and write it as the pack reads it.
 
     python experiments/cat_faces/train.py --data afhq-cat-128-train.zip --photographs FOLDER \
-        --out core/weights/cat_faces.safetensors
+        --out core/weights/faces/cats.safetensors
 
 DATA holds aligned cats, FOLDER photographs without cats. The bundled network has seen the 4,400
 training cats of AFHQ and 13 pictures of scikit-image 0.26 (astronaut, brick, cell, coffee, coins,
