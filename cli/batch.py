@@ -23,11 +23,12 @@ from ..core.image_files import read_image
 from ..core.inpainter import Inpainter
 from ..core.mask_edits import MaskEdits
 from ..core.mask_files import read_mask
+from ..core.printable import get_logger, printable
 from .failures import explain
 from .pairing import Job
 from .result_files import Record, ResultFiles, StaleResultsError
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +86,11 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     error: str | None = None
 
-    def __str__(self) -> str:
+    def lines(self) -> tuple[str, ...]:
+        """Return lines for the user."""
         what = self.error or str(self.files.sheet)
-        image = "" if str(self.image) in what else f"{self.image}: "
-        lines = [f"{self.status}: {image}{what}"]
-        return "\n".join([*lines, *(f"  warning: {text}" for text in self.warnings)])
+        image = "" if printable(self.image) in printable(what) else f"{self.image}: "
+        return f"{self.status}: {image}{what}", *(f"  warning: {w}" for w in self.warnings)
 
     def to_dict(self) -> Record:
         """Return plain data for JSON."""
@@ -161,7 +162,7 @@ def _run_job(
     if not variants:
         return False
     image, hole_mask = read_inputs(job, settings.mask_edits)
-    complete(model, image, hole_mask, job.files, settings, record, variants)
+    complete(model, image, hole_mask, job.files, settings, record, variants, overwrite=overwrite)
     return True
 
 
@@ -191,6 +192,8 @@ def complete(
     settings: Settings,
     record: Record | None = None,
     variants: Sequence[int] | None = None,
+    *,
+    overwrite: bool = True,
 ) -> None:
     """Complete one image and write its results and contact sheet.
 
@@ -202,6 +205,7 @@ def complete(
         settings: how to complete it.
         record: see `ResultFiles.write`.
         variants: see `ResultFiles.write`.
+        overwrite: see `ResultFiles.write`.
 
     Raises:
         InputError: unusable mask, or files that cannot be written.
@@ -210,7 +214,8 @@ def complete(
     for warning in result.warnings:
         _log.warning("%s", warning)
     hole_mask_hw = result.erased.hole_mask[0, 0].cpu()
-    files.write(image[0], hole_mask_hw, result.images[0], record or {}, variants)
+    images = result.images[0]
+    files.write(image[0], hole_mask_hw, images, record or {}, variants, overwrite=overwrite)
 
 
 def _digest(data: bytes) -> str:

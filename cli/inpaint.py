@@ -1,7 +1,6 @@
 """The command `inpaint`: its options, its progress and its report."""
 
 import dataclasses
-import json
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Device, Download, JsonLines, Model, Seed, Variants
+from .console import echo, echo_json
+from .options import Device, Download, JsonLines, Model, Overwrite, Seed, Variants
 from .progress import display, duration
 
 if TYPE_CHECKING:
@@ -82,7 +82,6 @@ _Blend = Annotated[
         help="How completions meet the image. Default: feather with --feather, else seamless.",
     ),
 ]
-_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 
 
 def inpaint(
@@ -104,7 +103,7 @@ def inpaint(
     fit: _Fit = 0,
     device: Device = None,
     download: Download = False,
-    overwrite: _Overwrite = False,
+    overwrite: Overwrite = False,
     as_json: JsonLines = False,
     recursive: _Recursive = False,
     mask_invert: _MaskInvert = False,
@@ -196,9 +195,10 @@ def _run(
         for num_done, outcome in enumerate(run_jobs(model, jobs, shown, overwrite), start=1):
             counts[outcome.status] += 1
             if as_json:
-                print(json.dumps(outcome.to_dict()), flush=True)
+                echo_json(outcome.to_dict())
             else:
-                say(str(outcome))
+                for line in outcome.lines():
+                    say(line)
             seconds_left = (time.perf_counter() - started) / num_done * (len(jobs) - num_done)
             advance(num_done, f"{duration(seconds_left)} left")
     return counts
@@ -208,11 +208,11 @@ def _print_report(counts: Counter[str], plan: "Plan", out: Path, as_json: bool) 
     if as_json:
         left_aside = {str(path): reason for path, reason in plan.left_aside.items()}
         unused = [str(path) for path in plan.unused_masks]
-        print(json.dumps({**counts, "unused_masks": unused, "left_aside": left_aside}))
+        echo_json({**counts, "unused_masks": unused, "left_aside": left_aside})
         return
     for line in plan.remarks():
-        print(line)
+        echo(line)
     shown = {status: count for status, count in counts.items() if count or status != "stale"}
     summary = ", ".join(f"{count} {status}" for status, count in shown.items())
     hint = "; use --overwrite to replace the skipped ones" if counts["skipped"] else ""
-    print(f"{summary}; results in {out}{hint}")
+    echo(f"{summary}; results in {out}{hint}")

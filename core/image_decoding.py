@@ -4,7 +4,6 @@ Legend: H x W pixels, C channels.
 """
 
 import io
-import logging
 import struct
 import zlib
 from collections.abc import Callable
@@ -14,8 +13,9 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from .errors import InputError
+from .printable import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 # Twice the size at which Pillow warns, where Pillow itself refuses. ComfyUI and others lift
 # Pillow's global limit, so it is checked here again.

@@ -20,7 +20,7 @@ from .compositing import paste_completions
 from .crops import CROP_MODES
 from .device import resolve_device
 from .directions import bundled_directions
-from .editor import CHUNK, Edit, Editor
+from .editor import CHUNK, Edit, Editor, check_edits
 from .errors import CheckpointError, InputError
 from .faces import FaceFinder
 from .files import prepare_folder
@@ -28,6 +28,7 @@ from .fitting import FIT_STEPS, RANDOM_FIT_STEPS, OnStep, fit_codes
 from .geometry import Erased, erase
 from .image import image_to_bhwc
 from .image_files import to_pil, write_png
+from .inference import inference
 from .inputs import ImageInput, image_tensor, mask_tensor
 from .latents import WPlus
 
@@ -122,12 +123,11 @@ class Inpainter(Editor):
 
         Raises:
             CheckpointError: no such model, or the file is damaged, foreign or incomplete.
-            InputError: unknown precision.
+            InputError: unknown precision, or a device that this machine does not have.
         """
         path = resolve_source(source, download)
         parts = [part for part in inspect_checkpoint(path).parts if part != "discriminator"]
-        device = resolve_device() if device is None else device
-        inpainter = cls(read_checkpoint(path, parts, device), precision)
+        inpainter = cls(read_checkpoint(path, parts, resolve_device(device)), precision)
         inpainter.directions = bundled_directions(inpainter.generator_id)
         return inpainter
 
@@ -150,7 +150,7 @@ class Inpainter(Editor):
                 "Use inpaint (in ComfyUI, Diverse Inpaint), which fits random codes to the image.",
             )
 
-    @torch.no_grad()
+    @inference
     def encode(
         self,
         image: ImageInput,
@@ -190,7 +190,7 @@ class Inpainter(Editor):
         )
         return erased.to(self.device)
 
-    @torch.no_grad()
+    @inference
     def mix(self, encoded: WPlus, random: WPlus, gate_bias: float = 0.0) -> tuple[WPlus, Tensor]:
         """Mix the image's codes with random ones (Mi, Eq. 1).
 
@@ -215,7 +215,7 @@ class Inpainter(Editor):
         w_out, gate = self.model.mix(w_enc, self._flat(random, B, V, "random codes"), gate_bias)
         return self._own(w_out.unflatten(0, (B, V))), gate.unflatten(0, (B, V))
 
-    @torch.no_grad()
+    @inference
     def fit(
         self,
         erased: Erased,
@@ -250,7 +250,7 @@ class Inpainter(Editor):
         )
         return self._own(fitted.unflatten(0, (B, V)))
 
-    @torch.no_grad()
+    @inference
     def refine(self, erased: Erased, codes: WPlus, skip_codes: WPlus | None = None) -> Tensor:
         """Generate images whose features S corrects (stage 2, Eq. 7).
 
@@ -293,7 +293,7 @@ class Inpainter(Editor):
         chunks = zip(*(x.split(CHUNK) for x in inputs), strict=True)
         return torch.cat([self.model.refine(*chunk).output for chunk in chunks])
 
-    @torch.no_grad()
+    @inference
     def inpaint(
         self,
         image: ImageInput,
@@ -337,6 +337,7 @@ class Inpainter(Editor):
         """
         check_choice(skip_source, "skip_source", SKIP_SOURCES)
         check_int(fit_steps, "fit_steps", 0, MAX_FIT_STEPS)
+        check_edits(edits)
         random = self.sample_w(seed, num_variants, truncation_psi)
         if self.can_encode:
             erased, encoded = self.encode(image, hole_mask, crop_mode, margin)
@@ -360,7 +361,7 @@ class Inpainter(Editor):
             warnings=self.warnings(erased),
         )
 
-    @torch.no_grad()
+    @inference
     def warnings(self, erased: Erased) -> tuple[str, ...]:
         """Say how the squares were chosen, and which visible parts the model does not know.
 

@@ -117,3 +117,51 @@ def test_the_sheet_holds_all_cells_and_the_record(tmp_path):
     cells = [(0, 0, 255), (64, 64, 191), *results]  # original, half erased, results
     assert [areas.get(colour) for colour in cells] == [128 * 128] * 10
     assert list(files.folder.iterdir()) == [files.sheet]
+
+
+@pytest.mark.parametrize("failing", [0, 1, 3])
+def test_a_failed_write_leaves_no_marker_where_nothing_was_written(files, monkeypatch, failing):
+    def fail(path, *content):
+        if path == (*files.results, files.sheet)[failing]:
+            raise InputError("room", "none", "Make room.")
+        write_png(path, *content)
+
+    with monkeypatch.context() as patch, pytest.raises(InputError):
+        patch.setattr(result_files, "write_png", fail)
+        write(files)
+    assert files.marker.exists() == (failing > 0)
+    assert [path.exists() for path in files.results] == [k < failing for k in range(3)]
+
+
+def test_whole_results_stay_whole_when_their_replacement_fails_at_once(files, monkeypatch):
+    write(files)
+
+    def fail(path, *content):
+        raise InputError("room", "none", "Make room.")
+
+    with monkeypatch.context() as patch, pytest.raises(InputError):
+        patch.setattr(result_files, "write_png", fail)
+        write(files, {**RECORD, "seed": 9})
+    assert files.pending(RECORD, overwrite=False) == ()
+
+
+def test_a_run_that_comes_second_keeps_the_results_of_the_first(files):
+    """Both saw an empty folder before they computed."""
+    image, hole = torch.zeros(4, 4, 3), torch.zeros(4, 4)
+    first, second = torch.zeros(3, 4, 4, 3), torch.ones(3, 4, 4, 3)
+    files.write(image, hole, first, RECORD, (0, 1, 2), overwrite=False)
+    files.write(image, hole, second, RECORD, (0, 1, 2), overwrite=False)
+    with pytest.raises(StaleResultsError):
+        files.write(image, hole, second, {**RECORD, "seed": 9}, (0, 1, 2), overwrite=False)
+    for path in files.results:
+        assert Image.open(path).getextrema() == ((0, 0),) * 3
+    files.write(image, hole, second, RECORD, overwrite=True)
+    assert Image.open(files.results[2]).getextrema() == ((255, 255),) * 3
+    assert not list(files.folder.glob(".*"))
+
+
+def test_the_marker_of_a_long_name_fits_into_the_file_system(tmp_path):
+    long = [ResultFiles(tmp_path, "\u732b" * 80 + end, 1).marker for end in "ab"]
+    for marker in long:
+        marker.touch()
+    assert len(set(long)) == 2

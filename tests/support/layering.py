@@ -26,8 +26,8 @@ ALLOWED_AREAS = {
 }
 
 CORE_LEVELS = (
-    {"errors"},
-    {"checks", "config_fields", "device", "files", "rng"},
+    {"errors", "printable"},
+    {"checks", "config_fields", "foreign_data", "inference", "locks", "device", "files", "rng"},
     {"image", "image_decoding", "rasterise", "mask_shapes", "multigrid"},
     {"image_files", "image_listing", "dataset", "hole_masks", "mask_files", "mask_edits", "masks"},
     {"inputs", "turned_crop", "faces", "cat_faces", "crops"},
