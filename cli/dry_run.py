@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 import torch
 from PIL import Image
 
+from ..core.cat_faces import CatFaces
 from ..core.contact_sheet import contact_sheet, thumbnail
+from ..core.crops import Crop, choose_crop
 from ..core.errors import DiverseInpaintingError
-from ..core.geometry import fit_crop
 from ..core.hole_masks import hole_mask_to_b1hw, valid_mask
 from ..core.image_files import to_pil, write_png
+from ..core.turned_crop import TurnedCrop
 from .batch import Settings, read_inputs
 from .console import echo
 from .pairing import Job, Plan
@@ -60,14 +62,22 @@ def _rehearse(job: Job, settings: Settings) -> tuple[str, Image.Image]:
     image, hole_mask = read_inputs(job, settings.mask_edits)
     _, height, width, _ = image.shape
     hole = hole_mask_to_b1hw(hole_mask, 1, height, width)
-    crop = fit_crop(hole[0], settings.crop_mode, settings.margin)
+    pixels = image[0].movedim(-1, 0)
+    crop, note = choose_crop(pixels, hole[0], settings.crop_mode, settings.margin, CatFaces())
     share = 1 - float(valid_mask(hole).mean())
     mask = "its transparent part" if job.mask is None else str(job.mask)
     line = (
-        f"mask {mask}, hole {100 * share:.1f} %, crop {crop.side} x {crop.side} at "
-        f"({crop.left}, {crop.top}) of {width} x {height}, results {job.files.results[0]} ..."
+        f"mask {mask}, hole {100 * share:.1f} %, crop {crop.side} x {crop.side} {_place(crop)} of "
+        f"{width} x {height}{f' ({note})' if note else ''}, results {job.files.results[0]} ..."
     )
     return line, _draw(image[0], hole[0, 0])
+
+
+def _place(crop: Crop) -> str:
+    if isinstance(crop, TurnedCrop):
+        where = f"({crop.centre_x:.0f}, {crop.centre_y:.0f})"
+        return f"around {where}, turned by {crop.angle:.0f} degrees,"
+    return f"at ({crop.left}, {crop.top})"
 
 
 def _draw(image_hwc: "Tensor", hole_mask_hw: "Tensor") -> Image.Image:

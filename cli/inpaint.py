@@ -39,7 +39,12 @@ _Truncation = Annotated[
 ]
 _GateBias = Annotated[float, typer.Option(help="Above 0, completions follow the image more.")]
 _Crop = Annotated[
-    str, typer.Option(metavar="picture|hole", help="Square the model sees: whole image or hole.")
+    str,
+    typer.Option(
+        metavar="picture|hole|face|auto",
+        help="Square the model sees: the whole image, the hole's surroundings, the cat's face that "
+        "the hole lies in (or else as hole), or what fits best.",
+    ),
 ]
 _Margin = Annotated[
     float, typer.Option(help="With --crop hole: margin, as a fraction of the hole's size.")

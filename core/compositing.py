@@ -9,8 +9,9 @@ from torch import Tensor
 
 from .blending import choose_blend, seamless
 from .checks import check_range
+from .crops import Crop
 from .errors import InputError
-from .geometry import Erased, SquareCrop, place_completed
+from .geometry import Erased, place_completed
 from .hole_masks import hole_mask_to_b1hw
 from .image import image_to_unit_bchw
 
@@ -37,9 +38,7 @@ def paste_weight(hole_mask: Tensor) -> Tensor:
     return (2 * hole_mask).clamp(max=1)
 
 
-def opacity_in_box(
-    mask_1hw: Tensor, hole_mask_1hw: Tensor, crop: SquareCrop, feather_px: int
-) -> Tensor:
+def opacity_in_box(mask_1hw: Tensor, hole_mask_1hw: Tensor, crop: Crop, feather_px: int) -> Tensor:
     """Return the weight of a completion in the box of its square, `crop.image_area`.
 
     It ends where the completion does: outside the hole it fades to zero over feather_px pixels at
@@ -60,20 +59,10 @@ def opacity_in_box(
     weight = feather(near[None], feather_px)[0]
     weight = weight[:, rows.start - top :, columns.start - left :]
     weight = weight[:, : rows.stop - rows.start, : columns.stop - columns.start]
-    vertical = _distance_to_sides(rows, crop.height, weight.device)
-    horizontal = _distance_to_sides(columns, crop.width, weight.device)
-    ramp = torch.minimum(vertical[:, None], horizontal) / max(feather_px, 1)
+    inset = crop.inset(weight.device)
+    ramp = (inset / max(feather_px, 1)).clamp(0, 1)
     floor = torch.minimum(weight, paste_weight(hole_mask_1hw[:, rows, columns]))
-    return torch.maximum(torch.minimum(weight, ramp.clamp(max=1)), floor)
-
-
-def _distance_to_sides(part: slice, length: int, device: torch.device) -> Tensor:
-    """Pixels from each index to the nearest end of the part that is not an end of the image."""
-    index = torch.arange(part.start, part.stop, device=device, dtype=torch.float32)
-    far = torch.full_like(index, float("inf"))
-    before = index - part.start + 1 if part.start > 0 else far
-    after = part.stop - index if part.stop < length else far
-    return torch.minimum(before, after)
+    return torch.maximum(torch.minimum(weight, ramp), floor) * (inset > 0)
 
 
 @torch.no_grad()
@@ -140,9 +129,7 @@ def _variants_at_once(area: tuple[slice, slice]) -> int:
     return max(_PIXELS_AT_ONCE // num_pixels, 1)
 
 
-def _place(
-    completed: Tensor, original: Tensor, weight: Tensor, crop: SquareCrop, blend: str
-) -> Tensor:
+def _place(completed: Tensor, original: Tensor, weight: Tensor, crop: Crop, blend: str) -> Tensor:
     """Return completions [v, 3, R, R] in the crop's box, [v, 3, h, w]; the rest is [., H, W]."""
     placed = torch.stack([place_completed(one, crop) for one in completed])
     if blend != "seamless":

@@ -14,61 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import check_choice, check_int, check_range
+from .checks import check_int
+from .crops import CROP_MODES, Crop, choose_crop
 from .errors import InputError
+from .faces import FaceFinder
 from .hole_masks import hole_mask_to_b1hw, num_hole_masks, valid_mask
 from .image import image_to_unit_bchw, unit_to_network
 
-CROP_MODES = ("picture", "hole")
-"""`picture`: the smallest square around the whole image; `hole`: a square around the hole."""
-
-_MIN_CROP_SIDE_PX = 64  # a smaller crop shows too little of the surroundings
-_MAX_MARGIN = 16.0
 _MIN_VALID_FRAC = 0.5  # of what a resized pixel covers, for it to be valid
-
-
-@dataclass(frozen=True)
-class SquareCrop:
-    """A square in image coordinates; it may reach beyond the image.
-
-    Raises:
-        InputError: a side below 1, an empty image, or a square outside the image.
-    """
-
-    top: int
-    """First row, in pixels; negative above the image."""
-    left: int
-    """First column, in pixels; negative left of the image."""
-    side: int
-    """Side of the square, in pixels."""
-    height: int
-    """H of the image, in pixels."""
-    width: int
-    """W of the image, in pixels."""
-
-    def __post_init__(self) -> None:
-        for name in ("side", "height", "width"):
-            check_int(getattr(self, name), f"the crop's {name}", 1, math.inf)
-        check_int(self.top, "the crop's top", 1 - self.side, self.height - 1)
-        check_int(self.left, "the crop's left", 1 - self.side, self.width - 1)
-
-    @property
-    def image_area(self) -> tuple[slice, slice]:
-        """Rows and columns of the image that lie in the square."""
-        bottom, right = self.top + self.side, self.left + self.side
-        return (
-            slice(max(self.top, 0), min(bottom, self.height)),
-            slice(max(self.left, 0), min(right, self.width)),
-        )
-
-    @property
-    def square_area(self) -> tuple[slice, slice]:
-        """Rows and columns of the square that lie in the image."""
-        rows, columns = self.image_area
-        return (
-            slice(rows.start - self.top, rows.stop - self.top),
-            slice(columns.start - self.left, columns.stop - self.left),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +32,14 @@ class Erased:
     """[B, 3, H, W] float32 in [0, 1], as given: valid pixels of results are taken from here."""
     hole_mask: Tensor
     """[B, 1, H, W] float32 in [0, 1], soft, 1 = fill."""
-    crops: tuple[SquareCrop, ...]
+    crops: tuple[Crop, ...]
     """The B squares that were cropped."""
     erased: Tensor
     """[B, 3, R, R] float32 in [-1, 1]: M * I, 0 where erased."""
     valid: Tensor
     """[B, 1, R, R] float32, M: 1 where known, 0 where erased or outside the image."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about the choice of the squares."""
 
     def to(self, device: torch.device | str) -> Self:
         """Return a copy on another device."""
@@ -98,8 +53,9 @@ def erase(
     hole_mask: Tensor,
     resolution: int,
     *,
-    crop_mode: str = "picture",
+    crop_mode: str = CROP_MODES[0],
     margin: float = 0.25,
+    face_finder: FaceFinder | None = None,
 ) -> Erased:
     """Return images and hole masks of any public layout as the encoder takes them.
 
@@ -110,6 +66,9 @@ def erase(
         resolution: R, in pixels.
         crop_mode: one of `CROP_MODES`.
         margin: as for `fit_crop`.
+        face_finder: for the crop modes `face` and `auto`. It sees the image with what is to be
+            erased, where that is still there: of those pixels the place, size and angle of the
+            square may depend, and nothing else does.
 
     Returns:
         Erased on the image's device.
@@ -123,45 +82,25 @@ def erase(
     if batch == 1:  # one image, completed once for each mask
         batch, original = num_masks, original.expand(num_masks, -1, -1, -1)
     hole = hole_mask_to_b1hw(hole_mask.to(original.device), batch, height, width)
-    crops = tuple(fit_crop(one, crop_mode if one.any() else CROP_MODES[0], margin) for one in hole)
+    chosen = [
+        choose_crop(picture, mask, crop_mode, margin, face_finder)
+        for picture, mask in zip(original, hole, strict=True)
+    ]
+    crops = tuple(crop for crop, _ in chosen)
     unit, valid = extract(original, valid_mask(hole), crops, resolution)
     erased = torch.where(valid > 0, unit_to_network(unit), 0.0)
-    return Erased(original=original, hole_mask=hole, crops=crops, erased=erased, valid=valid)
-
-
-def fit_crop(hole_mask_1hw: Tensor, mode: str, margin: float) -> SquareCrop:
-    """Choose the square that the network sees.
-
-    1. `picture`: the smallest square that contains the whole image, centred.
-    2. `hole`: the smallest square that contains everything the mask touches, extended on each side
-       by margin times its side, at least 64 px and at most the square of `picture`; shifted into
-       the image if it fits.
-
-    Args:
-        hole_mask_1hw: [1, H, W] in [0, 1], 1 = fill, not all zero.
-        mode: one of `CROP_MODES`.
-        margin: fraction of the box's side, 0 to 16.
-
-    Raises:
-        InputError: an unknown mode, a margin out of bounds, a mask of zeros.
-    """
-    check_choice(mode, "crop mode", CROP_MODES)
-    check_range(margin, "margin", 0.0, _MAX_MARGIN)
-    height, width = hole_mask_1hw.shape[-2:]
-    longest = max(height, width)
-    if mode == "picture":
-        top, left = (height - longest) // 2, (width - longest) // 2
-        return SquareCrop(top, left, longest, height, width)
-    first_row, num_rows = _extent(hole_mask_1hw.amax(dim=(0, 2)))
-    first_column, num_columns = _extent(hole_mask_1hw.amax(dim=(0, 1)))
-    side = math.ceil(max(num_rows, num_columns) * (1.0 + 2.0 * margin))
-    side = min(max(side, _MIN_CROP_SIDE_PX), longest)
-    top = _place(first_row, num_rows, side, height)
-    return SquareCrop(top, _place(first_column, num_columns, side, width), side, height, width)
+    return Erased(
+        original=original,
+        hole_mask=hole,
+        crops=crops,
+        erased=erased,
+        valid=valid,
+        notes=tuple(f"Image {b}: {said}." for b, (_, said) in enumerate(chosen) if said),
+    )
 
 
 def extract(
-    image_bchw: Tensor, valid_b1hw: Tensor, crops: tuple[SquareCrop, ...], resolution: int
+    image_bchw: Tensor, valid_b1hw: Tensor, crops: tuple[Crop, ...], resolution: int
 ) -> tuple[Tensor, Tensor]:
     """Crop the squares at the network's resolution, without a trace of the erased pixels.
 
@@ -192,7 +131,7 @@ def extract(
     return torch.stack(erased), torch.stack(valid)
 
 
-def place_completed(completed_crr: Tensor, crop: SquareCrop) -> Tensor:
+def place_completed(completed_crr: Tensor, crop: Crop) -> Tensor:
     """Resize a completed square and return the part that lies in its image.
 
     A square of side R is taken bit for bit; others are resized (bicubic, antialiased) and clamped,
@@ -205,31 +144,11 @@ def place_completed(completed_crr: Tensor, crop: SquareCrop) -> Tensor:
     Returns:
         [C, h, w] for the h rows and w columns of `crop.image_area`.
     """
-    planes = [_resize_completed(plane, crop.side)[crop.square_area] for plane in completed_crr]
+    planes = [crop.lay_back(_resize_completed(plane, crop.side)) for plane in completed_crr]
     return torch.stack(planes)
 
 
-def _extent(touched: Tensor) -> tuple[int, int]:
-    """First index and number of elements from the first to the last that is above 0."""
-    indices = touched.gt(0).nonzero()
-    if len(indices) == 0:
-        raise InputError(
-            "a hole mask that erases something",
-            "a mask of zeros",
-            "Paint the part to fill.",
-            problem="The hole mask erases nothing: it is all zeros.",
-        )
-    return int(indices[0]), int(indices[-1] - indices[0]) + 1
-
-
-def _place(first: int, num: int, side: int, length: int) -> int:
-    """Start of a square of this side along one axis: around the hole, in the image if it fits."""
-    if side >= length:
-        return (length - side) // 2
-    return min(max(first + (num - side) // 2, 0), length - side)
-
-
-def _check_shapes(image: Tensor, mask: Tensor, crops: tuple[SquareCrop, ...]) -> None:
+def _check_shapes(image: Tensor, mask: Tensor, crops: tuple[Crop, ...]) -> None:
     batch, _, height, width = image.shape
     agree = mask.shape[0] == batch == len(crops) and mask.shape[2:] == (height, width)
     if not agree or any((crop.height, crop.width) != (height, width) for crop in crops):
@@ -242,7 +161,7 @@ def _check_shapes(image: Tensor, mask: Tensor, crops: tuple[SquareCrop, ...]) ->
 
 
 def _extract_one(
-    image_chw: Tensor, valid_1hw: Tensor, crop: SquareCrop, resolution: int
+    image_chw: Tensor, valid_1hw: Tensor, crop: Crop, resolution: int
 ) -> tuple[Tensor, Tensor]:
     """One erased square [C, R, R] and its mask [1, R, R]."""
     inside = (slice(None), *crop.image_area)
@@ -257,16 +176,13 @@ def _extract_one(
     return torch.stack(planes), valid[None].to(image_chw.dtype)
 
 
-def _resize_in_square(plane_hw: Tensor, crop: SquareCrop, resolution: int) -> Tensor:
-    """Place the image's part of the square among zeros and resize the square: [R, R]."""
-    if plane_hw.shape != (crop.side, crop.side):
-        square = plane_hw.new_zeros(crop.side, crop.side)
-        square[crop.square_area] = plane_hw
-        plane_hw = square
+def _resize_in_square(plane_hw: Tensor, crop: Crop, resolution: int) -> Tensor:
+    """Resize the square around the image's part of it: [R, R]."""
+    square = crop.upright(plane_hw)
     if crop.side == resolution:
-        return plane_hw
+        return square
     size = (resolution, resolution)
-    return F.interpolate(plane_hw[None, None], size=size, mode="bilinear", antialias=True)[0, 0]
+    return F.interpolate(square[None, None], size=size, mode="bilinear", antialias=True)[0, 0]
 
 
 def _resize_completed(completed_rr: Tensor, side: int) -> Tensor:

@@ -13,16 +13,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .cat_faces import CatFaces
 from .checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint, resolve_source
 from .checks import check_choice, check_int, check_range
 from .compositing import paste_completions
+from .crops import CROP_MODES
 from .device import resolve_device
 from .directions import bundled_directions
 from .editor import CHUNK, Edit, Editor, check_edits
 from .errors import CheckpointError, InputError
+from .faces import FaceFinder
 from .files import prepare_folder
 from .fitting import FIT_STEPS, RANDOM_FIT_STEPS, OnStep, fit_codes
-from .geometry import CROP_MODES, Erased, erase
+from .geometry import Erased, erase
 from .image import image_to_bhwc
 from .image_files import to_pil, write_png
 from .inference import inference
@@ -98,6 +101,8 @@ class Inpainter(Editor):
                 "Train stage 1 on it, or choose another file.",
             )
         super().__init__(checkpoint, precision)
+        self.face_finder: FaceFinder = CatFaces()
+        """For the crop modes `face` and `auto`; set another one for a model of other faces."""
 
     @classmethod
     def load(
@@ -176,7 +181,13 @@ class Inpainter(Editor):
         self, image: ImageInput, hole_mask: ImageInput, crop_mode: str, margin: float
     ) -> Erased:
         inputs = image_tensor(image), mask_tensor(hole_mask)
-        erased = erase(*inputs, self.resolution, crop_mode=crop_mode, margin=margin)
+        erased = erase(
+            *inputs,
+            self.resolution,
+            crop_mode=crop_mode,
+            margin=margin,
+            face_finder=self.face_finder,
+        )
         return erased.to(self.device)
 
     @inference
@@ -352,17 +363,17 @@ class Inpainter(Editor):
 
     @inference
     def warnings(self, erased: Erased) -> tuple[str, ...]:
-        """Name the images whose visible part does not look like what the model knows.
+        """Say how the squares were chosen, and which visible parts the model does not know.
 
         Each image is judged by itself; a model without `familiarity` judges none. A model without
         an encoder also says how it completes.
         """
-        how = () if self.can_encode else (_FITTED_ONLY,)
+        said = erased.notes if self.can_encode else (*erased.notes, _FITTED_ONLY)
         judge = self.model.familiarity
         if judge is None:
-            return how
+            return said
         unlike = judge(erased.erased, erased.valid) > 0
-        return how + tuple(
+        return said + tuple(
             f"Image {b} does not look like what this model knows ({self.title}), so its completion "
             "may not fit. Crop to the subject, turn it upright, or use another model."
             for b in unlike.nonzero()[:, 0].tolist()

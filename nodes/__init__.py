@@ -4,6 +4,7 @@ from . import host
 from .codes import EncodeErased, FitCodes, GatedMix, SampleW
 from .declare import Node
 from .edits import ApplyEdit, DiscoverDirection, LoadDirection
+from .find_face import FindFace
 from .images import Composite, SkipRefine, Synthesize
 from .inpaint import Inpaint
 from .model import LoadModel
@@ -23,6 +24,7 @@ NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
     "DI_SkipRefine": SkipRefine,
     "DI_Composite": Composite,
     "DI_RandomMask": RandomMask,
+    "DI_FindFace": FindFace,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
@@ -39,6 +41,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "DI_SkipRefine": "Refine with Skip Encoder",
     "DI_Composite": "Composite Completions",
     "DI_RandomMask": "Random Mask",
+    "DI_FindFace": "Find Cat Face",
 }
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]

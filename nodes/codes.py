@@ -33,7 +33,7 @@ class EncodeErased(Node):
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         """Declare the inputs."""
-        from ..core.geometry import CROP_MODES
+        from ..core.crops import CROP_MODES
 
         return {
             "required": {

@@ -136,7 +136,9 @@ def crop_mode(modes: Iterable[str]) -> Spec:
     return choice(
         modes,
         "The square that the network sees. picture: the whole image, when the subject fills it. "
-        "hole: the hole and its surroundings, for a small hole in a large image.",
+        "hole: the hole and its surroundings, for a small hole in a large image. face: the cat's "
+        "face that the hole lies in, turned upright, or else as hole. auto: the face, the hole or "
+        "the whole image, whichever fits.",
     )
 
 

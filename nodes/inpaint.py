@@ -32,7 +32,7 @@ class Inpaint(Node):
     def INPUT_TYPES(cls) -> Inputs:
         """Declare the inputs."""
         from ..core.blending import BLENDS
-        from ..core.geometry import CROP_MODES
+        from ..core.crops import CROP_MODES
         from ..core.inpainter import SKIP_SOURCES
 
         return {

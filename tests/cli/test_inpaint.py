@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -200,6 +201,31 @@ def test_mask_options_change_the_hole(inpaint, tmp_path):
             assert not changed[~expected].any() and changed[expected].mean() > 0.9
         else:
             assert not changed[~hole].any() and 0 < changed.sum() < 0.8 * hole.sum()
+
+
+@pytest.mark.parametrize("mode", ["face", "auto"])
+def test_a_face_is_looked_for_and_what_is_used_instead_is_said(inpaint, tmp_path, mode):
+    save(tmp_path / "a.png", noise(80, 90)), save(tmp_path / "m.png", box(80, 90))
+    common = ("a.png", "--mask", "m.png", "--crop", mode)
+    answer = inpaint(*common, "--out", "out")
+    assert answer.code == 0
+    assert "warning: Image 0: no face was found, so the model sees the" in answer.err
+    dry = inpaint(*common, "--out", "dry", "--dry-run")
+    assert "(no face was found, so the model sees the" in dry.out
+
+
+def test_a_dry_run_shows_the_face(inpaint, tmp_path, root):
+    picture = Image.open(root / "core/weights/pictures/pixabay_cat_000336.jpg")
+    photo = Image.new("RGB", (400, 300), "grey")
+    photo.paste(picture.resize((160, 160)), (200, 60))
+    photo.save(tmp_path / "a.png")
+    mask = np.zeros((300, 400), dtype=np.uint8)
+    mask[130:150, 270:290] = 255
+    save(tmp_path / "m.png", mask)
+    line = inpaint("a.png", "--mask", "m.png", "--out", "dry", "--crop", "face", "--dry-run").out
+    found = re.search(r"crop (\d+) x \1 around \((\d+), (\d+)\), turned by -?\d+ degrees,", line)
+    side, x, y = map(int, found.groups())
+    assert abs(side - 160) < 40 and abs(x - 280) < 24 and abs(y - 140) < 24
 
 
 def test_a_dry_run_lists_and_draws_and_completes_nothing(inpaint, tmp_path):

@@ -12,6 +12,7 @@ from diverse_inpainting.core.compositing import (
     paste_weight,
     valid_l1,
 )
+from diverse_inpainting.core.faces import Face
 from diverse_inpainting.core.geometry import erase
 
 R = 32
@@ -104,6 +105,34 @@ def test_a_blend_mask_reaches_no_further_than_the_square():
     inside = torch.zeros(200, 200)
     inside[erased.crops[0].image_area] = 1
     assert torch.equal(opacity[0], inside) and torch.equal(images[0, ..., 0], inside)
+
+
+class Finder:
+    """Finds one tilted face."""
+
+    parts = {}  # noqa: RUF012
+
+    def find(self, image_chw):
+        return [Face(60.0, 45.0, 50.0, 25.0, 1.0)]
+
+
+@pytest.mark.parametrize("feather_px", [0, 5])
+def test_a_turned_square_ends_at_its_sides_and_keeps_its_hole(generator, feather_px):
+    images, mask = torch.rand(1, 90, 110, 3, generator=generator), torch.zeros(1, 90, 110)
+    mask[0, 40:50, 50:70] = 1
+    erased = erase(images, mask, R, crop_mode="face", face_finder=Finder())
+    blend_mask = torch.ones(1, 90, 110) if feather_px else None
+    completions = torch.rand(2, R, R, 3, generator=generator)
+    results, weight = paste_completions(erased, completions, feather_px, blend_mask)
+    inside = torch.zeros(90, 110, dtype=torch.bool)
+    inside[erased.crops[0].image_area] = erased.crops[0].inset("cpu") > 0
+    assert weight[0][~inside].max() == 0 and weight[0][mask[0] == 1].min() == 1
+    assert torch.equal(results[:, ~inside], images.expand(2, -1, -1, -1)[:, ~inside])
+    if feather_px:
+        assert weight[0][inside].min() < 0.2
+    else:
+        assert torch.equal(weight[0], mask[0])
+    assert (results[0] != results[1])[mask[0] == 1].any()
 
 
 def test_hole_l1_sums_over_the_hole_only():

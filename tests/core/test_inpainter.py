@@ -9,6 +9,7 @@ from diverse_inpainting.core.checkpoint import Checkpoint, generator_id_of
 from diverse_inpainting.core.compositing import paste_completions
 from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import CheckpointError, GeneratorMismatchError, InputError
+from diverse_inpainting.core.faces import Face
 from diverse_inpainting.core.fitting import RANDOM_FIT_STEPS
 from diverse_inpainting.core.geometry import erase
 from diverse_inpainting.core.image_files import write_png
@@ -204,7 +205,7 @@ def test_codes_of_another_generator_are_refused(model, image, hole):
         {"num_variants": 0},
         {"seed": -1},
         {"truncation_psi": float("nan")},
-        {"crop_mode": "face"},
+        {"crop_mode": "faces"},
         {"skip_source": "all"},
         {"feather_px": -1},
         {"blend": "poisson"},
@@ -355,6 +356,43 @@ def test_images_and_masks_of_other_types_give_the_same(model, image, hole, tmp_p
         (tmp_path / "image.png", str(tmp_path / "mask.png")),
     ):
         assert torch.equal(inpaint(model, *pair, 1), expected)
+
+
+class Finder:
+    """Finds what it is told."""
+
+    parts = {}  # noqa: RUF012
+
+    def __init__(self, *faces):
+        self.faces = list(faces)
+
+    def find(self, image_chw):
+        return self.faces
+
+
+def test_a_face_is_completed_turned_and_the_rest_comes_back_bit_for_bit(model, monkeypatch):
+    image, hole = torch.rand(1, 80, 100, 3), torch.zeros(1, 80, 100)
+    hole[0, 35:45, 45:60] = 1
+    monkeypatch.setattr(model, "face_finder", Finder(Face(50.0, 40.0, 44.0, 20.0, 1.0)))
+    result = model.inpaint(image, hole, 2, crop_mode="face")
+    assert result.warnings == ()
+    assert result.erased.crops[0].angle == 20
+    valid = hole[0] == 0
+    assert torch.equal(result.images[0, :, valid], image[:, valid].expand(2, -1, -1))
+    upright = model.inpaint(image, hole, 2, crop_mode="hole").images
+    assert not torch.equal(result.images, upright)
+
+
+def test_a_face_that_is_not_found_is_said(model, monkeypatch):
+    image, hole = torch.rand(1, 80, 100, 3), torch.zeros(1, 80, 100)
+    hole[0, 35:45, 45:60] = 1
+    monkeypatch.setattr(model, "face_finder", Finder())
+    result = model.inpaint(image, hole, 1, crop_mode="face")
+    assert "Image 0: no face was found, so the model sees the square around the hole." in (
+        result.warnings
+    )
+    expected = model.inpaint(image, hole, 1, crop_mode="hole").images
+    assert torch.equal(result.images, expected)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,8 @@ def test_unknown_choices_from_an_old_or_edited_workflow(classes, model, errors, 
         encode(classes, model, image, mask, crop_mode="pictures")
     with pytest.raises(errors.InputError, match="'sefa'"):
         classes["DI_DiscoverDirection"]().execute(model, "magic", 0, 0, -1)
+    with pytest.raises(errors.InputError, match="part to be one of"):
+        classes["DI_FindFace"]().execute(image, "tail", 0, 64)
     with pytest.raises(errors.InputError, match="kind to be one of"):
         classes["DI_RandomMask"]().execute("blob", 32, 32, 0, 1, 0.0, 1.0)
 

@@ -11,6 +11,7 @@ IDS = [
     "DI_Composite",
     "DI_DiscoverDirection",
     "DI_EncodeErased",
+    "DI_FindFace",
     "DI_FitCodes",
     "DI_GatedMix",
     "DI_Inpaint",
@@ -29,6 +30,7 @@ WIDGETS = {
     "DI_Composite": ["feather_px", "blend"],
     "DI_DiscoverDirection": ["method", "component", "first_layer", "last_layer"],
     "DI_EncodeErased": ["crop_mode", "margin"],
+    "DI_FindFace": ["part", "index", "side"],
     "DI_FitCodes": ["steps"],
     "DI_GatedMix": ["gate_bias"],
     "DI_Inpaint": [
@@ -47,6 +49,7 @@ SOCKETS = {
     "DI_Composite": [("erased", "DI_ERASED"), ("images", "IMAGE"), ("blend_mask", "MASK")],
     "DI_DiscoverDirection": [("model", "DI_MODEL")],
     "DI_EncodeErased": [("model", "DI_MODEL"), ("image", "IMAGE"), ("mask", "MASK")],
+    "DI_FindFace": [("image", "IMAGE")],
     "DI_FitCodes": [("model", "DI_MODEL"), ("erased", "DI_ERASED"), ("codes", "DI_W")],
     "DI_GatedMix": [("model", "DI_MODEL"), ("encoded", "DI_W"), ("random", "DI_W")],
     "DI_Inpaint": [
@@ -68,6 +71,7 @@ OUTPUTS = {
     "DI_Composite": ("IMAGE", "MASK"),
     "DI_DiscoverDirection": ("DI_DIRECTION",),
     "DI_EncodeErased": ("DI_ERASED", "DI_W", "IMAGE"),
+    "DI_FindFace": ("IMAGE", "MASK"),
     "DI_FitCodes": ("DI_W",),
     "DI_GatedMix": ("DI_W", "IMAGE"),
     "DI_Inpaint": ("IMAGE", "DI_W"),

@@ -306,6 +306,50 @@ def test_results_come_back_on_the_cpu_without_gradients(encoded, mixed):
         assert not tensor.requires_grad
 
 
+@pytest.fixture
+def cat(root, part):
+    """A bundled picture in a corner of a larger, grey one, [1, 300, 400, 3]."""
+    path = root / "core/weights/pictures/pixabay_cat_000336.jpg"
+    image = torch.full((1, 300, 400, 3), 0.5)
+    small = part("core.image_files").read_image(path).image
+    side = small.shape[1]
+    image[:, 20 : 20 + side, 100 : 100 + side] = small
+    return image, (100 + side / 2, 20 + side / 2, side)
+
+
+def test_find_face_shows_the_face_and_masks_its_part(call, cat):
+    image, (x, y, side) = cat
+    face, mask = call("DI_FindFace", image=image, part="muzzle", index=0, side=64)
+    assert face.shape == (1, 64, 64, 3) and mask.shape == (1, 300, 400)
+    assert face.min() >= 0 and face.max() <= 1
+    rows, columns = mask[0].nonzero(as_tuple=True)
+    assert columns.float().mean().item() == pytest.approx(x, abs=0.15 * side)
+    assert rows.float().mean().item() == pytest.approx(y + 0.23 * side, abs=0.15 * side)
+    whole = call("DI_FindFace", image=image, part="face", index=0, side=64)[1]
+    assert whole.sum() > 2 * mask.sum()
+
+
+def test_find_face_without_a_face_says_so(call, cat, caplog):
+    image, _ = cat
+    answer = call("DI_FindFace", image=image, part="eyes", index=9, side=32)
+    face, mask = answer["result"]
+    assert mask.max() == 0 and face.shape == (1, 32, 32, 3)
+    (message,) = answer["ui"]["warnings"]
+    assert message.startswith("Image 0: there is no face 9; found: ")
+    assert caplog.messages == [message]
+
+
+def test_the_mask_of_a_part_is_completed_in_the_face(call, model, cat):
+    image, _ = cat
+    mask = call("DI_FindFace", image=image, part="muzzle", index=0, side=64)[1]
+    settings = {**INPAINT, "crop_mode": "face", "feather_px": 0}
+    answer = call("DI_Inpaint", model=model, image=image, mask=mask, **settings)
+    images, _ = answer["result"] if isinstance(answer, dict) else answer
+    kept = mask[0] == 0
+    assert torch.equal(images[:, kept], image[:, kept].expand(V, -1, -1))
+    assert (images[0] != image[0])[~kept].any()
+
+
 @pytest.mark.parametrize("node_id", ["DI_Inpaint", "DI_EncodeErased"])
 def test_nodes_that_take_the_picture_warn_of_one_that_the_model_does_not_know(
     call, model, image, mask, part, monkeypatch, node_id

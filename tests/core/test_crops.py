@@ -1,0 +1,182 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diverse_inpainting.core.crops import SquareCrop, choose_crop, fit_crop
+from diverse_inpainting.core.errors import InputError
+from diverse_inpainting.core.faces import Face
+from diverse_inpainting.core.turned_crop import TurnedCrop
+
+few = settings(max_examples=40, deadline=None, derandomize=True)
+IMAGE = torch.zeros(3, 200, 300)
+
+
+class Finder:
+    """Finds what it is told, and remembers what it saw."""
+
+    parts = {}  # noqa: RUF012
+
+    def __init__(self, *faces):
+        self.faces = list(faces)
+        self.seen = []
+
+    def find(self, image_chw):
+        self.seen.append(image_chw)
+        return self.faces
+
+
+def hole_box(height, width, rows, columns):
+    mask = torch.zeros(1, height, width)
+    mask[:, slice(*rows), slice(*columns)] = 1.0
+    return mask
+
+
+def whole(height, width):
+    return fit_crop(torch.ones(1, height, width), "picture", 0.0)
+
+
+@st.composite
+def images_with_holes(draw):
+    """A size, a box inside it and a crop of either mode."""
+    height, width = draw(st.integers(1, 90)), draw(st.integers(1, 90))
+    top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+    bottom, right = draw(st.integers(top + 1, height)), draw(st.integers(left + 1, width))
+    mode, margin = draw(st.sampled_from(("picture", "hole"))), draw(st.floats(0.0, 2.0))
+    hole = hole_box(height, width, (top, bottom), (left, right))
+    return hole, fit_crop(hole, mode, margin)
+
+
+@few
+@given(images_with_holes())
+def test_the_crop_holds_the_hole_and_stays_inside_where_it_fits(hole_and_crop):
+    hole, crop = hole_and_crop
+    outside = hole.clone()
+    outside[(0, *crop.image_area)] = 0.0
+    assert outside.max() == 0.0
+    assert crop.side <= max(crop.height, crop.width)
+    for start, length in ((crop.top, crop.height), (crop.left, crop.width)):
+        if crop.side <= length:
+            assert 0 <= start <= length - crop.side
+        else:
+            assert start <= 0
+            assert start + crop.side >= length
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((7, 7), (0, 0, 7)),
+        ((4, 10), (-3, 0, 10)),
+        ((10, 4), (0, -3, 10)),
+        ((1, 1), (0, 0, 1)),
+        ((3, 8), (-3, 0, 8)),
+    ],
+)
+def test_picture_mode_centres_the_smallest_square(size, expected):
+    crop = whole(*size)
+    assert (crop.top, crop.left, crop.side) == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "margin", "expected"),
+    [
+        ((300, 400), (500, 580), 0.25, (275, 465, 150)),  # 100 px and a quarter on either side
+        ((300, 400), (500, 580), 0.0, (300, 490, 100)),
+        ((0, 100), (900, 1000), 0.5, (0, 800, 200)),  # moved inside at a corner
+        ((300, 310), (500, 510), 0.0, (273, 473, 64)),  # never under 64 px
+        ((10, 590), (100, 200), 0.25, (-135, 0, 870)),  # higher than the image: centred over it
+        ((0, 600), (0, 1000), 1.0, (-200, 0, 1000)),  # never larger than the whole
+    ],
+)
+def test_hole_mode_follows_the_hole(rows, columns, margin, expected):
+    crop = fit_crop(hole_box(600, 1000, rows, columns), "hole", margin)
+    assert (crop.top, crop.left, crop.side) == expected
+
+
+def test_hole_mode_holds_the_faint_rim_of_a_soft_mask():
+    mask = torch.zeros(1, 200, 200)
+    mask[:, 50:150, 50:150] = 0.01
+    mask[:, 90:110, 90:110] = 1.0
+    assert fit_crop(mask, "hole", 0.0).side == 100
+
+
+@pytest.mark.parametrize(
+    ("mode", "margin", "mask", "message"),
+    [
+        ("hloe", 0.25, torch.ones(1, 8, 8), "Did you mean 'hole'"),
+        ("hole", -0.1, torch.ones(1, 8, 8), "margin"),
+        ("hole", math.nan, torch.ones(1, 8, 8), "margin"),
+        ("hole", 0.25, torch.zeros(1, 8, 8), "all zeros"),
+    ],
+)
+def test_fit_crop_refuses_what_it_cannot_use(mode, margin, mask, message):
+    with pytest.raises(InputError, match=message):
+        fit_crop(mask, mode, margin)
+
+
+@pytest.mark.parametrize("place", [(8, 0, 4), (0, -4, 4), (0, 0, 0)])
+def test_a_crop_meets_its_image(place):
+    with pytest.raises(InputError, match="crop's"):
+        SquareCrop(*place, height=8, width=8)
+
+
+@pytest.mark.parametrize("mode", ["face", "auto"])
+def test_the_square_of_the_face(mode):
+    finder = Finder(Face(140.0, 90.0, 100.0, 12.0, 0.9))
+    crop, said = choose_crop(IMAGE, hole_box(200, 300, (80, 90), (130, 150)), mode, 0.25, finder)
+    assert crop == TurnedCrop(140.0, 90.0, 100, 12.0, 200, 300)
+    assert said == ""
+    assert finder.seen[0] is IMAGE
+
+
+@pytest.mark.parametrize(
+    ("mode", "rows", "expected", "words"),
+    [
+        ("face", (80, 90), "hole", "the square around the hole"),
+        ("face", (10, 190), "hole", "the square around the hole"),
+        ("auto", (80, 90), "hole", "the square around the hole"),
+        ("auto", (10, 190), "picture", "the whole image"),
+    ],
+)
+@pytest.mark.parametrize("faces", [(), (Face(20.0, 20.0, 30.0, 0.0, 0.9),)])
+def test_without_the_face_it_says_what_is_used(mode, rows, expected, words, faces):
+    hole = hole_box(200, 300, rows, (130, 150))
+    crop, said = choose_crop(IMAGE, hole, mode, 0.25, Finder(*faces))
+    assert crop == fit_crop(hole, expected, 0.25)
+    assert said.endswith(f", so the model sees {words}")
+    assert said.startswith("the hole reaches beyond the face" if faces else "no face was found")
+
+
+def test_an_image_that_is_its_face_stays_as_it_is():
+    image, hole = torch.zeros(3, 200, 200), hole_box(200, 200, (80, 90), (80, 90))
+    same = Finder(Face(105.0, 96.0, 190.0, -4.0, 0.9))
+    assert choose_crop(image, hole, "face", 0.25, same) == (fit_crop(hole, "picture", 0.25), "")
+    for other in ((105, 96, 190, 8), (105, 96, 150, 0), (130, 96, 190, 0)):
+        crop, _ = choose_crop(image, hole, "face", 0.25, Finder(Face(*map(float, other), 0.9)))
+        assert isinstance(crop, TurnedCrop)
+
+
+def test_nothing_is_looked_for_where_no_face_is_asked_for():
+    finder, hole = Finder(), hole_box(200, 300, (80, 90), (130, 150))
+    for mode in ("picture", "hole"):
+        assert choose_crop(IMAGE, hole, mode, 0.5, finder) == (fit_crop(hole, mode, 0.5), "")
+    whole, said = choose_crop(IMAGE, torch.zeros_like(hole), "face", 0.5, finder)
+    assert (whole.side, said) == (300, "")
+    assert finder.seen == []
+
+
+@pytest.mark.parametrize("mode", ["face", "auto"])
+def test_a_face_needs_a_finder(mode):
+    with pytest.raises(InputError, match="face finder"):
+        choose_crop(IMAGE, hole_box(200, 300, (80, 90), (130, 150)), mode, 0.25, None)
+
+
+@pytest.mark.parametrize(
+    ("mode", "margin", "words"), [("fcae", 0.2, "face"), ("face", -1, "margin")]
+)
+def test_bad_settings_are_refused_in_every_mode(mode, margin, words):
+    with pytest.raises(InputError, match=words):
+        choose_crop(IMAGE, hole_box(200, 300, (1, 9), (1, 9)), mode, margin, Finder())
