@@ -10,7 +10,8 @@ from ..core.contact_sheet import contact_sheet, thumbnail
 from ..core.errors import DiverseInpaintingError
 from ..core.geometry import fit_crop
 from ..core.hole_masks import hole_mask_to_b1hw, valid_mask
-from ..core.image_files import to_pil, write_png
+from ..core.image_files import ImageFile, to_pil, write_png
+from ..core.transparency import cover_hidden, hidden_mask
 from .batch import Settings, read_inputs
 from .pairing import Job, Plan
 
@@ -56,8 +57,8 @@ def _rehearse(job: Job, settings: Settings) -> tuple[str, Image.Image]:
     """Return a line on one image, and a thumbnail with the hole in red."""
     if job.problem is not None:
         raise job.problem
-    image, hole_mask = read_inputs(job, settings.mask_edits)
-    _, height, width, _ = image.shape
+    file, hole_mask = read_inputs(job, settings.mask_edits)
+    _, height, width, _ = file.image.shape
     hole = hole_mask_to_b1hw(hole_mask, 1, height, width)
     crop = fit_crop(hole[0], settings.crop_mode, settings.margin)
     share = 1 - float(valid_mask(hole).mean())
@@ -66,7 +67,16 @@ def _rehearse(job: Job, settings: Settings) -> tuple[str, Image.Image]:
         f"mask {mask}, hole {100 * share:.1f} %, crop {crop.side} x {crop.side} at "
         f"({crop.left}, {crop.top}) of {width} x {height}, results {job.files.results[0]} ..."
     )
-    return line, _draw(image[0], hole[0, 0])
+    return line, _draw(_as_seen(file), hole[0, 0])
+
+
+def _as_seen(file: ImageFile) -> "Tensor":
+    """[H, W, 3] without what alpha hides."""
+    image = file.image.movedim(-1, 1)
+    if file.alpha is not None:
+        _, _, height, width = image.shape
+        image = cover_hidden(image, hidden_mask(file.alpha, 1, height, width))
+    return image[0].movedim(0, -1)
 
 
 def _draw(image_hwc: "Tensor", hole_mask_hw: "Tensor") -> Image.Image:

@@ -1,9 +1,10 @@
 """The command `inpaint`: its options, its progress and its report."""
 
 import json
+import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +16,9 @@ from .progress import display, duration
 if TYPE_CHECKING:
     from ..core.editor import Edit
     from ..core.inpainter import Inpainter
-    from .batch import Settings
+    from .batch import Outcome
     from .pairing import Job, Plan
+    from .result_files import Record
 
 _Sources = Annotated[
     list[Path], typer.Argument(metavar="INPUT...", help="Images, folders of images, or patterns.")
@@ -60,10 +62,28 @@ _DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="List images and masks, draw them to OUT/dry-run.png, exit."),
 ]
+_Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="png|same",
+        help="Format of the results: PNG, or that of each image in its quality. JPEG, WebP and "
+        "AVIF may change pixels outside the hole slightly.",
+    ),
+]
+_From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="RESULT",
+        help="Take all settings from a result or its contact sheet; options given as well win.",
+    ),
+]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 
 
 def inpaint(
+    context: typer.Context,
     source: _Sources,
     *,
     out: _Out,
@@ -88,10 +108,13 @@ def inpaint(
     mask_grow: _MaskGrow = 0,
     mask_blur: _MaskBlur = 0,
     dry_run: _DryRun = False,
+    result_format: _Format = "png",
+    recorded: _From = None,
 ) -> None:
     """Complete images and folders of images.
 
-    Writes STEM-0.png, STEM-1.png ... and a contact sheet, STEM-sheet.png, for each image. Without
+    Writes STEM-0.png, STEM-1.png ... and a contact sheet, STEM-sheet.png, for each image. Outside
+    the hole, pixels, transparency and metadata stay as they were. Without
     --mask, each image's mask is STEM_mask.png beside it, or else its transparent part. Existing
     results are kept; if they were made with other settings, the exit code is 1.
     """
@@ -99,9 +122,10 @@ def inpaint(
     from ..core.files import prepare_folder
     from ..core.inpainter import Inpainter
     from ..core.mask_edits import MaskEdits
-    from .batch import Settings, rehearse
+    from .batch import Settings, rehearse, run_jobs
     from .dry_run import show_plan
     from .pairing import plan_jobs
+    from .recorded import load_record, merge_settings
 
     settings = Settings(
         num_variants=variants,
@@ -117,13 +141,27 @@ def inpaint(
             invert=mask_invert, fill=mask_fill, grow_px=mask_grow, blur_px=mask_blur
         ),
     )
-    plan = plan_jobs(source, mask or (), out, variants, recursive=recursive)
+    record = None if recorded is None else load_record(recorded)
+    if record is not None and recorded is not None:
+        settings = merge_settings(record, settings, lambda name: _is_given(context, name), recorded)
+    plan = plan_jobs(
+        source,
+        mask or (),
+        out,
+        settings.num_variants,
+        recursive=recursive,
+        result_format=result_format,
+    )
     prepare_folder(out)
     if dry_run:
         raise SystemExit(show_plan(plan, settings, out / "dry-run.png"))
     inpainter = Inpainter.load(model, device=resolve_device(device), download=download)
     rehearse(inpainter, settings)
-    counts = _run(inpainter, plan.jobs, settings, overwrite, as_json)
+    if record is not None:
+        _warn_of_changes(record, inpainter, plan.jobs)
+    name = Path(model).name
+    outcomes = run_jobs(inpainter, plan.jobs, settings, overwrite, model_name=name)
+    counts = _report(outcomes, len(plan.jobs), as_json)
     _print_report(counts, plan, out, as_json)
     if counts["failed"] or counts["stale"]:
         raise SystemExit(1)
@@ -153,22 +191,36 @@ def parse_edit(text: str) -> "Edit":
     return Edit(read_direction(name) if name.endswith(".safetensors") else name, strength)
 
 
-def _run(
-    model: "Inpainter", jobs: "Sequence[Job]", settings: "Settings", overwrite: bool, as_json: bool
-) -> Counter[str]:
-    """Complete the images and report each; return how many ended how."""
-    from .batch import run_jobs
+def _is_given(context: typer.Context, parameter: str) -> bool:
+    """Return whether an option was given, on the command line or in the environment."""
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
 
+
+def _warn_of_changes(record: "Record", model: "Inpainter", jobs: "Sequence[Job]") -> None:
+    """Say that model, image or mask is not the recorded one; a folder has other images anyway."""
+    from .batch import input_digests, model_digest
+    from .recorded import changes
+
+    now = {"model": model_digest(model)}
+    if len(jobs) == 1 and jobs[0].problem is None:
+        now |= input_digests(jobs[0])
+    for sentence in changes(record, now):
+        print(f"warning: {sentence}", file=sys.stderr)
+
+
+def _report(outcomes: "Iterator[Outcome]", total: int, as_json: bool) -> Counter[str]:
+    """Report each image as it is completed; return how many ended how."""
     counts = Counter(done=0, skipped=0, stale=0, failed=0)
     started = time.perf_counter()
-    with display(len(jobs), "images") as (say, advance):
-        for num_done, outcome in enumerate(run_jobs(model, jobs, settings, overwrite), start=1):
+    with display(total, "images") as (say, advance):
+        for num_done, outcome in enumerate(outcomes, start=1):
             counts[outcome.status] += 1
             if as_json:
                 print(json.dumps(outcome.to_dict()), flush=True)
             else:
                 say(str(outcome))
-            seconds_left = (time.perf_counter() - started) / num_done * (len(jobs) - num_done)
+            seconds_left = (time.perf_counter() - started) / num_done * (total - num_done)
             advance(num_done, f"{duration(seconds_left)} left")
     return counts
 

@@ -1,8 +1,9 @@
 """The result files of one image, written so that a killed run leaves nothing misleading.
 
-STEM-0.png, STEM-1.png ... are the results. STEM-sheet.png shows them beside the image; it is
-written last and carries the settings as PNG text, so that a later run knows how they were made.
-While results are being written, .STEM.unfinished lies beside them.
+STEM-0.png, STEM-1.png ... are the results, or in the image's own format; each carries a record of
+what made it. STEM-sheet.png shows them beside the image; it is written last and carries the record
+as well, so that a later run knows how they were made. While results are being written,
+.STEM.unfinished lies beside them.
 """
 
 import json
@@ -11,22 +12,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from torch import Tensor
 
 from ..core.contact_sheet import contact_sheet, show_erased, thumbnail
 from ..core.errors import InputError
-from ..core.image_files import to_pil, write_png
+from ..core.image_files import ImageFile, to_pil, write_png, write_result
+from ..core.image_metadata import RECORD_KEY, read_record_text
 
 Record = dict[str, Any]
-"""What results depend on, plain data for JSON."""
+"""What results depend on, plain data for JSON; under `MADE_BY` what they do not depend on."""
 
-_TEXT_KEY = "diverse-inpainting"
+MADE_BY = "made_by"
+"""Version, names of model and files, variant: said in the record but not compared."""
+
 _COLUMNS = 5  # original, erased and eight results fill two rows
 
 
 class StaleResultsError(InputError):
     """There are results, which were made from something else or with other settings."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Completed:
+    """An image with its completions."""
+
+    file: ImageFile
+    image: Tensor
+    """[H, W, 3] float32 in [0, 1], the original as it may be seen."""
+    hole_mask: Tensor
+    """[H, W] float32 in [0, 1], 1 = fill."""
+    results: Tensor
+    """[V, H, W, 3] float32 in [0, 1] or uint8."""
+    weight: Tensor
+    """[H, W] float32 in [0, 1], weight of the completion."""
+    is_opaque: bool = False
+    """Whether what was completed becomes opaque."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +59,14 @@ class ResultFiles:
     """File name of the image without its extension."""
     num_variants: int
     """V."""
+    suffix: str = ".png"
+    """Extension of the results; the contact sheet is always a PNG."""
 
     @property
     def results(self) -> tuple[Path, ...]:
-        """One PNG per variant."""
-        return tuple(self.folder / f"{self.stem}-{k}.png" for k in range(self.num_variants))
+        """One image per variant."""
+        numbers = range(self.num_variants)
+        return tuple(self.folder / f"{self.stem}-{k}{self.suffix}" for k in numbers)
 
     @property
     def sheet(self) -> Path:
@@ -75,12 +98,12 @@ class ResultFiles:
         has_sheet = self.sheet.exists()
         if overwrite or self.marker.exists() or (not has_sheet and missing == everything):
             return everything
-        recorded = _read_record(self.sheet)
+        recorded = read_record(self.sheet)
         if recorded is None and not missing and has_sheet:
             return ()
         if recorded is None:
             raise InputError(
-                f"no files named {self.stem}-0.png and so on in {self.folder}",
+                f"no files named {self.stem}-0{self.suffix} and so on in {self.folder}",
                 "some that this command did not write",
                 "Choose another folder for the results, or overwrite them.",
                 problem=f"{self.folder} contains files named like the results, which this "
@@ -97,20 +120,13 @@ class ResultFiles:
         return missing
 
     def write(
-        self,
-        image_hwc: Tensor,
-        hole_mask_hw: Tensor,
-        results_vhwc: Tensor,
-        record: Record,
-        variants: Sequence[int] | None = None,
+        self, completed: Completed, record: Record, variants: Sequence[int] | None = None
     ) -> None:
         """Write results, then the contact sheet.
 
         Args:
-            image_hwc: [H, W, 3] float32 in [0, 1], the original.
-            hole_mask_hw: [H, W] float32 in [0, 1], 1 = fill.
-            results_vhwc: [V, H, W, 3] float32 in [0, 1] or uint8.
-            record: what the results depend on; stored in the sheet.
+            completed: the image and its completions.
+            record: what the results depend on; stored in each of them.
             variants: the ones to write; None for all.
 
         Raises:
@@ -119,28 +135,38 @@ class ResultFiles:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.marker.touch()
-        erased = show_erased(image_hwc, hole_mask_hw)
-        cells = [thumbnail(to_pil(image)) for image in (image_hwc, erased)]
+        erased = show_erased(completed.image, completed.hole_mask)
+        cells = [thumbnail(to_pil(image)) for image in (completed.image, erased)]
         for k, path in enumerate(self.results):
-            result = to_pil(results_vhwc[k])
             if variants is None or k in variants:
-                write_png(path, result)
-            cells.append(thumbnail(result))
+                _write_variant(path, completed, record, k)
+            cells.append(thumbnail(to_pil(completed.results[k])))
         labels = ["original", "erased", *map(str, range(self.num_variants))]
         starts = range(0, len(cells), _COLUMNS)
         sheet = contact_sheet(
             [cells[i : i + _COLUMNS] for i in starts], [labels[i : i + _COLUMNS] for i in starts]
         )
-        write_png(self.sheet, sheet, {_TEXT_KEY: json.dumps(record, sort_keys=True)})
+        write_png(self.sheet, sheet, {RECORD_KEY: json.dumps(record, sort_keys=True)})
         self.marker.unlink(missing_ok=True)
 
 
-def _read_record(path: Path) -> Record | None:
-    """Return the record of a sheet; None if there is none."""
+def _write_variant(path: Path, completed: Completed, record: Record, k: int) -> None:
+    own = {**record, MADE_BY: {**record.get(MADE_BY, {}), "variant": k}}
+    write_result(
+        path,
+        completed.file,
+        completed.results[k],
+        completed.weight,
+        is_opaque=completed.is_opaque,
+        record=json.dumps(own, sort_keys=True),
+    )
+
+
+def read_record(path: Path) -> Record | None:
+    """Return the record of a result or contact sheet; None if there is none."""
     try:
-        with Image.open(path) as sheet:
-            record = json.loads(sheet.info[_TEXT_KEY])
-    except (OSError, KeyError, TypeError, ValueError, SyntaxError):
+        record = json.loads(read_record_text(path) or "")
+    except ValueError:
         return None
     return record if isinstance(record, dict) else None
 
@@ -148,7 +174,7 @@ def _read_record(path: Path) -> Record | None:
 def _differences(recorded: Record, record: Record) -> str:
     """Return "seed 0 instead of 9, ..." for what differs; "" if nothing does."""
     record = json.loads(json.dumps(record))
-    names = sorted((set(recorded) | set(record)) - {"num_variants"})
+    names = sorted((set(recorded) | set(record)) - {"num_variants", MADE_BY})
     return ", ".join(
         f"{name} {recorded.get(name)} instead of {record.get(name)}"
         for name in names

@@ -18,6 +18,7 @@ from .checks import check_choice, check_int, check_range
 from .errors import InputError
 from .hole_masks import hole_mask_to_b1hw, num_hole_masks, valid_mask
 from .image import image_to_unit_bchw, unit_to_network
+from .transparency import cover_hidden, hidden_mask
 
 CROP_MODES = ("picture", "hole")
 """`picture`: the smallest square around the whole image; `hole`: a square around the hole."""
@@ -76,7 +77,8 @@ class Erased:
     """Images with holes, as the networks take them, and what it takes to paste results back."""
 
     original: Tensor
-    """[B, 3, H, W] float32 in [0, 1], as given: valid pixels of results are taken from here."""
+    """[B, 3, H, W] float32 in [0, 1], as given: valid pixels of results are taken from here. What
+    alpha hides is covered."""
     hole_mask: Tensor
     """[B, 1, H, W] float32 in [0, 1], soft, 1 = fill."""
     crops: tuple[SquareCrop, ...]
@@ -100,6 +102,7 @@ def erase(
     *,
     crop_mode: str = "picture",
     margin: float = 0.25,
+    alpha: Tensor | None = None,
 ) -> Erased:
     """Return images and hole masks of any public layout as the encoder takes them.
 
@@ -110,6 +113,8 @@ def erase(
         resolution: R, in pixels.
         crop_mode: one of `CROP_MODES`.
         margin: as for `fit_crop`.
+        alpha: as for `hidden_mask`, for images with transparent parts. What they hide counts as
+            erased, and `original` has colours of visible pixels there.
 
     Returns:
         Erased on the image's device.
@@ -124,7 +129,11 @@ def erase(
         batch, original = num_masks, original.expand(num_masks, -1, -1, -1)
     hole = hole_mask_to_b1hw(hole_mask.to(original.device), batch, height, width)
     crops = tuple(fit_crop(one, crop_mode if one.any() else CROP_MODES[0], margin) for one in hole)
-    unit, valid = extract(original, valid_mask(hole), crops, resolution)
+    known = valid_mask(hole)
+    if alpha is not None:
+        hidden = hidden_mask(alpha.to(hole.device), batch, height, width)
+        original, known = cover_hidden(original, hidden), known * ~hidden
+    unit, valid = extract(original, known, crops, resolution)
     erased = torch.where(valid > 0, unit_to_network(unit), 0.0)
     return Erased(original=original, hole_mask=hole, crops=crops, erased=erased, valid=valid)
 

@@ -24,7 +24,7 @@ from .files import prepare_folder
 from .geometry import CROP_MODES, Erased, erase
 from .image import image_to_bhwc
 from .image_files import to_pil, write_png
-from .inputs import ImageInput, image_tensor, mask_tensor
+from .inputs import ImageInput, image_alpha, image_tensor, mask_tensor
 from .latents import WPlus
 
 SKIP_SOURCES = ("edited", "unedited", "none")
@@ -40,6 +40,9 @@ class Inpainting:
 
     images: Tensor
     """[B, V, H, W, 3] float32 in [0, 1]; outside hole and feather, the input bit for bit."""
+    weight: Tensor
+    """[B, H, W] float32 in [0, 1], weight of the completion at each pixel; 0 outside hole and
+    feather."""
     codes: WPlus
     """W_out with the edits, [B, V, L, D]."""
     erased: Erased
@@ -131,6 +134,8 @@ class Inpainter(Editor):
         hole_mask: ImageInput,
         crop_mode: str = "picture",
         margin: float = 0.25,
+        *,
+        alpha: Tensor | None = None,
     ) -> tuple[Erased, WPlus]:
         """Erase the hole and encode what is left (E).
 
@@ -139,6 +144,7 @@ class Inpainter(Editor):
             hole_mask: [B, H, W] in [0, 1], 1 = fill, or another kind of `ImageInput`.
             crop_mode: one of `CROP_MODES`.
             margin: see `fit_crop`.
+            alpha: see `erase`; None takes that of a Pillow image or file.
 
         Returns:
             The erased images, and W_enc [B, 1, L, D].
@@ -147,7 +153,9 @@ class Inpainter(Editor):
             InputError: unusable image, mask, mode or margin.
         """
         inputs = image_tensor(image), mask_tensor(hole_mask)
-        erased = erase(*inputs, self.resolution, crop_mode=crop_mode, margin=margin)
+        if alpha is None:
+            alpha = image_alpha(image)
+        erased = erase(*inputs, self.resolution, crop_mode=crop_mode, margin=margin, alpha=alpha)
         erased = erased.to(self.device)
         return erased, self._own(self.model.encode(erased.erased, erased.valid)[:, None])
 
@@ -235,6 +243,7 @@ class Inpainter(Editor):
         margin: float = 0.25,
         feather_px: int = 0,
         skip_source: str = SKIP_SOURCES[0],
+        alpha: Tensor | None = None,
     ) -> Inpainting:
         """Complete images in num_variants ways: encode, sample, mix, edit, refine, composite.
 
@@ -250,12 +259,13 @@ class Inpainter(Editor):
             margin: see `fit_crop`.
             feather_px: see `paste_completions`.
             skip_source: one of `SKIP_SOURCES`; matters with edits only, except `none`.
+            alpha: [B, H, W] in [0, 1], 1 = opaque; see `encode`.
 
         Raises:
             InputError: unusable input, see the single steps.
         """
         check_choice(skip_source, "skip_source", SKIP_SOURCES)
-        erased, encoded = self.encode(image, hole_mask, crop_mode, margin)
+        erased, encoded = self.encode(image, hole_mask, crop_mode, margin, alpha=alpha)
         mixed, _ = self.mix(encoded, self.sample_w(seed, num_variants, truncation_psi), gate_bias)
         codes = self.edit(mixed, edits)
         refines = skip_source != "none" and self.model.skip_encoder is not None
@@ -265,9 +275,10 @@ class Inpainter(Editor):
             stage1, output = self._refine(erased, codes, skip_codes)
         else:
             stage1 = output = self._synthesize(codes)
-        images, _ = paste_completions(erased, image_to_bhwc(output), feather_px)
+        images, weight = paste_completions(erased, image_to_bhwc(output), feather_px)
         return Inpainting(
             images=images.unflatten(0, (len(erased.original), num_variants)),
+            weight=weight,
             codes=codes,
             erased=erased,
             warnings=self._warnings(erased, mixed, stage1 if hides_edits or not edits else None),

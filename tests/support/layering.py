@@ -28,8 +28,9 @@ ALLOWED_AREAS = {
 CORE_LEVELS = (
     {"errors"},
     {"checks", "config_fields", "device", "files", "rng"},
-    {"image", "image_decoding", "rasterise", "mask_shapes"},
-    {"image_files", "image_listing", "dataset", "hole_masks", "mask_files", "mask_edits", "masks"},
+    {"image", "image_decoding", "image_metadata", "deep_colour", "rasterise", "mask_shapes"},
+    {"hole_masks", "image_listing", "originals", "transparency"},
+    {"image_files", "mask_files", "mask_edits", "dataset", "masks"},
     {"inputs", "geometry", "compositing"},
     {"contact_sheet", "ops", "distributed", "pretrained"},
     {"networks"},
