@@ -30,7 +30,7 @@ _ORIENTATION, _UPRIGHT = 0x0112, 1
 _IFD_ENTRY, _RIFF_HEAD = 12, 12  # bytes
 # Where the data of a small copy starts, and how long it is: as JPEG, and as strips.
 _COPIES = ((0x0201, 0x0202), (0x0111, 0x0117))
-_STORED = {1: "B", 3: "H", 4: "I"}  # EXIF's types of whole numbers
+_STORED = {3: "H", 4: "I"}  # EXIF's types of whole numbers
 
 # What Pillow's reader of EXIF raises on damaged blocks.
 _EXIF_ERRORS = (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error)
