@@ -17,9 +17,6 @@ DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
 _PNG_HEAD = 8  # bytes
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-_SHORT, _ENTRY = 3, struct.Struct("<HHII")
-_WIDTH, _BITS, _PHOTOMETRIC, _SAMPLES, _EXTRA = 256, 258, 262, 277, 338  # tags of TIFF
-_RGB, _UNASSOCIATED_ALPHA = 2, 2
 
 
 def opencv() -> ModuleType | None:
@@ -114,34 +111,3 @@ def _chunks(png: bytes) -> list[tuple[bytes, bytes]]:
         found.append((name, png[place : place + size + 12]))
         place += size + 12
     return found
-
-
-def encode_deep_tiff(pixels: np.ndarray, options: Mapping[str, Any]) -> bytes:
-    """Return a TIFF of [H, W, C] uint16, with the metadata that Pillow's options stand for.
-
-    Pillow writes grey of 16 bits but not colour. The bytes of a row are the same: only what the
-    directory says about them is changed, in a new one at the end of the file.
-    """
-    height, width, channels = pixels.shape
-    buffer = io.BytesIO()
-    rows = np.ascontiguousarray(pixels.reshape(height, width * channels))
-    Image.fromarray(rows).save(buffer, "TIFF", **options)
-    data = buffer.getvalue()
-    data += bytes(len(data) % 2)  # the directory starts at an even place
-    (start,) = struct.unpack_from("<I", data, 4)
-    (count,) = struct.unpack_from("<H", data, start)
-    entries = {}
-    for index in range(count):
-        tag, kind, number, value = _ENTRY.unpack_from(data, start + 2 + 12 * index)
-        entries[tag] = (kind, number, value)
-    entries[_WIDTH] = (4, 1, width)
-    entries[_BITS] = (_SHORT, channels, len(data))  # too long for the entry: they stand there
-    entries[_PHOTOMETRIC] = (_SHORT, 1, _RGB)
-    entries[_SAMPLES] = (_SHORT, 1, channels)
-    if channels == 4:
-        entries[_EXTRA] = (_SHORT, 1, _UNASSOCIATED_ALPHA)
-    bits = struct.pack(f"<{channels}H", *(16,) * channels)
-    directory = struct.pack("<H", len(entries))
-    directory += b"".join(_ENTRY.pack(tag, *entries[tag]) for tag in sorted(entries))
-    place = struct.pack("<I", len(data) + len(bits))
-    return data[:4] + place + data[8:] + bits + directory + bytes(4)

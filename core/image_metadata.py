@@ -105,17 +105,22 @@ def _words_of_tiff(found: Image.Exif) -> bytes:
     return kept.tobytes() if len(kept) or any(inner.values()) else b""
 
 
-def tiff_tags(exif: bytes, xmp: bytes | None) -> Image.Exif | None:
-    """Return EXIF and XMP as the entries of a TIFF's directory; None for nothing."""
-    found, kept = Image.Exif(), Image.Exif()
+def tiff_options(exif: bytes, xmp: bytes | None) -> dict[str, Any]:
+    """Return EXIF and XMP as options of `encode_tiff`."""
+    found, words = Image.Exif(), Image.Exif()
+    inner: dict[int, dict[int, Any]] = {}
     try:
         found.load(exif)
-        kept.load(_words_of_tiff(found))  # read again: so Pillow finds the inner directories
+        words.update({tag: found[tag] for tag in _TIFF_TAGS if tag in found})
+        inner = {tag: dict(found.get_ifd(tag)) for tag in (_EXIF_IFD, _GPS_IFD)}
     except _EXIF_ERRORS as error:
         _log.warning("a damaged EXIF block is left out (%s)", error)
     if xmp:
-        kept[_TIFF_XMP] = xmp
-    return kept if len(kept) else None
+        words[_TIFF_XMP] = xmp
+    return {
+        "exif": words,
+        "directories": {tag: entries for tag, entries in inner.items() if entries},
+    }
 
 
 def upright_exif(exif: bytes) -> bytes:

@@ -18,11 +18,12 @@ from PIL.PngImagePlugin import PngInfo, iTXt
 from torch import Tensor
 
 from .checks import check_choice
-from .deep_colour import DEEP_MODES, encode_deep_png, encode_deep_tiff
+from .deep_colour import DEEP_MODES, encode_deep_png
 from .errors import InputError
 from .image import image_to_uint8
 from .image_decoding import Decoded, foreign_profile, from_srgb, to_rgb
-from .image_metadata import RECORD_KEY, Metadata, tiff_tags, xmp_with_record
+from .image_metadata import RECORD_KEY, Metadata, tiff_options, xmp_with_record
+from .tiff_files import encode_deep_tiff, encode_tiff
 
 _log = logging.getLogger(__name__)
 
@@ -182,7 +183,10 @@ def encode(original: Original, suffix: str, record: str = "") -> bytes:
     try:
         if pixels.dtype == np.uint16 and original.mode != "L" and file_format in _DEEP_WRITERS:
             return _DEEP_WRITERS[file_format](pixels, options)
-        _to_pillow(original, file_format).save(buffer, file_format, **options)
+        image = _to_pillow(original, file_format)
+        if file_format == "TIFF":
+            return encode_tiff(image, options)
+        image.save(buffer, file_format, **options)
     except _SAVE_ERRORS as error:
         raise InputError(
             f"an image that a {file_format} file can hold",
@@ -216,8 +220,9 @@ def _options(metadata: Metadata, file_format: str, record: str) -> dict[str, Any
     else:
         xmp = xmp_with_record(metadata.xmp, record) if record else metadata.xmp
         is_tiff = file_format == "TIFF"
-        known |= {"exif": tiff_tags(metadata.exif, xmp)} if is_tiff else {"exif": metadata.exif}
-        known |= {} if is_tiff else {"xmp": xmp}
+        known |= (
+            tiff_options(metadata.exif, xmp) if is_tiff else {"exif": metadata.exif, "xmp": xmp}
+        )
     return options | {name: value for name, value in known.items() if value}
 
 

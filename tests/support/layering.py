@@ -29,7 +29,7 @@ CORE_LEVELS = (
     {"errors"},
     {"checks", "config_fields", "device", "files", "rng"},
     {"image", "image_decoding", "image_metadata", "deep_colour", "rasterise", "mask_shapes"},
-    {"hole_masks", "image_listing", "originals", "transparency"},
+    {"hole_masks", "image_listing", "originals", "tiff_files", "transparency"},
     {"image_files", "mask_files", "mask_edits", "dataset", "masks"},
     {"inputs", "geometry", "compositing"},
     {"contact_sheet", "ops", "distributed", "pretrained"},
