@@ -225,7 +225,9 @@ def opacity(image: Image.Image) -> np.ndarray | None:
 
 def from_8_bits(image: Image.Image) -> np.ndarray:
     """Return an 8-bit image as [H, W] or [H, W, C] float32 in [0, 1]."""
-    return np.asarray(image, dtype=np.float32) / np.float32(255.0)
+    values = np.array(image, dtype=np.float32)
+    values /= np.float32(255.0)  # in place: large images count
+    return values
 
 
 def foreign_profile(image: Image.Image) -> bytes | None:
