@@ -19,6 +19,7 @@ from ..core.checks import check_int
 from ..core.directions import Direction
 from ..core.editor import Edit
 from ..core.errors import DiverseInpaintingError, InputError
+from ..core.fitting import OnStep
 from ..core.image_files import ImageFile, read_image
 from ..core.inpainter import Inpainter
 from ..core.mask_edits import MaskEdits
@@ -44,8 +45,11 @@ class Settings:
     margin: float = 0.25
     feather_px: int = 0
     skip_source: str = "edited"
+    fit_steps: int = 0
+    on_fit_step: OnStep | None = None
     mask_edits: MaskEdits = field(default_factory=MaskEdits)
     """Done to the mask first; no argument of `Inpainter.inpaint`."""
+    blend: str | None = None
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of `Inpainter.inpaint`."""
@@ -53,10 +57,13 @@ class Settings:
         return {name: getattr(self, name) for name in names}
 
     def to_dict(self) -> Record:
-        """Return plain data for JSON."""
+        """Return what results depend on, plain data for JSON."""
         edits = [[_name_of(edit.direction), edit.strength] for edit in self.edits]
         own = {**self.arguments(), "edits": edits}
+        del own["on_fit_step"]
         # Left out where nothing is edited: results of earlier versions are the same.
+        if not self.fit_steps:
+            del own["fit_steps"]
         is_edited = self.mask_edits != MaskEdits()
         return own | ({"mask_edits": dataclasses.asdict(self.mask_edits)} if is_edited else {})
 

@@ -1,7 +1,7 @@
 """The command `info`: what a checkpoint says about itself, without reading its values."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,12 +76,22 @@ def model_card(path: Path) -> dict[str, Any]:
         "resolution": generator.resolution,
         "style_layers": generator.num_layers,
         "w_dim": generator.w_dim,
+        "completes": _way_to_complete(parts),
         "parts": parts,
         "parameters": sum(parts.values()),
         "generator_id": checkpoint.generator_id,
         "training": checkpoint.training,
         "directions": {name: d.description for name, d in sorted(directions.items())},
     }
+
+
+def _way_to_complete(parts: Collection[str]) -> str:
+    """Return how `inpaint` completes images with a model of these parts."""
+    if {"generator", "encoder", "mixer"} <= set(parts):
+        return "with codes from its encoder, as in the paper"
+    if "generator" in parts and not {"encoder", "mixer"} & set(parts):
+        return "by fitting random codes to each image (no encoder)"
+    return "nothing: a part is missing"
 
 
 def _count_parameters(checkpoint: "Checkpoint") -> dict[str, int]:

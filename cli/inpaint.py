@@ -1,10 +1,11 @@
 """The command `inpaint`: its options, its progress and its report."""
 
+import dataclasses
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from .progress import display, duration
 if TYPE_CHECKING:
     from ..core.editor import Edit
     from ..core.inpainter import Inpainter
-    from .batch import Outcome
+    from .batch import Settings
     from .pairing import Job, Plan
     from .result_files import Record
 
@@ -53,6 +54,15 @@ _SkipSource = Annotated[
         help="Input of the skip encoder when there are edits; none disables it.",
     ),
 ]
+_Fit = Annotated[
+    int,
+    typer.Option(
+        metavar="STEPS",
+        min=0,
+        help="Fit the codes to each image; 15 steps are usually enough. "
+        "A model without an encoder takes 100 by default.",
+    ),
+]
 _Recursive = Annotated[bool, typer.Option("--recursive", help="Search subfolders.")]
 _MaskInvert = Annotated[bool, typer.Option("--mask-invert", help="Fill what the mask keeps.")]
 _MaskFill = Annotated[bool, typer.Option("--mask-fill", help="Fill what the hole encloses.")]
@@ -61,6 +71,13 @@ _MaskBlur = Annotated[int, typer.Option(help="Soften the hole's edge, in pixels.
 _DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="List images and masks, draw them to OUT/dry-run.png, exit."),
+]
+_Blend = Annotated[
+    str | None,
+    typer.Option(
+        metavar="seamless|feather|paste",
+        help="How completions meet the image. Default: feather with --feather, else seamless.",
+    ),
 ]
 _Format = Annotated[
     str,
@@ -98,6 +115,8 @@ def inpaint(
     margin: _Margin = 0.25,
     feather: _Feather = 0,
     skip_source: _SkipSource = "edited",
+    blend: _Blend = None,
+    fit: _Fit = 0,
     device: Device = None,
     download: Download = False,
     overwrite: _Overwrite = False,
@@ -122,7 +141,7 @@ def inpaint(
     from ..core.files import prepare_folder
     from ..core.inpainter import Inpainter
     from ..core.mask_edits import MaskEdits
-    from .batch import Settings, rehearse, run_jobs
+    from .batch import Settings, rehearse
     from .dry_run import show_plan
     from .pairing import plan_jobs
     from .recorded import load_record, merge_settings
@@ -137,9 +156,11 @@ def inpaint(
         margin=margin,
         feather_px=feather,
         skip_source=skip_source,
+        fit_steps=fit,
         mask_edits=MaskEdits(
             invert=mask_invert, fill=mask_fill, grow_px=mask_grow, blur_px=mask_blur
         ),
+        blend=blend,
     )
     record = None if recorded is None else load_record(recorded)
     if record is not None and recorded is not None:
@@ -160,8 +181,7 @@ def inpaint(
     if record is not None:
         _warn_of_changes(record, inpainter, plan.jobs)
     name = Path(model).name
-    outcomes = run_jobs(inpainter, plan.jobs, settings, overwrite, model_name=name)
-    counts = _report(outcomes, len(plan.jobs), as_json)
+    counts = _run(inpainter, plan.jobs, settings, overwrite, as_json, model_name=name)
     _print_report(counts, plan, out, as_json)
     if counts["failed"] or counts["stale"]:
         raise SystemExit(1)
@@ -209,18 +229,34 @@ def _warn_of_changes(record: "Record", model: "Inpainter", jobs: "Sequence[Job]"
         print(f"warning: {sentence}", file=sys.stderr)
 
 
-def _report(outcomes: "Iterator[Outcome]", total: int, as_json: bool) -> Counter[str]:
-    """Report each image as it is completed; return how many ended how."""
+def _run(
+    model: "Inpainter",
+    jobs: "Sequence[Job]",
+    settings: "Settings",
+    overwrite: bool,
+    as_json: bool,
+    *,
+    model_name: str,
+) -> Counter[str]:
+    """Complete the images and report each; return how many ended how."""
+    from .batch import run_jobs
+
     counts = Counter(done=0, skipped=0, stale=0, failed=0)
     started = time.perf_counter()
-    with display(total, "images") as (say, advance):
+    with display(len(jobs), "images") as (say, advance):
+
+        def show_step(step: int, steps: int) -> None:
+            advance(counts.total(), f"fitting step {step} of {steps}")
+
+        shown = dataclasses.replace(settings, on_fit_step=show_step)
+        outcomes = run_jobs(model, jobs, shown, overwrite, model_name=model_name)
         for num_done, outcome in enumerate(outcomes, start=1):
             counts[outcome.status] += 1
             if as_json:
                 print(json.dumps(outcome.to_dict()), flush=True)
             else:
                 say(str(outcome))
-            seconds_left = (time.perf_counter() - started) / num_done * (total - num_done)
+            seconds_left = (time.perf_counter() - started) / num_done * (len(jobs) - num_done)
             advance(num_done, f"{duration(seconds_left)} left")
     return counts
 

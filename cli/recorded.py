@@ -20,10 +20,12 @@ _OPTIONS = {
     "truncation_psi": "truncation",
     "crop_mode": "crop",
     "feather_px": "feather",
+    "fit_steps": "fit",
 }
 _MASK_OPTIONS = {"grow_px": "mask_grow", "blur_px": "mask_blur"}
 
 _FACTS = {"model", "picture", "mask", MADE_BY}  # of a record, beside the settings
+_SETTINGS = {field.name for field in dataclasses.fields(Settings)} - {"on_fit_step"}
 
 
 def load_record(path: Path) -> Record:
@@ -65,12 +67,14 @@ def merge_settings(
         InputError: the record is damaged, of a later version, or has an edit with a direction from
             a file, which a record does not hold.
     """
-    unknown = set(record) - _FACTS - {field.name for field in dataclasses.fields(Settings)}
+    unknown = set(record) - _FACTS - _SETTINGS
     if unknown:
         raise _unusable(path, f"the unknown settings {', '.join(sorted(map(repr, unknown)))}")
-    merged: dict[str, Any] = {}
-    for field in dataclasses.fields(Settings):
-        name, asked_for = field.name, getattr(asked, field.name)
+    if MADE_BY not in record and "blend" not in record:
+        record = {**record, "blend": None if record.get("feather_px") else "paste"}  # as in 0.2
+    merged: dict[str, Any] = {"on_fit_step": asked.on_fit_step}
+    for name in _SETTINGS:
+        asked_for = getattr(asked, name)
         if name == "mask_edits":
             merged[name] = _merge_mask_edits(record.get(name, {}), asked_for, is_given, path)
         elif is_given(_OPTIONS.get(name, name)) or name not in record:

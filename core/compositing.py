@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .blending import choose_blend, seamless
 from .checks import check_range
 from .errors import InputError
 from .geometry import Erased, SquareCrop, place_completed
@@ -14,6 +15,7 @@ from .hole_masks import hole_mask_to_b1hw
 from .image import image_to_unit_bchw
 
 _MAX_FEATHER_PX = 1024
+_PIXELS_AT_ONCE = 2**21  # 8 variants of a box of 512 px
 
 
 def composite(image: Tensor, erased: Tensor, valid: Tensor) -> Tensor:
@@ -76,7 +78,11 @@ def _distance_to_sides(part: slice, length: int, device: torch.device) -> Tensor
 
 @torch.no_grad()
 def paste_completions(
-    erased: Erased, images: Tensor, feather_px: int = 0, blend_mask: Tensor | None = None
+    erased: Erased,
+    images: Tensor,
+    feather_px: int = 0,
+    blend_mask: Tensor | None = None,
+    blend: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Put completions into the original images (Eq. 4), at their own size.
 
@@ -85,19 +91,22 @@ def paste_completions(
     Args:
         erased: the images.
         images: [B*V, R, R, 3] in [0, 1], image-major.
-        feather_px: the completion fades out over so many pixels outside the hole; 0 for none.
+        feather_px: with blend `feather`, the completion fades out over so many pixels outside the
+            hole; 0 for none.
         blend_mask: used for blending in place of the hole mask; any layout of
             `hole_mask_to_b1hw`.
+        blend: one of `BLENDS`, or None, see `choose_blend`.
 
     Returns:
         Images [B*V, H, W, 3] float32 in [0, 1], and the weight of the completion at each pixel
         [B, H, W], both where `erased` is.
 
     Raises:
-        InputError: shapes or numbers that do not fit.
+        InputError: shapes, numbers or a blend that do not fit.
     """
     check_range(feather_px, "feather_px", 0, _MAX_FEATHER_PX)
-    feather_px = int(feather_px)
+    blend = choose_blend(blend, feather_px)
+    ramp_px = int(feather_px) if blend == "feather" else 0
     B, _, H, W = erased.original.shape
     mask = paste_weight(erased.hole_mask)
     if blend_mask is not None:
@@ -109,17 +118,47 @@ def paste_completions(
             f"{len(completed)} completions",
             "Connect the completions of these images.",
         )
-    V = len(completed) // B
+    completed = completed.unflatten(0, (B, -1))
     weight = mask.new_zeros(B, H, W)
-    result = erased.original.movedim(1, -1).repeat_interleave(V, dim=0)
+    result = erased.original.movedim(1, -1).repeat_interleave(completed.shape[1], dim=0)
     for b, crop in enumerate(erased.crops):
         area = crop.image_area
-        weight[(b, *area)] = opacity_in_box(mask[b], erased.hole_mask[b], crop, feather_px)[0]
-        for index in range(b * V, (b + 1) * V):  # one by one: large boxes would fill the memory
-            placed = place_completed(completed[index], crop).movedim(0, -1)
-            box = result[(index, *area)]
-            box.copy_(torch.lerp(box, placed, weight[(b, *area)][..., None]))
+        weight[(b, *area)] = opacity_in_box(mask[b], erased.hole_mask[b], crop, ramp_px)[0]
+        first = b * completed.shape[1]
+        for part in completed[b].split(_variants_at_once(area)):
+            placed = _place(part, erased.original[b], weight[b], crop, blend)
+            box = result[(slice(first, first + len(part)), *area)]
+            box.copy_(torch.lerp(box, placed.movedim(1, -1), weight[(b, *area)][..., None]))
+            first += len(part)
     return result, weight
+
+
+def _variants_at_once(area: tuple[slice, slice]) -> int:
+    """As many variants as take little memory: one of a large box."""
+    rows, columns = area
+    num_pixels = (rows.stop - rows.start) * (columns.stop - columns.start)
+    return max(_PIXELS_AT_ONCE // num_pixels, 1)
+
+
+def _place(
+    completed: Tensor, original: Tensor, weight: Tensor, crop: SquareCrop, blend: str
+) -> Tensor:
+    """Return completions [v, 3, R, R] in the crop's box, [v, 3, h, w]; the rest is [., H, W]."""
+    placed = torch.stack([place_completed(one, crop) for one in completed])
+    if blend != "seamless":
+        return placed
+    # One more pixel where the image goes on: a hole may reach as far as its square.
+    rows, columns = crop.image_area
+    up, left = min(rows.start, 1), min(columns.start, 1)
+    down, right = min(crop.height - rows.stop, 1), min(crop.width - columns.stop, 1)
+    wide = (
+        slice(rows.start - up, rows.stop + down),
+        slice(columns.start - left, columns.stop + right),
+    )
+    padded = F.pad(placed, (left, right, up, down), mode="replicate")
+    scale = crop.side / completed.shape[-1]
+    padded = seamless(original[(..., *wide)], padded, weight[wide], scale)
+    return padded[..., up : up + placed.shape[2], left : left + placed.shape[3]]
 
 
 def valid_l1(image: Tensor, erased: Tensor, valid: Tensor) -> Tensor:

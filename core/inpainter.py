@@ -14,13 +14,21 @@ from PIL import Image
 from torch import Tensor
 
 from .checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint, resolve_source
-from .checks import check_choice, check_range
+from .checks import check_choice, check_int, check_range
 from .compositing import paste_completions, valid_l1
 from .device import resolve_device
 from .directions import bundled_directions
 from .editor import CHUNK, Edit, Editor
 from .errors import CheckpointError, InputError
 from .files import prepare_folder
+from .fitting import (
+    ENCODED_ANCHOR,
+    FIT_STEPS,
+    RANDOM_ANCHOR,
+    RANDOM_FIT_STEPS,
+    OnStep,
+    fit_codes,
+)
 from .geometry import CROP_MODES, Erased, erase
 from .image import image_to_bhwc
 from .image_files import to_pil, write_png
@@ -30,8 +38,15 @@ from .latents import WPlus
 SKIP_SOURCES = ("edited", "unedited", "none")
 """Which stage-1 image the skip encoder sees when codes were edited; `none` leaves it out."""
 
+MAX_FIT_STEPS = 1000
+
 _UNUSUAL = 1.5
 """A valid-pixel error this many times the model's 99th percentile earns a warning."""
+
+_FITTED_ONLY = (
+    "This model has no encoder: each completion was fitted to the image from a random code, which "
+    "takes longer."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +91,11 @@ class Inpainting:
 class Inpainter(Editor):
     """Completes erased images in many ways; an `Editor` that has E, Mi and perhaps S as well.
 
+    With a generator alone, random codes are fitted to the image instead of being mixed with its
+    codes.
+
     Raises:
-        CheckpointError: generator, encoder or mixer is missing.
+        CheckpointError: the generator is missing, or only one of encoder and mixer.
         InputError: unknown precision.
 
     Source: the paper, Fig. 9.
@@ -85,9 +103,9 @@ class Inpainter(Editor):
 
     def __init__(self, checkpoint: Checkpoint, precision: str = "float32") -> None:
         missing = {"generator", "encoder", "mixer"} - set(checkpoint.parts)
-        if missing:
+        if missing and missing != {"encoder", "mixer"}:
             raise CheckpointError(
-                "a model with generator, encoder and mixer",
+                "a model with generator, encoder and mixer, or with a generator alone",
                 f"{checkpoint.title or 'one'} without {', '.join(sorted(missing))}",
                 "Train stage 1 on it, or choose another file.",
             )
@@ -127,6 +145,19 @@ class Inpainter(Editor):
         parts = self.model.parts.items()
         return {name: sum(p.numel() for p in part.parameters()) for name, part in parts}
 
+    @property
+    def can_encode(self) -> bool:
+        """Whether E and Mi are there; if not, completions are fitted from random codes."""
+        return self.model.encoder is not None
+
+    def _require_encoder(self) -> None:
+        if not self.can_encode:
+            raise CheckpointError(
+                "a model with encoder and mixer",
+                f"{self.title or 'one'} without them",
+                "Use inpaint (in ComfyUI, Diverse Inpaint), which fits random codes to the image.",
+            )
+
     @torch.no_grad()
     def encode(
         self,
@@ -151,13 +182,25 @@ class Inpainter(Editor):
 
         Raises:
             InputError: unusable image, mask, mode or margin.
+            CheckpointError: the model has no encoder.
         """
+        self._require_encoder()
+        erased = self._erase(image, hole_mask, crop_mode, margin, alpha)
+        return erased, self._own(self.model.encode(erased.erased, erased.valid)[:, None])
+
+    def _erase(
+        self,
+        image: ImageInput,
+        hole_mask: ImageInput,
+        crop_mode: str,
+        margin: float,
+        alpha: Tensor | None,
+    ) -> Erased:
         inputs = image_tensor(image), mask_tensor(hole_mask)
         if alpha is None:
             alpha = image_alpha(image)
         erased = erase(*inputs, self.resolution, crop_mode=crop_mode, margin=margin, alpha=alpha)
-        erased = erased.to(self.device)
-        return erased, self._own(self.model.encode(erased.erased, erased.valid)[:, None])
+        return erased.to(self.device)
 
     @torch.no_grad()
     def mix(self, encoded: WPlus, random: WPlus, gate_bias: float = 0.0) -> tuple[WPlus, Tensor]:
@@ -174,13 +217,51 @@ class Inpainter(Editor):
         Raises:
             GeneratorMismatchError: codes of another generator.
             InputError: numbers of images or variants that do not fit.
+            CheckpointError: the model has no mixer.
         """
+        self._require_encoder()
         check_range(gate_bias, "gate_bias", -1000.0, 1000.0)
         B = max(encoded.batch, random.batch)
         V = max(encoded.num_variants, random.num_variants)
         w_enc = self._flat(encoded, B, V, "encoded codes")
         w_out, gate = self.model.mix(w_enc, self._flat(random, B, V, "random codes"), gate_bias)
         return self._own(w_out.unflatten(0, (B, V))), gate.unflatten(0, (B, V))
+
+    @torch.no_grad()
+    def fit(
+        self,
+        erased: Erased,
+        codes: WPlus,
+        steps: int = FIT_STEPS,
+        on_step: OnStep | None = None,
+    ) -> WPlus:
+        """Fit codes to the colours of the images' valid pixels; see `fit_codes`.
+
+        Args:
+            erased: of B images.
+            codes: [B, V, L, D], or [1, V, L, D] for all images; before edits.
+            steps: 0 (leaves the codes as they are) to 1000.
+            on_step: called with the number of steps done and their total; may raise to interrupt.
+
+        Returns:
+            [B, V, L, D].
+
+        Raises:
+            GeneratorMismatchError: codes of another generator.
+            InputError: codes for another number of images, or steps out of range.
+        """
+        check_int(steps, "steps", 0, MAX_FIT_STEPS)
+        B, V = len(erased.erased), codes.num_variants
+        fitted = fit_codes(
+            self.model,
+            self._flat(codes, B, V, "codes"),
+            erased.erased.repeat_interleave(V, dim=0),
+            erased.valid.repeat_interleave(V, dim=0),
+            steps,
+            anchor=ENCODED_ANCHOR if self.can_encode else RANDOM_ANCHOR,
+            on_step=on_step,
+        )
+        return self._own(fitted.unflatten(0, (B, V)))
 
     @torch.no_grad()
     def refine(self, erased: Erased, codes: WPlus, skip_codes: WPlus | None = None) -> Tensor:
@@ -243,9 +324,14 @@ class Inpainter(Editor):
         margin: float = 0.25,
         feather_px: int = 0,
         skip_source: str = SKIP_SOURCES[0],
+        blend: str | None = None,
+        fit_steps: int = 0,
+        on_fit_step: OnStep | None = None,
         alpha: Tensor | None = None,
     ) -> Inpainting:
-        """Complete images in num_variants ways: encode, sample, mix, edit, refine, composite.
+        """Complete images in num_variants ways: encode, sample, mix, fit, edit, refine, composite.
+
+        With a generator alone, nothing is encoded and mixed.
 
         Args:
             image: see `encode`.
@@ -259,14 +345,24 @@ class Inpainter(Editor):
             margin: see `fit_crop`.
             feather_px: see `paste_completions`.
             skip_source: one of `SKIP_SOURCES`; matters with edits only, except `none`.
+            blend: see `paste_completions`.
+            fit_steps: see `fit`; 0 for none, or with a generator alone for `RANDOM_FIT_STEPS`.
+            on_fit_step: see `fit`.
             alpha: [B, H, W] in [0, 1], 1 = opaque; see `encode`.
 
         Raises:
             InputError: unusable input, see the single steps.
         """
         check_choice(skip_source, "skip_source", SKIP_SOURCES)
-        erased, encoded = self.encode(image, hole_mask, crop_mode, margin, alpha=alpha)
-        mixed, _ = self.mix(encoded, self.sample_w(seed, num_variants, truncation_psi), gate_bias)
+        check_int(fit_steps, "fit_steps", 0, MAX_FIT_STEPS)
+        random = self.sample_w(seed, num_variants, truncation_psi)
+        if self.can_encode:
+            erased, encoded = self.encode(image, hole_mask, crop_mode, margin, alpha=alpha)
+            unfitted, _ = self.mix(encoded, random, gate_bias)
+        else:
+            erased, unfitted = self._erase(image, hole_mask, crop_mode, margin, alpha), random
+            fit_steps = fit_steps or RANDOM_FIT_STEPS
+        mixed = self.fit(erased, unfitted, fit_steps, on_fit_step) if fit_steps else unfitted
         codes = self.edit(mixed, edits)
         refines = skip_source != "none" and self.model.skip_encoder is not None
         hides_edits = refines and skip_source == "unedited"  # from S, and so in stage 1
@@ -275,13 +371,16 @@ class Inpainter(Editor):
             stage1, output = self._refine(erased, codes, skip_codes)
         else:
             stage1 = output = self._synthesize(codes)
-        images, weight = paste_completions(erased, image_to_bhwc(output), feather_px)
+        images, weight = paste_completions(erased, image_to_bhwc(output), feather_px, blend=blend)
         return Inpainting(
             images=images.unflatten(0, (len(erased.original), num_variants)),
             weight=weight,
             codes=codes,
             erased=erased,
-            warnings=self._warnings(erased, mixed, stage1 if hides_edits or not edits else None),
+            # Fitted codes reproduce the valid pixels better than the model usually does.
+            warnings=self._warnings(
+                erased, unfitted, None if fit_steps or (edits and not hides_edits) else stage1
+            ),
         )
 
     def _warnings(self, erased: Erased, mixed: WPlus, stage1: Tensor | None) -> tuple[str, ...]:
@@ -289,9 +388,11 @@ class Inpainter(Editor):
 
         Args:
             erased: the images.
-            mixed: W_out before edits.
-            stage1: [B*V, 3, R, R] of these codes; None where only edits were synthesised.
+            mixed: W_out before it is fitted and edited.
+            stage1: [B*V, 3, R, R] of these codes; None where only others were synthesised.
         """
+        if not self.can_encode:
+            return (_FITTED_ONLY,)
         usual = self.training.get("diagnostics", {}).get("stage1", {}).get("valid_l1_p99")
         if usual is None:
             return ()

@@ -1,7 +1,7 @@
 """The nodes by id. Ids are permanent, because saved workflows store them; display names are not."""
 
 from . import host
-from .codes import EncodeErased, GatedMix, SampleW
+from .codes import EncodeErased, FitCodes, GatedMix, SampleW
 from .declare import Node
 from .edits import ApplyEdit, DiscoverDirection, LoadDirection
 from .images import Composite, SkipRefine, Synthesize
@@ -15,6 +15,7 @@ NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
     "DI_EncodeErased": EncodeErased,
     "DI_SampleW": SampleW,
     "DI_GatedMix": GatedMix,
+    "DI_FitCodes": FitCodes,
     "DI_LoadDirection": LoadDirection,
     "DI_DiscoverDirection": DiscoverDirection,
     "DI_ApplyEdit": ApplyEdit,
@@ -30,6 +31,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "DI_EncodeErased": "Encode Erased Image",
     "DI_SampleW": "Sample Style Codes",
     "DI_GatedMix": "Gated Mix",
+    "DI_FitCodes": "Fit Codes",
     "DI_LoadDirection": "Load Edit Direction",
     "DI_DiscoverDirection": "Discover Edit Direction",
     "DI_ApplyEdit": "Apply Edit",

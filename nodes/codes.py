@@ -124,3 +124,46 @@ class GatedMix(Node):
         codes, gate = model.mix(encoded, random, gate_bias)
         chart = gate_chart(gate.flatten(0, 1))
         return host.codes_to_output(codes), host.to_output(chart)
+
+
+class FitCodes(Node):
+    """DI_FitCodes: codes that match the colours around the hole."""
+
+    DESCRIPTION = (
+        "Fits style codes to this image, step by step, so that colours and patterns of the "
+        "completions follow the visible part. Much slower than the other nodes; variants stay "
+        "different, but less so. Place it between Gated Mix and Apply Edit."
+    )
+    SEARCH_ALIASES: ClassVar[list[str]] = [
+        *("optimize latents", "latent optimization", "gan inversion", "pivotal tuning"),
+        "match colours",
+    ]
+    RETURN_TYPES = (CODES,)
+    RETURN_NAMES = ("codes",)
+    OUTPUT_TOOLTIPS = ("The fitted style codes: every variant of every image.",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> Inputs:
+        """Declare the inputs."""
+        from ..core.fitting import FIT_STEPS
+
+        return {
+            "required": {
+                "model": declare.model(),
+                "erased": socket(ERASED, "The erased image, from Encode Erased Image."),
+                "codes": socket(CODES, "Codes from Gated Mix."),
+                "steps": declare.fit_steps(
+                    FIT_STEPS,
+                    "How long to fit. 0 leaves the codes as they are; more than the default "
+                    "follows the image more closely and makes variants more alike.",
+                ),
+            }
+        }
+
+    def execute(
+        self, model: "Inpainter", erased: "Erased", codes: "WPlus", steps: int
+    ) -> tuple["WPlus"]:
+        """Return the fitted codes."""
+        host.make_room_for_fitting(model)
+        fitted = model.fit(erased.to(model.device), codes, steps, host.step_bar())
+        return (host.codes_to_output(fitted),)

@@ -163,6 +163,15 @@ def feather() -> Spec:
     )
 
 
+def blend(blends: Iterable[str]) -> Spec:
+    """Declare how a completion meets its image."""
+    return choice(
+        blends,
+        "How the completion meets the image. seamless: takes over the colours around the hole. "
+        "feather: fades into the original over feather_px. paste: as generated.",
+    )
+
+
 def strength() -> Spec:
     """Declare how far an edit goes."""
     return real(
@@ -173,3 +182,10 @@ def strength() -> Spec:
         "How far to move along the direction. Negative values move the other way; 0 changes "
         "nothing.",
     )
+
+
+def fit_steps(default: int, tooltip: str) -> Spec:
+    """Declare how many steps of fitting to take."""
+    from ..core.inpainter import MAX_FIT_STEPS
+
+    return integer(default, 0, MAX_FIT_STEPS, tooltip)

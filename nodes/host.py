@@ -6,6 +6,7 @@ anywhere else, importing them would start ComfyUI's argument parser. Without Com
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -113,6 +114,23 @@ def make_room_for(model: "Inpainter", num_images: int) -> None:
     generator = model.config.generator
     bytes_per_map = generator.resolution * generator.channel_base * 4
     make_room(min(num_images, _CHUNK) * _LIVE_MAPS * bytes_per_map, model.device)
+
+
+def make_room_for_fitting(model: "Inpainter") -> None:
+    """Let ComfyUI make room for fitting codes, whose gradients keep all feature maps."""
+    make_room_for(model, _CHUNK)
+
+
+def step_bar() -> Callable[[int, int], None]:
+    """Return a function that shows (steps done, their total) on the node that runs.
+
+    It raises what ComfyUI raises when the user cancels; nobody may catch that.
+    """
+    utils = _comfyui("comfy.utils")
+    if utils is None:
+        return lambda done, total: None
+    bar = utils.ProgressBar(1)
+    return bar.update_absolute
 
 
 def to_output(tensor: Tensor) -> Tensor:

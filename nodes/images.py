@@ -103,6 +103,8 @@ class Composite(Node):
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         """Declare the inputs."""
+        from ..core.blending import BLENDS
+
         return {
             "required": {
                 "erased": socket(ERASED, "The erased image, from Encode Erased Image."),
@@ -117,6 +119,7 @@ class Composite(Node):
                 "blend_mask": socket(
                     MASK, "Where to show the completion (1), in place of the mask of the hole."
                 ),
+                "blend": declare.blend(BLENDS),
             },
         }
 
@@ -126,10 +129,11 @@ class Composite(Node):
         images: Tensor,
         feather_px: int,
         blend_mask: Tensor | None = None,
+        blend: str | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the results, image-major, and the opacity of the completions."""
         from ..core.compositing import paste_completions
 
         erased = erased.to(host.compute_device() or erased.original.device)
-        results, opacity = paste_completions(erased, images, feather_px, blend_mask)
+        results, opacity = paste_completions(erased, images, feather_px, blend_mask, blend)
         return host.to_output(results), host.to_output(opacity)

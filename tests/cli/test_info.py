@@ -32,6 +32,23 @@ def test_the_card_agrees_with_the_networks(tiny_checkpoint):
     assert json.loads(json.dumps(card)) == card
 
 
+@pytest.mark.parametrize(
+    ("parts", "way"),
+    [
+        (("generator", "encoder", "mixer"), "with codes from its encoder"),
+        (("generator",), "by fitting random codes"),
+        (("generator", "encoder"), "nothing: a part is missing"),
+        (("discriminator",), "nothing: a part is missing"),
+    ],
+)
+def test_the_card_says_how_images_are_completed(tiny_checkpoint, tmp_path, parts, way):
+    path = tmp_path / "parts.safetensors"
+    write_checkpoint(path, read_checkpoint(tiny_checkpoint, parts))
+    card = model_card(path)
+    assert card["completes"].startswith(way)
+    assert f"  completes          {card['completes']}" in describe_card(card, {}, {})
+
+
 def test_half_precision_and_missing_parts_show(tiny_checkpoint, tmp_path):
     path = tmp_path / "half.safetensors"
     checkpoint = read_checkpoint(tiny_checkpoint, ("generator", "encoder"))

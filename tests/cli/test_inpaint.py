@@ -15,6 +15,7 @@ from PIL import Image
 from answers import box, noise, pixels, save
 from diverse_inpainting.cli.batch import Settings
 from diverse_inpainting.cli.inpaint import parse_edit
+from diverse_inpainting.core.checkpoint import read_checkpoint, write_checkpoint
 from diverse_inpainting.core.directions import Direction, write_direction
 from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import InputError
@@ -54,6 +55,7 @@ def test_variant_k_depends_on_seed_and_k_alone(inpaint, tmp_path):
         ("--skip-source", "none"),
         ("--edit", "sefa:0=3", "--skip-source", "unedited"),
         ("--feather", 4),
+        ("--fit", 3),
     ],
 )
 def test_every_option_has_an_effect(inpaint, tmp_path, option):
@@ -63,6 +65,17 @@ def test_every_option_has_an_effect(inpaint, tmp_path, option):
     assert inpaint(photo, "--mask", mask, "--out", "other", *option).code == 0
     plain, other = (pixels(tmp_path / out / "a-0.png") for out in ("plain", "other"))
     assert not np.array_equal(plain, other)
+
+
+def test_a_generator_alone_says_that_it_fits_random_codes(inpaint, tiny_checkpoint, tmp_path):
+    alone = tmp_path / "alone.safetensors"
+    write_checkpoint(alone, read_checkpoint(tiny_checkpoint, ("generator",)))
+    photo, mask = save(tmp_path / "a.png", noise(32, 32)), save(tmp_path / "m.png", box(32, 32))
+    answer = inpaint(photo, "--mask", mask, "--out", "out", "--model", alone, "--fit", 2)
+    assert answer.code == 0
+    assert "warning: This model has no encoder" in answer.err
+    first, second = (pixels(tmp_path / "out" / f"a-{k}.png") for k in range(2))
+    assert not np.array_equal(first, second)
 
 
 def test_masks_by_stem_and_a_mask_too_many(inpaint, tmp_path):

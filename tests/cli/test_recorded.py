@@ -20,6 +20,8 @@ SETTINGS = Settings(
     truncation_psi=0.5,
     crop_mode="hole",
     feather_px=2,
+    fit_steps=3,
+    blend="paste",
     mask_edits=MaskEdits(grow_px=2, invert=True),
 )
 
@@ -110,7 +112,14 @@ def test_settings_survive_a_record(tmp_path):
     assert merge_settings(record, Settings(seed=1), lambda name: name == "seed", tmp_path).seed == 1
     edits = merge_settings(record, Settings(), lambda name: name == "mask_blur", tmp_path)
     assert edits.mask_edits == MaskEdits(grow_px=2, invert=True)
-    assert merge_settings({}, SETTINGS, never, tmp_path) == SETTINGS
+    assert merge_settings({"made_by": {}}, SETTINGS, never, tmp_path) == SETTINGS
+
+
+@pytest.mark.parametrize(("feather", "blend"), [(0, "paste"), (2, None)])
+def test_results_of_version_0_2_are_repeated_as_they_were(tmp_path, feather, blend):
+    record = SETTINGS.to_dict() | {"feather_px": feather}
+    del record["blend"]
+    assert merge_settings(record, Settings(), never, tmp_path).blend == blend
 
 
 @pytest.mark.parametrize(
@@ -127,6 +136,8 @@ def test_settings_survive_a_record(tmp_path):
         {"mask_edits": {"grow_px": "3"}},
         {"mask_edits": {"shrink": 3}},
         {"later": 1},
+        {"on_fit_step": "x"},
+        {"blend": 1},
     ],
 )
 def test_a_damaged_record_is_refused(tmp_path, damage):

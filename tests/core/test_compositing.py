@@ -70,7 +70,8 @@ def test_only_the_box_is_computed_and_nothing_else_changes(generator, crop_mode,
     mask[0, 20:40, 3:30], mask[1, 70:90, 60:75], mask[1, 68:70, 60:75] = 1, 0.6, 0.2
     erased = erase(images, mask, R, crop_mode=crop_mode)
     completions = torch.rand(6, R, R, 3, generator=generator)
-    results, weight = paste_completions(erased, completions, feather_px)
+    blend = "feather" if feather_px else "paste"
+    results, weight = paste_completions(erased, completions, feather_px, blend=blend)
     assert torch.equal(results, pasted_whole(erased, completions, weight))
     outside = (weight == 0).repeat_interleave(3, dim=0)
     assert outside.any() and (results != images.repeat_interleave(3, dim=0))[~outside].any()
@@ -98,7 +99,7 @@ def test_a_blend_mask_reaches_no_further_than_the_square():
     mask[:, 90:110, 90:110] = 1
     erased = erase(torch.zeros(1, 200, 200, 3), mask, R, crop_mode="hole", margin=1.0)
     images, opacity = paste_completions(
-        erased, torch.ones(1, R, R, 3), blend_mask=torch.ones(1, 200, 200)
+        erased, torch.ones(1, R, R, 3), blend_mask=torch.ones(1, 200, 200), blend="paste"
     )
     inside = torch.zeros(200, 200)
     inside[erased.crops[0].image_area] = 1

@@ -125,6 +125,9 @@ def test_greyscale_uint8_and_alpha_images(tmp_path):
     assert np.array_equal(pixels(Image.open(tmp_path / "sheet.png")), pixels(sheet))
 
 
+@pytest.mark.skipif(
+    not hasattr(ImageFont, "load_default_imagefont"), reason="this Pillow has no bitmap font"
+)
 def test_the_sheet_is_drawn_without_freetype(monkeypatch):
     bitmap_font = ImageFont.load_default_imagefont()
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,10 @@ from diverse_inpainting.core.checkpoint import Checkpoint, generator_id_of
 from diverse_inpainting.core.compositing import paste_completions
 from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import CheckpointError, GeneratorMismatchError, InputError
+from diverse_inpainting.core.fitting import RANDOM_FIT_STEPS
+from diverse_inpainting.core.geometry import erase
 from diverse_inpainting.core.image_files import write_png
-from diverse_inpainting.core.inpainter import Inpainter
+from diverse_inpainting.core.inpainter import MAX_FIT_STEPS, Inpainter
 from diverse_inpainting.core.latents import WPlus
 from diverse_inpainting.core.networks import (
     EncoderConfig,
@@ -146,11 +150,11 @@ def test_soft_masks_blend(model, image):
     soft = torch.zeros(1, 40, 56)
     soft[:, :, :10], soft[:, :, 10:20], soft[:, :, 20:30] = 1.0, 0.5, 0.3
     hard = (soft >= 0.5).float()
-    blended = inpaint(model, image[:1], soft, 1)[0, 0]
+    blended = inpaint(model, image[:1], soft, 1, blend="paste")[0, 0]
     erased, encoded = model.encode(image[:1], soft)
     codes, _ = model.mix(encoded, model.sample_w(0, 1))
     full, _ = paste_completions(
-        erased, model.refine(erased, codes), blend_mask=torch.ones(1, 40, 56)
+        erased, model.refine(erased, codes), blend_mask=torch.ones(1, 40, 56), blend="paste"
     )
     expected = (image[0] + full[0].cpu()) / 2
     torch.testing.assert_close(blended[:, 20:30], expected[:, 20:30])
@@ -191,6 +195,8 @@ def test_codes_of_another_generator_are_refused(model, image, hole):
         {"crop_mode": "face"},
         {"skip_source": "all"},
         {"feather_px": -1},
+        {"blend": "poisson"},
+        {"fit_steps": -1},
         {"edits": [Edit("smile", 1.0)]},
         {"edits": [Edit("sefa:0", float("inf"))]},
         {"edits": [Edit("sefa:99", 1.0)]},
@@ -215,15 +221,92 @@ def test_codes_that_do_not_belong_to_the_images_are_refused(model, image, hole):
         )
 
 
-def test_a_checkpoint_without_encoder_is_refused():
+def without(*parts: str) -> Checkpoint:
     whole = tiny_checkpoint()
-    part = Checkpoint(
-        config=ModelConfig(generator=whole.config.generator),
-        tensors={k: v for k, v in whole.tensors.items() if k.startswith("generator.")},
+    return Checkpoint(
+        config=dataclasses.replace(whole.config, **dict.fromkeys(parts)),
+        tensors={k: v for k, v in whole.tensors.items() if k.partition(".")[0] not in parts},
         generator_id=whole.generator_id,
+        title="noise",
     )
-    with pytest.raises(CheckpointError, match="encoder, mixer"):
-        Inpainter(part)
+
+
+@pytest.fixture(scope="module")
+def generator_alone(device) -> Inpainter:
+    return Inpainter(without("encoder", "mixer", "skip_encoder")).to(device)
+
+
+@pytest.mark.parametrize("missing", ["encoder", "mixer"])
+def test_a_checkpoint_without_encoder_or_mixer_alone_is_refused(missing):
+    with pytest.raises(CheckpointError, match=f"noise without {missing}"):
+        Inpainter(without(missing))
+
+
+def test_a_generator_alone_completes_by_fitting_random_codes(generator_alone, image, hole):
+    seen = []
+    result = generator_alone.inpaint(
+        image, hole, 2, seed=5, on_fit_step=lambda *step: seen.append(step)
+    )
+    assert seen[-1] == (RANDOM_FIT_STEPS, RANDOM_FIT_STEPS)
+    assert len(result.warnings) == 1 and "no encoder" in result.warnings[0]
+    erased = erase(image, hole, R)
+    random = generator_alone.sample_w(5, 2)
+    expected = generator_alone.fit(erased.to(generator_alone.device), random, RANDOM_FIT_STEPS)
+    assert torch.equal(result.codes.codes, expected.codes)
+    images = result.images.cpu()
+    for v in range(2):
+        assert torch.equal(images[:, v][hole == 0], image[hole == 0])
+    assert (images[:, 0] - images[:, 1])[hole == 1].abs().mean() > 1e-3
+
+
+def test_a_generator_alone_takes_the_steps_that_it_is_given(generator_alone, image, hole):
+    result = generator_alone.inpaint(image, hole, 1, fit_steps=3)
+    erased = erase(image, hole, R).to(generator_alone.device)
+    expected = generator_alone.fit(erased, generator_alone.sample_w(0, 1), 3)
+    assert torch.equal(result.codes.codes, expected.codes)
+
+
+def test_a_generator_alone_says_what_to_do_instead_of_encoding(generator_alone, image, hole):
+    codes = generator_alone.sample_w(0, 1)
+    for call in (
+        lambda: generator_alone.encode(image, hole),
+        lambda: generator_alone.mix(codes, codes),
+    ):
+        with pytest.raises(CheckpointError, match=r"noise without them\. Use inpaint"):
+            call()
+
+
+def test_fitting_takes_place_between_mixing_and_editing(model, image, hole):
+    edits = [Edit("sefa:1", 2.0)]
+    seen = []
+    whole = model.inpaint(
+        image, hole, 2, edits=edits, fit_steps=3, on_fit_step=lambda *step: seen.append(step)
+    )
+    erased, encoded = model.encode(image, hole)
+    mixed, _ = model.mix(encoded, model.sample_w(0, 2))
+    fitted = model.fit(erased, mixed, 3)
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert not torch.equal(fitted.codes, mixed.codes)
+    assert torch.equal(whole.codes.codes, model.edit(fitted, edits).codes)
+    images, _ = paste_completions(erased, model.refine(erased, whole.codes))
+    assert torch.equal(whole.images.flatten(0, 1), images)
+
+
+def test_fitting_hides_no_warning(image, hole):
+    strict = Inpainter(tiny_checkpoint(diagnostics={"stage1": {"valid_l1_p99": 1e-6}}))
+    plain, fitted = (strict.inpaint(image, hole, 1, fit_steps=steps).warnings for steps in (0, 5))
+    assert plain == fitted and len(plain) == 2
+
+
+def test_fitting_refuses_codes_of_others_and_odd_steps(model, image, hole):
+    erased, encoded = model.encode(image, hole)
+    with pytest.raises(GeneratorMismatchError):
+        model.fit(erased, WPlus(encoded.codes, "f" * 64))
+    with pytest.raises(InputError, match="codes for 2 images"):
+        model.fit(erased, model.codes(encoded.codes.repeat(2, 1, 1, 1)[:3]))
+    for steps in (-1, 2.5, MAX_FIT_STEPS + 1):
+        with pytest.raises(InputError, match="steps"):
+            model.fit(erased, encoded, steps)
 
 
 def test_inference_leaves_inputs_and_global_random_state_alone(model, image, hole):

@@ -61,6 +61,17 @@ def test_codes_of_another_generator(classes, model, errors):
         classes["DI_GatedMix"]().execute(model, codes, foreign, 0.0)
 
 
+def test_encoding_with_a_generator_alone(
+    classes, part, errors, active_checkpoint, model_folder, image, mask
+):
+    checkpoint = part("core.checkpoint")
+    content = checkpoint.read_checkpoint(active_checkpoint, ("generator",))
+    checkpoint.write_checkpoint(model_folder / "alone.safetensors", content)
+    (model,) = classes["DI_LoadModel"]().execute("alone.safetensors", "float32")
+    with pytest.raises(errors.CheckpointError, match=r"without them\. Use .* Diverse Inpaint"):
+        encode(classes, model, image, mask)
+
+
 def test_a_direction_of_another_generator(classes, model, errors):
     codes = classes["DI_SampleW"]().execute(model, 0, 1, 1.0)[0]
     direction = classes["DI_DiscoverDirection"]().execute(model, "sefa", 0, 0, -1)[0]

@@ -11,6 +11,7 @@ IDS = [
     "DI_Composite",
     "DI_DiscoverDirection",
     "DI_EncodeErased",
+    "DI_FitCodes",
     "DI_GatedMix",
     "DI_Inpaint",
     "DI_LoadDirection",
@@ -25,13 +26,14 @@ TYPES = {"DI_MODEL", "DI_ERASED", "DI_W", "DI_DIRECTION", "IMAGE", "MASK", "INT"
 # Saved workflows hold widget values by position: append to a row, never change it.
 WIDGETS = {
     "DI_ApplyEdit": ["strength", "first_layer", "last_layer"],
-    "DI_Composite": ["feather_px"],
+    "DI_Composite": ["feather_px", "blend"],
     "DI_DiscoverDirection": ["method", "component", "first_layer", "last_layer"],
     "DI_EncodeErased": ["crop_mode", "margin"],
+    "DI_FitCodes": ["steps"],
     "DI_GatedMix": ["gate_bias"],
     "DI_Inpaint": [
         *("num_variants", "seed", "truncation_psi", "gate_bias", "crop_mode", "margin"),
-        *("feather_px", "strength", "skip_source"),
+        *("feather_px", "strength", "skip_source", "blend", "fit_steps"),
     ],
     "DI_LoadDirection": ["direction_name"],
     "DI_LoadModel": ["model_name", "precision"],
@@ -45,6 +47,7 @@ SOCKETS = {
     "DI_Composite": [("erased", "DI_ERASED"), ("images", "IMAGE"), ("blend_mask", "MASK")],
     "DI_DiscoverDirection": [("model", "DI_MODEL")],
     "DI_EncodeErased": [("model", "DI_MODEL"), ("image", "IMAGE"), ("mask", "MASK")],
+    "DI_FitCodes": [("model", "DI_MODEL"), ("erased", "DI_ERASED"), ("codes", "DI_W")],
     "DI_GatedMix": [("model", "DI_MODEL"), ("encoded", "DI_W"), ("random", "DI_W")],
     "DI_Inpaint": [
         *(("model", "DI_MODEL"), ("image", "IMAGE"), ("mask", "MASK")),
@@ -65,6 +68,7 @@ OUTPUTS = {
     "DI_Composite": ("IMAGE", "MASK"),
     "DI_DiscoverDirection": ("DI_DIRECTION",),
     "DI_EncodeErased": ("DI_ERASED", "DI_W", "IMAGE"),
+    "DI_FitCodes": ("DI_W",),
     "DI_GatedMix": ("DI_W", "IMAGE"),
     "DI_Inpaint": ("IMAGE", "DI_W"),
     "DI_LoadDirection": ("DI_DIRECTION",),
@@ -111,9 +115,9 @@ def test_widgets_keep_their_places(node, node_id):
 def test_the_function_takes_the_declared_inputs(node):
     parameters = list(inspect.signature(getattr(node, node.FUNCTION)).parameters.values())[1:]
     assert [p.name for p in parameters] == list(declared(node))
-    optional = {p.name for p in parameters if p.default is not inspect.Parameter.empty}
-    assert optional == set(node.INPUT_TYPES().get("optional", {}))
-    assert all(p.default is None for p in parameters if p.name in optional)
+    optional = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+    sockets_and_widgets = node.INPUT_TYPES().get("optional", {}).items()
+    assert optional == {name: options.get("default") for name, (_, options) in sockets_and_widgets}
 
 
 def test_each_input_has_a_type_a_tooltip_and_sound_limits(node):

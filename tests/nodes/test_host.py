@@ -171,3 +171,14 @@ def test_models_are_loaded_on_the_device_of_comfyui(classes, management, model_n
     management.get_torch_device = lambda: torch.device("meta")
     model = classes["DI_LoadModel"]().execute(model_name, "float32")[0]
     assert model.device.type == "meta"
+
+
+def test_steps_show_on_comfyuis_progress_bar(host, monkeypatch):
+    shown = []
+    bar = SimpleNamespace(update_absolute=lambda *values: shown.append(values))
+    monkeypatch.setitem(sys.modules, "comfy.utils", SimpleNamespace(ProgressBar=lambda total: bar))
+    host.step_bar()(3, 8)
+    assert shown == [(3, 8)]
+    monkeypatch.delitem(sys.modules, "comfy.utils")
+    host.step_bar()(3, 8)
+    assert len(shown) == 1

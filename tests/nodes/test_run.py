@@ -1,6 +1,8 @@
 """Every node on small results, in inference mode as in ComfyUI."""
 
 import dataclasses
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -184,6 +186,76 @@ def test_inpaint_logs_the_warnings(call, model, image, mask, caplog, monkeypatch
     call("DI_Inpaint", model=model, image=image, mask=mask, **INPAINT)
     assert caplog.messages == ["no cat", "no face"]
     assert {record.levelname for record in caplog.records} == {"WARNING"}
+
+
+def test_fit_moves_codes_and_keeps_its_inputs(call, model, encoded, mixed):
+    before = mixed[0].codes.clone()
+    inputs = {"model": model, "erased": encoded[0], "codes": mixed[0]}
+    (fitted,) = call("DI_FitCodes", **inputs, steps=3)
+    assert fitted.codes.shape == (2, V, 8, 16)
+    assert not torch.isclose(fitted.codes, before).flatten(2).all(dim=2).any()
+    assert torch.equal(mixed[0].codes, before), "inputs are shared: they stay as they are"
+    (same,) = call("DI_FitCodes", **inputs, steps=0)
+    assert torch.equal(same.codes, before)
+
+
+def test_the_chain_with_fitting_equals_inpaint_bit_for_bit(
+    call, model, encoded, mixed, image, mask
+):
+    results, codes = call("DI_Inpaint", model=model, image=image, mask=mask, **INPAINT, fit_steps=2)
+    (fitted,) = call("DI_FitCodes", model=model, erased=encoded[0], codes=mixed[0], steps=2)
+    images = call("DI_SkipRefine", model=model, erased=encoded[0], codes=fitted)[0]
+    chain = call("DI_Composite", erased=encoded[0], images=images, feather_px=3)[0]
+    assert torch.equal(codes.codes, fitted.codes)
+    assert torch.equal(results, chain)
+
+
+def test_cancelling_ends_the_fitting_and_leaves_the_model_usable(
+    call, model, encoded, mixed, monkeypatch
+):
+    """ComfyUI's progress bar raises its interruption, which no node may catch."""
+
+    class InterruptProcessingException(Exception):  # noqa: N818 - ComfyUI's name
+        pass
+
+    class ProgressBar:
+        def __init__(self, total):
+            pass
+
+        def update_absolute(self, value, total):
+            shown.append((value, total))
+            if value == 2:
+                raise InterruptProcessingException
+
+    shown = []
+    monkeypatch.setitem(sys.modules, "comfy.utils", SimpleNamespace(ProgressBar=ProgressBar))
+    inputs = {"model": model, "erased": encoded[0], "codes": mixed[0]}
+    with pytest.raises(InterruptProcessingException):
+        call("DI_FitCodes", **inputs, steps=4)
+    assert shown == [(1, 4), (2, 4)]
+    monkeypatch.delitem(sys.modules, "comfy.utils")
+    assert call("DI_FitCodes", **inputs, steps=4)[0].codes.isfinite().all()
+
+
+@pytest.fixture
+def generator_alone(call, part, active_checkpoint, model_folder):
+    """A model of a generator without any other part, from a file."""
+    checkpoint = part("core.checkpoint")
+    content = checkpoint.read_checkpoint(active_checkpoint, ("generator",))
+    checkpoint.write_checkpoint(model_folder / "alone.safetensors", content)
+    return call("DI_LoadModel", model_name="alone.safetensors", precision="float32")[0]
+
+
+def test_inpaint_fits_random_codes_for_a_generator_alone(
+    call, generator_alone, image, mask, caplog
+):
+    chosen = {**INPAINT, "fit_steps": 2, "feather_px": 0}
+    results, codes = call("DI_Inpaint", model=generator_alone, image=image, mask=mask, **chosen)
+    assert results.shape == (2 * V, 40, 48, 3) and codes.codes.shape == (2, V, 8, 16)
+    valid = (mask == 0)[0]
+    assert all(torch.equal(one[valid], image[i // V][valid]) for i, one in enumerate(results))
+    assert not torch.equal(results[0], results[1])
+    assert "no encoder" in caplog.text
 
 
 def test_random_masks_fit_images_that_are_not_square(call):

@@ -117,7 +117,8 @@ def test_both_forms_say_the_same(workflow, prompt, declared):
 
 def test_the_step_by_step_example_uses_every_single_step(prompt, classes):
     used = {node["class_type"] for node in prompt.values()}
-    assert set(classes) - used == {"DI_Inpaint", "DI_LoadDirection", "DI_RandomMask"}
+    others = {"DI_Inpaint", "DI_FitCodes", "DI_LoadDirection", "DI_RandomMask"}
+    assert set(classes) - used == others
 
 
 def test_the_workflow_runs_and_equals_the_library(prompt, classes, model_name, image, mask, part):

@@ -28,13 +28,16 @@ ALLOWED_AREAS = {
 CORE_LEVELS = (
     {"errors"},
     {"checks", "config_fields", "device", "files", "rng"},
-    {"image", "image_decoding", "image_metadata", "deep_colour", "rasterise", "mask_shapes"},
+    {
+        *("image", "image_decoding", "image_metadata", "deep_colour"),
+        *("rasterise", "mask_shapes", "multigrid"),
+    },
     {"hole_masks", "image_listing", "originals", "tiff_files", "transparency"},
     {"image_files", "mask_files", "mask_edits", "dataset", "masks"},
-    {"inputs", "geometry", "compositing"},
+    {"inputs", "geometry", "compositing", "blending"},
     {"contact_sheet", "ops", "distributed", "pretrained"},
     {"networks"},
-    {"latents", "code_files", "checkpoint", "directions"},
+    {"latents", "code_files", "checkpoint", "directions", "fitting"},
     {"editor"},
     {"inpainter"},
 )
