@@ -109,7 +109,8 @@ class ResultFiles:
                 problem=f"{self.folder} contains files named like the results, which this "
                 "command did not write.",
             )
-        changed = _differences(recorded, record)
+        existing = [path for k, path in enumerate(self.results) if k not in missing]
+        changed = _differences(recorded, record) or _first_difference(existing, record)
         if changed:
             raise StaleResultsError(
                 "results that were made in the same way",
@@ -169,6 +170,15 @@ def read_record(path: Path) -> Record | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) else None
+
+
+def _first_difference(results: Sequence[Path], record: Record) -> str:
+    """Return what is different in the first result of other settings; "" if there is none.
+
+    The sheet may be of a run that wrote another format.
+    """
+    own = (read_record(path) for path in results)
+    return next((text for one in own if one and (text := _differences(one, record))), "")
 
 
 def _differences(recorded: Record, record: Record) -> str:

@@ -267,7 +267,8 @@ def read_record_text(path: Path) -> str | None:
     """Return the record that a result or contact sheet holds; None if there is none."""
     try:
         with Image.open(path) as image:
-            image.load()  # text may follow the pixels
+            if RECORD_KEY not in image.info and image.format == "PNG":
+                image.load()  # another program may have put the text behind the pixels
             text, xmp = image.info.get(RECORD_KEY), image.info.get("xmp")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None

@@ -141,6 +141,14 @@ def test_each_result_holds_the_record_and_its_number(files):
     assert files.pending({**RECORD, "made_by": {"version": "2"}}, overwrite=False) == ()
 
 
+def test_a_sheet_does_not_vouch_for_results_of_another_format(files, tmp_path):
+    write(files, {**RECORD, "seed": 9})
+    write(ResultFiles(tmp_path, "cat", 3, ".jpg"))
+    assert ResultFiles(tmp_path, "cat", 3, ".jpg").pending(RECORD, overwrite=False) == ()
+    with pytest.raises(StaleResultsError, match="seed 9 instead of 3"):
+        files.pending(RECORD, overwrite=False)
+
+
 def test_results_may_have_another_ending(tmp_path):
     files = ResultFiles(tmp_path, "cat", 2, ".JPG")
     write(files)
