@@ -95,7 +95,7 @@ def decode_upright(source: Path | io.BytesIO, name: Path | str) -> Image.Image:
             several pages.
     """
     _check_file(source, name)
-    return _decoded(name, lambda: _load(source, name)[0])
+    return _decoded(name, lambda: _load(source, name, lambda _: None)[0])
 
 
 def decode_fully(path: Path) -> Decoded:
@@ -105,7 +105,7 @@ def decode_fully(path: Path) -> Decoded:
         InputError: as `decode_upright`.
     """
     _check_file(path, path)
-    image, turn, metadata, cut = _decoded(path, lambda: _load(path, path))
+    image, turn, cut, metadata = _decoded(path, lambda: _load(path, path, read_metadata))
     deep = read_deep(path.read_bytes(), image, turn) if cut else None
     return Decoded(image=image, metadata=metadata, is_cut=cut, deep=deep)
 
@@ -119,9 +119,9 @@ def _check_file(source: Path | io.BytesIO, name: Path | str) -> None:
 
 
 def _load(
-    source: Path | io.BytesIO, name: Path | str
-) -> tuple[Image.Image, Image.Transpose | None, Metadata, bool]:
-    """Return the image upright, what turned it, its metadata, and whether Pillow cut its depth."""
+    source: Path | io.BytesIO, name: Path | str, look: Callable[[Image.Image], _Result]
+) -> tuple[Image.Image, Image.Transpose | None, bool, _Result]:
+    """Return the image upright, what turned it, whether Pillow cut its depth, and a look at it."""
     with Image.open(source) as image:
         if image.width * image.height > _MAX_PIXELS:
             raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
@@ -130,7 +130,7 @@ def _load(
         image.load()
         turn = _TURNS.get(_orientation(image, name))
         upright = image.copy() if turn is None else image.transpose(turn)
-        return upright, turn, read_metadata(image), cut
+        return upright, turn, cut, look(image)
 
 
 def _check_single(image: Image.Image, name: Path | str) -> None:
