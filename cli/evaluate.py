@@ -12,7 +12,7 @@ from .progress import display_fraction
 if TYPE_CHECKING:
     from ..evaluation.evaluate import Evaluation
 
-_LEAST_COLUMNS = 200  # keeps each table row on one line when stdout is not a terminal
+_LEAST_COLUMNS = 240  # keeps each table row on one line when stdout is not a terminal
 
 _Model = Annotated[
     str | None,
@@ -38,6 +38,14 @@ _Training = Annotated[
     Path | None, typer.Option(help="The model's training images, to search for copies of them.")
 ]
 _BatchSize = Annotated[int, typer.Option(min=1, help="Images completed at once.")]
+_Fit = Annotated[
+    int,
+    typer.Option(
+        metavar="STEPS",
+        min=0,
+        help="Measure also the model with codes fitted to each image; 15 steps are usually enough.",
+    ),
+]
 _Inception = Annotated[
     Path | None,
     typer.Option(help="torch-fidelity's Inception weights, for FID, U-IDS and P-IDS."),
@@ -72,6 +80,7 @@ def evaluate(
     lpips: _Lpips = None,
     cache: _Cache = None,
     download: _Download = False,
+    fit: _Fit = 0,
     as_json: Json = False,
 ) -> None:
     """Measure a model or another method's results, beside baselines.
@@ -103,6 +112,7 @@ def evaluate(
         },
         cache=cache,
         download=download,
+        fit_steps=fit,
     )
     if not processes.is_main:
         measure(plan, processes=processes)

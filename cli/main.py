@@ -1,4 +1,4 @@
-"""The command line: demo, inpaint, info, directions, train, evaluate.
+"""The command line: demo, inpaint, info, directions, train, familiarity, evaluate.
 
 Only typer is imported up front, so that --help answers at once; each command imports what it
 needs. Results go to stdout, progress and errors to stderr. Exit codes: 0 success; 1 some images
@@ -17,6 +17,7 @@ except ModuleNotFoundError as error:
 from .demo import demo
 from .directions import directions
 from .evaluate import evaluate
+from .familiarity import familiarity
 from .info import info
 from .inpaint import inpaint
 from .train import train
@@ -54,6 +55,7 @@ app.command()(inpaint)
 app.command()(info)
 app.add_typer(directions, name="directions")
 app.command()(train)
+app.command()(familiarity)
 app.command()(evaluate)
 
 

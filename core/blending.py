@@ -25,7 +25,7 @@ BLENDS = ("seamless", "feather", "paste")
 """`paste`: Eq. 4; `feather`: the same with a ramp outside the hole; `seamless`: the same after the
 completion has got the colours of the hole's surroundings."""
 
-_MAX_SIDE = 1024  # a larger membrane is solved for squares of 2, 4 ... pixels and interpolated
+_MAX_PIXELS = 1024**2  # a larger box is solved for squares of 2, 4 ... pixels and interpolated
 # The completion knows no detail of the image below its own pixels, `scale` pixels of the image. To
 # follow it, and the noise of a sensor, would draw streaks into the hole.
 _SMOOTH_FRAC = 0.25
@@ -57,7 +57,8 @@ def seamless(original: Tensor, completed: Tensor, weight: Tensor, scale: float) 
     1. The hole is where the weight is above 0. Without a valid pixel, nothing changes.
     2. Image minus completion is smoothed along the rim of the hole, over a quarter of a pixel of
        the completion.
-    3. A hole of more than 1024 pixels is solved at a half, a quarter ... of its resolution.
+    3. A box of more than 1024 x 1024 pixels around the hole is solved at a half, a quarter ... of
+       its resolution: an approximation.
 
     Args:
         original: [C, h, w] in [0, 1].
@@ -71,7 +72,7 @@ def seamless(original: Tensor, completed: Tensor, weight: Tensor, scale: float) 
     rows, columns = _extent(weight.amax(dim=1)), _extent(weight.amax(dim=0))
     hole = weight[rows, columns] > 0
     target = completed[..., rows, columns]
-    step = 2 ** math.ceil(math.log2(max(*hole.shape, _MAX_SIDE) / _MAX_SIDE))
+    step = 2 ** math.ceil(math.log2(max(hole.numel() / _MAX_PIXELS, 1)) / 2)
     values, mass = _rim_differences(original[:, rows, columns], target, hole, step)
     if bool(mass.any()):  # else everything is hole, or nothing
         values = _smooth(values, mass, max(scale, 1.0) * _SMOOTH_FRAC / step)

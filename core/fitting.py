@@ -79,14 +79,17 @@ def fit_codes(
         the loss is our own.
     """
     with torch.inference_mode(False), torch.no_grad():  # ComfyUI runs nodes in inference mode
-        inputs = [_normal(tensor).float() for tensor in (codes, erased, valid)]
-        result = inputs[0].clone()
-        rows = inputs[2].flatten(1).any(dim=1).nonzero()[:, 0]
-        chunks = rows.split(FIT_CHUNK) if steps > 0 else ()
+        start, erased, valid = (_normal(tensor).float() for tensor in (codes, erased, valid))
+        result = start.clone()
+        rows = valid.flatten(1).any(dim=1).nonzero()[:, 0]
+        if steps == 0 or len(rows) == 0:
+            return result
         model = _differentiable(model)
         scale = deviation_of_w(model.generator)
+        chunks = rows.split(FIT_CHUNK)
         for number, chunk in enumerate(chunks):
-            objective = _Objective(model, *(tensor[chunk] for tensor in inputs), scale, anchor)
+            inputs = start[chunk], erased[chunk], valid[chunk]
+            objective = _Objective(model, *inputs, scale, anchor)
 
             def report(step: int, done: int = number * steps) -> None:
                 if on_step is not None:

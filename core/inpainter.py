@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint, resolve_source
 from .checks import check_choice, check_int, check_range
-from .compositing import paste_completions, valid_l1
+from .compositing import paste_completions
 from .device import resolve_device
 from .directions import bundled_directions
 from .editor import CHUNK, Edit, Editor
@@ -39,9 +39,6 @@ SKIP_SOURCES = ("edited", "unedited", "none")
 """Which stage-1 image the skip encoder sees when codes were edited; `none` leaves it out."""
 
 MAX_FIT_STEPS = 1000
-
-_UNUSUAL = 1.5
-"""A valid-pixel error this many times the model's 99th percentile earns a warning."""
 
 _FITTED_ONLY = (
     "This model has no encoder: each completion was fitted to the image from a random code, which "
@@ -279,12 +276,10 @@ class Inpainter(Editor):
             InputError: codes for another number of images.
             CheckpointError: the model has no skip encoder.
         """
-        return image_to_bhwc(self._refine(erased, codes, skip_codes)[1])
+        return image_to_bhwc(self._refine(erased, codes, skip_codes))
 
-    def _refine(
-        self, erased: Erased, codes: WPlus, skip_codes: WPlus | None
-    ) -> tuple[Tensor, Tensor]:
-        """Return the outputs of stages 1 and 2, both [B*V, 3, R, R] in about [-1, 1]."""
+    def _refine(self, erased: Erased, codes: WPlus, skip_codes: WPlus | None) -> Tensor:
+        """Return the output of stage 2, [B*V, 3, R, R] in about [-1, 1]."""
         if self.model.skip_encoder is None:
             raise CheckpointError(
                 "a model with a skip encoder",
@@ -306,8 +301,7 @@ class Inpainter(Editor):
         if skip_codes is not None:
             inputs.append(self._flat(skip_codes, B, V, "skip codes"))
         chunks = zip(*(x.split(CHUNK) for x in inputs), strict=True)
-        refined = [self.model.refine(*chunk) for chunk in chunks]
-        return torch.cat([r.stage1 for r in refined]), torch.cat([r.output for r in refined])
+        return torch.cat([self.model.refine(*chunk).output for chunk in chunks])
 
     @torch.no_grad()
     def inpaint(
@@ -365,43 +359,34 @@ class Inpainter(Editor):
         mixed = self.fit(erased, unfitted, fit_steps, on_fit_step) if fit_steps else unfitted
         codes = self.edit(mixed, edits)
         refines = skip_source != "none" and self.model.skip_encoder is not None
-        hides_edits = refines and skip_source == "unedited"  # from S, and so in stage 1
         if refines:
-            skip_codes = mixed if edits and hides_edits else None
-            stage1, output = self._refine(erased, codes, skip_codes)
+            skip_codes = mixed if edits and skip_source == "unedited" else None
+            output = self._refine(erased, codes, skip_codes)
         else:
-            stage1 = output = self._synthesize(codes)
+            output = self._synthesize(codes)
         images, weight = paste_completions(erased, image_to_bhwc(output), feather_px, blend=blend)
         return Inpainting(
             images=images.unflatten(0, (len(erased.original), num_variants)),
             weight=weight,
             codes=codes,
             erased=erased,
-            # Fitted codes reproduce the valid pixels better than the model usually does.
-            warnings=self._warnings(
-                erased, unfitted, None if fit_steps or (edits and not hides_edits) else stage1
-            ),
+            warnings=self.warnings(erased),
         )
 
-    def _warnings(self, erased: Erased, mixed: WPlus, stage1: Tensor | None) -> tuple[str, ...]:
-        """Name the images that stage 1 reproduces far worse than the model's usual ones.
+    @torch.no_grad()
+    def warnings(self, erased: Erased) -> tuple[str, ...]:
+        """Name the images whose visible part does not look like what the model knows.
 
-        Args:
-            erased: the images.
-            mixed: W_out before it is fitted and edited.
-            stage1: [B*V, 3, R, R] of these codes; None where only others were synthesised.
+        Each image is judged by itself; a model without `familiarity` judges none. A model without
+        an encoder also says how it completes.
         """
-        if not self.can_encode:
-            return (_FITTED_ONLY,)
-        usual = self.training.get("diagnostics", {}).get("stage1", {}).get("valid_l1_p99")
-        if usual is None:
-            return ()
-        first = self._synthesize(mixed[:, 0]) if stage1 is None else stage1[:: mixed.num_variants]
-        errors = valid_l1(first.clamp(-1, 1), erased.erased, erased.valid).tolist()
-        return tuple(
-            f"Image {b} does not look like what this model knows ({self.title}): its visible part "
-            f"is reproduced with an error of {error:.2f}, usual is up to {usual:.2f}. Expect a "
-            "completion that does not fit; crop to the subject or use another model."
-            for b, error in enumerate(errors)
-            if error > _UNUSUAL * usual
+        how = () if self.can_encode else (_FITTED_ONLY,)
+        judge = self.model.familiarity
+        if judge is None:
+            return how
+        unlike = judge(erased.erased, erased.valid) > 0
+        return how + tuple(
+            f"Image {b} does not look like what this model knows ({self.title}), so its completion "
+            "may not fit. Crop to the subject, turn it upright, or use another model."
+            for b in unlike.nonzero()[:, 0].tolist()
         )

@@ -61,6 +61,8 @@ class Plan:
     """Folder or zip of photographs that the model was trained on."""
     batch_size: int = 16
     """Images completed at once, at least 1."""
+    fit_steps: int = 0
+    """Also measure the model with its codes fitted to the valid pixels by so many steps."""
     device: str | None = None
     """Where to compute; None for the best."""
     weights: Mapping[str, Path | None] = field(default_factory=dict)
@@ -138,7 +140,15 @@ def evaluate(
 
     outputs: list[MethodOutput] = []
     if model is not None:
-        outputs = complete(model, pairs, plan.seed, plan.batch_size, on_batch, processes)
+        outputs = complete(
+            model,
+            pairs,
+            plan.seed,
+            plan.batch_size,
+            fit_steps=plan.fit_steps,
+            on_batch=on_batch,
+            processes=processes,
+        )
     processes.leave()
     if not processes.is_main:
         return None
@@ -230,4 +240,5 @@ def _model_facts(plan: Plan, model: Inpainter) -> dict[str, Any]:
         "generator_id": model.generator_id,
         "training": model.training,
         "device": str(model.device),
+        "fit_steps": plan.fit_steps,
     }

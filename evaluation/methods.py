@@ -1,14 +1,17 @@
-"""The methods under test: a model's two stages, and any method's results from a folder.
+"""The methods under test: a model's outputs, and any method's results from a folder.
 
 Legend: n images, B of a batch, V = 2 results for each, R their side in pixels.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..core.compositing import paste_completions
 from ..core.distributed import ALONE, Processes
 from ..core.errors import InputError
 from ..core.image import image_to_uint8
@@ -21,12 +24,16 @@ from .types import MethodOutput, Pairs
 NUM_VARIANTS = 2
 """Results for each image, as the paper measures diversity."""
 
+_INDEPENDENT = "independent"  # what the generator makes of the random codes alone
+
 
 def complete(
     model: Inpainter,
     pairs: Pairs,
     seed: int,
     batch_size: int,
+    *,
+    fit_steps: int = 0,
     on_batch: Callable[[int], None] = lambda num_images: None,
     processes: Processes = ALONE,
 ) -> list[MethodOutput]:
@@ -40,42 +47,68 @@ def complete(
         pairs: images and holes.
         seed: of the random codes.
         batch_size: B; affects memory only, and the rounding of single values by 1/255.
+        fit_steps: of fitting the codes to the valid pixels; 0 leaves that method out.
         on_batch: called in every process with the number of images done so far.
         processes: those that split the batches; each returns everything.
 
     Returns:
-        `stage1` and, if the model has a skip encoder, `stage2`.
+        `stage1` and, if the model has a skip encoder, `stage2`, as in the paper: pasted (Eq. 4).
+        Then the last of them blended, `stage2-seamless`, and `stage2-fitted-seamless`.
     """
     batches = torch.arange(len(pairs.names)).split(batch_size)
-    done: dict[int, dict[str, Tensor]] = {}
+    done: dict[int, dict[str, _Drawn]] = {}
     for number in range(processes.rank, len(batches), processes.world_size):
-        done[number] = _complete_batch(model, pairs, seed, batches[number])
+        done[number] = _complete_batch(model, pairs, seed, batches[number], fit_steps)
         on_batch(min((number + 1) * batch_size, len(pairs.names)))
     collected = {n: batch for part in processes.collect(done) for n, batch in part.items()}
     ordered = [collected[number] for number in range(len(batches))]
-    whole = {name: torch.cat([batch[name] for batch in ordered]) for name in ordered[0]}
-    independent = whole.pop("independent")
+    whole = {
+        name: _Drawn(*map(torch.cat, zip(*(batch[name] for batch in ordered), strict=True)))
+        for name in ordered[0]
+    }
+    independent = whole.pop(_INDEPENDENT).raw
     return [
-        pairs.completed(stage, raw, raw=raw, independent=independent)
-        for stage, raw in whole.items()
+        pairs.completed(name, drawn.fills, raw=drawn.raw, independent=independent)
+        for name, drawn in whole.items()
     ]
 
 
-def _complete_batch(model: Inpainter, pairs: Pairs, seed: int, index: Tensor) -> dict[str, Tensor]:
-    """Return stage1, perhaps stage2, and independent, each [B, V, 3, R, R] uint8."""
+class _Drawn(NamedTuple):
+    """What a method draws, both [B, V, 3, R, R] uint8."""
+
+    raw: Tensor
+    fills: Tensor
+
+
+def _complete_batch(
+    model: Inpainter, pairs: Pairs, seed: int, index: Tensor, fit_steps: int
+) -> dict[str, _Drawn]:
+    """Return what each method draws, and the independent samples."""
     images = pairs.originals[index].movedim(1, -1).to(model.device)
     erased, encoded = model.encode(images, pairs.holes[index].to(model.device))
     random = model.codes(
         torch.cat([_random_codes(model, seed, pairs.names[i]) for i in index.tolist()])
     )
     codes, _ = model.mix(encoded, random)
-    drawn = {"stage1": model.synthesize(codes), "independent": model.synthesize(random)}
-    if "skip_encoder" in model.num_parameters:
-        drawn["stage2"] = model.refine(erased, codes)
-    return {
-        name: image_to_uint8(images_nhwc).movedim(-1, 1).cpu().unflatten(0, (-1, NUM_VARIANTS))
-        for name, images_nhwc in drawn.items()
-    }
+    pasted = {_INDEPENDENT: model.synthesize(random), "stage1": model.synthesize(codes)}
+    if model.model.skip_encoder is not None:
+        pasted["stage2"] = model.refine(erased, codes)
+    last = list(pasted)[-1]
+    blended = {f"{last}-seamless": pasted[last]}
+    if fit_steps:
+        fitted = model.fit(erased, codes, fit_steps)
+        draw = model.synthesize if last == "stage1" else partial(model.refine, erased)
+        blended[f"{last}-fitted-seamless"] = draw(fitted)
+    drawn = {name: _Drawn(*[_stored(raw)] * 2) for name, raw in pasted.items()}
+    for name, raw in blended.items():
+        completed, _ = paste_completions(erased, raw, blend="seamless")
+        drawn[name] = _Drawn(_stored(raw), _stored(completed))
+    return drawn
+
+
+def _stored(images: Tensor) -> Tensor:
+    """[B*V, R, R, 3] in [0, 1] as [B, V, 3, R, R] uint8 on the CPU."""
+    return image_to_uint8(images).movedim(-1, 1).cpu().unflatten(0, (-1, NUM_VARIANTS))
 
 
 def _random_codes(model: Inpainter, seed: int, name: str) -> Tensor:

@@ -158,6 +158,8 @@ def describe(evaluation: Evaluation) -> Iterator[str]:
     protocol, model = facts["protocol"], facts["model"]
     if model is not None:
         yield f"model: {model['title'] or model['source']}, SHA-256 {model['sha256'][:16]}"
+        if model["fit_steps"]:
+            yield f"fit steps: {model['fit_steps']}"
     yield (
         f"{protocol['pictures']} images of {protocol['data']} at {protocol['resolution']} px, "
         f"masks {protocol['masks']}, seed {protocol['seed']}"

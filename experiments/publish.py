@@ -123,6 +123,7 @@ def draw_workflow(model: Inpainter) -> Image.Image:
         crop_mode=nodes["DI_EncodeErased"]["crop_mode"],
         margin=nodes["DI_EncodeErased"]["margin"],
         feather_px=nodes["DI_Composite"]["feather_px"],
+        blend=nodes["DI_Composite"]["blend"],
     )
     cells = [show_erased(image[0], hole[0]), *result.images[0, :8].cpu()]
     return contact_sheet([cells[0:3], cells[3:6], cells[6:9]], cell_px=LARGE_PX)

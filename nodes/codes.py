@@ -53,7 +53,8 @@ class EncodeErased(Node):
 
         erased, encoded = model.encode(image, mask, crop_mode, margin)
         seen = host.to_output(image_to_bhwc(erased.erased))
-        return host.erased_to_output(erased), host.codes_to_output(encoded), seen
+        outputs = host.erased_to_output(erased), host.codes_to_output(encoded), seen
+        return host.with_warnings(outputs, model.warnings(erased))
 
 
 class SampleW(Node):

@@ -5,11 +5,12 @@ anywhere else, importing them would start ComfyUI's argument parser. Without Com
 `models/` in the working directory and PyTorch's devices.
 """
 
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, device
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from ..core.geometry import Erased
     from ..core.inpainter import Inpainter
     from ..core.latents import WPlus
+
+logger = logging.getLogger(__name__)
 
 MODEL_FOLDER = "diverse_inpainting"
 """Folder of model files below ComfyUI's `models`, or its name in extra_model_paths.yaml."""
@@ -146,6 +149,17 @@ def codes_to_output(codes: "WPlus") -> "WPlus":
 def erased_to_output(erased: "Erased") -> "Erased":
     """Move erased images to where ComfyUI keeps results; the originals can be large."""
     return erased.to(_output_device())
+
+
+def with_warnings(outputs: tuple[Any, ...], warnings: Sequence[str]) -> Any:  # noqa: ANN401
+    """Log warnings, and return a node's outputs with them in the form that ComfyUI takes.
+
+    `web/js/warnings.js` shows them on the node, and the server's history lists them. ComfyUI keeps
+    them with the cached outputs, so that a node that need not run again shows them again.
+    """
+    for warning in warnings:
+        logger.warning(warning)
+    return {"ui": {"warnings": list(warnings)}, "result": outputs} if warnings else outputs
 
 
 def _output_device() -> device:

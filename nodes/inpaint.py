@@ -1,6 +1,5 @@
 """DI_Inpaint: the whole method in one node."""
 
-import logging
 from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
@@ -12,8 +11,6 @@ if TYPE_CHECKING:
     from ..core.directions import Direction
     from ..core.inpainter import Inpainter
     from ..core.latents import WPlus
-
-logger = logging.getLogger(__name__)
 
 
 class Inpaint(Node):
@@ -110,7 +107,5 @@ class Inpaint(Node):
             fit_steps=fit_steps,
             on_fit_step=host.step_bar(),
         )
-        for warning in result.warnings:
-            logger.warning(warning)
         images = host.to_output(result.images.flatten(0, 1))
-        return images, host.codes_to_output(result.codes)
+        return host.with_warnings((images, host.codes_to_output(result.codes)), result.warnings)

@@ -4,6 +4,7 @@ from .config import (
     PRESETS,
     DiscriminatorConfig,
     EncoderConfig,
+    FamiliarityConfig,
     GeneratorConfig,
     MixerConfig,
     ModelConfig,
@@ -11,6 +12,7 @@ from .config import (
 )
 from .discriminator import Discriminator
 from .encoder import Encoder
+from .familiarity import Familiarity
 from .generator import Generator
 from .mixing import Mixer
 from .model import PARTS, DiverseInpaintingModel, Refinement
@@ -24,6 +26,8 @@ __all__ = [
     "DiverseInpaintingModel",
     "Encoder",
     "EncoderConfig",
+    "Familiarity",
+    "FamiliarityConfig",
     "Generator",
     "GeneratorConfig",
     "Mixer",

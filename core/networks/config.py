@@ -193,6 +193,23 @@ class SkipEncoderConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FamiliarityConfig:
+    """The classifier of images that the model does not know."""
+
+    side: int = 32
+    """Side at which it sees images, in pixels; at most that of the generator."""
+    widths: tuple[int, int, int] = (32, 64, 128)
+    """Channels at a half, a quarter and an eighth of the side."""
+    features: int = 64
+    """Width of the hidden layer."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        _require_resolution(self.side)
+        require_positive(self, "widths", "features")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """All networks of the method; parts that a checkpoint does not hold are None."""
 
@@ -201,6 +218,7 @@ class ModelConfig:
     encoder: EncoderConfig | None = None
     mixer: MixerConfig | None = None
     skip_encoder: SkipEncoderConfig | None = None
+    familiarity: FamiliarityConfig | None = None
 
     def __post_init__(self) -> None:
         for part in (self.discriminator, self.encoder, self.skip_encoder):
@@ -212,6 +230,13 @@ class ModelConfig:
                     part.resolution,
                     "Give all networks one resolution.",
                 )
+        if self.familiarity is not None:
+            _require(
+                self.familiarity.side <= self.generator.resolution,
+                f"FamiliarityConfig.side of at most {self.generator.resolution}, the resolution",
+                self.familiarity.side,
+                "Let it see images at the generator's resolution or smaller.",
+            )
         if self.discriminator is not None:
             _require(
                 self.discriminator.num_classes in (0, self.generator.num_classes),
@@ -266,6 +291,7 @@ _PARTS: dict[str, type] = {
     "encoder": EncoderConfig,
     "mixer": MixerConfig,
     "skip_encoder": SkipEncoderConfig,
+    "familiarity": FamiliarityConfig,
 }
 
 

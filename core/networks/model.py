@@ -13,12 +13,13 @@ from ..compositing import composite
 from .config import ModelConfig
 from .discriminator import Discriminator
 from .encoder import Encoder
+from .familiarity import Familiarity
 from .generator import Generator
 from .mixing import Mixer
 from .skip_encoder import SkipEncoder
 from .synthesis import Skips
 
-PARTS = ("generator", "discriminator", "encoder", "mixer", "skip_encoder")
+PARTS = ("generator", "discriminator", "encoder", "mixer", "skip_encoder", "familiarity")
 """Names of the networks; initial weights are drawn in this order."""
 
 _Network = TypeVar("_Network", bound=nn.Module)
@@ -54,6 +55,7 @@ class DiverseInpaintingModel(nn.Module):
     encoder: Encoder | None
     mixer: Mixer | None
     skip_encoder: SkipEncoder | None
+    familiarity: Familiarity | None
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class DiverseInpaintingModel(nn.Module):
         encoder: Encoder | None = None,
         mixer: Mixer | None = None,
         skip_encoder: SkipEncoder | None = None,
+        familiarity: Familiarity | None = None,
         feature_dtype: torch.dtype = torch.float32,
     ) -> None:
         """Assemble a model; networks may be shared between models.
@@ -73,6 +76,7 @@ class DiverseInpaintingModel(nn.Module):
             encoder: E.
             mixer: Mi.
             skip_encoder: S.
+            familiarity: tells images that the model does not know.
             feature_dtype: of G's feature maps; everything else is computed in float32.
         """
         super().__init__()
@@ -81,6 +85,7 @@ class DiverseInpaintingModel(nn.Module):
         self.encoder = encoder
         self.mixer = mixer
         self.skip_encoder = skip_encoder
+        self.familiarity = familiarity
         self.feature_dtype = feature_dtype
 
     @classmethod
@@ -94,6 +99,7 @@ class DiverseInpaintingModel(nn.Module):
             skip_encoder=(
                 SkipEncoder(config.skip_encoder, config.generator) if config.skip_encoder else None
             ),
+            familiarity=Familiarity(config.familiarity) if config.familiarity else None,
         )
 
     @property

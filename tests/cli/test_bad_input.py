@@ -88,6 +88,7 @@ def test_images_of_one_stem_are_refused_and_the_others_go_on(inpaint, tmp_path):
         (("photos", "--out", "out", "--crop", "hat"), "hat"),
         (("photos", "--out", "out", "--truncation", "nan"), "truncation"),
         (("photos", "--out", "out", "--skip-source", "x"), "skip_source"),
+        (("photos", "--out", "out", "--blend", "x"), "blend"),
         (("photos", "--out", "out", "--device", "toaster"), "toaster"),
         (("photos", "--out", "out", "--model", "dogs"), "dogs"),
         (("photos", "--out", "out", "--model", "somebody/dogs"), "no permission to download"),

@@ -269,6 +269,7 @@ def test_good_settings_pass(model):
             margin=0.0,
             feather_px=3,
             skip_source="none",
+            blend="feather",
         ),
     )
 
@@ -286,6 +287,7 @@ def test_good_settings_pass(model):
         ({"crop_mode": "hole", "margin": -1.0}, "margin"),
         ({"feather_px": 100_000}, "feather"),
         ({"skip_source": "maybe"}, "skip_source"),
+        ({"blend": "poisson"}, "blend"),
     ],
 )
 def test_each_bad_setting_is_found_before_the_first_image(model, change, words):

@@ -23,15 +23,17 @@ def test_a_model_beside_baselines(run, data, tiny_checkpoint, tmp_path):
         save(tmp_path / "train" / f"{k}.png", 255 - np.roll(noise(32, 32), k, axis=0))
     answer = run(
         *("evaluate", tiny_checkpoint, "--data", data, "--out", "out", "--training", "train"),
-        *("--device", "cpu", "--batch-size", 2),
+        *("--device", "cpu", "--batch-size", 2, "--fit", 1),
     )
     assert answer.code == 0, answer.err
-    methods = ["stage1", "stage2", "mean-colour", "other-photo", "original", "training-photos"]
+    methods = ["stage1", "stage2", "stage2-seamless", "stage2-fitted-seamless"]
+    methods += ["mean-colour", "other-photo", "original", "training-photos"]
     assert all(name in answer.out for name in (*methods, "SWD x 1000", "3 images", "seed 0"))
     assert answer.err.splitlines()[0].startswith("0%: reading ")
     report = json.loads((tmp_path / "out" / "results.json").read_text())
     assert list(report["methods"]) == methods
     assert report["protocol"]["pictures_by_bucket"]["(0,1]"] == 3
+    assert report["model"]["fit_steps"] == 1
     assert len(report["model"]["sha256"]) == 64 and report["model"]["title"] == "nothing, 32x32"
     everything = report["methods"]["stage2"]["(0,1]"]
     assert everything["swd"]["low"] <= everything["swd"]["value"] <= everything["swd"]["high"]

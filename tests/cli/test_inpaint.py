@@ -56,6 +56,7 @@ def test_variant_k_depends_on_seed_and_k_alone(inpaint, tmp_path):
         ("--edit", "sefa:0=3", "--skip-source", "unedited"),
         ("--feather", 4),
         ("--fit", 3),
+        ("--blend", "paste"),
     ],
 )
 def test_every_option_has_an_effect(inpaint, tmp_path, option):

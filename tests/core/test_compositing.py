@@ -112,3 +112,43 @@ def test_hole_l1_sums_over_the_hole_only():
     second[0, :, 0, 0] = torch.tensor([0.1, 0.2, -0.3])
     second[0, :, 1, 1] = 0.5
     torch.testing.assert_close(hole_l1(first, second, hole), torch.tensor([0.6 + 1.5]))
+
+
+@pytest.mark.parametrize("crop_mode", ["picture", "hole"])
+def test_seamless_moves_the_completion_to_the_colours_around_it(generator, crop_mode):
+    """An image and its brighter copy as completion: the hole gets the image back."""
+    image = torch.rand(1, 3, 12, 9, generator=generator) * 0.5
+    image = F.interpolate(image, size=(120, 90), mode="bicubic").clamp(0, 0.6).movedim(1, -1)
+    mask = torch.zeros(1, 120, 90)
+    mask[0, 40:70, 0:30], mask[0, 80, 60], mask[0, 38:40, 0:30] = 1, 0.7, 0.3
+    erased = erase(image, mask, 160, crop_mode=crop_mode)
+    brighter = erase(image + 0.3, torch.ones(1, 120, 90), 160, crop_mode=crop_mode)
+    crop, square = erased.crops[0], torch.zeros(1, 3, erased.crops[0].side, erased.crops[0].side)
+    area = (..., *crop.image_area)
+    square[(..., *crop.square_area)] = (brighter.original)[area]
+    completion = F.interpolate(square, size=(160, 160), mode="bilinear").movedim(1, -1)
+    pasted, weight = paste_completions(erased, completion, blend="paste")
+    result, same_weight = paste_completions(erased, completion, blend="seamless")
+    assert torch.equal(weight, same_weight)
+    assert torch.equal(result[weight == 0], image[weight == 0])
+    assert (result - image).abs().mean() < 0.05 * (pasted - image).abs().mean()
+
+
+def test_a_hole_that_reaches_the_side_of_its_square_uses_the_image_beyond(generator):
+    image = torch.full((1, 100, 100, 3), 0.25)
+    mask = torch.zeros(1, 100, 100)
+    mask[:, 20:84, 20:84] = 1
+    erased = erase(image, mask, R, crop_mode="hole", margin=0.0)
+    assert erased.crops[0].side == 64
+    images, _ = paste_completions(erased, torch.full((1, R, R, 3), 0.75))
+    assert (images - image).abs().max() < 1 / 255
+
+
+def test_seamless_variants_do_not_depend_on_each_other(generator):
+    mask = torch.zeros(2, 50, 40)
+    mask[:, 10:30, 5:25] = 1
+    erased = erase(torch.rand(2, 50, 40, 3, generator=generator), mask, R)
+    images = torch.rand(6, R, R, 3, generator=generator)
+    together, _ = paste_completions(erased, images)
+    alone, _ = paste_completions(erased, images[1::3])
+    torch.testing.assert_close(together[1::3], alone)

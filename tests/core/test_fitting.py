@@ -106,6 +106,8 @@ def test_images_without_valid_pixels_keep_their_codes(model, case):
     assert torch.equal(fitted[2], codes[2])
     assert not torch.isclose(fitted, codes).flatten(1).all(dim=1)[[0, 1, 3]].any()
     assert torch.equal(fit_codes(model, *case, 0), codes)
+    nothing = [torch.zeros_like(tensor) for tensor in (erased, valid)]
+    assert torch.equal(fit_codes(model, codes, *nothing, 3), codes)
 
 
 def test_steps_are_counted_over_all_chunks(model, case):

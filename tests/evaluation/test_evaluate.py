@@ -54,9 +54,17 @@ def test_another_method_on_the_images_and_masks_of_an_evaluation(data, tmp_path)
     assert results(second)["methods"]["predictions"]["(0,1]"]["diversity"]["value"] == 20
 
 
-def test_a_model_has_two_stages_beside_the_baselines(data, tmp_path, tiny_checkpoint):
+def test_a_model_has_two_stages_and_a_blend_beside_the_baselines(data, tmp_path, tiny_checkpoint):
     plan = Plan(data=data, out=tmp_path / "out", model=tiny_checkpoint, device="cpu")
-    expected = ["stage1", "stage2", "mean-colour", "other-photo", "original", "other-half"]
+    expected = [
+        "stage1",
+        "stage2",
+        "stage2-seamless",
+        "mean-colour",
+        "other-photo",
+        "original",
+        "other-half",
+    ]
     assert list(evaluate(plan).methods) == expected
 
 

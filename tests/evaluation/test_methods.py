@@ -9,15 +9,25 @@ import torch
 
 from diverse_inpainting.core.distributed import Processes
 from diverse_inpainting.core.errors import InputError
+from diverse_inpainting.core.image import image_to_uint8
 from diverse_inpainting.core.image_files import write_png
 from diverse_inpainting.core.inpainter import Inpainter
 from diverse_inpainting.evaluation.methods import complete, read_predictions
+from diverse_inpainting.evaluation.pixel_metrics import seam
 from evaluation_samples import noise, pairs
 
 
 @pytest.fixture(scope="module")
 def model(tiny_checkpoint):
     return Inpainter.load(tiny_checkpoint, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def stage1_model(tiny_checkpoint):
+    """The same without a skip encoder."""
+    loaded = Inpainter.load(tiny_checkpoint, device="cpu")
+    loaded.model.skip_encoder = None
+    return loaded
 
 
 def write(folder, stem, image, suffix="png"):
@@ -31,17 +41,47 @@ def write(folder, stem, image, suffix="png"):
 def test_both_stages_with_the_original_outside_the_hole(model):
     given = pairs(3, 32)
     methods = complete(model, given, seed=0, batch_size=2)
-    assert [m.method for m in methods] == ["stage1", "stage2"]
+    assert [m.method for m in methods] == ["stage1", "stage2", "stage2-seamless"]
     for made in methods:
         assert made.results.shape == made.raw.shape == made.independent.shape == (3, 2, 3, 32, 32)
         outside = ~given.holes[:, None]
         assert ((made.results == given.originals[:, None]) | ~outside).all()
-        assert ((made.results == made.raw) | outside).all()
+        is_pasted = not made.method.endswith("seamless")
+        assert ((made.results == made.raw) | outside).all() == is_pasted
         assert (made.raw != given.originals[:, None]).any(dim=(2, 3, 4)).all()
     assert torch.equal(methods[0].independent, methods[1].independent)
     assert not torch.equal(methods[0].raw, methods[1].raw)
+    assert torch.equal(methods[1].raw, methods[2].raw)
     first, second = methods[0].independent.unbind(dim=1)
     assert not torch.equal(first, second) and not torch.equal(first[0], first[1])
+
+
+def test_a_blend_has_less_of_a_seam(model):
+    given = pairs(4, 32)
+    smooth = torch.arange(32, dtype=torch.uint8) * 3 + 60
+    given = dataclasses.replace(given, originals=smooth.expand(4, 3, 32, 32))
+    pasted, blended = (seam(made)["seam"].values for made in complete(model, given, 0, 4)[1:])
+    assert (blended < 0.7 * pasted).all()
+
+
+@pytest.mark.parametrize("last", ["stage2", "stage1"])
+def test_the_last_stage_draws_the_fitted_codes(model, stage1_model, monkeypatch, last):
+    given, asked = pairs(3, 32), []
+    fitted = model.codes(model.sample_w(7, 6).codes.unflatten(1, (3, 2))[0])
+
+    def fit(erased, codes, steps):
+        asked.append(steps)
+        return fitted
+
+    if last == "stage1":
+        model = stage1_model
+        raw = model.synthesize(fitted)
+    else:
+        raw = model.refine(model.encode(given.originals.movedim(1, -1), given.holes)[0], fitted)
+    monkeypatch.setattr(model, "fit", fit)
+    found = complete(model, given, 0, 4, fit_steps=5)[-1]
+    assert found.method == f"{last}-fitted-seamless" and asked == [5]
+    assert torch.equal(found.raw.flatten(0, 1).movedim(1, -1), image_to_uint8(raw))
 
 
 def test_results_depend_neither_on_the_batch_nor_on_the_other_images(model):
@@ -77,9 +117,9 @@ def test_processes_split_the_batches_and_each_returns_everything(model):
             assert one.method == two.method and torch.equal(one.raw, two.raw)
 
 
-def test_a_model_without_a_skip_encoder_has_one_stage(model, monkeypatch):
-    monkeypatch.setattr(model.model, "skip_encoder", None)
-    assert [m.method for m in complete(model, pairs(3, 32), 0, 4)] == ["stage1"]
+def test_a_model_without_a_skip_encoder_has_one_stage(stage1_model):
+    methods = complete(stage1_model, pairs(3, 32), 0, 4)
+    assert [m.method for m in methods] == ["stage1", "stage1-seamless"]
 
 
 # --- other methods ---

@@ -28,7 +28,7 @@ PROTOCOL = {
     "pictures": 2,
     "pictures_by_bucket": {"(0,1]": 2, "(0,0.4]": 0, "(0.4,1]": 2},
 }
-MODEL = {"title": "", "source": "m.safetensors", "sha256": "ab" * 32}
+MODEL = {"title": "", "source": "m.safetensors", "sha256": "ab" * 32, "fit_steps": 15}
 
 
 @pytest.fixture
@@ -96,8 +96,11 @@ def test_one_line_for_each_image_and_metric(evaluation, tmp_path):
 def test_what_the_numbers_depend_on(evaluation):
     lines = list(describe(evaluation))
     assert lines[0] == "model: m.safetensors, SHA-256 abababababababab"
-    assert lines[1] == "2 images of photos.zip at 16 px, masks paper, seed 4"
-    assert lines[2:4] == list(describe_metrics(evaluation.facts["metrics"]))
-    assert lines[2:4] == ["swd: patch seeds 3", "lpips left out: no weights"]
+    assert lines[1] == "fit steps: 15"
+    assert lines[2] == "2 images of photos.zip at 16 px, masks paper, seed 4"
+    assert lines[3:5] == list(describe_metrics(evaluation.facts["metrics"]))
+    assert lines[3:5] == ["swd: patch seeds 3", "lpips left out: no weights"]
+    unfitted = {**evaluation.facts, "model": {**MODEL, "fit_steps": 0}}
+    assert list(describe(dataclasses.replace(evaluation, facts=unfitted))) == [lines[0], *lines[2:]]
     without_model = dataclasses.replace(evaluation, facts={**evaluation.facts, "model": None})
-    assert list(describe(without_model)) == lines[1:]
+    assert list(describe(without_model)) == lines[2:]

@@ -182,3 +182,11 @@ def test_steps_show_on_comfyuis_progress_bar(host, monkeypatch):
     monkeypatch.delitem(sys.modules, "comfy.utils")
     host.step_bar()(3, 8)
     assert len(shown) == 1
+
+
+def test_a_warning_is_logged_and_shown_on_the_node(part, caplog):
+    with_warnings = part("nodes.host").with_warnings
+    assert with_warnings((1, 2), ()) == (1, 2) and not caplog.records
+    shown = with_warnings((1, 2), ("Too dark.",))
+    assert shown == {"ui": {"warnings": ["Too dark."]}, "result": (1, 2)}
+    assert [record.getMessage() for record in caplog.records] == ["Too dark."]

@@ -124,6 +124,19 @@ def test_refine_differs_from_stage_1_and_heeds_the_skip_codes(
     assert not torch.equal(refined, held)
 
 
+def test_each_blend_gives_another_result(call, encoded, mixed, model):
+    images = call("DI_Synthesize", model=model, codes=mixed[0])[0]
+    done = {
+        blend: call("DI_Composite", erased=encoded[0], images=images, feather_px=3, blend=blend)[0]
+        for blend in (None, "seamless", "feather", "paste")
+    }
+    assert torch.equal(done[None], done["feather"])  # a saved workflow without the widget
+    assert not torch.equal(done["seamless"], done["feather"])
+    assert not torch.equal(done["seamless"], done["paste"])
+    plain = call("DI_Composite", erased=encoded[0], images=images, feather_px=0)[0]
+    assert torch.equal(plain, done["seamless"])
+
+
 def test_composite_keeps_valid_pixels_bit_for_bit(call, model, encoded, mixed, image, mask):
     images = call("DI_Synthesize", model=model, codes=mixed[0])[0]
     done, weight = call("DI_Composite", erased=encoded[0], images=images, feather_px=0)
@@ -250,7 +263,9 @@ def test_inpaint_fits_random_codes_for_a_generator_alone(
     call, generator_alone, image, mask, caplog
 ):
     chosen = {**INPAINT, "fit_steps": 2, "feather_px": 0}
-    results, codes = call("DI_Inpaint", model=generator_alone, image=image, mask=mask, **chosen)
+    answer = call("DI_Inpaint", model=generator_alone, image=image, mask=mask, **chosen)
+    assert "no encoder" in answer["ui"]["warnings"][0]
+    results, codes = answer["result"]
     assert results.shape == (2 * V, 40, 48, 3) and codes.codes.shape == (2, V, 8, 16)
     valid = (mask == 0)[0]
     assert all(torch.equal(one[valid], image[i // V][valid]) for i, one in enumerate(results))
@@ -289,3 +304,20 @@ def test_results_come_back_on_the_cpu_without_gradients(encoded, mixed):
         assert tensor.device.type == "cpu"
         assert tensor.dtype == torch.float32
         assert not tensor.requires_grad
+
+
+@pytest.mark.parametrize("node_id", ["DI_Inpaint", "DI_EncodeErased"])
+def test_nodes_that_take_the_picture_warn_of_one_that_the_model_does_not_know(
+    call, model, image, mask, part, monkeypatch, node_id
+):
+    inputs = {"model": model, "image": image, "mask": mask, "crop_mode": "picture", "margin": 0.25}
+    if node_id == "DI_Inpaint":
+        inputs |= {"num_variants": 1, "seed": 0, "truncation_psi": 1.0, "gate_bias": 0.0}
+        inputs |= {"feather_px": 0, "strength": 0.0, "skip_source": "edited"}
+    plain = call(node_id, **inputs)
+    networks = part("core.networks")
+    judge = networks.Familiarity(networks.FamiliarityConfig()).eval().requires_grad_(False)
+    judge.output.bias += 1000
+    monkeypatch.setattr(model.model, "familiarity", judge)
+    warned = call(node_id, **inputs)
+    assert len(warned["ui"]["warnings"]) == len(image) and len(warned["result"]) == len(plain)

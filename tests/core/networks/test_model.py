@@ -24,7 +24,7 @@ def inputs(generator):
 
 
 def test_parts_are_attributes_in_the_order_of_training(model):
-    assert tuple(model.parts) == PARTS
+    assert (*model.parts, "familiarity") == PARTS
     assert all(getattr(model, name) is part for name, part in model.parts.items())
     alone = build(ModelConfig(generator=tiny_model.config().generator))
     assert tuple(alone.parts) == ("generator",) and alone.encoder is None
