@@ -25,11 +25,12 @@ from ..core.inpainter import Inpainter
 from ..core.mask_edits import MaskEdits
 from ..core.mask_files import read_mask
 from ..core.originals import losses
+from ..core.printable import get_logger, printable
 from .failures import explain
 from .pairing import Job
 from .result_files import MADE_BY, Completed, Record, ResultFiles, StaleResultsError
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +88,11 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     error: str | None = None
 
-    def __str__(self) -> str:
+    def lines(self) -> tuple[str, ...]:
+        """Return lines for the user."""
         what = self.error or str(self.files.sheet)
-        image = "" if str(self.image) in what else f"{self.image}: "
-        lines = [f"{self.status}: {image}{what}"]
-        return "\n".join([*lines, *(f"  warning: {text}" for text in self.warnings)])
+        image = "" if printable(self.image) in printable(what) else f"{self.image}: "
+        return f"{self.status}: {image}{what}", *(f"  warning: {w}" for w in self.warnings)
 
     def to_dict(self) -> Record:
         """Return plain data for JSON."""
@@ -200,6 +201,7 @@ def _run_job(
         record=record,
         variants=variants,
         is_opaque=job.mask is None,
+        overwrite=overwrite,
     )
     return True
 
@@ -240,6 +242,7 @@ def complete(
     record: Record | None = None,
     variants: Sequence[int] | None = None,
     is_opaque: bool = False,
+    overwrite: bool = True,
 ) -> None:
     """Complete one image and write its results and contact sheet.
 
@@ -252,6 +255,7 @@ def complete(
         record: see `ResultFiles.write`.
         variants: see `ResultFiles.write`.
         is_opaque: see `Original.filled`.
+        overwrite: see `ResultFiles.write`.
 
     Raises:
         InputError: unusable mask, or files that cannot be written.
@@ -267,7 +271,7 @@ def complete(
         weight=result.weight[0],
         is_opaque=is_opaque,
     )
-    files.write(completed, record or {}, variants)
+    files.write(completed, record or {}, variants, overwrite=overwrite)
 
 
 def _digest(data: bytes) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .console import echo
 from .failures import fail
 from .options import Device, Model, Seed, Variants
 
@@ -51,15 +52,15 @@ def demo(
     complete(inpainter, file, hole_mask, files, settings, record=record)
     written = time.perf_counter()
     found = examine(PHOTOGRAPH, hole_mask[0], files.results)
-    print(f"model:        {inpainter.title} ({inpainter.license})")
-    print(f"results:      {files.results[0]} to {files.results[-1].name}")
-    print(f"sheet:        {files.sheet}")
-    print(f"time:         {loaded - started:.2f} s to load, {written - loaded:.2f} s to complete")
+    echo(f"model:        {inpainter.title} ({inpainter.license})")
+    echo(f"results:      {files.results[0]} to {files.results[-1].name}")
+    echo(f"sheet:        {files.sheet}")
+    echo(f"time:         {loaded - started:.2f} s to load, {written - loaded:.2f} s to complete")
     changed = ", ".join(map(str, found.num_changed))
-    print(f"outside mask: changed pixels per result: {changed} (of {found.num_valid})")
+    echo(f"outside mask: changed pixels per result: {changed} (of {found.num_valid})")
     if found.differences:
         low, high = min(found.differences), max(found.differences)
-        print(f"inside mask:  any two results differ by {low:.1f}/255 to {high:.1f}/255 on average")
+        echo(f"inside mask:  any two results differ by {low:.1f}/255 to {high:.1f}/255 on average")
     if not (found.keeps_valid_pixels and found.all_differ):
         fail("Check failed: results must differ inside the mask, and nowhere else.", 1)
 

@@ -6,7 +6,6 @@ each direction with the fields of `DirectionSpec`.
 
 import dataclasses
 import re
-import tomllib
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from ..core.directions import DISCOVERY_METHODS, STANDARD_DEVIATION, Direction, 
 from ..core.directions.interfacegan import Boundary, find_boundary, independent
 from ..core.directions.scores import SCORES
 from ..core.errors import ConfigError
+from ..core.foreign_data import read_toml
 from ..core.inpainter import Inpainter
 
 RECIPES_DIR = Path(__file__).parents[1] / "core" / "directions" / "recipes"
@@ -172,11 +172,25 @@ def find_all(
     """Return the directions of a recipe, in its order.
 
     Raises:
-        ConfigError: the recipe is not valid TOML, has an unknown key, or has two directions whose
-            files would have the same name.
+        ConfigError: see `read_specs`.
         InputError: see `Finder.find`.
     """
-    table = _read(recipe)
+    specs, numbers = read_specs(recipe)
+    finder = Finder(model, numbers.get("samples", 4000), numbers.get("seed", 0), on_progress)
+    for spec in specs:
+        finder.last_layer(spec)
+    return [finder.find(spec) for spec in specs]
+
+
+def read_specs(recipe: Path) -> tuple[list[DirectionSpec], dict[str, Any]]:
+    """Return the directions of a recipe, in its order, and its `samples` and `seed`.
+
+    Raises:
+        ConfigError: the recipe is not valid TOML, has an unknown key, or has two directions whose
+            files would have the same name.
+        InputError: an unknown method or score.
+    """
+    table = read_toml(recipe, "a recipe of directions")
     entries = table.pop("direction", [])
     specs = [
         from_mapping(DirectionSpec, entry, "[direction]")
@@ -189,11 +203,8 @@ def find_all(
             f"{', '.join(table) or 'no direction'} in {recipe}",
             "Correct the recipe.",
         )
-    finder = Finder(model, numbers.get("samples", 4000), numbers.get("seed", 0), on_progress)
     check_stems([file_stem(spec.name) for spec in specs])
-    for spec in specs:
-        finder.last_layer(spec)
-    return [finder.find(spec) for spec in specs]
+    return specs, numbers
 
 
 def recipe_path(source: str) -> Path:
@@ -208,18 +219,6 @@ def recipe_path(source: str) -> Path:
         expected = f"a bundled recipe ({', '.join(bundled)}) or a .toml file"
         raise ConfigError(expected, source, "Correct the name.")
     return path
-
-
-def _read(recipe: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(recipe.read_text("utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(
-            "a recipe of directions (.toml)",
-            f"{recipe}: {error}",
-            "Correct the file.",
-            problem=f"The recipe of directions {recipe} is not valid TOML ({error}).",
-        ) from error
 
 
 def file_stem(name: str) -> str:

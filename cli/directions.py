@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Device, Model
+from .console import echo
+from .options import Device, Model, Overwrite
 from .progress import display_fraction
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def _discovery(method: str) -> Callable[..., None]:
         last_layer: _Last = None,
         reverse: _Reverse = False,
         name: _Name = None,
+        overwrite: Overwrite = False,
     ) -> None:
         from .direction_recipes import DirectionSpec
 
@@ -72,7 +74,7 @@ def _discovery(method: str) -> Callable[..., None]:
             last_layer=last_layer,
             reverse=reverse,
         )
-        _find(model, None, spec, out)
+        _find(model, None, spec, out, overwrite)
 
     return discover
 
@@ -97,6 +99,7 @@ def interfacegan(
     reverse: _Reverse = False,
     name: _Name = None,
     device: Device = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Find the direction that increases a score of the images (arXiv:1907.10786)."""
     from .direction_recipes import DirectionSpec
@@ -110,24 +113,33 @@ def interfacegan(
         last_layer=last_layer,
         reverse=reverse,
     )
-    _find(model, device, spec, out)
+    _find(model, device, spec, out, overwrite)
 
 
 @directions.command()
 def recipe(
-    source: _Recipe, *, out: _OutFolder, model: Model = "cats", device: Device = None
+    source: _Recipe,
+    *,
+    out: _OutFolder,
+    model: Model = "cats",
+    device: Device = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Find all directions of a recipe."""
+    from ..core.directions import check_target
     from ..core.files import prepare_folder
-    from .direction_recipes import file_stem, find_all, recipe_path
+    from .direction_recipes import file_stem, find_all, read_specs, recipe_path
 
     path = recipe_path(source)
     prepare_folder(out)
+    targets = [out / f"{file_stem(spec.name)}.safetensors" for spec in read_specs(path)[0]]
+    for target in targets:
+        check_target(target, overwrite)
     loaded = _load(model, device)
     with display_fraction() as show:
         found = find_all(loaded, path, show)
-    for direction in found:
-        _write(direction, out / f"{file_stem(direction.name)}.safetensors")
+    for direction, target in zip(found, targets, strict=True):
+        _write(direction, target)
 
 
 @directions.command()
@@ -155,7 +167,7 @@ def preview(
     for direction, stem in zip(resolved, stems, strict=True):
         path = out / f"{stem}.png"
         strip(loaded, direction, strength or STRENGTHS, samples, seed).save(path)
-        print(path)
+        echo(path)
 
 
 def strip(
@@ -211,11 +223,13 @@ def _resolve(model: "Inpainter", name: str) -> "Direction":
     return direction
 
 
-def _find(model: str, device: str | None, spec: "DirectionSpec", out: Path) -> None:
+def _find(
+    model: str, device: str | None, spec: "DirectionSpec", out: Path, overwrite: bool
+) -> None:
     from ..core.directions import check_target
     from .direction_recipes import Finder
 
-    check_target(out)
+    check_target(out, overwrite)
     loaded = _load(model, device)
     with display_fraction() as show:
         direction = Finder(loaded, on_progress=show).find(spec)
@@ -226,4 +240,4 @@ def _write(direction: "Direction", path: Path) -> None:
     from ..core.directions import write_direction
 
     write_direction(path, direction)
-    print(f"{path}: {direction.source}")
+    echo(f"{path}: {direction.source}")

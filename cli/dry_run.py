@@ -13,6 +13,7 @@ from ..core.hole_masks import hole_mask_to_b1hw, valid_mask
 from ..core.image_files import ImageFile, to_pil, write_png
 from ..core.transparency import cover_hidden, hidden_mask
 from .batch import Settings, read_inputs
+from .console import echo
 from .pairing import Job, Plan
 
 if TYPE_CHECKING:
@@ -39,17 +40,17 @@ def show_plan(plan: Plan, settings: Settings, sheet: Path) -> int:
         except (DiverseInpaintingError, OSError) as error:
             num_failed += 1
             line, drawn = f"cannot be completed: {error}", None
-        print(f"{job.image}: {line}")
+        echo(f"{job.image}: {line}")
         if drawn is not None and len(cells) < _MOST_DRAWN:
             cells.append(drawn)
             labels.append(job.files.stem)
     for line in plan.remarks():
-        print(line)
+        echo(line)
     if cells:
         starts = range(0, len(cells), _COLUMNS)
         rows = [cells[i : i + _COLUMNS] for i in starts]
         write_png(sheet, contact_sheet(rows, [labels[i : i + _COLUMNS] for i in starts]))
-    print(f"{len(plan.jobs) - num_failed} to complete, {num_failed} not; masks drawn in {sheet}")
+    echo(f"{len(plan.jobs) - num_failed} to complete, {num_failed} not; masks drawn in {sheet}")
     return 1 if num_failed else 0
 
 

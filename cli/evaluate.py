@@ -1,11 +1,13 @@
 """The command `evaluate`: its options, its progress and its report."""
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .console import echo, echo_json
 from .options import Device, Json
 from .progress import display_fraction
 
@@ -122,7 +124,7 @@ def evaluate(
     assert evaluation is not None, "the main process returns it"
     _write(evaluation, out)
     if as_json:
-        print((out / "results.json").read_text("utf-8"), end="")
+        echo_json(json.loads((out / "results.json").read_text("utf-8")), indent=2)
     else:
         _print_report(evaluation, out)
 
@@ -152,5 +154,5 @@ def _print_report(evaluation: "Evaluation", out: Path) -> None:
             table.add_row(*row)
         console.print(table)
     for line in describe(evaluation):
-        print(line)
-    print(f"Wrote the report to {out}")
+        echo(line)
+    echo(f"Wrote the report to {out}")

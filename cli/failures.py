@@ -1,9 +1,9 @@
 """Errors that a user can cause and fix, as plain sentences."""
 
-import sys
 from typing import NoReturn
 
 from ..core.errors import DiverseInpaintingError
+from .console import echo
 
 _PACK = __name__.partition(".")[0]
 
@@ -20,7 +20,7 @@ _EXTRAS = {
 
 def fail(message: str, code: int = 2) -> NoReturn:
     """Print a message to stderr and exit."""
-    print(message, file=sys.stderr)
+    echo(message, to_stderr=True)
     raise SystemExit(code)
 
 

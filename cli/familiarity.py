@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .console import echo
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -45,7 +47,7 @@ def familiarity(
     taught = add_familiarity(checkpoint, photographs, Teaching(num_steps=steps))
     write_checkpoint(out, taught, dtype=dtypes[stored_as])
     measures = taught.training["diagnostics"]["familiarity"]
-    print(
+    echo(
         f"Wrote {out}. Of unseen images it warns of {measures['known_warned']:.1%} that it knows, "
         f"and of {measures['outliers_warned']:.1%} that were made to be unknown."
     )

@@ -1,12 +1,12 @@
 """The command `info`: what a checkpoint says about itself, without reading its values."""
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .console import echo, echo_json
 from .options import Download, Json
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def info(
         card["measured"] = measure_model(Inpainter.load(path))
     backends = {name: why or "available" for name, why in list_backends().items()}
     if as_json:
-        print(json.dumps({**card, "backends": backends}, indent=2))
+        echo_json({**card, "backends": backends}, indent=2)
         return
     for line in describe_card(card, backends, LIMITS):
-        print(line)
+        echo(line)
 
 
 def model_card(path: Path) -> dict[str, Any]:

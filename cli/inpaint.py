@@ -1,8 +1,6 @@
 """The command `inpaint`: its options, its progress and its report."""
 
 import dataclasses
-import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Device, Download, JsonLines, Model, Seed, Variants
+from .console import echo, echo_json
+from .options import Device, Download, JsonLines, Model, Overwrite, Seed, Variants
 from .progress import display, duration
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ _Fit = Annotated[
         metavar="STEPS",
         min=0,
         help="Fit the codes to each image; 15 steps are usually enough. "
-        "A model without an encoder takes 100 by default.",
+        "A model without an encoder takes 75 by default.",
     ),
 ]
 _Recursive = Annotated[bool, typer.Option("--recursive", help="Search subfolders.")]
@@ -96,7 +95,6 @@ _From = Annotated[
         help="Take all settings from a result or its contact sheet; options given as well win.",
     ),
 ]
-_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 
 
 def inpaint(
@@ -119,7 +117,7 @@ def inpaint(
     fit: _Fit = 0,
     device: Device = None,
     download: Download = False,
-    overwrite: _Overwrite = False,
+    overwrite: Overwrite = False,
     as_json: JsonLines = False,
     recursive: _Recursive = False,
     mask_invert: _MaskInvert = False,
@@ -226,7 +224,7 @@ def _warn_of_changes(record: "Record", model: "Inpainter", jobs: "Sequence[Job]"
     if len(jobs) == 1 and jobs[0].problem is None:
         now |= input_digests(jobs[0])
     for sentence in changes(record, now):
-        print(f"warning: {sentence}", file=sys.stderr)
+        echo(f"warning: {sentence}", to_stderr=True)
 
 
 def _run(
@@ -253,9 +251,10 @@ def _run(
         for num_done, outcome in enumerate(outcomes, start=1):
             counts[outcome.status] += 1
             if as_json:
-                print(json.dumps(outcome.to_dict()), flush=True)
+                echo_json(outcome.to_dict())
             else:
-                say(str(outcome))
+                for line in outcome.lines():
+                    say(line)
             seconds_left = (time.perf_counter() - started) / num_done * (len(jobs) - num_done)
             advance(num_done, f"{duration(seconds_left)} left")
     return counts
@@ -265,11 +264,11 @@ def _print_report(counts: Counter[str], plan: "Plan", out: Path, as_json: bool) 
     if as_json:
         left_aside = {str(path): reason for path, reason in plan.left_aside.items()}
         unused = [str(path) for path in plan.unused_masks]
-        print(json.dumps({**counts, "unused_masks": unused, "left_aside": left_aside}))
+        echo_json({**counts, "unused_masks": unused, "left_aside": left_aside})
         return
     for line in plan.remarks():
-        print(line)
+        echo(line)
     shown = {status: count for status, count in counts.items() if count or status != "stale"}
     summary = ", ".join(f"{count} {status}" for status, count in shown.items())
     hint = "; use --overwrite to replace the skipped ones" if counts["skipped"] else ""
-    print(f"{summary}; results in {out}{hint}")
+    echo(f"{summary}; results in {out}{hint}")

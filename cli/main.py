@@ -7,6 +7,7 @@ failed, or the demo's checks did; 2 wrong use.
 
 from typing import Annotated
 
+from .console import echo, finish_streams, prepare_streams
 from .failures import explain, fail
 
 try:
@@ -34,7 +35,7 @@ def _print_version(is_given: bool) -> None:
     if is_given:
         from .. import __version__
 
-        print(f"diverse-inpainting {__version__}")
+        echo(f"diverse-inpainting {__version__}")
         raise typer.Exit
 
 
@@ -61,8 +62,12 @@ app.command()(evaluate)
 
 def main() -> None:
     """Run the command line; an error that the user can fix is one line, never a traceback."""
+    prepare_streams()
     try:
-        app(prog_name="diverse-inpainting")
+        try:
+            app(prog_name="diverse-inpainting")
+        finally:
+            finish_streams()
     except Exception as error:
         fail(explain(error))
 

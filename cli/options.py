@@ -16,6 +16,7 @@ Variants = Annotated[int, typer.Option(min=1, help="Completions per image.")]
 Download = Annotated[
     bool, typer.Option("--download", help="Allow downloads from the Hugging Face hub.")
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 JsonLines = Annotated[
     bool, typer.Option("--json", help="Print a line of JSON for each image, then a summary.")

@@ -4,6 +4,9 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
+from ..core.printable import printable
+from .console import echo
+
 _PERCENT = 100
 
 Say = Callable[[str], None]
@@ -33,10 +36,10 @@ def display(total: int, unit: str) -> Iterator[tuple[Say, Advance]]:
         task = bar.add_task("", total=total, text="")
 
         def say(line: str) -> None:
-            bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
         def advance(completed: int, text: str) -> bool:
-            bar.update(task, completed=completed, text=f", {text}")
+            bar.update(task, completed=completed, text=f", {printable(text)}")
             return True
 
         yield say, advance
@@ -62,8 +65,7 @@ def display_fraction() -> Iterator[Callable[[float, str], None]]:
 
 
 def _write_line(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    echo(line, to_stderr=True)
 
 
 def duration(seconds: float) -> str:

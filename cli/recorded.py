@@ -1,7 +1,6 @@
 """Settings from the record of a result, and what has changed since."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from ..core.editor import Edit
 from ..core.errors import InputError
 from ..core.mask_edits import MaskEdits
+from ..core.printable import printable, shown
 from .batch import Settings
 from .result_files import MADE_BY, Record, read_record
 
@@ -69,7 +69,7 @@ def merge_settings(
     """
     unknown = set(record) - _FACTS - _SETTINGS
     if unknown:
-        raise _unusable(path, f"the unknown settings {', '.join(sorted(map(repr, unknown)))}")
+        raise _unusable(path, f"the unknown settings {shown(sorted(unknown))}")
     if MADE_BY not in record and "blend" not in record:
         record = {**record, "blend": None if record.get("feather_px") else "paste"}  # as in 0.2
     merged: dict[str, Any] = {"on_fit_step": asked.on_fit_step}
@@ -91,7 +91,7 @@ def _merge_mask_edits(
 ) -> MaskEdits:
     names = [field.name for field in dataclasses.fields(MaskEdits)]
     if not isinstance(recorded, dict) or set(recorded) - set(names):
-        raise _unusable(path, f"mask_edits {json.dumps(recorded)}")
+        raise _unusable(path, f"mask_edits {shown(recorded)}")
     merged = {}
     for name in names:
         is_asked = is_given(_MASK_OPTIONS.get(name, f"mask_{name}")) or name not in recorded
@@ -109,7 +109,7 @@ def _read_edits(recorded: object, path: Path) -> tuple[Edit, ...]:
             case [str(name), int() | float() as strength]:
                 edits.append(Edit(name, float(strength)))
             case _:
-                raise _unusable(path, f"the edit {json.dumps(entry)}")
+                raise _unusable(path, f"the edit {shown(entry)}")
         if re.search(r" \([0-9a-f]{12}\)$", name):  # see batch._name_of
             raise InputError(
                 f"edits of {path} with bundled directions",
@@ -127,7 +127,7 @@ def _checked(value: object, default: object, name: str, path: Path) -> Any:  # n
     is_optional_text = default is None and (value is None or isinstance(value, str))
     if is_optional_text or type(value) is type(default):
         return value
-    raise _unusable(path, f"{name} {json.dumps(value)}")
+    raise _unusable(path, f"{name} {shown(value)}")
 
 
 def _unusable(path: Path, got: str) -> InputError:
@@ -150,5 +150,5 @@ def changes(record: Record, now: Record) -> Iterator[str]:
     for fact in ("model", "picture", "mask"):
         if fact in now and now[fact] != record.get(fact):
             name = named.get("title" if fact == "model" else fact)
-            known = f", {name}" if isinstance(name, str) and name.isprintable() else ""
+            known = f", {printable(name, 200)}" if isinstance(name, str) else ""
             yield f"the {fact} is not the one that the result was made with{known}"

@@ -6,8 +6,11 @@ as well, so that a later run knows how they were made. While results are being w
 .STEM.unfinished lies beside them.
 """
 
+import contextlib
+import hashlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,10 @@ from torch import Tensor
 
 from ..core.contact_sheet import contact_sheet, show_erased, thumbnail
 from ..core.errors import InputError
+from ..core.foreign_data import parse_json
 from ..core.image_files import ImageFile, to_pil, write_png, write_result
 from ..core.image_metadata import RECORD_KEY, read_record_text
+from ..core.locks import locked
 
 Record = dict[str, Any]
 """What results depend on, plain data for JSON; under `MADE_BY` what they do not depend on."""
@@ -25,6 +30,8 @@ Record = dict[str, Any]
 MADE_BY = "made_by"
 """Version, names of model and files, variant: said in the record but not compared."""
 
+_MAX_NAME_BYTES = 255
+_LOCK = ".diverse-inpainting.lock"
 _COLUMNS = 5  # original, erased and eight results fill two rows
 
 
@@ -76,7 +83,10 @@ class ResultFiles:
     @property
     def marker(self) -> Path:
         """An empty file that exists while results are being written."""
-        return self.folder / f".{self.stem}.unfinished"
+        name = f".{self.stem}.unfinished"
+        if len(os.fsencode(name)) > _MAX_NAME_BYTES:  # the results' names are shorter
+            name = f".{hashlib.sha256(os.fsencode(self.stem)).hexdigest()}.unfinished"
+        return self.folder / name
 
     def pending(self, record: Record, overwrite: bool) -> tuple[int, ...]:
         """Return the variants to write; existing ones are kept unless `overwrite` is set.
@@ -121,21 +131,52 @@ class ResultFiles:
         return missing
 
     def write(
-        self, completed: Completed, record: Record, variants: Sequence[int] | None = None
+        self,
+        completed: Completed,
+        record: Record,
+        variants: Sequence[int] | None = None,
+        *,
+        overwrite: bool = True,
     ) -> None:
-        """Write results, then the contact sheet.
+        """Write results, then the contact sheet, while no other process writes to the folder.
 
         Args:
             completed: the image and its completions.
             record: what the results depend on; stored in each of them.
             variants: the ones to write; None for all.
+            overwrite: False looks again, once the folder is locked, what is still missing: another
+                process may have written results since `variants` were chosen.
 
         Raises:
             InputError: a file cannot be written.
+            StaleResultsError: another process has written results of other settings.
             OSError: the folder cannot be written to.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        with locked(self.folder / _LOCK, wait=True):
+            if not overwrite:
+                variants = self.pending(record, overwrite)
+                if not variants:
+                    return
+            with self._marked():
+                self._write(completed, record, variants)
+
+    @contextlib.contextmanager
+    def _marked(self) -> Iterator[None]:
+        """Keep the marker if the block fails and leaves results that do not belong together."""
+        before = {path: _version(path) for path in (*self.results, self.sheet)}
+        was_marked = self.marker.exists()
         self.marker.touch()
+        try:
+            yield
+        except BaseException:
+            if not was_marked and all(_version(p) == seen for p, seen in before.items()):
+                with contextlib.suppress(OSError):
+                    self.marker.unlink()
+            raise
+        self.marker.unlink(missing_ok=True)
+
+    def _write(self, completed: Completed, record: Record, variants: Sequence[int] | None) -> None:
         erased = show_erased(completed.image, completed.hole_mask)
         cells = [thumbnail(to_pil(image)) for image in (completed.image, erased)]
         for k, path in enumerate(self.results):
@@ -148,7 +189,15 @@ class ResultFiles:
             [cells[i : i + _COLUMNS] for i in starts], [labels[i : i + _COLUMNS] for i in starts]
         )
         write_png(self.sheet, sheet, {RECORD_KEY: json.dumps(record, sort_keys=True)})
-        self.marker.unlink(missing_ok=True)
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """Return what changes when a file is replaced; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _write_variant(path: Path, completed: Completed, record: Record, k: int) -> None:
@@ -166,7 +215,7 @@ def _write_variant(path: Path, completed: Completed, record: Record, k: int) -> 
 def read_record(path: Path) -> Record | None:
     """Return the record of a result or contact sheet; None if there is none."""
     try:
-        record = json.loads(read_record_text(path) or "")
+        record = parse_json(read_record_text(path) or "")
     except ValueError:
         return None
     return record if isinstance(record, dict) else None

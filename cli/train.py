@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..training.stages import STAGES
+from .console import echo
 from .options import Device
 from .progress import display, duration
 
@@ -101,7 +102,7 @@ def _print_plan(options: "TrainOptions", device: "torch.device", processes: "Pro
 
     if processes.is_main:
         for line in describe_training(options.recipe, options.stage, device, processes.world_size):
-            print(line)
+            echo(line)
 
 
 def _train(
@@ -125,8 +126,8 @@ def _train(
 def _print_end(finished: "TrainResult") -> None:
     count = f"{finished.nimg} of {finished.total_images} images"
     if finished.is_complete:
-        print(f"Finished at {count}.")
+        echo(f"Finished at {count}.")
     else:
-        print(f"Stopped at {count}. Rerun the same command to resume.")
+        echo(f"Stopped at {count}. Rerun the same command to resume.")
     for path in finished.exports:
-        print(f"Wrote {path}")
+        echo(f"Wrote {path}")

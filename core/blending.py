@@ -9,7 +9,6 @@ Source: Perez et al. 2003, "Poisson image editing", with the completion's gradie
 Deviates where the image ends, where the membrane is level (Neumann).
 """
 
-import logging
 import math
 
 import torch
@@ -18,8 +17,9 @@ from torch import Tensor
 
 from .checks import check_choice
 from .multigrid import interpolate, solve_laplace, sum_of_neighbours
+from .printable import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 BLENDS = ("seamless", "feather", "paste")
 """`paste`: Eq. 4; `feather`: the same with a ramp outside the hole; `seamless`: the same after the

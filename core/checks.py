@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from .errors import InputError
+from .printable import shown
 
 if TYPE_CHECKING:  # the command line checks its options before it pays for importing torch
     from torch import Tensor
@@ -40,7 +41,7 @@ def check_range(value: float, name: str, low: float, high: float) -> None:
     if not is_number or not low <= value <= high:
         raise InputError(
             f"{name} to be a number {_limits(low, high)}",
-            repr(value),
+            shown(value),
             f"Change {name}.",
         )
 
@@ -54,7 +55,7 @@ def check_int(value: int, name: str, low: float, high: float) -> None:
     if not is_int or not low <= value <= high:
         raise InputError(
             f"{name} to be a whole number {_limits(low, high)}",
-            repr(value),
+            shown(value),
             f"Change {name}.",
         )
 
@@ -63,10 +64,10 @@ def check_choice(value: str, name: str, choices: Collection[str]) -> None:
     """Raise InputError, which suggests the nearest, unless value is one of the choices."""
     if isinstance(value, str) and value in choices:
         return
-    near = difflib.get_close_matches(str(value), choices, n=1)
+    near = difflib.get_close_matches(shown(value).strip("'"), choices, n=1)
     raise InputError(
         f"{name} to be one of {', '.join(repr(choice) for choice in choices)}",
-        repr(value),
+        shown(value),
         f"Did you mean {near[0]!r}?" if near else f"Choose another {name}.",
     )
 
@@ -81,7 +82,7 @@ def check_generator_id(value: object) -> None:
     if not is_generator_id(value):
         raise InputError(
             "a generator_id of 64 hexadecimal digits",
-            repr(value)[:80],
+            shown(value),
             "Take it from the model (generator_id).",
         )
 

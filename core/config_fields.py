@@ -4,7 +4,6 @@ Recipes, recipes of directions and the networks' configurations all use these fu
 """
 
 import dataclasses
-import math
 import types
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -19,6 +18,8 @@ else:
     T = TypeVar("T")
 
 REMEDY = "Correct the configuration."
+
+_MOST = 1e30  # of any setting; the product of two is still a number of every floating-point type
 
 
 def from_mapping(kind: type[T], values: object, name: str, remedy: str = REMEDY) -> T:
@@ -94,7 +95,7 @@ def _is_a(value: object, kind: Any) -> bool:  # noqa: ANN401 - types have no com
         return len(value) == len(kinds) and all(map(_is_a, value, kinds))
     if kind in (int, float):
         numbers = int if kind is int else int | float
-        return isinstance(value, numbers) and not isinstance(value, bool) and 0 <= value < math.inf
+        return isinstance(value, numbers) and not isinstance(value, bool) and 0 <= value <= _MOST
     return isinstance(value, origin or kind)
 
 

@@ -3,8 +3,9 @@
 Legend: N images, R their side in pixels.
 """
 
-import logging
+import lzma
 import math
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -18,12 +19,17 @@ from torch import Tensor
 from .errors import InputError
 from .image_decoding import decode_rgb
 from .image_listing import SUFFIXES, image_files
+from .printable import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _MAX_UNREADABLE_FRAC = 0.01
 _MAX_BYTES_IN_MEMORY = 2**31  # beyond, images lie in a temporary file
-_READ_ERRORS = (OSError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile)
+READ_ERRORS = (
+    *(OSError, RuntimeError, EOFError, ValueError, LookupError),
+    *(zlib.error, lzma.LZMAError, struct.error, zipfile.BadZipFile),
+)
+"""What reading an entry of a damaged, encrypted or exotic zip raises."""
 
 
 def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
@@ -54,7 +60,7 @@ def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
         except InputError as error:
             unreadable.append(name)
             _log.warning("skipped %s: %s", name, error.got)
-        except _READ_ERRORS as error:
+        except READ_ERRORS as error:
             unreadable.append(name)
             _log.warning("skipped %s: %s", name, error)
     _check_readable(source, len(names), unreadable)

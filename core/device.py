@@ -4,13 +4,18 @@ import torch
 
 from .errors import InputError
 
+# What torch raises for names that it does not know, other types, and devices that are not there.
+_UNUSABLE = (
+    *(RuntimeError, AssertionError, NotImplementedError, ValueError, ImportError, TypeError),
+)
 
-def resolve_device(name: str | None = None) -> torch.device:
+
+def resolve_device(name: torch.device | str | None = None) -> torch.device:
     """Return the device of a name, after allocating one number on it.
 
     Args:
-        name: "cpu", "cuda", "cuda:1", "mps" and so on; None chooses CUDA if available, else the
-            CPU.
+        name: a device, or "cpu", "cuda", "cuda:1", "mps" and so on; None chooses CUDA if
+            available, else the CPU.
 
     Raises:
         InputError: this machine has no such device.
@@ -22,13 +27,13 @@ def resolve_device(name: str | None = None) -> torch.device:
         if device.type == "meta":
             raise ValueError("a meta tensor has no values")
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError, ValueError, ImportError) as error:
+    except _UNUSABLE as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         able = "cpu and cuda" if torch.cuda.is_available() else "cpu"
         raise InputError(
             f"a device of this machine, for example {able}",
-            f"{name!r} ({reason})",
+            f"{str(name)!r} ({reason})",
             "Choose another device, or none to use the best.",
-            problem=f"Device {name!r} is not available ({reason}).",
+            problem=f"Device {str(name)!r} is not available ({reason}).",
         ) from error
     return device

@@ -4,7 +4,7 @@ Legend: B images, V variants, R the model's resolution, L style layers, D width 
 are image-major: row b*V + v.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,8 +16,10 @@ from .checks import check_choice, check_finite, check_range
 from .directions import DISCOVERY_METHODS, Direction, apply_direction, discover_direction
 from .errors import InputError
 from .image import image_to_bhwc
+from .inference import inference
 from .latents import WPlus, expand_codes, sample_z
 from .networks import DiverseInpaintingModel, ModelConfig
+from .printable import shown
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """Types of the generator's feature maps; everything else is computed in float32."""
@@ -38,6 +40,19 @@ class Edit:
     """First style layer changed; None takes the direction's own."""
     last_layer: int | None = None
     """Last style layer changed, inclusive; None takes the direction's own."""
+
+
+def check_edits(edits: object) -> None:
+    """Raise InputError unless these are edits: a list or tuple of `Edit`."""
+    items = edits if isinstance(edits, list | tuple) else [edits]
+    wrong = [item for item in items if not isinstance(item, Edit)]
+    if wrong or items is not edits:
+        found = (wrong or items)[0]
+        raise InputError(
+            "edits as a list of Edit(direction, strength)",
+            f"{shown(found)} ({type(found).__name__})",
+            'Write edits=[Edit("sefa:0", 1.5)], for example.',
+        )
 
 
 class Editor:
@@ -117,7 +132,7 @@ class Editor:
         codes.check_generator(self.generator_id)
         return expand_codes(codes, batch, num_variants, name).to(self.device, torch.float32)
 
-    @torch.no_grad()
+    @inference
     def sample_w(self, seed: int, num_variants: int, truncation_psi: float = 1.0) -> WPlus:
         """Sample W_rand; variant k depends on (seed, k) alone.
 
@@ -144,15 +159,17 @@ class Editor:
         Raises:
             InputError: unknown name.
         """
+        if not isinstance(name, str):
+            raise InputError("a direction or its name", shown(name), "Write 'sefa:0', for example.")
         if name in self.directions:
             return self.directions[name]
         method, _, component = name.partition(":")
-        if method in DISCOVERY_METHODS and component.isdecimal():
+        if method in DISCOVERY_METHODS and component.isdecimal() and len(component) < 10:
             return self.discover(method, int(component))
         known = ", ".join(sorted(self.directions)) or "none bundled"
         raise InputError(
             f"a direction of this model ({known}), sefa:K or ganspace:K",
-            repr(name),
+            shown(name),
             "Correct the name.",
         )
 
@@ -177,21 +194,22 @@ class Editor:
             self._discovered[key] = found
         return self._discovered[key]
 
-    def edit(self, codes: WPlus, edits: Iterable[Edit]) -> WPlus:
+    def edit(self, codes: WPlus, edits: Sequence[Edit]) -> WPlus:
         """Move codes along directions, one after the other.
 
         Raises:
             GeneratorMismatchError: codes or a direction of another generator.
-            InputError: unknown direction, or layers or strength out of range.
+            InputError: no edits, unknown direction, or layers or strength out of range.
         """
+        check_edits(edits)
         for edit in edits:
             named = edit.direction
-            direction = self.direction(named) if isinstance(named, str) else named
+            direction = named if isinstance(named, Direction) else self.direction(named)
             layers = edit.first_layer, edit.last_layer
             codes = apply_direction(codes, direction, edit.strength, *layers)
         return codes
 
-    @torch.no_grad()
+    @inference
     def synthesize(self, codes: WPlus) -> Tensor:
         """Generate images from codes (G, stage 1): [B*V, R, R, 3] float32 in [0, 1].
 

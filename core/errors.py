@@ -1,11 +1,14 @@
 """Errors that reach the user. Each says what was expected, what came and what to do."""
 
+from .printable import printable
+
 
 class DiverseInpaintingError(Exception):
     """Base of every error that a user can cause and fix.
 
     Its text is one or two sentences and the remedy:
-    "Expected {expected}, got {got}. {remedy}", or "{problem} {remedy}" if there is a problem.
+    "Expected {expected}, got {got}. {remedy}", or "{problem} {remedy}" if there is a problem. Parts
+    often quote files; the text is printable and of bounded length whatever they hold.
 
     Args:
         expected: what the callee needs, as a noun phrase ("an image with values in [0, 1]").
@@ -23,7 +26,10 @@ class DiverseInpaintingError(Exception):
         self.problem = problem
 
     def __str__(self) -> str:
-        return f"{self.problem or f'Expected {self.expected}, got {self.got}.'} {self.remedy}"
+        expected, got, remedy, problem = map(
+            printable, (self.expected, self.got, self.remedy, self.problem)
+        )
+        return f"{problem or f'Expected {expected}, got {got}.'} {remedy}"
 
 
 class InputError(DiverseInpaintingError, ValueError):

@@ -9,6 +9,8 @@ from typing import BinaryIO
 
 from .errors import InputError
 
+_DRAFT_NAME = 55  # characters of up to four bytes: file systems allow 255 bytes
+
 
 def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file so that a reader, even after a crash, sees the old one or the whole new one.
@@ -38,7 +40,8 @@ def write_text(path: Path, text: str) -> None:
 
 def draft_of(path: Path) -> Path:
     """Return a new hidden name beside path, for a file to write and then to `publish`."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    name = path.name[:_DRAFT_NAME]
+    return path.with_name(f".{name}.{secrets.token_hex(4)}.tmp")
 
 
 def publish(draft: Path, path: Path) -> None:

@@ -3,8 +3,6 @@
 Legend: B images, H x W pixels.
 """
 
-import logging
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,8 +10,9 @@ from torch import Tensor
 from .checks import check_int
 from .errors import InputError
 from .image import check_tensor, to_unit_range
+from .printable import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 HOLE_LEVEL = 0.5
 """From here on a pixel is erased for the networks."""

@@ -110,12 +110,18 @@ def network_to_uint8(image: Tensor) -> Tensor:
 
 
 def check_tensor(tensor: Tensor, what: str) -> None:
-    """Raise InputError unless this is a tensor that is not empty."""
+    """Raise InputError unless this is a dense tensor that is not empty."""
     if not isinstance(tensor, Tensor):
         raise InputError(
             f"{what} as a torch tensor",
             type(tensor).__name__,
             "Convert it with torch.from_numpy, or read a file with read_image.",
+        )
+    if tensor.layout != torch.strided or tensor.is_meta:
+        raise InputError(
+            f"{what} as a dense tensor with values",
+            "a meta tensor" if tensor.is_meta else f"one of layout {tensor.layout}",
+            "Convert it with .to_dense().",
         )
     if tensor.numel() == 0:
         raise InputError(

@@ -4,7 +4,6 @@ Legend: H x W pixels, C channels.
 """
 
 import io
-import logging
 import struct
 import zlib
 from collections.abc import Callable
@@ -18,8 +17,9 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from .deep_colour import DEEP_MODES, is_cut, read_deep
 from .errors import InputError
 from .image_metadata import Metadata, read_metadata
+from .printable import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _Result = TypeVar("_Result")
 
 # Twice the size at which Pillow warns, where Pillow itself refuses. ComfyUI and others lift

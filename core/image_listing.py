@@ -6,6 +6,7 @@ followed, zips with names that lead out of them are refused.
 
 import functools
 import os
+import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -101,19 +102,36 @@ def image_files(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     Yields nothing where there is neither.
 
     Raises:
-        InputError: a zip with a name that leads out of it; reading an entry raises it if the entry
-            has more than 256 MiB.
+        InputError: a damaged zip, or one with a name that leads out of it; reading an entry raises
+            it if the entry has more than 256 MiB.
     """
     if source.is_dir():
         for path in list_images(source, recursive=True).images:
             yield path.relative_to(source).as_posix(), path.read_bytes
     elif zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive:
+        with open_zip(source) as archive:
             names = sorted(archive.namelist())
             for name in names:
                 _check_name(name, source)
             for name in filter(_is_image_entry, names):
                 yield name, functools.partial(_read_entry, archive, name)
+
+
+def open_zip(source: Path) -> zipfile.ZipFile:
+    """Open a zip for reading.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        return zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
+        raise InputError(
+            "a zip file of images",
+            f"{source}, which is damaged ({error})",
+            "Copy or download it again, or pack the images anew.",
+            problem=f"The zip {source} is damaged ({error}).",
+        ) from error
 
 
 def _is_image_entry(name: str) -> bool:

@@ -7,7 +7,6 @@ erased.
 
 import html
 import io
-import logging
 import re
 import struct
 from collections.abc import Mapping
@@ -17,7 +16,9 @@ from typing import Any
 
 from PIL import Image, JpegImagePlugin, PngImagePlugin
 
-_log = logging.getLogger(__name__)
+from .printable import get_logger
+
+_log = get_logger(__name__)
 
 RECORD_KEY = "diverse-inpainting"
 """Keyword of the PNG text that says how a result was made."""

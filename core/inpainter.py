@@ -18,20 +18,14 @@ from .checks import check_choice, check_int, check_range
 from .compositing import paste_completions
 from .device import resolve_device
 from .directions import bundled_directions
-from .editor import CHUNK, Edit, Editor
+from .editor import CHUNK, Edit, Editor, check_edits
 from .errors import CheckpointError, InputError
 from .files import prepare_folder
-from .fitting import (
-    ENCODED_ANCHOR,
-    FIT_STEPS,
-    RANDOM_ANCHOR,
-    RANDOM_FIT_STEPS,
-    OnStep,
-    fit_codes,
-)
+from .fitting import FIT_STEPS, RANDOM_FIT_STEPS, OnStep, fit_codes
 from .geometry import CROP_MODES, Erased, erase
 from .image import image_to_bhwc
 from .image_files import to_pil, write_png
+from .inference import inference
 from .inputs import ImageInput, image_alpha, image_tensor, mask_tensor
 from .latents import WPlus
 
@@ -127,12 +121,11 @@ class Inpainter(Editor):
 
         Raises:
             CheckpointError: no such model, or the file is damaged, foreign or incomplete.
-            InputError: unknown precision.
+            InputError: unknown precision, or a device that this machine does not have.
         """
         path = resolve_source(source, download)
         parts = [part for part in inspect_checkpoint(path).parts if part != "discriminator"]
-        device = resolve_device() if device is None else device
-        inpainter = cls(read_checkpoint(path, parts, device), precision)
+        inpainter = cls(read_checkpoint(path, parts, resolve_device(device)), precision)
         inpainter.directions = bundled_directions(inpainter.generator_id)
         return inpainter
 
@@ -155,7 +148,7 @@ class Inpainter(Editor):
                 "Use inpaint (in ComfyUI, Diverse Inpaint), which fits random codes to the image.",
             )
 
-    @torch.no_grad()
+    @inference
     def encode(
         self,
         image: ImageInput,
@@ -199,7 +192,7 @@ class Inpainter(Editor):
         erased = erase(*inputs, self.resolution, crop_mode=crop_mode, margin=margin, alpha=alpha)
         return erased.to(self.device)
 
-    @torch.no_grad()
+    @inference
     def mix(self, encoded: WPlus, random: WPlus, gate_bias: float = 0.0) -> tuple[WPlus, Tensor]:
         """Mix the image's codes with random ones (Mi, Eq. 1).
 
@@ -224,7 +217,7 @@ class Inpainter(Editor):
         w_out, gate = self.model.mix(w_enc, self._flat(random, B, V, "random codes"), gate_bias)
         return self._own(w_out.unflatten(0, (B, V))), gate.unflatten(0, (B, V))
 
-    @torch.no_grad()
+    @inference
     def fit(
         self,
         erased: Erased,
@@ -255,12 +248,11 @@ class Inpainter(Editor):
             erased.erased.repeat_interleave(V, dim=0),
             erased.valid.repeat_interleave(V, dim=0),
             steps,
-            anchor=ENCODED_ANCHOR if self.can_encode else RANDOM_ANCHOR,
             on_step=on_step,
         )
         return self._own(fitted.unflatten(0, (B, V)))
 
-    @torch.no_grad()
+    @inference
     def refine(self, erased: Erased, codes: WPlus, skip_codes: WPlus | None = None) -> Tensor:
         """Generate images whose features S corrects (stage 2, Eq. 7).
 
@@ -303,7 +295,7 @@ class Inpainter(Editor):
         chunks = zip(*(x.split(CHUNK) for x in inputs), strict=True)
         return torch.cat([self.model.refine(*chunk).output for chunk in chunks])
 
-    @torch.no_grad()
+    @inference
     def inpaint(
         self,
         image: ImageInput,
@@ -349,6 +341,7 @@ class Inpainter(Editor):
         """
         check_choice(skip_source, "skip_source", SKIP_SOURCES)
         check_int(fit_steps, "fit_steps", 0, MAX_FIT_STEPS)
+        check_edits(edits)
         random = self.sample_w(seed, num_variants, truncation_psi)
         if self.can_encode:
             erased, encoded = self.encode(image, hole_mask, crop_mode, margin, alpha=alpha)
@@ -373,7 +366,7 @@ class Inpainter(Editor):
             warnings=self.warnings(erased),
         )
 
-    @torch.no_grad()
+    @inference
     def warnings(self, erased: Erased) -> tuple[str, ...]:
         """Name the images whose visible part does not look like what the model knows.
 

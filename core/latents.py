@@ -236,5 +236,7 @@ def _normal(seed: int, z_dim: int) -> Tensor:
     """
     generator = torch.Generator("cpu")
     halves = (seed & 0xFFFFFFFF, seed >> 32)
-    first, second = (torch.randn(z_dim, generator=generator.manual_seed(s)) for s in halves)
+    first, second = (
+        torch.randn(z_dim, generator=generator.manual_seed(s), dtype=torch.float32) for s in halves
+    )
     return (first + second) * 0.5**0.5

@@ -3,7 +3,6 @@
 Legend: H x W pixels.
 """
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,9 @@ from torch import Tensor
 from .errors import InputError
 from .hole_masks import HOLE_LEVEL
 from .image_decoding import decode_upright, deep_grey, from_8_bits, opacity, to_rgb
+from .printable import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _SAME = 8  # /255: colours that a person takes for one, with a codec's noise
 _BLACK = 0.1  # brightness up to which a stroke means "keep"

@@ -6,7 +6,6 @@ array's. The mode of 16-bit grey is L, too.
 
 import dataclasses
 import io
-import logging
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Self
@@ -23,9 +22,10 @@ from .errors import InputError
 from .image import image_to_uint8
 from .image_decoding import Decoded, foreign_profile, from_srgb, to_rgb
 from .image_metadata import RECORD_KEY, Metadata, tiff_options, xmp_with_record
+from .printable import get_logger
 from .tiff_files import encode_deep_tiff, encode_tiff
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 RESULT_FORMATS = {
     **dict.fromkeys((".png", ".apng"), "PNG"),

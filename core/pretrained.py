@@ -1,7 +1,6 @@
 """Published weights of other people's networks: found on disk, or downloaded on request."""
 
 import hashlib
-import logging
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from .errors import CheckpointError
+from .printable import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,16 @@
 Legend: n features of dimension d.
 """
 
-import logging
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.printable import get_logger
 from .features import FeatureCache, FeatureNetwork
 from .types import Estimate, MethodOutput, MetricSuite
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 # Cover 1965: 2n points in general position with random labels are linearly separable with
 # probability over one half up to 2n = 2(d + 1), so that even equal distributions score 0.

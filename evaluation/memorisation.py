@@ -5,16 +5,16 @@ Images are [n, 3, R, R] uint8.
 """
 
 import functools
-import logging
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..core.printable import get_logger
 from .types import ImageValues, MethodOutput, MetricSuite
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 COARSE_SIDE = 32
 """S: insensitive to shifts of a few pixels; smaller images keep their own side."""

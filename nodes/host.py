@@ -5,7 +5,6 @@ anywhere else, importing them would start ComfyUI's argument parser. Without Com
 `models/` in the working directory and PyTorch's devices.
 """
 
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, device
 
+from ..core.printable import get_logger
+
 if TYPE_CHECKING:
     from ..core.geometry import Erased
     from ..core.inpainter import Inpainter
     from ..core.latents import WPlus
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MODEL_FOLDER = "diverse_inpainting"
 """Folder of model files below ComfyUI's `models`, or its name in extra_model_paths.yaml."""

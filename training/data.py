@@ -1,16 +1,17 @@
 """Photographs for training, kept as bytes, and their class labels."""
 
-import json
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ..core.dataset import READ_ERRORS
 from ..core.distributed import WHOLE, Draws, Shard
 from ..core.errors import ConfigError, InputError
+from ..core.foreign_data import parse_json
 from ..core.image import uint8_to_network
+from ..core.image_listing import open_zip
 from ..core.rng import rng_for
 from .config import DataConfig
 from .hardware import send
@@ -151,7 +152,7 @@ def _read_labels(source: Path, num_classes: int) -> dict[str, object]:
         if source.is_dir():
             text = (source / _LABELS_FILE).read_bytes()
         else:
-            with zipfile.ZipFile(source) as archive:
+            with open_zip(source) as archive:
                 text = archive.read(_LABELS_FILE)
     except (FileNotFoundError, KeyError) as error:
         raise InputError(
@@ -159,8 +160,11 @@ def _read_labels(source: Path, num_classes: int) -> dict[str, object]:
             f"none in {source}",
             "Add it, or set num_classes of generator and discriminator to 0.",
         ) from error
+    except READ_ERRORS as error:
+        expected = f"a readable {_LABELS_FILE} in {source}"
+        raise InputError(expected, f"an error ({error})", "Pack the images anew.") from error
     try:
-        return dict(json.loads(text)["labels"])
+        return dict(parse_json(text)["labels"])  # pyright: ignore[reportIndexIssue] - caught
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f'{_LABELS_FILE} of the form {{"labels": [["name.png", 0], ...]}}',

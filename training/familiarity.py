@@ -4,7 +4,6 @@ Legend: N images, R side in pixels, s the side at which they are judged.
 """
 
 import dataclasses
-import logging
 import math
 from dataclasses import dataclass
 
@@ -17,9 +16,10 @@ from ..core.image import uint8_to_network
 from ..core.latents import sample_z
 from ..core.masks import sample_hole_masks
 from ..core.networks import Familiarity, FamiliarityConfig
+from ..core.printable import get_logger
 from .outliers import make_outliers
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _CHUNK = 32
 _LEARNING_RATE = 2e-3

@@ -12,7 +12,6 @@ at a fraction of the cost; see `grow`.
 
 import dataclasses
 import hashlib
-import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +22,11 @@ from torch import Tensor, nn
 from ..core.checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint
 from ..core.errors import CheckpointError, ConfigError
 from ..core.networks import Discriminator, Generator
+from ..core.printable import get_logger
 from .config import Recipe
 from .stages import STAGES, Stage, Trainer
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 BUNDLED_DISCRIMINATOR = Path(__file__).parent / "state" / "discriminator.safetensors"
 """Discriminator of the bundled model's prior, which the model file omits."""

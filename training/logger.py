@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 import time
 from collections.abc import Callable
 from math import fsum, isfinite
@@ -15,12 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.files import write_text
+from ..core.printable import get_logger
 from .checkpointing import States
 from .diagnostics import warnings_of
 from .hardware import peak_memory_mib
 from .stages import Progress, Trainer, TrainingError
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class TrainingLog:

@@ -6,12 +6,12 @@ suffix.
 """
 
 import functools
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from ..core.config_fields import from_mapping
 from ..core.errors import ConfigError
+from ..core.foreign_data import DataError, parse_toml, read_toml
 from ..core.networks import PRESETS, ModelConfig
 from .config import RENAMED, DataConfig, PerceptualConfig, Recipe
 from .stages import STAGES
@@ -34,7 +34,7 @@ def load_recipe(name_or_path: str, overrides: tuple[str, ...] = ()) -> Recipe:
         ConfigError: the file, a base or a key is unknown, missing or invalid.
     """
     path = _find(name_or_path, Path())
-    tables = [*reversed(_chain(path)), *(_parse(text, repr(text)) for text in overrides)]
+    tables = [*reversed(_chain(path)), *map(_override, overrides)]
     return _recipe(path.stem, functools.reduce(_merge, tables))
 
 
@@ -54,7 +54,7 @@ def _chain(path: Path) -> list[dict[str, Any]]:
     seen, chain = [], []
     while path not in seen:
         seen.append(path)
-        tables = _parse(_read(path), path.name)
+        tables = _with_present_names(read_toml(path, "a recipe"), path.name)
         chain.append(tables)
         if "base" not in tables:
             return chain
@@ -66,26 +66,22 @@ def _chain(path: Path) -> list[dict[str, Any]]:
     )
 
 
-def _read(path: Path) -> str:
+def _override(text: str) -> dict[str, Any]:
     try:
-        return path.read_text("utf-8-sig")  # Windows editors begin a file with a mark
-    except UnicodeDecodeError as error:
-        raise ConfigError("a recipe in UTF-8", f"{path}, which is not", "Save it again.") from error
+        return _with_present_names(parse_toml(text), repr(text))
+    except DataError as error:
+        raise ConfigError("an override in TOML", f"{text!r} ({error})", "Correct it.") from error
 
 
-def _parse(text: str, where: str) -> dict[str, Any]:
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError("valid TOML", f"{error} in {where}", "Correct it.") from error
+def _with_present_names(tables: dict[str, Any], where: str) -> dict[str, Any]:
+    """Replace former names of settings, before tables are merged."""
     for name in STAGES.keys() & tables.keys():
         if isinstance(tables[name], dict):  # reading the table refuses anything else
-            tables[name] = _with_present_names(tables[name], where)
+            tables[name] = _renamed(tables[name], where)
     return tables
 
 
-def _with_present_names(table: dict[str, Any], where: str) -> dict[str, Any]:
-    """Replace former names of settings, before tables are merged."""
+def _renamed(table: dict[str, Any], where: str) -> dict[str, Any]:
     names = [RENAMED.get(name, name) for name in table]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -1,6 +1,7 @@
 """Train one stage: read what it starts from, make its trainer, run the loop."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from ..core.checkpoint import resolve_source
 from ..core.dataset import load_images
 from ..core.distributed import ALONE, Processes
 from ..core.errors import InputError
+from ..core.files import explain_writing
+from ..core.locks import LockedError, locked
 from .config import Recipe, StageConfig
 from .data import Photographs, load_labels
 from .fingerprint import fingerprint, hash_images
@@ -18,6 +21,8 @@ from .hardware import set_fast_arithmetic
 from .init_from import Restart, hash_checkpoint, plan_restart, read_source
 from .loop import run
 from .stages import STAGES, Progress, Stage, Trainer
+
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +74,7 @@ def train(
     on_progress: Callable[[Progress], None],
     processes: Processes = ALONE,
 ) -> TrainResult:
-    """Train one stage, or resume it if its folder holds a state.
+    """Train one stage, or resume it if its folder holds a state; no two runs share a folder.
 
     Args:
         options: what to train.
@@ -84,13 +89,27 @@ def train(
     stage, config = STAGES[options.stage], options.config
     options.recipe.require_parts(stage.trains)
     set_fast_arithmetic()
+    folder = options.out / stage.name
+    with _reserved(folder) if processes.is_main else contextlib.nullcontext():
+        nimg = _train(options, folder, device, on_progress, processes)
+    return TrainResult(nimg, config.total_images, tuple(sorted(folder.glob("*.safetensors"))))
+
+
+def _train(
+    options: TrainOptions,
+    folder: Path,
+    device: torch.device,
+    on_progress: Callable[[Progress], None],
+    processes: Processes,
+) -> int:
+    """Return the images seen."""
+    stage = STAGES[options.stage]
     prepare = _from_photographs if stage.previous is None else _from_checkpoint
     trainer, restart, inputs = prepare(options, stage, device, processes)
     if restart is not None:
         restart.apply(trainer)
         inputs["restart"] = restart.fingerprint
-    folder = options.out / stage.name
-    nimg = run(
+    return run(
         trainer,
         folder,
         fingerprint(options.recipe, stage, device, inputs),
@@ -98,7 +117,28 @@ def train(
         processes,
         first=0 if restart is None else restart.first,
     )
-    return TrainResult(nimg, config.total_images, tuple(sorted(folder.glob("*.safetensors"))))
+
+
+@contextlib.contextmanager
+def _reserved(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder, which is created; if it stays empty, it is removed again."""
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
+    with explain_writing(folder, "Choose another folder for the run."):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(folder / _LOCK, wait=False):
+            yield
+    except LockedError as error:
+        raise InputError(
+            f"{folder} to be used by one run at a time",
+            "another that is running",
+            "Wait for it, or choose another folder.",
+            problem=f"Another run is training in {folder}.",
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            for path in created:
+                path.rmdir()
 
 
 _Prepared = tuple[Trainer, Restart | None, dict[str, Any]]

@@ -5,7 +5,6 @@ Caffe and Keras. Torchvision's own ImageNet weights expect inputs about sixty ti
 changes the scale of the features: they are refused.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,8 +14,9 @@ from torch import Tensor, nn
 
 from ..core.errors import ConfigError
 from ..core.pretrained import PublishedWeights, obtain, read_state, sha256_of, wrong_network
+from ..core.printable import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 VGG16 = PublishedWeights(
     "VGG16 with Caffe's ImageNet weights",

@@ -2,20 +2,24 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
 from ..checks import is_generator_id
+from ..errors import CheckpointError
+from ..foreign_data import MAX_WHOLE, parse_json
 from ..networks import DiverseInpaintingModel, ModelConfig
+from ..printable import is_printable
 from .blank import build_blank
 from .container import raw_bytes
 from .header import parts_of, require
 
 _CORRECT = "Correct the call that makes the checkpoint."
 _MAX_TEXT = 300
+_MAX_FACTS = 100_000  # characters; the bundled model has 664
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,25 +51,11 @@ class Checkpoint:
             repr(self.generator_id)[:80],
             "Take it from generator_id_of or from the checkpoint the generator came with.",
         )
-        require(
-            isinstance(self.training, dict) and _is_json(self.training),
-            "the training facts as a dict of plain data without NaN",
-            repr(self.training)[:80],
-            _CORRECT,
-        )
-        images, diagnostics = self.training.get("images", {}), self.training.get("diagnostics", {})
-        require(
-            _holds_numbers(images)
-            and isinstance(diagnostics, dict)
-            and all(map(_holds_numbers, diagnostics.values())),
-            "training facts with images as numbers by stage, and diagnostics by stage and name",
-            f"images {images!r} and diagnostics {diagnostics!r}"[:160],
-            _CORRECT,
-        )
+        _check_training(self.training)
         for name in ("license", "title"):
             text = getattr(self, name)
             require(
-                isinstance(text, str) and len(text) <= _MAX_TEXT and text.isprintable(),
+                isinstance(text, str) and len(text) <= _MAX_TEXT and is_printable(text),
                 f"a {name} in one line of at most {_MAX_TEXT} printable characters",
                 repr(text)[:80],
                 _CORRECT,
@@ -101,18 +91,60 @@ class Checkpoint:
         return model.to(device).eval()  # buffers that no checkpoint holds move, too
 
 
-def _is_json(data: dict[str, Any]) -> bool:
+def _check_training(training: dict[str, Any]) -> None:
+    """Raise CheckpointError unless all that reads the facts may rely on their types.
+
+    What is not known here may be anything: later versions add facts.
+    """
     try:
-        json.dumps(data, allow_nan=False)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def _holds_numbers(facts: object) -> bool:
-    return isinstance(facts, dict) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in facts.values()
+        text = json.dumps(training)
+        parse_json(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        got = f"something else ({error})"
+        raise CheckpointError("training facts as plain data for JSON", got, _CORRECT) from error
+    require(
+        isinstance(training, dict) and len(text) <= _MAX_FACTS,
+        f"training facts as a dict, up to {_MAX_FACTS} characters long as JSON",
+        f"a {type(training).__name__} of {len(text)} characters",
+        _CORRECT,
     )
+    for name, fits, wanted in _KNOWN_FACTS:
+        require(
+            name not in training or fits(training[name]),
+            f"training facts with {name} as {wanted}",
+            repr(training.get(name))[:80],
+            _CORRECT,
+        )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _are_counts(value: object) -> bool:
+    return _is_table(value, lambda v: type(v) is int and 0 <= v < MAX_WHOLE)
+
+
+def _are_numbers(value: object) -> bool:
+    return _is_table(value, lambda v: type(v) in (int, float))
+
+
+def _is_any_table(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_table(value: object, fits: Callable[[object], bool]) -> bool:
+    return isinstance(value, dict) and all(map(fits, value.values()))
+
+
+_KNOWN_FACTS: tuple[tuple[str, Callable[[object], bool], str], ...] = (
+    ("stage", _is_text, "a text"),
+    ("images", _are_counts, "counts by stage"),
+    ("diagnostics", lambda value: _is_table(value, _are_numbers), "numbers by stage and name"),
+    ("recipe", lambda value: _is_table(value, _is_text), "names by stage"),
+    ("perceptual", lambda value: _is_table(value, _is_any_table), "tables by stage"),
+)
+"""Name, check and description of the facts that this version writes."""
 
 
 def generator_id_of(tensors: Mapping[str, Tensor]) -> str:

@@ -1,7 +1,6 @@
 """What a checkpoint's header must say, checked before any tensor is read."""
 
 import dataclasses
-import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +8,8 @@ from typing import Any, cast
 import torch
 
 from ..errors import CheckpointError, ConfigError
+from ..foreign_data import DataError
+from ..foreign_data import parse_json as _parse_json
 from ..networks import PARTS, ModelConfig
 from .blank import build_blank
 from .container import DTYPES, Container, Layout, layout_of
@@ -75,12 +76,12 @@ def parse_json(text: str, name: str, path: Path) -> object:
     """Return the value of a JSON text from the metadata.
 
     Raises:
-        CheckpointError: it is no JSON.
+        CheckpointError: it is no JSON, or unusable, see `foreign_data.parse_json`.
     """
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        got = f"something else in {path}"
+        return _parse_json(text)
+    except DataError as error:
+        got = f"something else in {path} ({error})"
         raise CheckpointError(f"JSON in the metadata's {name}", got, DAMAGED) from error
 
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from ..errors import CheckpointError
+from ..printable import shown
 from .container import SUFFIX
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
@@ -39,7 +40,7 @@ def resolve_source(source: str | Path, download: bool = False) -> Path:
     """
     if isinstance(source, str) and source in bundled_names():
         return WEIGHTS_FOLDER / f"{source}{SUFFIX}"
-    path = Path(source).expanduser()
+    path = _path(source)
     if source and path.is_file():
         return path
     is_folder = bool(source) and path.is_dir()
@@ -50,6 +51,20 @@ def resolve_source(source: str | Path, download: bool = False) -> Path:
         raise CheckpointError(_EXPECTED, got, f"Check the spelling; bundled models: {names}.")
     repository, filename = match.group(1), match.group(2) or HUB_FILE
     return _from_hub(repository, filename, download)
+
+
+def _path(source: str | Path) -> Path:
+    try:
+        path = Path(source).expanduser()
+    except (TypeError, RuntimeError) as error:  # RuntimeError: no such user's home
+        raise CheckpointError(_EXPECTED, f"{shown(source)} ({error})", "Check the name.") from error
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    except (ValueError, OSError) as error:  # ValueError: a zero byte
+        raise CheckpointError(_EXPECTED, f"{shown(source)} ({error})", "Check the name.") from error
+    return path
 
 
 def _from_hub(repository: str, filename: str, download: bool) -> Path:

@@ -2,8 +2,6 @@
 
 import dataclasses
 import hashlib
-import logging
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +18,10 @@ from ..checkpoint.container import (
     write_container,
 )
 from ..checkpoint.detection import describe_keys
-from ..checks import check_finite, check_generator_id, check_int
+from ..checks import check_finite, check_generator_id, check_int, check_range
 from ..errors import CheckpointError, InputError
 from ..latents import WPlus, check_same_generator
+from ..printable import get_logger, is_printable
 
 FORMAT = "diverse-inpainting-direction"
 FORMAT_VERSION = 1
@@ -32,10 +31,13 @@ _EXPECTED = "a diverse-inpainting direction (.safetensors)"
 _DAMAGED = "The file is damaged or was edited: copy or download it again."
 _TEXT_LIMITS = {"name": 60, "unit": 100, "source": 300, "description": 1000}
 _TEXTS = ("generator_id", *_TEXT_LIMITS)
+MAX_STRENGTH = 1e6
+"""Largest strength of an edit; useful ones are below 10, and codes stay finite numbers."""
+
 _MAX_LAYERS = 64
 _MAX_W_DIM = 2**16
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,7 +105,7 @@ class Direction:
         check_generator_id(self.generator_id)
         for field, limit in _TEXT_LIMITS.items():
             text = getattr(self, field)
-            if not (isinstance(text, str) and len(text) <= limit and text.isprintable()):
+            if not (isinstance(text, str) and len(text) <= limit and is_printable(text)):
                 raise InputError(
                     f"a direction's {field} in one line of at most {limit} printable characters",
                     repr(text)[:80],
@@ -144,8 +146,7 @@ def apply_direction(
     last = direction.last_layer if last_layer is None else last_layer
     check_int(first, "first_layer", 0, w.num_layers - 1)
     check_int(last, "last_layer", first, w.num_layers - 1)
-    if not isinstance(strength, int | float) or not math.isfinite(strength):
-        raise InputError("a finite strength", repr(strength), "Change the strength.")
+    check_range(strength, "strength", -MAX_STRENGTH, MAX_STRENGTH)
     wanted = (w.num_layers, w.w_dim)[2 - direction.vector.ndim :]
     if tuple(direction.vector.shape) != wanted:
         raise InputError(
@@ -160,17 +161,26 @@ def apply_direction(
     return dataclasses.replace(w, codes=codes)
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, overwrite: bool = True) -> None:
     """Raise CheckpointError unless a direction may be written to path.
 
-    A new file may, and one that replaces a direction.
+    Args:
+        path: the file to write.
+        overwrite: whether it may replace a direction.
 
     Raises:
-        CheckpointError: an unsuitable name or folder, or a file that is not a direction.
+        CheckpointError: an unsuitable name or folder, or a file that may not be replaced.
     """
     check_place(path)
     if path.exists():
-        read_direction(path)
+        found = read_direction(path)
+        if not overwrite:
+            raise CheckpointError(
+                f"no file {path}",
+                f"the direction {found.name!r} there",
+                "Choose another name, or give --overwrite to replace it.",
+                problem=f"The file {path} exists and holds the direction {found.name!r}.",
+            )
 
 
 def write_direction(path: str | Path, direction: Direction) -> None:

@@ -10,14 +10,14 @@ import contextlib
 import contextvars
 import importlib
 import importlib.util
-import logging
 from collections.abc import Callable, Iterator
 
 import torch
 
 from ..errors import BackendError
+from ..printable import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 OPS = {
     "upfirdn2d": "upfirdn2d",

@@ -233,10 +233,20 @@ def test_outcomes_are_plain_data(model, photos):
 def test_an_outcome_in_words(model, photos):
     (photos / "photos" / "b.png").write_bytes(b"")
     done, failed = run(model, photos)
-    assert str(done).startswith("done: ") and str(done).endswith("a-sheet.png")
-    assert str(failed).startswith(f"failed: {photos / 'photos' / 'b.png'} is damaged or not")
+    (line,) = done.lines()
+    assert line.startswith("done: ") and line.endswith("a-sheet.png")
+    (line,) = failed.lines()
+    assert line.startswith(f"failed: {photos / 'photos' / 'b.png'} is damaged or not")
     warned = dataclasses.replace(done, warnings=("first", "second"))
-    assert str(warned).endswith("a-sheet.png\n  warning: first\n  warning: second")
+    assert warned.lines()[1:] == ("  warning: first", "  warning: second")
+
+
+def test_a_name_with_control_characters_is_named_once(model, photos):
+    image = photos / "photos" / "\x1b[31m.png"
+    image.write_bytes(b"")
+    failed = next(outcome for outcome in run(model, photos) if outcome.image == image)
+    (line,) = failed.lines()
+    assert line.count("[31m.png") == 1
 
 
 def test_settings_are_the_arguments_of_inpaint_with_its_defaults():

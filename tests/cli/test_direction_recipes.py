@@ -109,7 +109,7 @@ LEARNT = 'name = "x"\nmethod = "interfacegan"\nscore = "warmth"\n'
     ("text", "message"),
     [
         ("", "no direction"),
-        ("samples = [", "recipe of directions"),
+        ("samples = [", "recipe of directions in TOML"),
         ("direction = 3", r"a table \[direction\], got 3"),
         (f"sample = 3\n[[direction]]\n{SEFA}", "sample"),
         (f"[[direction]]\n{SEFA}layer = 3", "layer"),

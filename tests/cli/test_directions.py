@@ -51,10 +51,25 @@ def test_other_files_are_not_replaced(directions, tiny_checkpoint, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(tiny_checkpoint.read_bytes())
     assert refused(directions("sefa", "--out", "model.safetensors"))
     assert (tmp_path / "model.safetensors").read_bytes() == tiny_checkpoint.read_bytes()
-    for component in (0, 1):
-        answer = directions("sefa", "--out", "d.safetensors", "--component", component)
-        assert answer.code == 0, answer.err
-    assert read_direction(tmp_path / "d.safetensors").name == "sefa:1"
+
+
+def test_directions_are_replaced_on_request_only(directions, tmp_path):
+    path = tmp_path / "d.safetensors"
+    assert directions("sefa", "--out", path.name).code == 0
+    answer = directions("sefa", "--out", path.name, "--component", 1)
+    assert refused(answer) and "'sefa:0'" in answer.err and "--overwrite" in answer.err
+    assert read_direction(path).name == "sefa:0"
+    assert directions("sefa", "--out", path.name, "--component", 1, "--overwrite").code == 0
+    assert read_direction(path).name == "sefa:1"
+
+
+def test_a_recipe_replaces_on_request_only(directions, tmp_path):
+    (tmp_path / "r.toml").write_text('[[direction]]\nname = "a"\nmethod = "sefa"\n')
+    assert directions("recipe", "r.toml", "--out", "found").code == 0
+    before = (tmp_path / "found" / "a.safetensors").stat().st_ino
+    assert refused(directions("recipe", "r.toml", "--out", "found"))
+    assert (tmp_path / "found" / "a.safetensors").stat().st_ino == before
+    assert directions("recipe", "r.toml", "--out", "found", "--overwrite").code == 0
 
 
 @pytest.mark.parametrize(

@@ -27,18 +27,22 @@ def files(tmp_path):
 def write(files, record=RECORD, variants=(0, 1, 2), side=4):
     values = torch.arange(10, 10 + files.num_variants, dtype=torch.uint8)
     results = values[:, None, None, None].expand(-1, side, side, 3)
+    files.write(completed(files, results), record, variants)
+
+
+def completed(files, results):
+    side = results.shape[1]
     image, hole = torch.zeros(side, side, 3), torch.full((side, side), 0.5)
     image[:, :, 2] = 1.0
     files.folder.joinpath("in").mkdir(exist_ok=True)
     write_png(files.folder / "in" / "cat.png", image)
-    completed = Completed(
+    return Completed(
         file=read_image(files.folder / "in" / "cat.png"),
         image=image,
         hole_mask=hole,
         results=results,
         weight=torch.ones(side, side),
     )
-    files.write(completed, record, variants)
 
 
 def test_names(files, tmp_path):
@@ -159,3 +163,54 @@ def test_results_may_have_another_ending(tmp_path):
     with Image.open(files.results[0]) as result:
         assert result.format == "JPEG"
     assert ResultFiles(tmp_path, "cat", 2).pending(RECORD, overwrite=False) == (0, 1)
+
+
+@pytest.mark.parametrize("failing", [0, 1, 3])
+def test_a_failed_write_leaves_no_marker_where_nothing_was_written(files, monkeypatch, failing):
+    def failing_at(write):
+        def fail(path, *content, **options):
+            if path == (*files.results, files.sheet)[failing]:
+                raise InputError("room", "none", "Make room.")
+            write(path, *content, **options)
+
+        return fail
+
+    with monkeypatch.context() as patch, pytest.raises(InputError):
+        patch.setattr(result_files, "write_png", failing_at(write_png))
+        patch.setattr(result_files, "write_result", failing_at(write_result))
+        write(files)
+    assert files.marker.exists() == (failing > 0)
+    assert [path.exists() for path in files.results] == [k < failing for k in range(3)]
+
+
+def test_whole_results_stay_whole_when_their_replacement_fails_at_once(files, monkeypatch):
+    write(files)
+
+    def fail(path, *content, **options):
+        raise InputError("room", "none", "Make room.")
+
+    with monkeypatch.context() as patch, pytest.raises(InputError):
+        patch.setattr(result_files, "write_result", fail)
+        write(files, {**RECORD, "seed": 9})
+    assert files.pending(RECORD, overwrite=False) == ()
+
+
+def test_a_run_that_comes_second_keeps_the_results_of_the_first(files):
+    """Both saw an empty folder before they computed."""
+    first, second = (completed(files, torch.full((3, 4, 4, 3), value)) for value in (0.0, 1.0))
+    files.write(first, RECORD, (0, 1, 2), overwrite=False)
+    files.write(second, RECORD, (0, 1, 2), overwrite=False)
+    with pytest.raises(StaleResultsError):
+        files.write(second, {**RECORD, "seed": 9}, (0, 1, 2), overwrite=False)
+    for path in files.results:
+        assert Image.open(path).getextrema() == ((0, 0),) * 3
+    files.write(second, RECORD, overwrite=True)
+    assert Image.open(files.results[2]).getextrema() == ((255, 255),) * 3
+    assert not list(files.folder.glob(".*"))
+
+
+def test_the_marker_of_a_long_name_fits_into_the_file_system(tmp_path):
+    long = [ResultFiles(tmp_path, "\u732b" * 80 + end, 1).marker for end in "ab"]
+    for marker in long:
+        marker.touch()
+    assert len(set(long)) == 2

@@ -273,3 +273,24 @@ def test_accelerate_launch_trains_one_model_with_two_processes(recipe, tmp_path,
     )
     for key, value in one.items():
         torch.testing.assert_close(two[key], value, rtol=1e-3, atol=1e-3)
+
+
+def test_a_second_run_in_the_folder_is_refused_and_a_stale_lock_is_not(run, start, tmp_path):
+    process = start("--device", "cpu")
+    assert "images" in process.stderr.readline()
+    answer = run(*PRIOR)
+    assert refused(answer) and "Another run is training in run/prior. Wait for it" in answer.err
+    process.kill()
+    process.communicate()
+    (tmp_path / "run" / "prior" / ".lock").touch()
+    ended = run(*PRIOR, "--set", "prior.total_images=10_000_000", "--out", "other", "--dry-run")
+    assert ended.code == 0
+    newest = sorted((tmp_path / "run" / "prior" / "states").glob("*.pt"))
+    total = int(newest[-1].stem) + 8 if newest else 16
+    assert run(*PRIOR, "--set", f"prior.total_images={total}").code == 0
+    assert not (tmp_path / "run" / "prior" / ".lock").exists()
+
+
+def test_a_run_that_cannot_start_leaves_no_folder(run, recipe, tmp_path):
+    assert refused(run("train", "prior", "--config", recipe, "--data", "absent", "--out", "a/b"))
+    assert not (tmp_path / "a").exists()

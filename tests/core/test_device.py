@@ -18,3 +18,13 @@ def test_what_is_no_device_of_this_machine_is_one_sentence(name):
     with pytest.raises(InputError, match=r"is not available.*Choose another") as error:
         resolve_device(name)
     assert "\n" not in str(error.value)
+
+
+def test_a_device_is_itself():
+    assert resolve_device(torch.device("cpu")) == torch.device("cpu")
+
+
+@pytest.mark.parametrize("device", [torch.device("meta"), torch.device("cuda", 99), 3.5, ["cpu"]])
+def test_other_values_are_one_sentence_too(device):
+    with pytest.raises(InputError, match="is not available"):
+        resolve_device(device)

@@ -132,3 +132,32 @@ def test_edits_move_codes_and_strength_zero_does_not(model):
     changed = (moved != codes.codes).any(dim=3)[0]
     assert changed.sum(dim=0).tolist() == [0, 0, 2, 2, 0, 0, 0, 0]
     assert torch.equal(model.edit(codes, [Edit("sefa:0", 0.0)]).codes, codes.codes)
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        *("sefa:0", ["sefa:0"], ("sefa:0", 1.0), [("sefa:0", 1.0)], {"sefa:0": 1.0}, None, 5),
+        Edit("sefa:0", 1.0),
+    ],
+)
+def test_what_is_no_list_of_edits_is_one_sentence(model, edits):
+    codes = model.sample_w(0, 1)
+    with pytest.raises(InputError, match=r"edits as a list of Edit\(direction, strength\), got"):
+        model.edit(codes, edits)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (Edit(3, 1.0), "a direction or its name, got 3"),
+        (Edit("sefa:" + "9" * 5000, 1.0), "a direction of this model"),
+        (Edit("sefa:0", "1"), "strength to be a number"),
+        (Edit("sefa:0", None), "strength to be a number"),
+        (Edit("sefa:0", 10**5000), "strength to be a number from .* got one int"),
+        (Edit("sefa:0", 1.0, first_layer="0"), "first_layer to be a whole number"),
+    ],
+)
+def test_wrong_types_in_an_edit_are_one_sentence(model, edit, message):
+    with pytest.raises(InputError, match=message):
+        model.edit(model.sample_w(0, 1), [edit])

@@ -33,3 +33,10 @@ def test_copies_say_the_same(duplicate, problem):
     twin = duplicate(error)
     assert type(twin) is InputError and str(twin) == str(error)
     assert vars(twin) == vars(error)
+
+
+def test_quoted_files_do_no_harm():
+    error = InputError("a\x1b[31m name", "x" * 500_000, "Rename\nit.")
+    assert "\\x1b[31m" in str(error) and "\\n" in str(error)
+    assert len(str(error)) < 7000
+    assert error.got == "x" * 500_000, "the parts stay as they are"

@@ -49,3 +49,10 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
             files.prepare_folder(out)
     files.prepare_folder(tmp_path / "new" / "out")
     assert list((tmp_path / "new" / "out").iterdir()) == []
+
+
+def test_a_name_of_the_greatest_length_is_written(tmp_path):
+    for name in ("x" * 255, "\u732b" * 85):
+        files.atomic_write(tmp_path / name, lambda file: file.write(b"1"))
+    assert len(list(tmp_path.iterdir())) == 2
+    assert files.find_drafts(tmp_path) == []

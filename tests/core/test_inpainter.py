@@ -355,3 +355,57 @@ def test_images_and_masks_of_other_types_give_the_same(model, image, hole, tmp_p
         (tmp_path / "image.png", str(tmp_path / "mask.png")),
     ):
         assert torch.equal(inpaint(model, *pair, 1), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image": "absent.png"}, "No such file: absent.png"),
+        ({"image": None}, "an image as a torch tensor, got NoneType"),
+        ({"image": torch.rand(1, 8, 8, 3).to_sparse()}, "layout torch.sparse_coo"),
+        ({"image": torch.empty(1, 8, 8, 3, device="meta")}, "a meta tensor"),
+        ({"image": torch.ones(1, 8, 8, 3, dtype=torch.complex64)}, "in floating point or uint8"),
+        ({"hole_mask": [[1.0]]}, "a hole mask as a torch tensor, got list"),
+        ({"seed": "7"}, "seed to be a whole number"),
+        ({"seed": 7.0}, "seed to be a whole number"),
+        ({"num_variants": "2"}, "num_variants to be a whole number"),
+        ({"num_variants": None}, "num_variants to be a whole number"),
+        ({"edits": ["smile"]}, "edits as a list of Edit"),
+        ({"crop_mode": ["hole"]}, "crop mode to be one of"),
+        ({"truncation_psi": "1"}, "truncation_psi to be a number"),
+    ],
+)
+def test_wrong_types_are_one_sentence(model, change, message):
+    image, hole_mask = torch.rand(1, 8, 8, 3), torch.ones(1, 8, 8)
+    with pytest.raises(InputError, match=message):
+        model.inpaint(**{"image": image, "hole_mask": hole_mask, **change})
+
+
+@pytest.fixture
+def default_dtype():
+    yield torch.set_default_dtype
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_another_default_dtype_changes_nothing(image, default_dtype, dtype):
+    hole_mask = torch.ones(2, 40, 56)
+    arguments = {"num_variants": 2, "edits": [Edit("sefa:0", 1.0)]}
+    checkpoint = tiny_checkpoint()
+    wanted = Inpainter(checkpoint).inpaint(image, hole_mask, **arguments).images
+    default_dtype(dtype)
+    images = Inpainter(checkpoint).inpaint(image, hole_mask, **arguments).images
+    assert images.dtype == torch.float32 and torch.equal(images, wanted)
+
+
+def test_autocast_changes_nothing(model, image):
+    hole_mask = torch.ones(2, 40, 56)
+    wanted = inpaint(model, image, hole_mask, 2, edits=[Edit("ganspace:0", 1.0)])
+    with torch.autocast(model.device.type, torch.bfloat16), torch.autocast("cpu", torch.bfloat16):
+        images = inpaint(model, image, hole_mask, 2, edits=[Edit("ganspace:0", 1.0)])
+    assert torch.equal(images, wanted)
+
+
+def test_an_absent_device_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match="'cuda:99' is not available"):
+        Inpainter.load("cats", device="cuda:99")

@@ -26,8 +26,8 @@ ALLOWED_AREAS = {
 }
 
 CORE_LEVELS = (
-    {"errors"},
-    {"checks", "config_fields", "device", "files", "rng"},
+    {"errors", "printable"},
+    {"checks", "config_fields", "foreign_data", "inference", "locks", "device", "files", "rng"},
     {
         *("image", "image_decoding", "image_metadata", "deep_colour"),
         *("rasterise", "mask_shapes", "multigrid"),

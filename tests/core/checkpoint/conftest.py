@@ -90,7 +90,7 @@ def _make_once(config: ModelConfig) -> Checkpoint:
         config=config,
         tensors=tensors,
         generator_id=generator_id_of(tensors),
-        training={"stage": 2, "images_seen": 1000, "data": ["AFHQ", {"share": 0.5}]},
+        training={"stage": "stage2", "images_seen": 1000, "data": ["AFHQ", {"share": 0.5}]},
         license="CC BY-NC 4.0",
         title="cat faces, Katzengesichter \u732b",
     )

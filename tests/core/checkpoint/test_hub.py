@@ -178,3 +178,9 @@ def test_without_the_hub_package(weights: Path, monkeypatch: pytest.MonkeyPatch)
     assert resolve_source("cats") == weights / "cats.safetensors"
     with pytest.raises(CheckpointError, match="pip install huggingface-hub"):
         resolve_source("owner/name", download=True)
+
+
+@pytest.mark.parametrize("source", [5, None, "a\0b", "x" * 5000, "~nobody-of-this-name/m"])
+def test_what_names_no_file_is_one_sentence(source):
+    with pytest.raises(CheckpointError, match="a bundled model's name"):
+        resolve_source(source)

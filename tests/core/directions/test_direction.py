@@ -98,7 +98,7 @@ def test_apply_keeps_the_type_of_the_codes() -> None:
 
 @pytest.mark.parametrize("strength", [float("nan"), float("inf"), -float("inf"), "1", None])
 def test_strength_must_be_finite(strength: float) -> None:
-    with pytest.raises(InputError, match="a finite strength"):
+    with pytest.raises(InputError, match="strength to be a number"):
         apply_direction(_codes(), _direction(), strength)
 
 
