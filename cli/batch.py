@@ -14,19 +14,21 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from .. import __version__
 from ..core.checks import check_int
 from ..core.directions import Direction
 from ..core.editor import Edit
 from ..core.errors import DiverseInpaintingError, InputError
 from ..core.fitting import OnStep
-from ..core.image_files import read_image
+from ..core.image_files import ImageFile, read_image
 from ..core.inpainter import Inpainter
 from ..core.mask_edits import MaskEdits
 from ..core.mask_files import read_mask
+from ..core.originals import losses
 from ..core.printable import get_logger, printable
 from .failures import explain
 from .pairing import Job
-from .result_files import Record, ResultFiles, StaleResultsError
+from .result_files import MADE_BY, Completed, Record, ResultFiles, StaleResultsError
 
 _log = get_logger(__name__)
 
@@ -118,14 +120,26 @@ def rehearse(model: Inpainter, settings: Settings) -> None:
 
 
 def run_jobs(
-    model: Inpainter, jobs: Sequence[Job], settings: Settings, overwrite: bool = False
+    model: Inpainter,
+    jobs: Sequence[Job],
+    settings: Settings,
+    overwrite: bool = False,
+    *,
+    model_name: str = "",
 ) -> Iterator[Outcome]:
     """Complete images in order and yield the outcome of each.
 
     A bad image, a full disk or too little memory ends its own job only. Variant k of every image
     uses the random code of (seed, k).
+
+    Args:
+        model: completes the images.
+        jobs: what to do.
+        settings: how to complete them.
+        overwrite: whether to replace results.
+        model_name: what the model was loaded as, for the record.
     """
-    record = {**settings.to_dict(), "model": _model_digest(model)}
+    record = describe_run(model, settings, model_name)
     for job in jobs:
         error = None
         with _collected_warnings() as warnings:
@@ -140,7 +154,25 @@ def run_jobs(
         )
 
 
-def _model_digest(model: Inpainter) -> str:
+def describe_run(model: Inpainter, settings: Settings, model_name: str) -> Record:
+    """Return what results of a run have in common, for their records.
+
+    Args:
+        model: completes the images.
+        settings: how.
+        model_name: what it was loaded as; without folders, which are nobody's business.
+    """
+    made_by = {
+        "version": __version__,
+        "model": model_name,
+        "title": model.title,
+        "generator_id": model.generator_id,
+    }
+    return {**settings.to_dict(), "model": model_digest(model), MADE_BY: made_by}
+
+
+def model_digest(model: Inpainter) -> str:
+    """Return what tells models apart, for records of results."""
     # Under the name of version 0.1, so that its results are known to be of the same model.
     training = {"alarms" if k == "diagnostics" else k: v for k, v in model.training.items()}
     facts = [model.generator_id, model.title, training]
@@ -153,21 +185,37 @@ def _run_job(
     """Return whether anything had to be written."""
     if job.problem is not None:
         raise job.problem
-    record = {
-        **record,
-        "picture": _digest(job.image.read_bytes()),
-        "mask": None if job.mask is None else _digest(job.mask.read_bytes()),
-    }
-    variants = job.files.pending(record, overwrite)
+    variants = job.files.pending(record | input_digests(job), overwrite)
     if not variants:
         return False
-    image, hole_mask = read_inputs(job, settings.mask_edits)
-    complete(model, image, hole_mask, job.files, settings, record, variants, overwrite=overwrite)
+    mask = None if job.mask is None else job.mask.name
+    names = {**record[MADE_BY], "picture": job.image.name, "mask": mask}
+    record = record | input_digests(job) | {MADE_BY: names}
+    file, hole_mask = read_inputs(job, settings.mask_edits)
+    complete(
+        model,
+        file,
+        hole_mask,
+        job.files,
+        settings,
+        record=record,
+        variants=variants,
+        is_opaque=job.mask is None,
+        overwrite=overwrite,
+    )
     return True
 
 
-def read_inputs(job: Job, mask_edits: MaskEdits) -> tuple[Tensor, Tensor]:
-    """Return a job's image [1, H, W, 3] and hole mask [1, h, w], edited.
+def input_digests(job: Job) -> Record:
+    """Return what tells images and masks apart, for records of results."""
+    return {
+        "picture": _digest(job.image.read_bytes()),
+        "mask": None if job.mask is None else _digest(job.mask.read_bytes()),
+    }
+
+
+def read_inputs(job: Job, mask_edits: MaskEdits) -> tuple[ImageFile, Tensor]:
+    """Return a job's image and hole mask [1, h, w], edited.
 
     Raises:
         InputError: a file is unusable, or there is no mask.
@@ -181,41 +229,49 @@ def read_inputs(job: Job, mask_edits: MaskEdits) -> tuple[Tensor, Tensor]:
             "Provide a mask.",
             problem="There is no mask, and the image has no transparent part to fill.",
         )
-    return file.image, mask_edits.apply(hole_mask)
+    return file, mask_edits.apply(hole_mask)
 
 
 def complete(
     model: Inpainter,
-    image: Tensor,
+    file: ImageFile,
     hole_mask: Tensor,
     files: ResultFiles,
     settings: Settings,
+    *,
     record: Record | None = None,
     variants: Sequence[int] | None = None,
-    *,
+    is_opaque: bool = False,
     overwrite: bool = True,
 ) -> None:
     """Complete one image and write its results and contact sheet.
 
     Args:
         model: completes the image.
-        image: [1, H, W, 3] in [0, 1].
+        file: the image.
         hole_mask: [1, H, W] in [0, 1], 1 = fill; may have another size of the same aspect ratio.
         files: the files to write.
         settings: how to complete it.
         record: see `ResultFiles.write`.
         variants: see `ResultFiles.write`.
+        is_opaque: see `Original.filled`.
         overwrite: see `ResultFiles.write`.
 
     Raises:
         InputError: unusable mask, or files that cannot be written.
     """
-    result = model.inpaint(image, hole_mask, **settings.arguments())
-    for warning in result.warnings:
+    result = model.inpaint(file.image, hole_mask, alpha=file.alpha, **settings.arguments())
+    for warning in (*result.warnings, *losses(file.original, files.suffix)):
         _log.warning("%s", warning)
-    hole_mask_hw = result.erased.hole_mask[0, 0].cpu()
-    images = result.images[0]
-    files.write(image[0], hole_mask_hw, images, record or {}, variants, overwrite=overwrite)
+    completed = Completed(
+        file=file,
+        image=result.erased.original[0].movedim(0, -1).cpu(),
+        hole_mask=result.erased.hole_mask[0, 0].cpu(),
+        results=result.images[0],
+        weight=result.weight[0],
+        is_opaque=is_opaque,
+    )
+    files.write(completed, record or {}, variants, overwrite=overwrite)
 
 
 def _digest(data: bytes) -> str:

@@ -36,17 +36,20 @@ def demo(
     """Complete a bundled photograph and check the results."""
     from ..core.device import resolve_device
     from ..core.files import prepare_folder
+    from ..core.image_files import read_image
     from ..core.inpainter import Inpainter
-    from .batch import Settings, complete
+    from .batch import Settings, complete, describe_run
     from .result_files import ResultFiles
 
     prepare_folder(out)
     started = time.perf_counter()
     inpainter = Inpainter.load(model, device=resolve_device(device))
     loaded = time.perf_counter()
-    image, hole_mask = demo_input()
+    file, hole_mask = read_image(PHOTOGRAPH), demo_input()[1]
     files = ResultFiles(out, PHOTOGRAPH.stem, variants)
-    complete(inpainter, image, hole_mask, files, Settings(num_variants=variants, seed=seed))
+    settings = Settings(num_variants=variants, seed=seed)
+    record = describe_run(inpainter, settings, Path(model).name)
+    complete(inpainter, file, hole_mask, files, settings, record=record)
     written = time.perf_counter()
     found = examine(PHOTOGRAPH, hole_mask[0], files.results)
     echo(f"model:        {inpainter.title} ({inpainter.license})")

@@ -11,7 +11,8 @@ from ..core.contact_sheet import contact_sheet, thumbnail
 from ..core.crops import Crop, choose_crop
 from ..core.errors import DiverseInpaintingError
 from ..core.hole_masks import hole_mask_to_b1hw, valid_mask
-from ..core.image_files import to_pil, write_png
+from ..core.image_files import ImageFile, to_pil, write_png
+from ..core.transparency import cover_hidden, hidden_mask
 from ..core.turned_crop import TurnedCrop
 from .batch import Settings, read_inputs
 from .console import echo
@@ -59,10 +60,10 @@ def _rehearse(job: Job, settings: Settings) -> tuple[str, Image.Image]:
     """Return a line on one image, and a thumbnail with the hole in red."""
     if job.problem is not None:
         raise job.problem
-    image, hole_mask = read_inputs(job, settings.mask_edits)
-    _, height, width, _ = image.shape
+    file, hole_mask = read_inputs(job, settings.mask_edits)
+    _, height, width, _ = file.image.shape
     hole = hole_mask_to_b1hw(hole_mask, 1, height, width)
-    pixels = image[0].movedim(-1, 0)
+    pixels = file.image[0].movedim(-1, 0)
     crop, note = choose_crop(pixels, hole[0], settings.crop_mode, settings.margin, CatFaces())
     share = 1 - float(valid_mask(hole).mean())
     mask = "its transparent part" if job.mask is None else str(job.mask)
@@ -70,7 +71,16 @@ def _rehearse(job: Job, settings: Settings) -> tuple[str, Image.Image]:
         f"mask {mask}, hole {100 * share:.1f} %, crop {crop.side} x {crop.side} {_place(crop)} of "
         f"{width} x {height}{f' ({note})' if note else ''}, results {job.files.results[0]} ..."
     )
-    return line, _draw(image[0], hole[0, 0])
+    return line, _draw(_as_seen(file), hole[0, 0])
+
+
+def _as_seen(file: ImageFile) -> "Tensor":
+    """[H, W, 3] without what alpha hides."""
+    image = file.image.movedim(-1, 1)
+    if file.alpha is not None:
+        _, _, height, width = image.shape
+        image = cover_hidden(image, hidden_mask(file.alpha, 1, height, width))
+    return image[0].movedim(0, -1)
 
 
 def _place(crop: Crop) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..core.inpainter import Inpainter
     from .batch import Settings
     from .pairing import Job, Plan
+    from .result_files import Record
 
 _Sources = Annotated[
     list[Path], typer.Argument(metavar="INPUT...", help="Images, folders of images, or patterns.")
@@ -82,9 +83,27 @@ _Blend = Annotated[
         help="How completions meet the image. Default: feather with --feather, else seamless.",
     ),
 ]
+_Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="png|same",
+        help="Format of the results: PNG, or that of each image in its quality. JPEG, WebP and "
+        "AVIF may change pixels outside the hole slightly.",
+    ),
+]
+_From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="RESULT",
+        help="Take all settings from a result or its contact sheet; options given as well win.",
+    ),
+]
 
 
 def inpaint(
+    context: typer.Context,
     source: _Sources,
     *,
     out: _Out,
@@ -111,10 +130,13 @@ def inpaint(
     mask_grow: _MaskGrow = 0,
     mask_blur: _MaskBlur = 0,
     dry_run: _DryRun = False,
+    result_format: _Format = "png",
+    recorded: _From = None,
 ) -> None:
     """Complete images and folders of images.
 
-    Writes STEM-0.png, STEM-1.png ... and a contact sheet, STEM-sheet.png, for each image. Without
+    Writes STEM-0.png, STEM-1.png ... and a contact sheet, STEM-sheet.png, for each image. Outside
+    the hole, pixels, transparency and metadata stay as they were. Without
     --mask, each image's mask is STEM_mask.png beside it, or else its transparent part. Existing
     results are kept; if they were made with other settings, the exit code is 1.
     """
@@ -125,6 +147,7 @@ def inpaint(
     from .batch import Settings, rehearse
     from .dry_run import show_plan
     from .pairing import plan_jobs
+    from .recorded import load_record, merge_settings
 
     settings = Settings(
         num_variants=variants,
@@ -142,13 +165,26 @@ def inpaint(
         ),
         blend=blend,
     )
-    plan = plan_jobs(source, mask or (), out, variants, recursive=recursive)
+    record = None if recorded is None else load_record(recorded)
+    if record is not None and recorded is not None:
+        settings = merge_settings(record, settings, lambda name: _is_given(context, name), recorded)
+    plan = plan_jobs(
+        source,
+        mask or (),
+        out,
+        settings.num_variants,
+        recursive=recursive,
+        result_format=result_format,
+    )
     prepare_folder(out)
     if dry_run:
         raise SystemExit(show_plan(plan, settings, out / "dry-run.png"))
     inpainter = Inpainter.load(model, device=resolve_device(device), download=download)
     rehearse(inpainter, settings)
-    counts = _run(inpainter, plan.jobs, settings, overwrite, as_json)
+    if record is not None:
+        _warn_of_changes(record, inpainter, plan.jobs)
+    name = Path(model).name
+    counts = _run(inpainter, plan.jobs, settings, overwrite, as_json, model_name=name)
     _print_report(counts, plan, out, as_json)
     if counts["failed"] or counts["stale"]:
         raise SystemExit(1)
@@ -178,8 +214,32 @@ def parse_edit(text: str) -> "Edit":
     return Edit(read_direction(name) if name.endswith(".safetensors") else name, strength)
 
 
+def _is_given(context: typer.Context, parameter: str) -> bool:
+    """Return whether an option was given, on the command line or in the environment."""
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
+
+
+def _warn_of_changes(record: "Record", model: "Inpainter", jobs: "Sequence[Job]") -> None:
+    """Say that model, image or mask is not the recorded one; a folder has other images anyway."""
+    from .batch import input_digests, model_digest
+    from .recorded import changes
+
+    now = {"model": model_digest(model)}
+    if len(jobs) == 1 and jobs[0].problem is None:
+        now |= input_digests(jobs[0])
+    for sentence in changes(record, now):
+        echo(f"warning: {sentence}", to_stderr=True)
+
+
 def _run(
-    model: "Inpainter", jobs: "Sequence[Job]", settings: "Settings", overwrite: bool, as_json: bool
+    model: "Inpainter",
+    jobs: "Sequence[Job]",
+    settings: "Settings",
+    overwrite: bool,
+    as_json: bool,
+    *,
+    model_name: str,
 ) -> Counter[str]:
     """Complete the images and report each; return how many ended how."""
     from .batch import run_jobs
@@ -192,7 +252,8 @@ def _run(
             advance(counts.total(), f"fitting step {step} of {steps}")
 
         shown = dataclasses.replace(settings, on_fit_step=show_step)
-        for num_done, outcome in enumerate(run_jobs(model, jobs, shown, overwrite), start=1):
+        outcomes = run_jobs(model, jobs, shown, overwrite, model_name=model_name)
+        for num_done, outcome in enumerate(outcomes, start=1):
             counts[outcome.status] += 1
             if as_json:
                 echo_json(outcome.to_dict())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.image_listing import SUFFIXES, is_image_name, list_images
+from ..core.originals import result_suffix
 from .result_files import ResultFiles
 
 _MOST_NAMED = 10
@@ -83,6 +84,7 @@ def plan_jobs(
     num_variants: int,
     *,
     recursive: bool = False,
+    result_format: str = "png",
 ) -> Plan:
     """Pair images with masks.
 
@@ -102,6 +104,7 @@ def plan_jobs(
         out: folder of the results.
         num_variants: results per image and mask.
         recursive: whether to search subfolders, of masks too.
+        result_format: see `result_suffix`.
 
     Raises:
         InputError: nothing to do, or the results would be mixed with images or masks.
@@ -126,7 +129,12 @@ def plan_jobs(
         problem = _clash(by_key[image.key]) or problem
         for mask in chosen:
             suffix = f"-{mask.stem}" if mask is not None and len(given.files) > 1 else ""
-            files = ResultFiles(out / image.folder, image.path.stem + suffix, num_variants)
+            files = ResultFiles(
+                out / image.folder,
+                image.path.stem + suffix,
+                num_variants,
+                result_suffix(image.path, result_format),
+            )
             job_problem = problem or _overwrites(files, inputs)
             jobs.append(Job(image=image.path, mask=mask, files=files, problem=job_problem))
     unused = [path for key, found in given.by_key.items() if key not in by_key for path in found]

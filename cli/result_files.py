@@ -1,8 +1,9 @@
 """The result files of one image, written so that a killed run leaves nothing misleading.
 
-STEM-0.png, STEM-1.png ... are the results. STEM-sheet.png shows them beside the image; it is
-written last and carries the settings as PNG text, so that a later run knows how they were made.
-While results are being written, .STEM.unfinished lies beside them.
+STEM-0.png, STEM-1.png ... are the results, or in the image's own format; each carries a record of
+what made it. STEM-sheet.png shows them beside the image; it is written last and carries the record
+as well, so that a later run knows how they were made. While results are being written,
+.STEM.unfinished lies beside them.
 """
 
 import contextlib
@@ -14,19 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from torch import Tensor
 
 from ..core.contact_sheet import contact_sheet, show_erased, thumbnail
 from ..core.errors import InputError
 from ..core.foreign_data import parse_json
-from ..core.image_files import to_pil, write_png
+from ..core.image_files import ImageFile, to_pil, write_png, write_result
+from ..core.image_metadata import RECORD_KEY, read_record_text
 from ..core.locks import locked
 
 Record = dict[str, Any]
-"""What results depend on, plain data for JSON."""
+"""What results depend on, plain data for JSON; under `MADE_BY` what they do not depend on."""
 
-_TEXT_KEY = "diverse-inpainting"
+MADE_BY = "made_by"
+"""Version, names of model and files, variant: said in the record but not compared."""
+
 _MAX_NAME_BYTES = 255
 _LOCK = ".diverse-inpainting.lock"
 _COLUMNS = 5  # original, erased and eight results fill two rows
@@ -34,6 +37,23 @@ _COLUMNS = 5  # original, erased and eight results fill two rows
 
 class StaleResultsError(InputError):
     """There are results, which were made from something else or with other settings."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Completed:
+    """An image with its completions."""
+
+    file: ImageFile
+    image: Tensor
+    """[H, W, 3] float32 in [0, 1], the original as it may be seen."""
+    hole_mask: Tensor
+    """[H, W] float32 in [0, 1], 1 = fill."""
+    results: Tensor
+    """[V, H, W, 3] float32 in [0, 1] or uint8."""
+    weight: Tensor
+    """[H, W] float32 in [0, 1], weight of the completion."""
+    is_opaque: bool = False
+    """Whether what was completed becomes opaque."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +66,14 @@ class ResultFiles:
     """File name of the image without its extension."""
     num_variants: int
     """V."""
+    suffix: str = ".png"
+    """Extension of the results; the contact sheet is always a PNG."""
 
     @property
     def results(self) -> tuple[Path, ...]:
-        """One PNG per variant."""
-        return tuple(self.folder / f"{self.stem}-{k}.png" for k in range(self.num_variants))
+        """One image per variant."""
+        numbers = range(self.num_variants)
+        return tuple(self.folder / f"{self.stem}-{k}{self.suffix}" for k in numbers)
 
     @property
     def sheet(self) -> Path:
@@ -85,18 +108,19 @@ class ResultFiles:
         has_sheet = self.sheet.exists()
         if overwrite or self.marker.exists() or (not has_sheet and missing == everything):
             return everything
-        recorded = _read_record(self.sheet)
+        recorded = read_record(self.sheet)
         if recorded is None and not missing and has_sheet:
             return ()
         if recorded is None:
             raise InputError(
-                f"no files named {self.stem}-0.png and so on in {self.folder}",
+                f"no files named {self.stem}-0{self.suffix} and so on in {self.folder}",
                 "some that this command did not write",
                 "Choose another folder for the results, or overwrite them.",
                 problem=f"{self.folder} contains files named like the results, which this "
                 "command did not write.",
             )
-        changed = _differences(recorded, record)
+        existing = [path for k, path in enumerate(self.results) if k not in missing]
+        changed = _differences(recorded, record) or _first_difference(existing, record)
         if changed:
             raise StaleResultsError(
                 "results that were made in the same way",
@@ -108,9 +132,7 @@ class ResultFiles:
 
     def write(
         self,
-        image_hwc: Tensor,
-        hole_mask_hw: Tensor,
-        results_vhwc: Tensor,
+        completed: Completed,
         record: Record,
         variants: Sequence[int] | None = None,
         *,
@@ -119,10 +141,8 @@ class ResultFiles:
         """Write results, then the contact sheet, while no other process writes to the folder.
 
         Args:
-            image_hwc: [H, W, 3] float32 in [0, 1], the original.
-            hole_mask_hw: [H, W] float32 in [0, 1], 1 = fill.
-            results_vhwc: [V, H, W, 3] float32 in [0, 1] or uint8.
-            record: what the results depend on; stored in the sheet.
+            completed: the image and its completions.
+            record: what the results depend on; stored in each of them.
             variants: the ones to write; None for all.
             overwrite: False looks again, once the folder is locked, what is still missing: another
                 process may have written results since `variants` were chosen.
@@ -139,7 +159,7 @@ class ResultFiles:
                 if not variants:
                     return
             with self._marked():
-                self._write(image_hwc, hole_mask_hw, results_vhwc, record, variants)
+                self._write(completed, record, variants)
 
     @contextlib.contextmanager
     def _marked(self) -> Iterator[None]:
@@ -156,27 +176,19 @@ class ResultFiles:
             raise
         self.marker.unlink(missing_ok=True)
 
-    def _write(
-        self,
-        image_hwc: Tensor,
-        hole_mask_hw: Tensor,
-        results_vhwc: Tensor,
-        record: Record,
-        variants: Sequence[int] | None,
-    ) -> None:
-        erased = show_erased(image_hwc, hole_mask_hw)
-        cells = [thumbnail(to_pil(image)) for image in (image_hwc, erased)]
+    def _write(self, completed: Completed, record: Record, variants: Sequence[int] | None) -> None:
+        erased = show_erased(completed.image, completed.hole_mask)
+        cells = [thumbnail(to_pil(image)) for image in (completed.image, erased)]
         for k, path in enumerate(self.results):
-            result = to_pil(results_vhwc[k])
             if variants is None or k in variants:
-                write_png(path, result)
-            cells.append(thumbnail(result))
+                _write_variant(path, completed, record, k)
+            cells.append(thumbnail(to_pil(completed.results[k])))
         labels = ["original", "erased", *map(str, range(self.num_variants))]
         starts = range(0, len(cells), _COLUMNS)
         sheet = contact_sheet(
             [cells[i : i + _COLUMNS] for i in starts], [labels[i : i + _COLUMNS] for i in starts]
         )
-        write_png(self.sheet, sheet, {_TEXT_KEY: json.dumps(record, sort_keys=True)})
+        write_png(self.sheet, sheet, {RECORD_KEY: json.dumps(record, sort_keys=True)})
 
 
 def _version(path: Path) -> tuple[int, int] | None:
@@ -188,20 +200,40 @@ def _version(path: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def _read_record(path: Path) -> Record | None:
-    """Return the record of a sheet; None if there is none."""
+def _write_variant(path: Path, completed: Completed, record: Record, k: int) -> None:
+    own = {**record, MADE_BY: {**record.get(MADE_BY, {}), "variant": k}}
+    write_result(
+        path,
+        completed.file,
+        completed.results[k],
+        completed.weight,
+        is_opaque=completed.is_opaque,
+        record=json.dumps(own, sort_keys=True),
+    )
+
+
+def read_record(path: Path) -> Record | None:
+    """Return the record of a result or contact sheet; None if there is none."""
     try:
-        with Image.open(path) as sheet:
-            record = parse_json(sheet.info[_TEXT_KEY])
-    except (OSError, KeyError, TypeError, ValueError, SyntaxError):
+        record = parse_json(read_record_text(path) or "")
+    except ValueError:
         return None
     return record if isinstance(record, dict) else None
+
+
+def _first_difference(results: Sequence[Path], record: Record) -> str:
+    """Return what is different in the first result of other settings; "" if there is none.
+
+    The sheet may be of a run that wrote another format.
+    """
+    own = (read_record(path) for path in results)
+    return next((text for one in own if one and (text := _differences(one, record))), "")
 
 
 def _differences(recorded: Record, record: Record) -> str:
     """Return "seed 0 instead of 9, ..." for what differs; "" if nothing does."""
     record = json.loads(json.dumps(record))
-    names = sorted((set(recorded) | set(record)) - {"num_variants"})
+    names = sorted((set(recorded) | set(record)) - {"num_variants", MADE_BY})
     return ", ".join(
         f"{name} {recorded.get(name)} instead of {record.get(name)}"
         for name in names

@@ -20,6 +20,7 @@ from .errors import InputError
 from .faces import FaceFinder
 from .hole_masks import hole_mask_to_b1hw, num_hole_masks, valid_mask
 from .image import image_to_unit_bchw, unit_to_network
+from .transparency import cover_hidden, hidden_mask
 
 _MIN_VALID_FRAC = 0.5  # of what a resized pixel covers, for it to be valid
 
@@ -29,7 +30,8 @@ class Erased:
     """Images with holes, as the networks take them, and what it takes to paste results back."""
 
     original: Tensor
-    """[B, 3, H, W] float32 in [0, 1], as given: valid pixels of results are taken from here."""
+    """[B, 3, H, W] float32 in [0, 1], as given: valid pixels of results are taken from here. What
+    alpha hides is covered."""
     hole_mask: Tensor
     """[B, 1, H, W] float32 in [0, 1], soft, 1 = fill."""
     crops: tuple[Crop, ...]
@@ -56,6 +58,7 @@ def erase(
     crop_mode: str = CROP_MODES[0],
     margin: float = 0.25,
     face_finder: FaceFinder | None = None,
+    alpha: Tensor | None = None,
 ) -> Erased:
     """Return images and hole masks of any public layout as the encoder takes them.
 
@@ -69,6 +72,8 @@ def erase(
         face_finder: for the crop modes `face` and `auto`. It sees the image with what is to be
             erased, where that is still there: of those pixels the place, size and angle of the
             square may depend, and nothing else does.
+        alpha: as for `hidden_mask`, for images with transparent parts. What they hide counts as
+            erased, and `original` has colours of visible pixels there.
 
     Returns:
         Erased on the image's device.
@@ -87,7 +92,11 @@ def erase(
         for picture, mask in zip(original, hole, strict=True)
     ]
     crops = tuple(crop for crop, _ in chosen)
-    unit, valid = extract(original, valid_mask(hole), crops, resolution)
+    known = valid_mask(hole)
+    if alpha is not None:
+        hidden = hidden_mask(alpha.to(hole.device), batch, height, width)
+        original, known = cover_hidden(original, hidden), known * ~hidden
+    unit, valid = extract(original, known, crops, resolution)
     erased = torch.where(valid > 0, unit_to_network(unit), 0.0)
     return Erased(
         original=original,

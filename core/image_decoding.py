@@ -7,15 +7,20 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from .deep_colour import DEEP_MODES, is_cut, read_deep
 from .errors import InputError
+from .image_metadata import Metadata, read_metadata
 from .printable import get_logger
 
 _log = get_logger(__name__)
+_Result = TypeVar("_Result")
 
 # Twice the size at which Pillow warns, where Pillow itself refuses. ComfyUI and others lift
 # Pillow's global limit, so it is checked here again.
@@ -43,8 +48,20 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _ALPHA_MODES = ("RGBA", "RGBa", "LA", "PA")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Decoded:
+    """An image file with all that it holds."""
+
+    image: Image.Image
+    """Upright, in the file's own mode."""
+    metadata: Metadata
+    is_cut: bool
+    """Whether the file has 16 bits per channel, of which the image has the upper 8."""
+    deep: np.ndarray | None
+    """[H, W, C] uint16: all 16 bits, where they could be read."""
 
 
 def decode_rgb(data: bytes, name: str) -> Image.Image:
@@ -71,26 +88,63 @@ def decode_rgb(data: bytes, name: str) -> Image.Image:
 
 
 def decode_upright(source: Path | io.BytesIO, name: Path | str) -> Image.Image:
-    """Return the first frame in the file's own mode, as the camera was held.
+    """Return an image in the file's own mode, as the camera was held.
 
     Raises:
-        InputError: no such file, not an image, damaged, or over 178 million pixels.
+        InputError: no such file, not an image, damaged, over 178 million pixels, an animation, or
+            several pages.
     """
+    _check_file(source, name)
+    return _decoded(name, lambda: _load(source, name, lambda _: None)[0])
+
+
+def decode_fully(path: Path) -> Decoded:
+    """Return an image as `decode_upright` does, with what else the file holds.
+
+    Raises:
+        InputError: as `decode_upright`.
+    """
+    _check_file(path, path)
+    image, turn, cut, metadata = _decoded(path, lambda: _load(path, path, read_metadata))
+    deep = read_deep(path.read_bytes(), image, turn) if cut else None
+    return Decoded(image=image, metadata=metadata, is_cut=cut, deep=deep)
+
+
+def _check_file(source: Path | io.BytesIO, name: Path | str) -> None:
     if isinstance(source, Path) and not source.is_file():
         is_folder = source.is_dir()
         got = "a folder" if is_folder else "no such file"
         problem = f"{name} is a folder, not a file." if is_folder else f"No such file: {name}."
         raise InputError(f"an image file at {name}", got, "Check the path.", problem=problem)
-    return _decoded(name, lambda: _load(source, name))
 
 
-def _load(source: Path | io.BytesIO, name: Path | str) -> Image.Image:
+def _load(
+    source: Path | io.BytesIO, name: Path | str, look: Callable[[Image.Image], _Result]
+) -> tuple[Image.Image, Image.Transpose | None, bool, _Result]:
+    """Return the image upright, what turned it, whether Pillow cut its depth, and a look at it."""
     with Image.open(source) as image:
         if image.width * image.height > _MAX_PIXELS:
             raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
+        _check_single(image, name)
+        cut = is_cut(image)
         image.load()
         turn = _TURNS.get(_orientation(image, name))
-        return image.copy() if turn is None else image.transpose(turn)
+        upright = image.copy() if turn is None else image.transpose(turn)
+        return upright, turn, cut, look(image)
+
+
+def _check_single(image: Image.Image, name: Path | str) -> None:
+    # Photographs of phones are MPO files: the second image is another view, or a depth map.
+    if not getattr(image, "is_animated", False) or image.format == "MPO":
+        return
+    several = "pages" if image.format == "TIFF" else "frames"
+    raise InputError(
+        f"a single image in {name}",
+        f"a file with several {several}",
+        f"Save each of its {several} as a PNG, for example with ffmpeg or ImageMagick, and "
+        "complete those.",
+        problem=f"{name} has several {several}.",
+    )
 
 
 def _orientation(image: Image.Image, name: Path | str) -> int:
@@ -102,7 +156,7 @@ def _orientation(image: Image.Image, name: Path | str) -> int:
         return _UPRIGHT
 
 
-def _decoded(name: Path | str, decode: Callable[[], Image.Image]) -> Image.Image:
+def _decoded(name: Path | str, decode: Callable[[], _Result]) -> _Result:
     """Run one decoding step and name the file where it fails."""
     try:
         return decode()
@@ -149,7 +203,7 @@ def deep_grey(image: Image.Image, name: Path | str) -> np.ndarray | None:
     Raises:
         InputError: values that lie outside the range of the type.
     """
-    if image.mode not in _DEEP_MODES:
+    if image.mode not in DEEP_MODES:
         return None
     values = np.asarray(image).astype(np.float64)
     highest = 1.0 if image.mode == "F" else 65535.0
@@ -171,7 +225,41 @@ def opacity(image: Image.Image) -> np.ndarray | None:
 
 def from_8_bits(image: Image.Image) -> np.ndarray:
     """Return an 8-bit image as [H, W] or [H, W, C] float32 in [0, 1]."""
-    return np.asarray(image, dtype=np.float32) / np.float32(255.0)
+    values = np.array(image, dtype=np.float32)
+    values /= np.float32(255.0)  # in place: large images count
+    return values
+
+
+def foreign_profile(image: Image.Image) -> bytes | None:
+    """Return the colour profile that `to_srgb` converts from; None where it converts nothing."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return None
+    try:
+        _convert_profile(image.crop((0, 0, 1, 1)), profile)
+        return None if _is_srgb(ImageCms.ImageCmsProfile(io.BytesIO(profile))) else profile
+    except _PROFILE_ERRORS:
+        return None
+
+
+def from_srgb(rgb: Image.Image, mode: str, profile: bytes | None) -> Image.Image:
+    """Return an 8-bit RGB image in sRGB in another mode, L, RGB or CMYK, and profile.
+
+    Raises:
+        ImageCms.PyCMSError: the profile leads to sRGB but not back.
+    """
+    if profile is None:
+        return rgb.convert(mode)
+    target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    source = ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(rgb, source, target, outputMode=mode)
+    assert converted is not None, "only in-place conversion returns nothing"
+    return converted
+
+
+def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
+    name = ImageCms.getProfileDescription(profile).lower()
+    return "srgb" in name and "linear" not in name
 
 
 def _to_srgb(image: Image.Image, name: Path | str) -> Image.Image:
@@ -186,8 +274,7 @@ def _to_srgb(image: Image.Image, name: Path | str) -> Image.Image:
 
 def _convert_profile(image: Image.Image, profile: bytes) -> Image.Image:
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    name = ImageCms.getProfileDescription(source).lower()
-    if "srgb" in name and "linear" not in name:
+    if _is_srgb(source):
         return to_rgb(image)  # converting would change some pixels by rounding alone
     if image.mode in ("1", "L", "LA"):
         image = image.convert("L")

@@ -16,7 +16,10 @@ from torch import Tensor
 from .errors import InputError
 from .files import atomic_write, explain_writing
 from .image import image_to_uint8
-from .image_decoding import decode_upright, deep_grey, from_8_bits, opacity, to_srgb
+from .image_decoding import decode_fully, deep_grey, from_8_bits, opacity, to_srgb
+from .originals import RESULT_FORMATS, Original, encode
+
+_WRITING_REMEDY = "Check that the folder exists, is writable and has room."
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,8 @@ class ImageFile:
     """[1, H, W] float32 in [0, 1], 1 = opaque; None where the file has no transparency."""
     path: Path
     """The file it was read from."""
+    original: Original
+    """Its own pixels and metadata."""
 
     @property
     def hole_mask(self) -> Tensor | None:
@@ -41,27 +46,65 @@ def read_image(path: str | Path) -> ImageFile:
 
     1. EXIF orientation is applied. An embedded ICC profile other than sRGB is converted to sRGB;
        one that cannot be read is ignored with a warning.
-    2. Greyscale, palette, CMYK and 16-bit greyscale files are read; Pillow cuts 16-bit colour to
-       its upper 8 bits. Of an animation the first frame is read.
+    2. Greyscale, palette, CMYK and 16-bit files are read. Of 16-bit colour, `image` has the upper
+       8 bits; `original` has all of them if OpenCV is installed.
 
     Args:
         path: of a PNG, JPEG, WebP, TIFF or another format that Pillow knows.
 
     Raises:
-        InputError: no such file, not an image, damaged, or over 178 million pixels.
+        InputError: no such file, not an image, damaged, over 178 million pixels, an animation, or
+            several pages.
     """
     path = Path(path)
-    image = decode_upright(path, path)
+    decoded = decode_fully(path)
+    image, alpha = decoded.image, None
     grey = deep_grey(image, path)
-    if grey is not None:
+    if grey is None:
+        rgb, alpha = from_8_bits(to_srgb(image, path)), opacity(image)
+    else:
         rgb = np.repeat(grey[:, :, None], 3, axis=2)
-        return ImageFile(image=torch.from_numpy(rgb)[None], alpha=None, path=path)
-    alpha = opacity(image)
     return ImageFile(
-        image=torch.from_numpy(from_8_bits(to_srgb(image, path)))[None],
+        image=torch.from_numpy(rgb)[None],
         alpha=None if alpha is None else torch.from_numpy(alpha)[None],
         path=path,
+        original=Original.from_file(decoded),
     )
+
+
+def write_result(
+    path: Path,
+    file: ImageFile,
+    image_hwc: Tensor,
+    weight_hw: Tensor,
+    *,
+    is_opaque: bool,
+    record: str = "",
+) -> None:
+    """Write a completed image as its file was: its pixels, depth, colours and metadata.
+
+    Where the completion has no weight, lossless formats have the file's pixels bit for bit; only
+    of CMYK, a PNG has them in sRGB.
+
+    Args:
+        path: ends in a key of `RESULT_FORMATS`; its folder exists.
+        file: what was completed.
+        image_hwc: [H, W, 3] in [0, 1], sRGB.
+        weight_hw: [H, W] in [0, 1], weight of the completion.
+        is_opaque: as for `Original.filled`.
+        record: as for `encode`.
+
+    Raises:
+        InputError: the format cannot hold the image, or the path cannot be written.
+    """
+    is_cmyk_png = file.original.mode == "CMYK" and RESULT_FORMATS[path.suffix.lower()] == "PNG"
+    if is_cmyk_png:
+        filled = file.original.in_srgb(image_hwc)
+    else:
+        filled = file.original.filled(image_hwc, weight_hw, is_opaque=is_opaque)
+    data = encode(filled, path.suffix, record)
+    with explain_writing(path, _WRITING_REMEDY):
+        atomic_write(path, lambda target: target.write(data))
 
 
 def write_png(
@@ -85,7 +128,7 @@ def write_png(
     image, chunks = to_pil(image_hwc), PngInfo()
     for keyword, content in (text or {}).items():
         chunks.add_text(keyword, content)
-    with explain_writing(path, "Check that the folder exists, is writable and has room."):
+    with explain_writing(path, _WRITING_REMEDY):
         atomic_write(path, lambda file: image.save(file, format="PNG", pnginfo=chunks))
 
 

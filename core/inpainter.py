@@ -29,7 +29,7 @@ from .geometry import Erased, erase
 from .image import image_to_bhwc
 from .image_files import to_pil, write_png
 from .inference import inference
-from .inputs import ImageInput, image_tensor, mask_tensor
+from .inputs import ImageInput, image_alpha, image_tensor, mask_tensor
 from .latents import WPlus
 
 SKIP_SOURCES = ("edited", "unedited", "none")
@@ -49,6 +49,9 @@ class Inpainting:
 
     images: Tensor
     """[B, V, H, W, 3] float32 in [0, 1]; outside hole and feather, the input bit for bit."""
+    weight: Tensor
+    """[B, H, W] float32 in [0, 1], weight of the completion at each pixel; 0 outside hole and
+    feather."""
     codes: WPlus
     """W_out with the edits, [B, V, L, D]."""
     erased: Erased
@@ -157,6 +160,8 @@ class Inpainter(Editor):
         hole_mask: ImageInput,
         crop_mode: str = "picture",
         margin: float = 0.25,
+        *,
+        alpha: Tensor | None = None,
     ) -> tuple[Erased, WPlus]:
         """Erase the hole and encode what is left (E).
 
@@ -165,6 +170,7 @@ class Inpainter(Editor):
             hole_mask: [B, H, W] in [0, 1], 1 = fill, or another kind of `ImageInput`.
             crop_mode: one of `CROP_MODES`.
             margin: see `fit_crop`.
+            alpha: see `erase`; None takes that of a Pillow image or file.
 
         Returns:
             The erased images, and W_enc [B, 1, L, D].
@@ -174,19 +180,27 @@ class Inpainter(Editor):
             CheckpointError: the model has no encoder.
         """
         self._require_encoder()
-        erased = self._erase(image, hole_mask, crop_mode, margin)
+        erased = self._erase(image, hole_mask, crop_mode, margin, alpha)
         return erased, self._own(self.model.encode(erased.erased, erased.valid)[:, None])
 
     def _erase(
-        self, image: ImageInput, hole_mask: ImageInput, crop_mode: str, margin: float
+        self,
+        image: ImageInput,
+        hole_mask: ImageInput,
+        crop_mode: str,
+        margin: float,
+        alpha: Tensor | None,
     ) -> Erased:
         inputs = image_tensor(image), mask_tensor(hole_mask)
+        if alpha is None:
+            alpha = image_alpha(image)
         erased = erase(
             *inputs,
             self.resolution,
             crop_mode=crop_mode,
             margin=margin,
             face_finder=self.face_finder,
+            alpha=alpha,
         )
         return erased.to(self.device)
 
@@ -311,6 +325,7 @@ class Inpainter(Editor):
         blend: str | None = None,
         fit_steps: int = 0,
         on_fit_step: OnStep | None = None,
+        alpha: Tensor | None = None,
     ) -> Inpainting:
         """Complete images in num_variants ways: encode, sample, mix, fit, edit, refine, composite.
 
@@ -331,6 +346,7 @@ class Inpainter(Editor):
             blend: see `paste_completions`.
             fit_steps: see `fit`; 0 for none, or with a generator alone for `RANDOM_FIT_STEPS`.
             on_fit_step: see `fit`.
+            alpha: [B, H, W] in [0, 1], 1 = opaque; see `encode`.
 
         Raises:
             InputError: unusable input, see the single steps.
@@ -340,10 +356,10 @@ class Inpainter(Editor):
         check_edits(edits)
         random = self.sample_w(seed, num_variants, truncation_psi)
         if self.can_encode:
-            erased, encoded = self.encode(image, hole_mask, crop_mode, margin)
+            erased, encoded = self.encode(image, hole_mask, crop_mode, margin, alpha=alpha)
             unfitted, _ = self.mix(encoded, random, gate_bias)
         else:
-            erased, unfitted = self._erase(image, hole_mask, crop_mode, margin), random
+            erased, unfitted = self._erase(image, hole_mask, crop_mode, margin, alpha), random
             fit_steps = fit_steps or RANDOM_FIT_STEPS
         mixed = self.fit(erased, unfitted, fit_steps, on_fit_step) if fit_steps else unfitted
         codes = self.edit(mixed, edits)
@@ -353,9 +369,10 @@ class Inpainter(Editor):
             output = self._refine(erased, codes, skip_codes)
         else:
             output = self._synthesize(codes)
-        images, _ = paste_completions(erased, image_to_bhwc(output), feather_px, blend=blend)
+        images, weight = paste_completions(erased, image_to_bhwc(output), feather_px, blend=blend)
         return Inpainting(
             images=images.unflatten(0, (len(erased.original), num_variants)),
+            weight=weight,
             codes=codes,
             erased=erased,
             warnings=self.warnings(erased),

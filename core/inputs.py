@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from .errors import InputError
-from .image_decoding import deep_grey, from_8_bits, to_srgb
+from .image_decoding import decode_upright, deep_grey, from_8_bits, opacity, to_srgb
 from .image_files import read_image
 from .mask_files import mask_of, read_mask
 
@@ -34,6 +34,14 @@ def image_tensor(image: ImageInput) -> Tensor:
     if isinstance(image, str | os.PathLike):
         return read_image(Path(image)).image
     raise _wrong_type("an image", image)
+
+
+def image_alpha(image: ImageInput) -> Tensor | None:
+    """Return the alpha of a Pillow image or file, [1, H, W] in [0, 1]; None without."""
+    if isinstance(image, str | os.PathLike):
+        image = decode_upright(Path(image), Path(image))
+    alpha = opacity(image) if isinstance(image, Image.Image) else None
+    return None if alpha is None else torch.from_numpy(alpha)[None]
 
 
 def mask_tensor(hole_mask: ImageInput) -> Tensor:

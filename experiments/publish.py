@@ -67,7 +67,7 @@ def draw_demo(model: Inpainter) -> Image.Image:
     """Return the sheet that the command writes."""
     with tempfile.TemporaryDirectory() as folder:
         files = ResultFiles(Path(folder), PHOTOGRAPH.stem, 8)
-        complete(model, *demo_input(), files, Settings())
+        complete(model, read_image(PHOTOGRAPH), demo_input()[1], files, Settings())
         with Image.open(files.sheet) as sheet:
             return sheet.convert("RGB")
 

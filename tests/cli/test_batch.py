@@ -16,7 +16,7 @@ from diverse_inpainting.cli.batch import Settings, rehearse, run_jobs
 from diverse_inpainting.cli.pairing import plan_jobs
 from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.core.image_files import write_png
+from diverse_inpainting.core.image_files import write_png, write_result
 from diverse_inpainting.core.inpainter import Inpainter
 
 SETTINGS = Settings(num_variants=2, seed=3)
@@ -174,13 +174,13 @@ def test_warnings_of_the_library_are_in_the_report(model, photos):
 
 
 def test_a_full_disk_fails_and_the_next_run_mends_it(model, photos, monkeypatch):
-    def full(path, *content):
+    def full(path, *content, **options):
         if path.name == "a-1.png":
             raise OSError(28, "No space left on device", str(path))
-        write_png(path, *content)
+        write_result(path, *content, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(result_files, "write_png", full)
+        patch.setattr(result_files, "write_result", full)
         bad, good = run(model, photos)
     assert bad.status == "failed" and "No space left on device" in bad.error
     assert good.status == "done"
@@ -251,7 +251,7 @@ def test_a_name_with_control_characters_is_named_once(model, photos):
 
 def test_settings_are_the_arguments_of_inpaint_with_its_defaults():
     parameters = dict(inspect.signature(Inpainter.inpaint).parameters)
-    for name in ("self", "image", "hole_mask"):
+    for name in ("self", "image", "hole_mask", "alpha"):
         del parameters[name]
     assert Settings().arguments() == {name: p.default for name, p in parameters.items()}
 

@@ -7,9 +7,14 @@ import torch
 from PIL import Image
 
 from diverse_inpainting.cli import result_files
-from diverse_inpainting.cli.result_files import ResultFiles, StaleResultsError
+from diverse_inpainting.cli.result_files import (
+    Completed,
+    ResultFiles,
+    StaleResultsError,
+    read_record,
+)
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.core.image_files import write_png
+from diverse_inpainting.core.image_files import read_image, write_png, write_result
 
 RECORD = {"seed": 3, "num_variants": 3, "edits": [["sefa:0", 1.5]], "mask": None}
 
@@ -22,9 +27,22 @@ def files(tmp_path):
 def write(files, record=RECORD, variants=(0, 1, 2), side=4):
     values = torch.arange(10, 10 + files.num_variants, dtype=torch.uint8)
     results = values[:, None, None, None].expand(-1, side, side, 3)
+    files.write(completed(files, results), record, variants)
+
+
+def completed(files, results):
+    side = results.shape[1]
     image, hole = torch.zeros(side, side, 3), torch.full((side, side), 0.5)
     image[:, :, 2] = 1.0
-    files.write(image, hole, results, record, variants)
+    files.folder.joinpath("in").mkdir(exist_ok=True)
+    write_png(files.folder / "in" / "cat.png", image)
+    return Completed(
+        file=read_image(files.folder / "in" / "cat.png"),
+        image=image,
+        hole_mask=hole,
+        results=results,
+        weight=torch.ones(side, side),
+    )
 
 
 def test_names(files, tmp_path):
@@ -64,15 +82,15 @@ def test_more_variants_extend_what_is_there(files, tmp_path):
 
 @pytest.mark.parametrize("is_overwriting", [False, True])
 def test_a_killed_run_is_done_again(files, monkeypatch, is_overwriting):
-    def interrupt(path, *content):
+    def interrupt(path, *content, **options):
         if path == files.results[1]:
             raise KeyboardInterrupt
-        write_png(path, *content)
+        write_result(path, *content, **options)
 
     if is_overwriting:
         write(files)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(result_files, "write_png", interrupt)
+        patch.setattr(result_files, "write_result", interrupt)
         write(files)
     assert files.marker.exists()
     assert files.pending(RECORD, overwrite=False) == (0, 1, 2)
@@ -116,18 +134,50 @@ def test_the_sheet_holds_all_cells_and_the_record(tmp_path):
     results = [(value,) * 3 for value in range(10, 18)]
     cells = [(0, 0, 255), (64, 64, 191), *results]  # original, half erased, results
     assert [areas.get(colour) for colour in cells] == [128 * 128] * 10
-    assert list(files.folder.iterdir()) == [files.sheet]
+    assert [path for path in files.folder.iterdir() if path.is_file()] == [files.sheet]
+
+
+def test_each_result_holds_the_record_and_its_number(files):
+    made_by = {"version": "1", "title": "cats"}
+    write(files, {**RECORD, "made_by": made_by})
+    for k, path in enumerate(files.results):
+        assert read_record(path) == {**RECORD, "made_by": {**made_by, "variant": k}}
+    assert files.pending({**RECORD, "made_by": {"version": "2"}}, overwrite=False) == ()
+
+
+def test_a_sheet_does_not_vouch_for_results_of_another_format(files, tmp_path):
+    write(files, {**RECORD, "seed": 9})
+    write(ResultFiles(tmp_path, "cat", 3, ".jpg"))
+    assert ResultFiles(tmp_path, "cat", 3, ".jpg").pending(RECORD, overwrite=False) == ()
+    with pytest.raises(StaleResultsError, match="seed 9 instead of 3"):
+        files.pending(RECORD, overwrite=False)
+
+
+def test_results_may_have_another_ending(tmp_path):
+    files = ResultFiles(tmp_path, "cat", 2, ".JPG")
+    write(files)
+    assert [path.name for path in files.results] == ["cat-0.JPG", "cat-1.JPG"]
+    assert files.sheet.name == "cat-sheet.png"
+    assert files.pending(RECORD, overwrite=False) == ()
+    assert read_record(files.results[1]) == {**RECORD, "made_by": {"variant": 1}}
+    with Image.open(files.results[0]) as result:
+        assert result.format == "JPEG"
+    assert ResultFiles(tmp_path, "cat", 2).pending(RECORD, overwrite=False) == (0, 1)
 
 
 @pytest.mark.parametrize("failing", [0, 1, 3])
 def test_a_failed_write_leaves_no_marker_where_nothing_was_written(files, monkeypatch, failing):
-    def fail(path, *content):
-        if path == (*files.results, files.sheet)[failing]:
-            raise InputError("room", "none", "Make room.")
-        write_png(path, *content)
+    def failing_at(write):
+        def fail(path, *content, **options):
+            if path == (*files.results, files.sheet)[failing]:
+                raise InputError("room", "none", "Make room.")
+            write(path, *content, **options)
+
+        return fail
 
     with monkeypatch.context() as patch, pytest.raises(InputError):
-        patch.setattr(result_files, "write_png", fail)
+        patch.setattr(result_files, "write_png", failing_at(write_png))
+        patch.setattr(result_files, "write_result", failing_at(write_result))
         write(files)
     assert files.marker.exists() == (failing > 0)
     assert [path.exists() for path in files.results] == [k < failing for k in range(3)]
@@ -136,26 +186,25 @@ def test_a_failed_write_leaves_no_marker_where_nothing_was_written(files, monkey
 def test_whole_results_stay_whole_when_their_replacement_fails_at_once(files, monkeypatch):
     write(files)
 
-    def fail(path, *content):
+    def fail(path, *content, **options):
         raise InputError("room", "none", "Make room.")
 
     with monkeypatch.context() as patch, pytest.raises(InputError):
-        patch.setattr(result_files, "write_png", fail)
+        patch.setattr(result_files, "write_result", fail)
         write(files, {**RECORD, "seed": 9})
     assert files.pending(RECORD, overwrite=False) == ()
 
 
 def test_a_run_that_comes_second_keeps_the_results_of_the_first(files):
     """Both saw an empty folder before they computed."""
-    image, hole = torch.zeros(4, 4, 3), torch.zeros(4, 4)
-    first, second = torch.zeros(3, 4, 4, 3), torch.ones(3, 4, 4, 3)
-    files.write(image, hole, first, RECORD, (0, 1, 2), overwrite=False)
-    files.write(image, hole, second, RECORD, (0, 1, 2), overwrite=False)
+    first, second = (completed(files, torch.full((3, 4, 4, 3), value)) for value in (0.0, 1.0))
+    files.write(first, RECORD, (0, 1, 2), overwrite=False)
+    files.write(second, RECORD, (0, 1, 2), overwrite=False)
     with pytest.raises(StaleResultsError):
-        files.write(image, hole, second, {**RECORD, "seed": 9}, (0, 1, 2), overwrite=False)
+        files.write(second, {**RECORD, "seed": 9}, (0, 1, 2), overwrite=False)
     for path in files.results:
         assert Image.open(path).getextrema() == ((0, 0),) * 3
-    files.write(image, hole, second, RECORD, overwrite=True)
+    files.write(second, RECORD, overwrite=True)
     assert Image.open(files.results[2]).getextrema() == ((255, 255),) * 3
     assert not list(files.folder.glob(".*"))
 

@@ -115,7 +115,15 @@ def test_exif_orientation(pack):
     assert (tensor[0, :, 2:] == 0).all()
 
 
+def animation():
+    buffer = io.BytesIO()
+    frames = [Image.fromarray(plain(i)) for i in range(2)]
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
 DAMAGED = {
+    "animated": animation(),
     "text": b"this is no image",
     "empty": b"",
     "truncated": encode(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))[:3000],

@@ -28,8 +28,12 @@ ALLOWED_AREAS = {
 CORE_LEVELS = (
     {"errors", "printable"},
     {"checks", "config_fields", "foreign_data", "inference", "locks", "device", "files", "rng"},
-    {"image", "image_decoding", "rasterise", "mask_shapes", "multigrid"},
-    {"image_files", "image_listing", "dataset", "hole_masks", "mask_files", "mask_edits", "masks"},
+    {
+        *("image", "image_decoding", "image_metadata", "deep_colour"),
+        *("rasterise", "mask_shapes", "multigrid"),
+    },
+    {"hole_masks", "image_listing", "originals", "tiff_files", "transparency"},
+    {"image_files", "mask_files", "mask_edits", "dataset", "masks"},
     {"inputs", "turned_crop", "faces", "cat_faces", "crops"},
     {"geometry", "compositing", "blending"},
     {"contact_sheet", "ops", "distributed", "pretrained"},
