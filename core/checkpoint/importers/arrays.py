@@ -168,6 +168,8 @@ def array_of(value: object) -> Array | None:
         return _numpy_array(value.state)
     if value.path.endswith(".numeric._frombuffer"):
         return _numpy_buffer(value.args)
+    if value.path.endswith(".multiarray.scalar"):
+        return _numpy_scalar(value.args)
     return None
 
 
@@ -227,11 +229,19 @@ def _numpy_dtype(kind: Record) -> torch.dtype:
     return dtype
 
 
+def _numpy_scalar(args: tuple[Any, ...]) -> Array | None:
+    """TensorFlow's pickles have these where a variable has no axes."""
+    match args:
+        case (Record() as kind, memoryview() as raw):
+            return _from_bytes(raw, kind, (), is_fortran=False)
+    return None
+
+
 def scalar_of(record: Record) -> float | None:
     """Return a NumPy number; None where the record holds none."""
-    match record.args:
-        case (Record() as kind, memoryview() as raw):
-            dtype = _numpy_dtype(kind)
-            if len(raw) == dtype.itemsize and not dtype.is_complex:
-                return torch.frombuffer(bytearray(raw), dtype=dtype).item()
-    return None
+    array = _numpy_scalar(record.args)
+    if array is None:
+        return None
+    storage = array.storage
+    assert storage.data is not None
+    return torch.frombuffer(bytearray(storage.data), dtype=storage.dtype, count=1).item()

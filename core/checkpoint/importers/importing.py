@@ -234,7 +234,7 @@ def _list_left_out(
             name.startswith(prefix) for prefix in prefixes
         )
         if name not in used and not is_filter:
-            part = _part_of(name)
+            part = _part_of(name, prefixes)
             counts[part] = counts.get(part, 0) + 1
     listed = sorted(counts.items())
     imported.left_out = [
@@ -244,7 +244,11 @@ def _list_left_out(
         imported.left_out.append(f"{len(listed) - _LAST} more")
 
 
-def _part_of(name: str) -> str:
+def _part_of(name: str, prefixes: set[str]) -> str:
+    """Return the network that a tensor is in, or its layer in a network that was converted."""
+    prefix = max((p for p in prefixes if p and name.startswith(p)), key=len, default="")
+    if prefix:
+        return prefix + ".".join(name.removeprefix(prefix).split(".")[:3])[:60]
     parts = name.split(".")
     depth = 2 if parts[0] in ("state_dict", "models") else 1
     return ".".join(parts[:depth])[:60]
