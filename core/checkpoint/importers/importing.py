@@ -122,7 +122,7 @@ def import_contents(contents: Contents, progress: Progress | None = None) -> Imp
     if prefix.rstrip(".").rpartition(".")[2] in _CURRENT:
         imported.notes.append("The file has no averaged generator; the current one was taken.")
     if family is _FAMILIES[-1]:
-        order = "BGR, and was turned into RGB" if mmgeneration.is_bgr(source) else "RGB"
+        order = "BGR and turned into RGB" if mmgeneration.is_bgr(source) else "RGB"
         imported.notes.append(f"The generator's colours were taken for {order}.")
     return imported
 
@@ -188,7 +188,7 @@ def _add_mean_code(imported: Imported, contents: Contents, source: Source, used:
         tensors["mapping.w_avg"] = contents.arrays[name].load(contents.budget)
     mean = tensors.pop("mapping.w_avg", None)
     if mean is None:
-        imported.notes.append("The file has no mean code; it has to be sampled.")
+        imported.notes.append("The file has no mean code.")
         return
     if mean.numel() == 0 or mean.numel() % w_dim:
         raise RefusedFileError(
