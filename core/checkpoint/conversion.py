@@ -8,12 +8,11 @@ import torch
 
 from ..errors import CheckpointError, ConfigError
 from ..networks import DiscriminatorConfig, GeneratorConfig, ModelConfig
-from .container import open_container
 from .content import Checkpoint, generator_id_of
 from .detection import detect
 from .header import FORMAT
-from .importers import Imported, RefusedFileError, import_file
-from .importers.importing import Progress
+from .importers import Imported, RefusedFileError, open_contents
+from .importers.importing import Progress, import_contents
 
 _EXPECTED = "a StyleGAN2 file of NVIDIA, rosinality, pSp, e4e, StyleRes, GenForce or MMGeneration"
 
@@ -56,13 +55,12 @@ def convert_file(
         CheckpointError: the file is missing, no StyleGAN2, damaged or hostile.
     """
     path = Path(path)
-    found = detect(path)
-    if found.kind in ("folder", "missing", "unreadable", "empty", "foreign", "web-page"):
-        raise CheckpointError(_EXPECTED, f"{path}, {found.description}", found.remedy)
-    if found.is_safetensors:
-        _require_foreign(path)
+    _require_importable(path)
     try:
-        imported = import_file(path, progress)
+        contents = open_contents(path)
+        if contents.settings("").get("format") == FORMAT:
+            raise RefusedFileError("It is a checkpoint of this project.", "Use it as it is.")
+        imported = import_contents(contents, progress)
     except RefusedFileError as error:
         raise _refusal(path, error) from error
     facts = {"imported": {"format": imported.family, "file": path.name}}
@@ -70,15 +68,20 @@ def convert_file(
     return Conversion(checkpoint, imported.family, tuple(imported.left_out), tuple(imported.notes))
 
 
-def _require_foreign(path: Path) -> None:
-    with open_container(path, _EXPECTED) as container:
-        if container.metadata.get("format") == FORMAT:
-            raise CheckpointError(
-                _EXPECTED,
-                f"{path}, a checkpoint of this project",
-                "Use it as it is.",
-                problem=f"{path} is a checkpoint of this project already.",
-            )
+def _require_importable(path: Path) -> None:
+    """Raise with the kind of the file unless it starts like those that are read here.
+
+    Only its first bytes are looked at: `detect` opens archives and headers without limits.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError:
+        start = b""
+    if start.startswith((b"PK\x03\x04", b"\x80")) or start[8:] == b"{":
+        return
+    found = detect(path)
+    raise CheckpointError(_EXPECTED, f"{path}, {found.description}", found.remedy)
 
 
 def _refusal(path: Path, error: RefusedFileError) -> CheckpointError:

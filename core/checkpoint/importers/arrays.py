@@ -94,8 +94,8 @@ class Array:
         )
         if not fits:
             raise damaged(
-                f"It has a tensor of shape {str(list(self.shape))[:60]} in a storage of "
-                f"{self.storage.count:,} values."
+                f"It has a tensor whose shape does not fit its storage of {self.storage.count:,} "
+                "values."
             )
 
     @property
@@ -156,12 +156,12 @@ def array_of(value: object) -> Array | None:
     Raises:
         RefusedFileError: the record is malformed, or its array holds Python objects.
     """
+    if isinstance(value, Record) and value.path == REBUILD_PARAMETER and value.args:
+        value = value.args[0]
     if isinstance(value, Storage):
         return row_major(value, (value.count,))
     if not isinstance(value, Record):
         return None
-    if value.path == REBUILD_PARAMETER and value.args:
-        return array_of(value.args[0])
     if value.path in REBUILD_TENSOR:
         return _torch_tensor(value.args)
     if value.path.endswith(".multiarray._reconstruct"):
@@ -225,7 +225,8 @@ def _numpy_dtype(kind: Record) -> torch.dtype:
     order = kind.state[1] if isinstance(kind.state, tuple) and len(kind.state) > 1 else "<"
     dtype = _NUMPY_TYPES.get(name) if isinstance(name, str) else None
     if dtype is None or order not in ("<", "|", "="):
-        raise damaged(f"It has NumPy values of the type {str(order)[:8]}{str(name)[:20]}.")
+        shown = name[:20] if isinstance(name, str) else "unknown"
+        raise damaged(f"It has NumPy values of the type {shown}.")
     return dtype
 
 

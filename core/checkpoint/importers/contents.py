@@ -138,6 +138,8 @@ class _Walk:
             self.contents.attributes[name] = settings
         for key, child in items.items():
             if isinstance(key, str):
+                if len(key) > _MAX_NAME:
+                    raise damaged(f"It has a part whose name has {len(key):,} characters.")
                 self.visit(child, f"{name}.{key}" if name else key, depth + 1)
 
     def _visit_module(self, record: Record, name: str, depth: int) -> None:
@@ -149,7 +151,7 @@ class _Walk:
             raise damaged("It has a module of NVIDIA's without a state.")
         settings = {k: _plain(v) for k, v in state.items() if isinstance(k, str)}
         settings |= _numbers(mapping_of(state.get("_init_kwargs")))
-        settings["class_name"] = str(meta.get("class_name"))[:80]
+        settings["class_name"] = _plain(meta.get("class_name"))
         self.contents.attributes[name] = settings
         for group in ("_parameters", "_buffers", "_modules"):
             children = mapping_of(state.get(group)) or {}
@@ -161,8 +163,8 @@ class _Walk:
         if state is None or not isinstance(state.get("variables"), list):
             raise damaged("It has a TensorFlow network without variables.")
         settings = {k: _plain(v) for k, v in (mapping_of(state.get("static_kwargs")) or {}).items()}
-        settings["version"] = state.get("version")
-        settings["class_name"] = str(state.get("build_func_name"))[:80]
+        settings["version"] = _plain(state.get("version"))
+        settings["class_name"] = _plain(state.get("build_func_name"))
         self.contents.attributes[name] = settings
         variables = {
             pair[0]: pair[1]

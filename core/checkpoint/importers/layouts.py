@@ -55,13 +55,19 @@ def discriminator_keys(blocks: int, depth: int, has_labels: bool) -> Iterator[st
         yield from (f"{layer}.weight", f"{layer}.bias")
 
 
+def is_dense(key: str) -> bool:
+    """Return whether one of our weights is that of a fully connected layer."""
+    ends = ("affine.weight", "dense.weight", "out.weight")
+    return key.endswith(ends) or key.startswith(("mapping.", "embed.", "label_layers."))
+
+
 def generator_config(tensors: dict[str, Tensor], blocks: int, depth: int) -> dict[str, Any]:
     """Return the settings that a generator's shapes tell, after comparing all shapes with them.
 
     Raises:
         RefusedFileError: the shapes are not those of a network that can be described.
     """
-    resolution = _resolution(2 * 2**blocks)
+    resolution = check_resolution(2 * 2**blocks)
     w_dim = tensors["synthesis.blocks.0.conv1.affine.weight"].shape[1]
     embed = tensors.get("mapping.embed.weight")
     first = tensors["mapping.layers.0.weight"]
@@ -83,18 +89,25 @@ def discriminator_config(tensors: dict[str, Tensor], blocks: int, depth: int) ->
     sides += [tensors[f"blocks.{i}.conv0.bias"].numel() for i in reversed(range(blocks))]
     embed = tensors.get("embed.weight")
     config = {
-        "resolution": _resolution(4 * 2**blocks),
+        "resolution": check_resolution(4 * 2**blocks),
         **_channels(sides),
         "num_classes": 0 if embed is None else embed.shape[1],
         "stddev_channels": tensors["conv.weight"].shape[1] - sides[0],
     }
+    if config["stddev_channels"] < 1:
+        raise RefusedFileError("It does not use the deviation within a batch.", REMEDY)
     if embed is not None:
         config["mapping_depth"] = depth
     _compare(tensors, discriminator_shapes(config))
     return config
 
 
-def _resolution(resolution: int) -> int:
+def check_resolution(resolution: int) -> int:
+    """Return a resolution in pixels that can be used.
+
+    Raises:
+        RefusedFileError: it cannot.
+    """
     if resolution not in _RESOLUTIONS:
         raise RefusedFileError(
             f"It makes images of {resolution} pixels.", "Resolutions from 32 to 1024 can be used."

@@ -87,7 +87,7 @@ def _check_activations(source: Source) -> None:
             *(None, "lrelu", "linear"),
         ):
             raise RefusedFileError(
-                f"Its layer {name} has the activation {settings['activation']!r}.", REMEDY
+                f"Its layer {name} has the activation {settings['activation']!r:.40}.", REMEDY
             )
 
 
@@ -97,10 +97,9 @@ def _clamp(source: Source, layers: list[str], default: float | None) -> float | 
     if not known:
         noted: Any = source.contents.settings("").get("conv_clamp", default)
         return float(noted) if isinstance(noted, int | float) else default
-    limits = {settings.get("conv_clamp") for settings in known}
-    if len(limits) > 1:
+    limit = known[0].get("conv_clamp")
+    if any(settings.get("conv_clamp") != limit for settings in known):
         raise RefusedFileError("Its layers are clamped at different limits.", REMEDY)
-    limit = limits.pop()
     return float(limit) if isinstance(limit, int | float) else None
 
 
@@ -137,7 +136,8 @@ def convert_discriminator(source: Source) -> Network:
         raise RefusedFileError("Its labels are mapped with another learning rate.", REMEDY)
     network = build_discriminator(source, translate, len(sides), "mapping.embed.weight")
     group_size = source.settings("b4.mbstd").get("group_size", 4)
-    network.config["stddev_group_size"] = int(group_size or _WHOLE_BATCH)
+    is_number = isinstance(group_size, int | float) and group_size >= 1
+    network.config["stddev_group_size"] = int(group_size) if is_number else _WHOLE_BATCH
     layers = [f"b{side}.{conv}" for side in sides for conv in ("conv0", "conv1")]
     network.config["conv_clamp"] = _clamp(
         source, [*layers, f"b{sides[0]}.fromrgb", "b4.conv"], None

@@ -12,10 +12,12 @@ from .contents import Contents
 from .errors import RefusedFileError
 from .layouts import (
     REMEDY,
+    check_resolution,
     discriminator_config,
     discriminator_keys,
     generator_config,
     generator_keys,
+    is_dense,
 )
 
 Transform = Callable[[Tensor], Tensor]
@@ -94,10 +96,9 @@ class Source:
         for name, array in self.contents.arrays.items():
             if not name.startswith(self.prefix) or not name.endswith(_FILTER_ENDS):
                 continue
-            values = array.load(self.contents.budget).squeeze()
-            if values.shape != expected.shape or not torch.allclose(
-                values / values.sum(), expected, atol=_FILTER_TOLERANCE
-            ):
+            is_square = array.count == expected.numel()
+            values = array.load(self.contents.budget).reshape(4, 4) if is_square else expected + 1
+            if not torch.allclose(values / values.sum(), expected, atol=_FILTER_TOLERANCE):
                 raise RefusedFileError(
                     f"Its layer {name} resamples with another filter than 1, 3, 3, 1.", REMEDY
                 )
@@ -121,29 +122,30 @@ def collect(source: Source, translate: Translate, keys: Iterator[str]) -> dict[s
     """Return the tensors of our keys, each turned as the family says and in our number of axes.
 
     Raises:
-        RefusedFileError: one is absent or has too many axes.
+        RefusedFileError: one is absent, empty or has another number of axes.
     """
     tensors: dict[str, Tensor] = {}
     for key in keys:
         name, transform = translate(key)
         tensor = _drop_axes(key, source.take(name))
+        if tensor is None or not tensor.numel():
+            shape = list(source.shape(name))
+            raise RefusedFileError(f"Its {key} has the unknown shape {shape}.", REMEDY)
         tensors[key] = (tensor if transform is None else transform(tensor)).contiguous()
     return tensors
 
 
-def _drop_axes(key: str, tensor: Tensor) -> Tensor:
-    """Remove leading axes of one element; biases lose all such axes."""
+def _drop_axes(key: str, tensor: Tensor) -> Tensor | None:
+    """Remove leading axes of one element; biases lose all such axes. None if that fails."""
     end = key.rpartition(".")[2]
     if end == "noise_strength":
-        return tensor.reshape(()) if tensor.numel() == 1 else tensor
+        return tensor.reshape(()) if tensor.numel() == 1 else None
     if end == "bias":
-        return tensor.reshape(-1)
-    is_conv = end == "weight" and not key.endswith(("affine.weight", "dense.weight", "out.weight"))
-    is_conv = is_conv and not key.startswith(("mapping.", "embed.", "label_layers."))
-    wanted = 4 if is_conv else {"const": 3}.get(end, 2)
+        return tensor.reshape(-1) if tensor.numel() == max(tensor.shape, default=0) else None
+    wanted = {"const": 3, "noise": 2}.get(end, 2 if is_dense(key) else 4)
     while tensor.ndim > wanted and tensor.shape[0] == 1:
         tensor = tensor[0]
-    return tensor
+    return tensor if tensor.ndim == wanted else None
 
 
 def build_generator(
@@ -172,6 +174,9 @@ def build_generator(
     source.check_filters()
     blocks = count(source, translate, "synthesis.blocks.{}.conv1.weight")
     depth = count(source, translate, "mapping.layers.{}.weight")
+    check_resolution(2 * 2**blocks)  # before any noise is made
+    if not depth:
+        raise RefusedFileError("Its generator has no mapping network.", REMEDY)
     keys = generator_keys(blocks, depth, bool(labels) and source.has(labels))
     has_noise, has_strength = (
         source.has(translate(f"synthesis.blocks.0.conv1.{end}")[0])
@@ -216,6 +221,7 @@ def build_discriminator(
         RefusedFileError: it is no residual StyleGAN2 discriminator, or a changed one.
     """
     source.check_filters()
+    check_resolution(4 * 2**blocks)
     has_labels = bool(labels) and source.has(labels)
     depth = count(source, translate, "label_layers.{}.weight") if has_labels else 0
     tensors = collect(source, translate, discriminator_keys(blocks, depth, has_labels))

@@ -103,7 +103,8 @@ def convert_generator(source: Source) -> Network:
         is_extra=lambda name: name in ("lod", "synthesis.lod"),
     )
     multiplier = settings.get("mapping_lrmul")
-    network.config["mapping_lr_multiplier"] = 0.01 if multiplier is None else float(multiplier)
+    is_number = isinstance(multiplier, int | float)
+    network.config["mapping_lr_multiplier"] = float(multiplier) if is_number else 0.01
     network.config["conv_clamp"] = _clamp(settings)
     return network
 
@@ -121,7 +122,7 @@ def _check_settings(settings: dict[str, object]) -> None:
     }
     for name, values in wanted.items():
         if settings.get(name) not in values:
-            raise RefusedFileError(f"It was made with {name} = {settings[name]!r}.", REMEDY)
+            raise RefusedFileError(f"It was made with {name} = {settings[name]!r:.40}.", REMEDY)
 
 
 def _clamp(settings: dict[str, object]) -> float | None:

@@ -74,7 +74,7 @@ def read_legacy(data: memoryview, budget: Budget) -> object:
     magic, protocol, _, content, keys = values
     if magic != MAGIC or protocol != _PROTOCOL or not isinstance(keys, list):
         raise damaged("It has values in PyTorch's old format that are malformed.")
-    if sorted(map(str, keys)) != sorted(storages):
+    if not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(storages):
         raise damaged("It lists other storages than it uses.")
     for key in keys:
         data = _attach(storages[key], data)
