@@ -414,7 +414,8 @@ def test_works_without_the_rest_of_the_package(path, root, tmp_path):
         "import sys, pathlib, alone\n"
         "made = alone.import_file(pathlib.Path(sys.argv[1]))\n"
         "print(made.family, len(made.generator.tensors))\n"
-        "print([n for n in sys.modules if n.split('.')[0] in ('diverse_inpainting', 'safetensors')])"
+        "others = ('diverse_inpainting', 'safetensors')\n"
+        "print([name for name in sys.modules if name.split('.')[0] in others])"
     )
     command = [sys.executable, "-c", code, str(path)]
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
