@@ -98,7 +98,7 @@ class Archive:
         tail_start = max(0, len(self._data) - _END_SIZE - _MAX_COMMENT)
         tail = bytes(self._data[tail_start:])
         found = tail.rfind(_END)
-        if found < 0:
+        if found < 0 or len(tail) - found < _END_SIZE:
             raise damaged(_CUT)
         size, offset = struct.unpack_from("<2I", tail, found + 12)
         locator = tail[max(0, found - _LOCATOR_SIZE) : found]
