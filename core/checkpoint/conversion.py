@@ -64,6 +64,8 @@ def convert_file(
     except RefusedFileError as error:
         raise _refusal(path, error) from error
     facts = {"imported": {"format": imported.family, "file": path.name}}
+    if _MEAN_CODE not in imported.generator.tensors:
+        imported.notes.append("It was sampled from 10,000 latents with a fixed seed.")
     checkpoint = _checkpoint_of(path, imported, facts, title, license)
     return Conversion(checkpoint, imported.family, tuple(imported.left_out), tuple(imported.notes))
 
