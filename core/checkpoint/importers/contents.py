@@ -2,7 +2,7 @@
 
 import json
 import mmap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,8 @@ class Contents:
     attributes: dict[str, Attributes] = field(default_factory=dict)
     """Settings by the dotted name of what they belong to: layers of NVIDIA's pickles, networks of
     TensorFlow's, and "" for the file."""
-    is_nvidia: bool = False
-    """Whether it is a pickle of NVIDIA's PyTorch classes."""
+    release: Callable[[], object] = lambda: None
+    """Gives the memory of what has been read of the file back; it can be read again."""
 
     def settings(self, name: str) -> Attributes:
         """Return the settings of one part, empty if there are none."""
@@ -55,8 +55,11 @@ def open_contents(path: Path) -> Contents:
     with path.open("rb") as file:
         if path.stat().st_size == 0:
             raise RefusedFileError("It is empty.", "Download it again.")
-        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    return read_contents(data)
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    contents = read_contents(memoryview(pages))
+    if hasattr(mmap, "MADV_DONTNEED"):  # absent from Windows
+        contents.release = lambda: pages.madvise(mmap.MADV_DONTNEED)
+    return contents
 
 
 def read_contents(data: memoryview) -> Contents:
@@ -144,7 +147,6 @@ class _Walk:
 
     def _visit_module(self, record: Record, name: str, depth: int) -> None:
         """A module of NVIDIA's: its source code is left alone, its state is a plain dict."""
-        self.contents.is_nvidia = True
         meta = mapping_of(record.args[0]) if record.args else None
         state = mapping_of(meta.get("state")) if meta else None
         if meta is None or state is None:

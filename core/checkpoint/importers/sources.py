@@ -72,6 +72,7 @@ class Source:
         array = self._array(name)
         self.used.add(self.prefix + name)
         tensor = array.load(self.contents.budget)
+        self.contents.release()
         self.progress(array.count)
         return tensor
 
