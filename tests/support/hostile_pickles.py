@@ -217,14 +217,31 @@ def one_storage_many_times(number_of_layers=400):
     return saved({**plain, **tree})
 
 
-def one_weight_many_times():
-    """Every layer's weight is one storage of 16 MB."""
-    golden = foreign_files.read_golden("psp_32").source
-    shared = torch.zeros(4 * MEBIBYTE)
-    tree = {
-        name.removeprefix("decoder."): shared if name.endswith("weight") else tensor
-        for name, tensor in golden.items()
-    }
+def one_weight_many_times(width=384):
+    """A generator of 5 MB whose weights, were they not all the same, would take 40 MB."""
+    values = torch.zeros(width * width * 9)
+    kernel, square = values.view(1, width, width, 3, 3), values[: width * width].view(width, width)
+    ones = values[:width]
+    tree = {"input.input": values[: width * 16].view(1, width, 4, 4)}
+    for layer in ("style.1", "style.2"):
+        tree |= {f"{layer}.weight": square, f"{layer}.bias": ones}
+    for number, layer in enumerate(["conv1", *(f"convs.{i}" for i in range(6))]):
+        side = 2 ** ((number + 5) // 2)
+        tree |= {
+            f"{layer}.conv.weight": kernel,
+            f"{layer}.conv.modulation.weight": square,
+            f"{layer}.conv.modulation.bias": ones,
+            f"{layer}.activate.bias": ones,
+            f"{layer}.noise.weight": values[:1],
+            f"noises.noise_{number}": values[: side * side].view(1, 1, side, side),
+        }
+    for layer in ("to_rgb1", "to_rgbs.0", "to_rgbs.1", "to_rgbs.2"):
+        tree |= {
+            f"{layer}.conv.weight": values[: width * 3].view(1, 3, width, 1, 1),
+            f"{layer}.conv.modulation.weight": square,
+            f"{layer}.conv.modulation.bias": ones,
+            f"{layer}.bias": values[:3].view(1, 3, 1, 1),
+        }
     return saved(tree)
 
 
@@ -348,7 +365,7 @@ ATTACKS = {
     "negative count": lambda c: (storage_without_values(-1), "unknown place"),
     "repeated values": lambda c: (repeated_values(), "does not fit"),
     "one storage many times": lambda c: (one_storage_many_times(), "another filter"),
-    "one weight many times": lambda c: (one_weight_many_times(), "unknown shape"),
+    "one weight many times": lambda c: (one_weight_many_times(), "more memory"),
     "many blocks": lambda c: (many_blocks(), "pixels"),
     "zip bomb": lambda c: (zip_bomb(), "entries take"),
     "many entries": lambda c: (many_entries(), "no PyTorch file"),
