@@ -261,7 +261,7 @@ def zip_bomb():
     return buffer.getvalue()
 
 
-def many_entries(count=60_000):
+def many_entries(count=30_000):
     """A directory of empty entries, each of which costs zipfile 600 bytes."""
     entry = b"PK\x01\x02" + b"\0" * 24 + struct.pack("<3H", 6, 0, 0) + b"\0" * 12
     directory = b"".join(entry + f"{i:06x}".encode() for i in range(count))
@@ -358,7 +358,7 @@ ATTACKS = {
     "2 GB of a bytearray": lambda c: (announced(b"\x96", "<Q", 2**31), "2,147,483,648"),
     "2 GB of a number": lambda c: (announced(b"\x8b", "<I", 2**31 - 1), "2,147,483,647"),
     "many objects": lambda c: (many_objects(), "more objects"),
-    "many frames": lambda c: (many_frames(64 * MEBIBYTE), "more objects"),
+    "many frames": lambda c: (many_frames(12 * MEBIBYTE), "more objects"),
     "wide characters": lambda c: (wide_characters(), "bytes of memory"),
     "long key": lambda c: (long_key(), "bytes of memory"),
     "2 GB of values in 1 KB": lambda c: (storage_without_values(2**29), "2,147,483,648"),

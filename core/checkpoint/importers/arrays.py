@@ -156,7 +156,7 @@ def array_of(value: object) -> Array | None:
     Raises:
         RefusedFileError: the record is malformed, or its array holds Python objects.
     """
-    if isinstance(value, Record) and value.path == REBUILD_PARAMETER and value.args:
+    if isinstance(value, Record) and value.path in REBUILD_PARAMETER and value.args:
         value = value.args[0]
     if isinstance(value, Storage):
         return row_major(value, (value.count,))

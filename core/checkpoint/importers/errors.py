@@ -2,8 +2,8 @@
 
 MEBIBYTE = 2**20
 
-_FLOOR = 32 * MEBIBYTE
-"""What a small file may cost in any case, in bytes."""
+_FLOOR = 16 * MEBIBYTE
+"""Bytes that the objects and the tensors of a small file may each cost in any case."""
 _OPERATION_COST = 128
 """Bytes that one opcode of a pickle makes Python allocate, at most on average."""
 _MAX_OPERATIONS = 1_000_000

@@ -119,6 +119,7 @@ def import_contents(contents: Contents, progress: Progress | None = None) -> Imp
     if discriminator is not None:
         used |= _add_discriminator(imported, family, Source(contents, discriminator, report))
     _list_left_out(imported, contents, used, {prefix, discriminator or prefix})
+    report(None)
     if prefix.rstrip(".").rpartition(".")[2] in _CURRENT:
         imported.notes.append("The file has no averaged generator; the current one was taken.")
     if family is _FAMILIES[-1]:
@@ -161,8 +162,8 @@ def _find_discriminator(contents: Contents, family: _Family) -> str | None:
 
 def _reporter(
     contents: Contents, prefixes: list[str | None], progress: Progress | None
-) -> Callable[[int], object]:
-    """Return a function that adds up values and reports them."""
+) -> Callable[[int | None], object]:
+    """Return a function that adds up values and reports them, or the end for None."""
     total = sum(
         array.count
         for name, array in contents.arrays.items()
@@ -170,9 +171,9 @@ def _reporter(
     )
     done = 0
 
-    def report(count: int) -> None:
+    def report(count: int | None) -> None:
         nonlocal done
-        done += count
+        done = total if count is None else done + count
         if progress is not None:
             progress(min(done, total), total)
 

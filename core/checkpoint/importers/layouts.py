@@ -67,6 +67,12 @@ def generator_config(tensors: dict[str, Tensor], blocks: int, depth: int) -> dic
     Raises:
         RefusedFileError: the shapes are not those of a network that can be described.
     """
+    height, width = tensors["synthesis.const"].shape[1:]
+    if height != width:
+        raise RefusedFileError(
+            f"It makes images that are not square ({height} to {width}).",
+            "Only square images can be made here.",
+        )
     resolution = check_resolution(2 * 2**blocks)
     w_dim = tensors["synthesis.blocks.0.conv1.affine.weight"].shape[1]
     embed = tensors.get("mapping.embed.weight")

@@ -30,13 +30,19 @@ _NUMPY = tuple(
 
 ORDERED_DICT = "collections.OrderedDict"
 EASY_DICTS = ("dnnlib.util.EasyDict", "dnnlib.EasyDict")
-MAPPINGS = (ORDERED_DICT, "collections.defaultdict", *EASY_DICTS, "easydict.EasyDict")
+MAPPINGS = (
+    *(ORDERED_DICT, "collections.defaultdict", *EASY_DICTS, "easydict.EasyDict"),
+    *("addict.addict.Dict", "mmcv.utils.config.ConfigDict"),
+)
 NAMESPACES = ("argparse.Namespace", "types.SimpleNamespace")
 PERSISTENT = "torch_utils.persistence._reconstruct_persistent_obj"
 TENSORFLOW_NETWORK = "dnnlib.tflib.network.Network"
 LOAD_FROM_BYTES = "torch.storage._load_from_bytes"
 REBUILD_TENSOR = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor")
-REBUILD_PARAMETER = "torch._utils._rebuild_parameter"
+REBUILD_PARAMETER = (
+    "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_parameter_with_state",
+)
 ENCODE = "_codecs.encode"
 
 ALLOWED = frozenset(
@@ -47,7 +53,8 @@ ALLOWED = frozenset(
         *MAPPINGS,
         *NAMESPACES,
         *REBUILD_TENSOR,
-        *(PERSISTENT, TENSORFLOW_NETWORK, LOAD_FROM_BYTES, REBUILD_PARAMETER, ENCODE),
+        *(PERSISTENT, TENSORFLOW_NETWORK, LOAD_FROM_BYTES, ENCODE),
+        *REBUILD_PARAMETER,
         *("numpy.ndarray", "numpy.dtype", "builtins.set", "builtins.frozenset"),
         *("__builtin__.set", "__builtin__.frozenset", "pathlib.PosixPath", "pathlib.WindowsPath"),
         *("datetime.datetime", "datetime.timedelta", "collections.Counter"),

@@ -299,7 +299,7 @@ def test_progress_reaches_the_end(path):
     seen = []
     import_file(path, lambda done, total: seen.append((done, total)))
     assert seen == sorted(seen) and len({total for _, total in seen}) == 1
-    assert 0.95 < seen[-1][0] / seen[-1][1] <= 1, "filters are not counted"
+    assert seen[-1][0] == seen[-1][1] and len(seen) > 50
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_progress_reaches_the_end(path):
         (
             "psp_32",
             lambda s: s.update({"decoder.input.input": torch.zeros(1, 8, 8, 4)}),
-            "synthesis.const is [8, 8, 4]",
+            "not square (8 to 4)",
         ),
         (
             "psp_32",
