@@ -5,11 +5,13 @@ import re
 from torch import Tensor
 
 from .errors import RefusedFileError
+from .layouts import BLOCK
 from .sources import (
     Network,
     Source,
     Transform,
     Translate,
+    add_one,
     build_discriminator,
     build_generator,
     check_multiplier,
@@ -19,26 +21,19 @@ from .sources import (
 GENERATOR_MARK = "synthesis.early_layer.const"
 DISCRIMINATOR_MARK = "input0.weight"
 
-_BLOCK = re.compile(r"synthesis\.blocks\.(\d+)\.(conv0|conv1|to_rgb)\.(.+)")
-
 
 def _flip(weight: Tensor) -> Tensor:
     """The kernel that upsamples is stored the other way round, as in TensorFlow."""
     return weight.flip(2, 3)
 
 
-def _one_more(bias: Tensor) -> Tensor:
-    """The style's bias is stored as a difference from one."""
-    return bias + 1
-
-
 def _translate_generator(key: str) -> tuple[str, Transform | None]:
-    match = _BLOCK.fullmatch(key)
+    match = BLOCK.fullmatch(key)
     if match:
         block, layer, end = int(match[1]), match[2], match[3]
         number = block if layer == "to_rgb" else 2 * block - (layer == "conv0")
         name = f"synthesis.{'output' if layer == 'to_rgb' else 'layer'}{number}"
-        transform = _one_more if end == "affine.bias" else None
+        transform = add_one if end == "affine.bias" else None
         if (layer, end) == ("conv0", "weight"):
             transform = _flip
         return f"{name}.{end.replace('affine', 'style')}", transform

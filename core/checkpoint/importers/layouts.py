@@ -5,6 +5,7 @@ these keys, which of its own tensors it is and how that has to be turned.
 """
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,13 @@ from .errors import RefusedFileError
 REMEDY = (
     "Only StyleGAN2's config E and F (skip generator, residual discriminator) can be converted."
 )
+
+BLOCK = re.compile(r"synthesis\.blocks\.(\d+)\.(conv0|conv1|to_rgb)\.(.+)")
+"""One of our keys: block, layer and tensor."""
+WHOLE_BATCH = 2**16
+"""Stands for a standard-deviation group of the whole batch: no batch is larger."""
+LABEL_MULTIPLIER = 0.01
+"""Learning-rate multiplier of our layers that map a discriminator's label."""
 
 _RESOLUTIONS = (32, 64, 128, 256, 512, 1024)
 _LAYER = ("affine.weight", "affine.bias", "weight", "bias", "noise_strength", "noise")

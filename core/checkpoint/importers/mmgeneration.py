@@ -1,9 +1,10 @@
-"""MMGeneration's networks."""
+"""MMGeneration's networks: rosinality's layers under other names, in BGR where trained there."""
 
 import re
 
 from torch import Tensor
 
+from . import rosinality
 from .sources import (
     Network,
     Source,
@@ -18,21 +19,26 @@ from .sources import (
 GENERATOR_MARK = "constant_input.input"
 DISCRIMINATOR_MARK = "final_linear.1.linear.weight_orig"
 
-_BLOCK = re.compile(r"synthesis\.blocks\.(\d+)\.(conv0|conv1|to_rgb)\.(.+)")
-_CONV = {
-    "affine.weight": "conv.style_modulation.linear.weight_orig",
-    "affine.bias": "conv.style_modulation.bias",
-    "weight": "conv.weight_orig",
-    "bias": "activate.bias",
-    "noise_strength": "noise_injector.weight",
-}
+_NAMES: tuple[tuple[str, str], ...] = (
+    (r"input\.input", GENERATOR_MARK),
+    (r"style\.(\d+)\.weight", r"style_mapping.\1.linear.weight_orig"),
+    (r"style\.(\d+)\.bias", r"style_mapping.\1.bias"),
+    (r"noises\.noise_(\d+)", r"injected_noise_\1"),
+    (r"(.+)\.conv\.modulation\.weight", r"\1.conv.style_modulation.linear.weight_orig"),
+    (r"(.+)\.conv\.modulation\.bias", r"\1.conv.style_modulation.bias"),
+    (r"(.+)\.conv\.weight", r"\1.conv.weight_orig"),
+    (r"(.+)\.noise\.weight", r"\1.noise_injector.weight"),
+    (r"final_linear\.(\d)\.weight", r"final_linear.\1.linear.weight_orig"),
+    (r"((?:convs|final_conv)\..*\d)\.weight", r"\1.conv.weight_orig"),
+)
+"""rosinality's names, and what MMGeneration calls the same; all others are equal."""
 
 
-def _first_axis_reversed(values: Tensor) -> Tensor:
+def _reverse_outputs(values: Tensor) -> Tensor:
     return values.flip(0)
 
 
-def _second_axis_reversed(weight: Tensor) -> Tensor:
+def _reverse_inputs(weight: Tensor) -> Tensor:
     return weight.flip(1)
 
 
@@ -47,31 +53,20 @@ def is_bgr(source: Source) -> bool:
     return ("iter" in meta or "epoch" in meta) and "to_rgb=True" not in text
 
 
-def _translate_generator(reverses: bool) -> Translate:
-    def translate(key: str) -> tuple[str, Transform | None]:
-        match = _BLOCK.fullmatch(key)
-        if match:
-            block, layer, end = int(match[1]), match[2], match[3]
-            is_colour = layer == "to_rgb" and end in ("weight", "bias")
-            transform = _first_axis_reversed if reverses and is_colour else None
-            return _layer_name(block, layer, end), transform
-        match = re.fullmatch(r"mapping\.layers\.(\d+)\.(weight|bias)", key)
-        if match:
-            end = "linear.weight_orig" if match[2] == "weight" else "bias"
-            return f"style_mapping.{int(match[1]) + 1}.{end}", None
-        return GENERATOR_MARK, None
+def _translator(translate: Translate, reverses: bool) -> Translate:
+    """Return rosinality's translation under MMGeneration's names, colours reversed if wanted."""
 
-    return translate
+    def renamed(key: str) -> tuple[str, Transform | None]:
+        name, _ = translate(key)
+        for pattern, replacement in _NAMES:
+            if re.fullmatch(pattern, name):
+                name = re.sub(pattern, replacement, name)
+                break
+        if reverses and key.endswith(("to_rgb.weight", "to_rgb.bias")):
+            return name, _reverse_outputs
+        return name, _reverse_inputs if reverses and key == "from_rgb.weight" else None
 
-
-def _layer_name(block: int, layer: str, end: str) -> str:
-    if layer == "to_rgb":
-        name = f"to_rgbs.{block - 1}" if block else "to_rgb1"
-        return f"{name}.{'bias' if end == 'bias' else _CONV[end]}"
-    if end == "noise":
-        return f"injected_noise_{2 * block - (layer == 'conv0')}"
-    name = f"convs.{2 * block - 2 + (layer == 'conv1')}" if block else "conv1"
-    return f"{name}.{_CONV[end]}"
+    return renamed
 
 
 def convert_generator(source: Source) -> Network:
@@ -80,34 +75,10 @@ def convert_generator(source: Source) -> Network:
     Raises:
         RefusedFileError: it is no StyleGAN2, or a changed one.
     """
-    network = build_generator(source, _translate_generator(is_bgr(source)))
+    translate = _translator(rosinality.translate_generator, is_bgr(source))
+    network = build_generator(source, translate)
     network.config["mapping_lr_multiplier"] = check_multiplier(network.tensors)
     return network
-
-
-def _translate_discriminator(reverses: bool) -> Translate:
-    def translate(key: str) -> tuple[str, Transform | None]:
-        first, _, end = key.partition(".")
-        match = re.fullmatch(r"blocks\.(\d+)\.(conv0|conv1|skip)\.(weight|bias)", key)
-        if match:
-            layer = {"conv0": "conv1", "conv1": "conv2", "skip": "skip"}[match[2]]
-            number = (match[2] != "conv0") + (match[3] == "bias")  # a filter comes first
-            return f"convs.{int(match[1]) + 1}.{layer}.{number}.{_weight(match[3])}", None
-        if first in ("from_rgb", "conv"):
-            name = "convs.0" if first == "from_rgb" else "final_conv"
-            turns = reverses and (first, end) == ("from_rgb", "weight")
-            return (
-                f"{name}.{int(end == 'bias')}.{_weight(end)}",
-                _second_axis_reversed if turns else None,
-            )
-        end = "linear.weight_orig" if end == "weight" else "bias"
-        return f"final_linear.{int(first == 'out')}.{end}", None
-
-    return translate
-
-
-def _weight(end: str) -> str:
-    return "conv.weight_orig" if end == "weight" else end
 
 
 def convert_discriminator(source: Source) -> Network:
@@ -116,6 +87,6 @@ def convert_discriminator(source: Source) -> Network:
     Raises:
         RefusedFileError: it is no residual StyleGAN2 discriminator.
     """
-    translate = _translate_discriminator(is_bgr(source))
+    translate = _translator(rosinality.translate_discriminator, is_bgr(source))
     blocks = count(source, translate, "blocks.{}.skip.weight")
     return build_discriminator(source, translate, blocks)

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from .errors import RefusedFileError
-from .layouts import REMEDY
+from .layouts import BLOCK, LABEL_MULTIPLIER, REMEDY, WHOLE_BATCH
 from .sources import (
     Network,
     Source,
@@ -21,18 +21,14 @@ GENERATOR_MARK = "synthesis.b4.const"
 DISCRIMINATOR_MARK = "b4.fc.weight"
 
 _SIDES = tuple(2**i for i in range(2, 11))
-_BLOCK = re.compile(r"synthesis\.blocks\.(\d+)\.(conv0|conv1|to_rgb)\.(.+)")
 _EXTRA = re.compile(r"synthesis\.b\d+\.modify_feature_\w+\.")
 """StyleRes edits features with these, beside the generator's own layers."""
 _STYLERES_CLAMP = 256.0
 """The default of StyleRes's code; its files hold tensors only."""
-_LABEL_MULTIPLIER = 0.01
-_WHOLE_BATCH = 2**16
-"""Stands for None, a standard-deviation group of the whole batch: no batch is larger."""
 
 
 def _translate_generator(key: str) -> tuple[str, None]:
-    match = _BLOCK.fullmatch(key)
+    match = BLOCK.fullmatch(key)
     if match:
         layer = match[2].replace("to_rgb", "torgb")
         name = {"noise": "noise_const"}.get(match[3], match[3])
@@ -132,12 +128,12 @@ def convert_discriminator(source: Source) -> Network:
     _check_activations(source)
     translate = _translate_discriminator(sides)
     multiplier = source.settings("mapping.fc0").get("bias_gain")
-    if multiplier not in (None, _LABEL_MULTIPLIER):
+    if multiplier not in (None, LABEL_MULTIPLIER):
         raise RefusedFileError("Its labels are mapped with another learning rate.", REMEDY)
     network = build_discriminator(source, translate, len(sides), "mapping.embed.weight")
     group_size = source.settings("b4.mbstd").get("group_size", 4)
     is_number = isinstance(group_size, int | float) and group_size >= 1
-    network.config["stddev_group_size"] = int(group_size) if is_number else _WHOLE_BATCH
+    network.config["stddev_group_size"] = int(group_size) if is_number else WHOLE_BATCH
     layers = [f"b{side}.{conv}" for side in sides for conv in ("conv0", "conv1")]
     network.config["conv_clamp"] = _clamp(
         source, [*layers, f"b{sides[0]}.fromrgb", "b4.conv"], None

@@ -3,6 +3,7 @@
 import re
 
 from .errors import RefusedFileError
+from .layouts import BLOCK
 from .sources import (
     Network,
     Source,
@@ -16,7 +17,6 @@ from .sources import (
 GENERATOR_MARK = "input.input"
 DISCRIMINATOR_MARK = "final_linear.1.weight"
 
-_BLOCK = re.compile(r"synthesis\.blocks\.(\d+)\.(conv0|conv1|to_rgb)\.(.+)")
 _CONV = {
     "affine.weight": "conv.modulation.weight",
     "affine.bias": "conv.modulation.bias",
@@ -26,8 +26,9 @@ _CONV = {
 }
 
 
-def _translate_generator(key: str) -> tuple[str, Transform | None]:
-    match = _BLOCK.fullmatch(key)
+def translate_generator(key: str) -> tuple[str, Transform | None]:
+    """Return rosinality's name of one of our keys; the tensors are the same."""
+    match = BLOCK.fullmatch(key)
     if match:
         return _layer_name(int(match[1]), match[2], match[3]), None
     match = re.fullmatch(r"mapping\.layers\.(\d+)\.(weight|bias)", key)
@@ -57,12 +58,13 @@ def convert_generator(source: Source) -> Network:
             "It is SWAGAN, which makes wavelets instead of colours.",
             "Only StyleGAN2 itself can be converted.",
         )
-    network = build_generator(source, _translate_generator)
+    network = build_generator(source, translate_generator)
     network.config["mapping_lr_multiplier"] = check_multiplier(network.tensors)
     return network
 
 
-def _translate_discriminator(key: str) -> tuple[str, Transform | None]:
+def translate_discriminator(key: str) -> tuple[str, Transform | None]:
+    """Return rosinality's name of one of our keys; the tensors are the same."""
     first, _, end = key.partition(".")
     match = re.fullmatch(r"blocks\.(\d+)\.(conv0|conv1|skip)\.(weight|bias)", key)
     if match:
@@ -81,5 +83,5 @@ def convert_discriminator(source: Source) -> Network:
     Raises:
         RefusedFileError: it is no residual StyleGAN2 discriminator.
     """
-    blocks = count(source, _translate_discriminator, "blocks.{}.skip.weight")
-    return build_discriminator(source, _translate_discriminator, blocks)
+    blocks = count(source, translate_discriminator, "blocks.{}.skip.weight")
+    return build_discriminator(source, translate_discriminator, blocks)

@@ -111,6 +111,11 @@ class Source:
         return array
 
 
+def add_one(bias: Tensor) -> Tensor:
+    """Some families store a style's bias as its difference from one."""
+    return bias + 1
+
+
 def count(source: Source, translate: Translate, key: str, first: int = 0) -> int:
     """Return how many consecutive numbers, put for {} in one of our keys, the file has."""
     number = first

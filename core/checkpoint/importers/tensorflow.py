@@ -6,12 +6,13 @@ import re
 from torch import Tensor
 
 from .errors import RefusedFileError
-from .layouts import REMEDY
+from .layouts import BLOCK, LABEL_MULTIPLIER, REMEDY, WHOLE_BATCH
 from .sources import (
     Network,
     Source,
     Transform,
     Translate,
+    add_one,
     build_discriminator,
     build_generator,
     count,
@@ -20,10 +21,7 @@ from .sources import (
 GENERATOR_MARK = "synthesis.4x4/Const/const"
 DISCRIMINATOR_MARK = "4x4/Dense0/weight"
 
-_BLOCK = re.compile(r"synthesis\.blocks\.(\d+)\.(conv0|conv1|to_rgb)\.(.+)")
 _NAMES = {"affine.weight": "mod_weight", "affine.bias": "mod_bias"}
-_LABEL_MULTIPLIER = 0.01
-_WHOLE_BATCH = 2**16
 _ADA_VERSION = 5
 """Of tflib's networks: 4 is StyleGAN2's, 5 StyleGAN2-ADA's."""
 
@@ -42,13 +40,8 @@ def _upsampling(weight: Tensor) -> Tensor:
     return _correlation(weight.flip(0, 1))
 
 
-def _one_more(bias: Tensor) -> Tensor:
-    """The style's bias is stored as a difference from one."""
-    return bias + 1
-
-
 def _translate_generator(key: str) -> tuple[str, Transform | None]:
-    match = _BLOCK.fullmatch(key)
+    match = BLOCK.fullmatch(key)
     if match:
         return _translate_layer(int(match[1]), match[2], match[3])
     match = re.fullmatch(r"mapping\.layers\.(\d+)\.(weight|bias)", key)
@@ -67,7 +60,7 @@ def _translate_layer(block: int, layer: str, end: str) -> tuple[str, Transform |
     names = {"conv0": "Conv0_up", "conv1": "Conv1" if block else "Conv", "to_rgb": "ToRGB"}
     transforms = {
         "affine.weight": _dense,
-        "affine.bias": _one_more,
+        "affine.bias": add_one,
         "weight": _upsampling if layer == "conv0" else _correlation,
     }
     name = f"synthesis.{side}x{side}/{names[layer]}/{_NAMES.get(end, end)}"
@@ -164,7 +157,7 @@ def convert_discriminator(source: Source) -> Network:
         raise RefusedFileError("Its discriminator is not the residual one.", REMEDY)
     translate = _translate_discriminator(sides[0])
     depth = count(source, translate, "label_layers.{}.weight")
-    if depth and settings.get("mapping_lrmul", 0.1) != _LABEL_MULTIPLIER:
+    if depth and settings.get("mapping_lrmul", 0.1) != LABEL_MULTIPLIER:
         raise RefusedFileError("Its labels are mapped with another learning rate.", REMEDY)
     blocks = int(math.log2(sides[0])) - 2
     network = build_discriminator(source, translate, blocks, "LabelEmbed/weight")
@@ -178,4 +171,4 @@ def _group_size(settings: dict[str, object]) -> int:
     version = settings.get("version")
     is_ada = isinstance(version, int) and version >= _ADA_VERSION
     size = settings.get("mbstd_group_size", None if is_ada else 4)
-    return size if isinstance(size, int) and size > 0 else _WHOLE_BATCH
+    return size if isinstance(size, int) and size > 0 else WHOLE_BATCH
