@@ -37,6 +37,16 @@ class Contents:
     release: Callable[[], object] = lambda: None
     """Gives the memory of what has been read of the file back; it can be read again."""
 
+    def add(self, name: str, array: Array) -> None:
+        """Add a tensor.
+
+        Raises:
+            RefusedFileError: its name could do something to a terminal that shows it.
+        """
+        if not name.isprintable() or len(name) > _MAX_NAME:
+            raise damaged(f"It has a tensor with the name {name[:60]!r}.")
+        self.arrays[name] = array
+
     def settings(self, name: str) -> Attributes:
         """Return the settings of one part, empty if there are none."""
         return self.attributes.get(name, {})
@@ -73,7 +83,9 @@ def read_contents(data: memoryview) -> Contents:
     """
     contents = Contents(Budget(len(data)))
     if is_safetensors(data):
-        contents.arrays, metadata = read_safetensors(data, contents.budget)
+        arrays, metadata = read_safetensors(data, contents.budget)
+        for name, array in arrays.items():
+            contents.add(name, array)
         contents.attributes[""] = _parse_metadata(metadata)
         return contents
     walk = _Walk(contents)
@@ -124,7 +136,7 @@ class _Walk:
             raise damaged("It is nested or shared more deeply than any checkpoint.")
         array = array_of(value)
         if array is not None:
-            self.contents.arrays[name] = array
+            self.contents.add(name, array)
         elif isinstance(value, Record) and value.path == PERSISTENT:
             self._visit_module(value, name, depth)
         elif isinstance(value, Record) and value.path == TENSORFLOW_NETWORK:

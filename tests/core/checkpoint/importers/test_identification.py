@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import foreign_files
 from diverse_inpainting.core.checkpoint.importers import RefusedFileError, import_file
@@ -75,6 +76,17 @@ def test_other_things_are_described(path, tree, words):
     with pytest.raises(RefusedFileError) as caught:
         import_file(path)
     assert words in caught.value.problem
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2Jb", "a\nb", "a\u202eb"])
+def test_names_that_would_write_on_the_terminal_are_refused(path, name):
+    foreign_files.write_torch(path, {name: torch.zeros(1)})
+    with pytest.raises(RefusedFileError) as caught:
+        import_file(path)
+    assert str(caught.value).isprintable()
+    save_file({name: torch.zeros(1)}, path)
+    with pytest.raises(RefusedFileError, match="tensor with the name"):
+        import_file(path)
 
 
 @pytest.mark.parametrize(
