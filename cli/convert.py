@@ -1,13 +1,13 @@
 """The command `convert`: a foreign StyleGAN2 file to a checkpoint, without running its code."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Json
+from .console import echo, echo_json
+from .options import Json, Overwrite
 from .progress import display_fraction
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ def convert(
     *,
     title: _Title = "",
     license: _License = "",
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Convert a StyleGAN2 file of another program; no code in it is run."""
     from ..core.checkpoint import convert_file, write_checkpoint
-    from ..core.checkpoint.container import check_place
 
-    check_place(out)
+    _check_target(out, overwrite)
     with display_fraction() as show:
         conversion = convert_file(
             source, title=title, license=license, progress=_report_to(show, source.name)
@@ -48,10 +48,24 @@ def convert(
         write_checkpoint(out, conversion.checkpoint)
     report = _report(conversion, source, out)
     if as_json:
-        print(json.dumps(report, indent=2))
+        echo_json(report)
         return
     for line in _describe(report):
-        print(line)
+        echo(line)
+
+
+def _check_target(out: Path, overwrite: bool) -> None:
+    from ..core.checkpoint.container import check_place
+    from ..core.errors import CheckpointError
+
+    check_place(out)
+    if out.exists() and not overwrite:
+        raise CheckpointError(
+            f"no file {out}",
+            "one",
+            "Choose another name, or give --overwrite to replace it.",
+            problem=f"The file {out} exists.",
+        )
 
 
 def _report_to(show: Callable[[float, str], None], name: str) -> Callable[[int, int], None]:

@@ -55,7 +55,15 @@ def test_the_place_is_checked_before_the_file_is_read(run, tmp_path):
     assert answer.code == 2 and ".safetensors" in answer.err and "absent" not in answer.err
 
 
+def test_an_existing_file_is_replaced_only_on_demand(run, foreign, tmp_path):
+    (tmp_path / "out.safetensors").write_bytes(b"precious")
+    answer = run("convert", foreign, "out.safetensors")
+    assert answer.code == 2 and "--overwrite" in answer.err
+    assert (tmp_path / "out.safetensors").read_bytes() == b"precious"
+    assert run("convert", foreign, "out.safetensors", "--overwrite").code == 0
+
+
 def test_progress_is_shown_for_large_files(run, foreign, monkeypatch):
     assert "reading" not in run("convert", foreign, "out.safetensors").err
     monkeypatch.setattr(command, "_SHOWN_FROM", 0)
-    assert "reading network.pkl" in run("convert", foreign, "out.safetensors").err
+    assert "reading network.pkl" in run("convert", foreign, "other.safetensors").err
