@@ -48,7 +48,7 @@ def convert(
         write_checkpoint(out, conversion.checkpoint)
     report = _report(conversion, source, out)
     if as_json:
-        echo_json(report)
+        echo_json(report, indent=2)
         return
     for line in _describe(report):
         echo(line)
