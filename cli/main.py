@@ -1,4 +1,4 @@
-"""The command line: demo, inpaint, info, directions, train, familiarity, evaluate.
+"""The command line: demo, inpaint, info, convert, directions, train, familiarity, evaluate.
 
 Only typer is imported up front, so that --help answers at once; each command imports what it
 needs. Results go to stdout, progress and errors to stderr. Exit codes: 0 success; 1 some images
@@ -15,6 +15,7 @@ try:
 except ModuleNotFoundError as error:
     fail(explain(error))
 
+from .convert import convert
 from .demo import demo
 from .directions import directions
 from .evaluate import evaluate
@@ -54,6 +55,7 @@ def _global_options(
 app.command()(demo)
 app.command()(inpaint)
 app.command()(info)
+app.command()(convert)
 app.add_typer(directions, name="directions")
 app.command()(train)
 app.command()(familiarity)

@@ -156,7 +156,7 @@ def losses(original: Original, suffix: str) -> list[str]:
     if original.is_cut:
         found.append(
             "the file has 16 bits per channel, the result 8; to keep 16, save it as a PNG or TIFF "
-            "and install OpenCV: pip install opencv-python-headless"
+            "and install OpenCV: pip install 'diverse-inpainting[deep]'"
         )
     if original.mode == "CMYK" and file_format == "PNG":
         found.append("the file is in CMYK, the result in sRGB; --format same keeps CMYK")

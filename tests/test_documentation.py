@@ -127,7 +127,7 @@ def test_links_and_files_exist(page):
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("`diverse-inpainting convert x`", ["no command convert"]),
+        ("`diverse-inpainting combine x`", ["no command combine"]),
         ("    diverse-inpainting inpaint a.png --out b --nonsense 3", ["--nonsense"]),
         ("```bash\npip install x && diverse-inpainting demo --mask x\n```", ["--mask"]),
         ("run `diverse-inpainting directions\nmeasure cats`", ["no command measure"]),

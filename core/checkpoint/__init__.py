@@ -2,6 +2,7 @@
 
 from .blank import build_blank
 from .content import Checkpoint, generator_id_of
+from .conversion import Conversion, convert_file
 from .format import inspect_checkpoint, read_checkpoint, write_checkpoint
 from .header import FORMAT, FORMAT_VERSION
 from .hub import WEIGHTS_FOLDER, bundled_names, resolve_source
@@ -11,8 +12,10 @@ __all__ = [
     "FORMAT_VERSION",
     "WEIGHTS_FOLDER",
     "Checkpoint",
+    "Conversion",
     "build_blank",
     "bundled_names",
+    "convert_file",
     "generator_id_of",
     "inspect_checkpoint",
     "read_checkpoint",

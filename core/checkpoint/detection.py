@@ -16,8 +16,8 @@ _HEAD_SIZE = 1 << 20
 _MAX_HEADER_SIZE = 100_000_000  # the limit of the safetensors package
 
 _NEVER_UNPICKLED = (
-    "Opening such files can run code, so they are never loaded; "
-    "use a model that this project saved as .safetensors."
+    "Opening such files can run code, so they are never loaded. If it is a StyleGAN2, convert it: "
+    "diverse-inpainting convert FILE OUT.safetensors; else use a model that this project saved."
 )
 _NOT_OURS = "Use a model that this project saved as .safetensors."
 _FETCH_AGAIN = "Copy or download it again."

@@ -58,6 +58,8 @@ def _check_format(container: Container) -> None:
     if metadata.get("format") != FORMAT:
         found = describe_keys(container.layouts, metadata)
         remedy = "Use a model that this project saved."
+        if "StyleGAN2" in found:
+            remedy = "Convert it: diverse-inpainting convert FILE OUT.safetensors."
         raise CheckpointError(EXPECTED, f"{container.path}, {found}", remedy)
     version = metadata.get("format_version", "")
     if not (version.isascii() and version.isdigit() and len(version) < 6 and int(version) > 0):

@@ -38,6 +38,11 @@ def _require_channels(config: "GeneratorConfig | DiscriminatorConfig") -> None:
     )
 
 
+def _require_clamp(config: "GeneratorConfig | DiscriminatorConfig") -> None:
+    if config.conv_clamp is not None:
+        require_positive(config, "conv_clamp")
+
+
 def num_layers(resolution: int) -> int:
     """Return L, the number of style layers of a generator: 2 log2(R) - 2.
 
@@ -66,11 +71,15 @@ class GeneratorConfig:
     """Learning-rate multiplier of the mapping network's layers."""
     num_classes: int = 0
     """Class labels the generator is conditioned on; 0 for none."""
+    conv_clamp: float | None = None
+    """Limit of what a convolution or to-RGB layer gives, in either direction; None for no limit.
+    Generators that NVIDIA trained in half precision have 256, and it acts in float32 as well."""
 
     def __post_init__(self) -> None:
         check_fields(self)
         _require_resolution(self.resolution)
         require_positive(self, "z_dim", "w_dim", "mapping_depth", "mapping_lr_multiplier")
+        _require_clamp(self)
         _require_channels(self)
 
     @property
@@ -105,12 +114,16 @@ class DiscriminatorConfig:
     stddev_channels: int = 1
     """Feature channels that the minibatch standard deviation adds."""
     mapping_depth: int = 8
-    """Fully connected layers that map a label; unused without labels."""
+    """Fully connected layers that map a label after its embedding, 0 or more; unused without
+    labels."""
+    conv_clamp: float | None = None
+    """As in the generator; the residual sums are not limited."""
 
     def __post_init__(self) -> None:
         check_fields(self)
         _require_resolution(self.resolution)
-        require_positive(self, "stddev_group_size", "stddev_channels", "mapping_depth")
+        require_positive(self, "stddev_group_size", "stddev_channels")
+        _require_clamp(self)
         _require_channels(self)
         _require(
             self.channels(4) % self.stddev_channels == 0,
@@ -256,8 +269,15 @@ class ModelConfig:
                 )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON; absent parts are left out."""
-        return {name: part for name, part in dataclasses.asdict(self).items() if part is not None}
+        """Return plain data for JSON; absent parts and limits are left out.
+
+        A file without a limit is then what versions wrote that knew of none, and they can read it.
+        """
+        return {
+            name: {field: value for field, value in part.items() if value is not None}
+            for name, part in dataclasses.asdict(self).items()
+            if part is not None
+        }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:

@@ -14,10 +14,12 @@ from .mapping import normalize_second_moment
 class ResidualBlock(nn.Module):
     """Two convolutions and a 1x1 shortcut, both halving the size; the sum keeps the variance."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, clamp: float | None = None) -> None:
         super().__init__()
-        self.conv0 = EqualizedConv2d(in_channels, in_channels, 3, activation="lrelu")
-        self.conv1 = EqualizedConv2d(in_channels, out_channels, 3, activation="lrelu", down=2)
+        self.conv0 = EqualizedConv2d(in_channels, in_channels, 3, activation="lrelu", clamp=clamp)
+        self.conv1 = EqualizedConv2d(
+            in_channels, out_channels, 3, activation="lrelu", down=2, clamp=clamp
+        )
         self.skip = EqualizedConv2d(in_channels, out_channels, 1, bias=False, down=2)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,13 +71,16 @@ class Discriminator(nn.Module):
         super().__init__()
         self.config = config
         sides = [2**i for i in range(int(math.log2(config.resolution)), 2, -1)]
-        channels = config.channels(4)
-        self.from_rgb = EqualizedConv2d(3, config.channels(sides[0]), 1, activation="lrelu")
+        channels, clamp = config.channels(4), config.conv_clamp
+        self.from_rgb = EqualizedConv2d(
+            3, config.channels(sides[0]), 1, activation="lrelu", clamp=clamp
+        )
         self.blocks = nn.ModuleList(
-            ResidualBlock(config.channels(side), config.channels(side // 2)) for side in sides
+            ResidualBlock(config.channels(side), config.channels(side // 2), clamp)
+            for side in sides
         )
         self.conv = EqualizedConv2d(
-            channels + config.stddev_channels, channels, 3, activation="lrelu"
+            channels + config.stddev_channels, channels, 3, activation="lrelu", clamp=clamp
         )
         self.dense = EqualizedLinear(channels * 16, channels, activation="lrelu")
         self.out = EqualizedLinear(channels, channels if config.num_classes else 1)

@@ -9,6 +9,11 @@ from ..ops import bias_act, setup_filter
 from ..ops.upfirdn2d import upfirdn2d
 
 
+def clamp_features(x: Tensor, limit: float | None) -> Tensor:
+    """Limit x to [-limit, limit]; None leaves it as it is."""
+    return x if limit is None else x.clamp(-limit, limit)
+
+
 class EqualizedLinear(nn.Module):
     """Fully connected layer whose weights are scaled when used, not when initialised.
 
@@ -56,10 +61,12 @@ class EqualizedConv2d(nn.Module):
         activation: str = "linear",
         bias: bool = True,
         down: int = 1,
+        clamp: float | None = None,
     ) -> None:
         super().__init__()
         self.activation = activation
         self.down = down
+        self.clamp = clamp
         shape = (out_channels, in_channels, kernel_size, kernel_size)
         self.weight = nn.Parameter(torch.randn(shape))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
@@ -67,7 +74,7 @@ class EqualizedConv2d(nn.Module):
         self.register_buffer("taps", setup_filter(), persistent=False)
 
     def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
-        """Map [N, in, H, W] to [N, out, H/down, W/down]; gain multiplies the result."""
+        """Map [N, in, H, W] to [N, out, H/down, W/down]; gain multiplies result and limit."""
         weight = (self.weight * self.weight_gain).to(x.dtype)
         K = weight.shape[-1]
         if self.down == 1:
@@ -75,7 +82,8 @@ class EqualizedConv2d(nn.Module):
         else:
             y = self._downsampled(x, weight, K)
         slope_gain = math.sqrt(2.0) if self.activation != "linear" else 1.0
-        return bias_act(y, self.bias, self.activation, gain * slope_gain)
+        y = bias_act(y, self.bias, self.activation, gain * slope_gain)
+        return clamp_features(y, None if self.clamp is None else self.clamp * gain)
 
     def _downsampled(self, x: Tensor, weight: Tensor, K: int) -> Tensor:
         """Smooth, then convolve with stride 2; a 1x1 kernel needs every second sample only."""

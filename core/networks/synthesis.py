@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..ops import bias_act, modulated_conv2d, setup_filter, style_convolve, upsample2d
 from .config import GeneratorConfig
-from .layers import EqualizedLinear
+from .layers import EqualizedLinear, clamp_features
 
 Noise = Literal["const", "none"] | Callable[[Tensor], Tensor]
 """Stored noise, no noise, or a function from features [N, C, H, W] to noise [N or 1, 1, H, W].
@@ -40,9 +40,19 @@ class StyledConv(nn.Module):
     taps: Tensor
     noise: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int, side: int, w_dim: int, up: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        side: int,
+        w_dim: int,
+        *,
+        up: int,
+        clamp: float | None = None,
+    ) -> None:
         super().__init__()
         self.up = up
+        self.clamp = clamp
         self.affine = EqualizedLinear(w_dim, in_channels, bias_init=1.0)
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
         self.bias = nn.Parameter(torch.zeros(out_channels))
@@ -59,14 +69,16 @@ class StyledConv(nn.Module):
         else:
             drawn = noise(y) if callable(noise) else self.noise[None, None]
             added = drawn * self.noise_strength
-        return bias_act(y, self.bias, "lrelu", scale=demodulation, noise=added)
+        y = bias_act(y, self.bias, "lrelu", scale=demodulation, noise=added)
+        return clamp_features(y, self.clamp)
 
 
 class ToRGB(nn.Module):
     """Modulated 1x1 convolution to three channels, without demodulation."""
 
-    def __init__(self, in_channels: int, w_dim: int) -> None:
+    def __init__(self, in_channels: int, w_dim: int, clamp: float | None = None) -> None:
         super().__init__()
+        self.clamp = clamp
         self.affine = EqualizedLinear(w_dim, in_channels, bias_init=1.0)
         self.weight = nn.Parameter(torch.randn(3, in_channels, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
@@ -75,18 +87,30 @@ class ToRGB(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """Map [N, in, H, W] and w [N, D] to [N, 3, H, W]."""
         styles = self.affine(w) * self.weight_gain
-        return bias_act(modulated_conv2d(x, self.weight, styles, demodulate=False), self.bias)
+        rgb = bias_act(modulated_conv2d(x, self.weight, styles, demodulate=False), self.bias)
+        return clamp_features(rgb, self.clamp)
 
 
 class SynthesisBlock(nn.Module):
     """One resolution: conv0 (upsamples; absent at 4x4), conv1 and to_rgb."""
 
-    def __init__(self, in_channels: int, out_channels: int, side: int, w_dim: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        side: int,
+        w_dim: int,
+        clamp: float | None = None,
+    ) -> None:
         super().__init__()
         self.side = side
-        self.conv0 = None if side == 4 else StyledConv(in_channels, out_channels, side, w_dim, up=2)
-        self.conv1 = StyledConv(out_channels, out_channels, side, w_dim, up=1)
-        self.to_rgb = ToRGB(out_channels, w_dim)
+        self.conv0 = (
+            None
+            if side == 4
+            else StyledConv(in_channels, out_channels, side, w_dim, up=2, clamp=clamp)
+        )
+        self.conv1 = StyledConv(out_channels, out_channels, side, w_dim, up=1, clamp=clamp)
+        self.to_rgb = ToRGB(out_channels, w_dim, clamp)
 
     @property
     def num_convs(self) -> int:
@@ -136,7 +160,9 @@ class SynthesisNetwork(nn.Module):
         self.const = nn.Parameter(torch.randn(config.channels(4), 4, 4))
         widths = {side: config.channels(side) for side in sides}
         self.blocks = nn.ModuleList(
-            SynthesisBlock(widths[max(side // 2, 4)], widths[side], side, config.w_dim)
+            SynthesisBlock(
+                widths[max(side // 2, 4)], widths[side], side, config.w_dim, config.conv_clamp
+            )
             for side in sides
         )
         self.register_buffer("taps", setup_filter(), persistent=False)

@@ -26,7 +26,7 @@ def test_help_imports_nothing_but_typer():
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert answer.stdout.endswith("set()\n"), answer.stdout + answer.stderr
-    for name in ("demo", "inpaint", "info", "directions", "train", "evaluate"):
+    for name in ("demo", "inpaint", "info", "convert", "directions", "train", "evaluate"):
         assert f"  {name} " in answer.stdout
 
 

@@ -135,7 +135,8 @@ def test_a_cut_checkpoint(
 )
 def test_foreign_models(path: Path, refuse: Callable, key: str, words: str) -> None:
     save_file({key: torch.zeros(2)}, path)
-    refuse(words, "Use a model that this project saved.")
+    is_ours_to_convert = "StyleGAN2" in words
+    refuse(words, "Convert it: " if is_ours_to_convert else "Use a model that this project saved.")
 
 
 def test_our_keys_without_our_metadata(

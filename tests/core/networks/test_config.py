@@ -82,6 +82,17 @@ def test_survives_json(config):
     assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
+def test_a_limit_on_features_is_written_only_if_there_is_one():
+    """Without one, files stay what earlier versions wrote and read."""
+    assert all("conv_clamp" not in part for part in TINY_PSP.to_dict().values())
+    limited = dataclasses.replace(
+        TINY_PSP, generator=dataclasses.replace(TINY_PSP.generator, conv_clamp=256.0)
+    )
+    data = json.loads(json.dumps(limited.to_dict()))
+    assert data["generator"]["conv_clamp"] == 256.0
+    assert ModelConfig.from_dict(data) == limited
+
+
 def test_absent_parts_are_left_out():
     config = ModelConfig(generator=TINY_PSP.generator)
     assert set(config.to_dict()) == {"generator"}
@@ -125,7 +136,11 @@ def test_presets_name_all_parts():
         ({"generator": {}, "discriminator": {"stddev_channels": 3}}, "stddev_channels"),
         ({"generator": {}, "discriminator": {"channel_base": 64}}, "channel_base"),
         ({"generator": {}, "discriminator": {"num_classes": -1}}, "num_classes"),
-        ({"generator": {}, "discriminator": {"mapping_depth": 0}}, "mapping_depth"),
+        ({"generator": {}, "discriminator": {"mapping_depth": -1}}, "mapping_depth"),
+        ({"generator": {"conv_clamp": 0}}, "conv_clamp"),
+        ({"generator": {"conv_clamp": -256.0}}, "conv_clamp"),
+        ({"generator": {"conv_clamp": "256"}}, "conv_clamp"),
+        ({"generator": {}, "discriminator": {"conv_clamp": 0.0}}, "conv_clamp"),
         ({"generator": {}, "encoder": {"kind": "e4e"}}, "e4e"),
         ({"generator": {}, "encoder": {"resolution": 128}}, "128"),
         ({"generator": {}, "encoder": {"w_dim": 256}}, "256"),

@@ -131,3 +131,30 @@ def test_bfloat16_images(images, device):
     exact, half = network(images.float()), network(images.bfloat16())
     assert half.dtype == torch.float32
     assert (half - exact).square().mean().sqrt() < 0.1 * exact.square().mean().sqrt()
+
+
+def test_features_are_limited_where_a_discriminator_asks_for_it(images, device):
+    """The limit holds before the sum with the shortcut, and shrinks with its gain."""
+    free, limited = make(device), make(device, conv_clamp=0.4)
+    with torch.no_grad():
+        for name, parameter in free.named_parameters():
+            if name.endswith("bias"):
+                parameter.fill_(1.0)
+    limited.load_state_dict(free.state_dict())
+    seen = {}
+    for name, layer in limited.named_modules():
+        if name in ("from_rgb", "conv", "blocks.0.conv0", "blocks.0.conv1", "blocks.0.skip"):
+            layer.register_forward_hook(
+                lambda _, __, x, name=name: seen.update({name: x.abs().max().item()})
+            )
+    assert not torch.allclose(free(images), limited(images))
+    assert seen["from_rgb"] == seen["conv"] == seen["blocks.0.conv0"] == 0.4
+    assert seen["blocks.0.conv1"] == pytest.approx(0.4 * 0.5**0.5)
+    assert seen["blocks.0.skip"] > 0.1
+
+
+def test_a_label_may_be_embedded_without_further_layers(images, device):
+    network = make(device, num_classes=3, mapping_depth=0)
+    labels = torch.eye(3, dtype=torch.float64, device=device)[[0, 1, 2, 0, 1, 2, 0, 1]]
+    assert not any(key.startswith("label_layers") for key in network.state_dict())
+    assert network(images, labels).shape == (8, 1)

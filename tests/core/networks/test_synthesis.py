@@ -1,5 +1,7 @@
 """The synthesis network: shapes, which layer hears which style, noise, and where Eq. 7 enters."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -226,3 +228,20 @@ def test_gradients_reach_every_parameter_and_code(network, ws):
     assert (ws.grad.abs().amax(dim=2) > 0).all()
     silent = [name for name, p in network.named_parameters() if not p.grad.any()]
     assert not silent
+
+
+def test_features_and_images_are_limited_where_a_generator_asks_for_it(network, ws):
+    """Every block's features and to-RGB outputs; the sum of the latter may exceed the limit."""
+    limited = SynthesisNetwork(dataclasses.replace(CONFIG, conv_clamp=0.5)).to(ws)
+    limited.load_state_dict(network.state_dict())
+    seen = {"free": [], "limited": []}
+    for name, net in (("free", network), ("limited", limited)):
+        for block in net.blocks:
+            for layer in (block.conv0, block.conv1, block.to_rgb):
+                if layer is not None:
+                    layer.register_forward_hook(lambda _, __, x, name=name: seen[name].append(x))
+    assert not torch.allclose(network(ws), limited(ws))
+    assert min(x.abs().max() for x in seen["free"]) > 0.5
+    assert all(x.abs().max() == 0.5 for x in seen["limited"])
+    first = seen["free"][0].clamp(-0.5, 0.5)
+    assert torch.equal(seen["limited"][0], first)
