@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import check_choice
-from .multigrid import interpolate, solve_laplace, sum_of_neighbours
+from .multigrid import enlarge, solve_laplace, sum_of_neighbours
 from .printable import get_logger
 
 _log = get_logger(__name__)
@@ -79,7 +79,11 @@ def seamless(original: Tensor, completed: Tensor, weight: Tensor, scale: float) 
         unknown = _coarse(hole, step) * (mass == 0)
         membrane = solve_laplace(unknown, values)
         if step > 1:
-            membrane = _enlarge(membrane + values, unknown + (mass > 0), hole.shape, step)
+            membrane, known = membrane + values, unknown + (mass > 0)
+            while step > 1:
+                step //= 2
+                membrane = enlarge(membrane, known, [-(-length // step) for length in hole.shape])
+                known = torch.ones_like(membrane[:1])
         target.add_(membrane.unflatten(0, target.shape[:2])).clamp_(0, 1)
     return completed
 
@@ -133,14 +137,3 @@ def _smooth(values: Tensor, mass: Tensor, sigma_px: float) -> Tensor:
 def _coarse(hole: Tensor, step: int) -> Tensor:
     """Return 1 for each square of step x step pixels that has a pixel of the hole: [1, h', w']."""
     return F.max_pool2d(hole[None].float(), step, ceil_mode=True)
-
-
-def _enlarge(x: Tensor, known: Tensor, size: torch.Size, step: int) -> Tensor:
-    """Interpolate [n, h', w'], known where [1, h', w'] says 1, to the size before `_coarse`."""
-    sums = F.avg_pool2d(torch.cat([x, known]), 3, stride=1, padding=1)
-    x = torch.where(known > 0, x, sums[:-1] / sums[-1:].clamp(min=1e-6))
-    while step > 1:
-        step //= 2
-        height, width = (math.ceil(length / step) for length in size)
-        x = interpolate(interpolate(x, 1, height), 2, width)
-    return x

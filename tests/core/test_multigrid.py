@@ -6,7 +6,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 import torch
 
-from diverse_inpainting.core.multigrid import interpolate, solve_laplace, sum_of_neighbours
+from diverse_inpainting.core.multigrid import solve_laplace, sum_of_neighbours
 from hole_shapes import HOLES
 
 
@@ -67,13 +67,6 @@ def test_right_hand_sides_do_not_mix(generator):
     values = torch.rand(3, 40, 30, generator=generator)
     together, alone = solve_laplace(unknown, values), solve_laplace(unknown, values[1:2])
     torch.testing.assert_close(together[1:2], alone)
-
-
-def test_interpolation_keeps_a_ramp_between_its_borders():
-    ramp = torch.arange(6.0).expand(1, 1, 6)
-    fine = interpolate(ramp, 2, 11)
-    expected = (torch.arange(11.0) - 0.5) / 2
-    torch.testing.assert_close(fine[0, 0, 1:], expected[1:])
 
 
 def test_neighbours_end_at_the_border():
