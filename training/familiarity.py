@@ -23,7 +23,7 @@ _log = get_logger(__name__)
 
 _CHUNK = 32
 _LEARNING_RATE = 2e-3
-_WARNED_FRAC = 0.02
+_WARNED_FRAC = 0.025
 """Of known images that training has not seen; the threshold is set by it."""
 _MASKS_EACH = 4  # masks for each held-out image when the threshold is set
 
