@@ -32,6 +32,8 @@ _IFD_ENTRY, _RIFF_HEAD = 12, 12  # bytes
 # Where the data of a small copy starts, and how long it is: as JPEG, and as strips.
 _COPIES = ((0x0201, 0x0202), (0x0111, 0x0117))
 _STORED = {3: "H", 4: "I"}  # EXIF's types of whole numbers
+# One in a maker's note: its place is known to the maker only, its first markers to all.
+_PREVIEW = re.compile(rb"\xff\xd8\xff[\xc0-\xc4\xdb\xe0-\xef\xfe].*?\xff\xd9", re.DOTALL)
 # The same in XMP, and the whole image or its depth as phones store them there.
 _XMP_COPIES = rb"(?:x[am]pGImg:image|GImage:Data|GDepth:Data)"
 
@@ -54,7 +56,7 @@ class Metadata:
     icc_profile: bytes | None = None
     """As stored, usable or not."""
     exif: bytes = b""
-    """Without orientation and small copy; empty where there is none."""
+    """Without orientation and small copies; empty where there is none."""
     xmp: bytes | None = None
     """Likewise; None where there is none."""
     text: Mapping[str, str] = field(default_factory=dict)
@@ -128,9 +130,10 @@ def tiff_options(exif: bytes, xmp: bytes | None) -> dict[str, Any]:
 
 
 def upright_exif(exif: bytes) -> bytes:
-    """Return EXIF with the orientation set to upright and without the small copy of the image.
+    """Return EXIF with the orientation set to upright and without small copies of the image.
 
-    All other bytes stay where they are: makers' notes refer to positions.
+    JPEGs in makers' notes count as such. All other bytes stay where they are: makers' notes refer
+    to positions.
 
     Args:
         exif: with or without its head; a damaged block comes back empty.
@@ -151,7 +154,7 @@ def upright_exif(exif: bytes) -> bytes:
             _blank_copy(data, copy, order)
     except struct.error:
         return b""
-    return _EXIF_HEAD + bytes(data)
+    return _EXIF_HEAD + _PREVIEW.sub(lambda found: bytes(len(found[0])), bytes(data))
 
 
 def _entries(data: bytearray, start: int, order: str) -> tuple[dict[int, tuple[str, int]], int]:

@@ -55,6 +55,13 @@ def test_exif_is_turned_upright_and_loses_the_small_copy(order, kind, head):
     assert changed <= 4 + 4 + len(b"\xff\xd8small copy\xff\xd9")
 
 
+def test_exif_loses_a_preview_in_the_makers_note():
+    block = exif_block("<")
+    preview = b"\xff\xd8\xff\xdb\0C\n preview \xff\xd9"
+    upright = upright_exif(block + preview + b"more")
+    assert upright == upright_exif(block) + bytes(len(preview)) + b"more"
+
+
 @pytest.mark.parametrize("damage", [b"", b"nonsense", b"II*\0", b"MM\0*\0\0\0\x08\0\x05abc"])
 def test_damaged_exif_is_left_out(damage):
     assert upright_exif(b"Exif\0\0" + damage) == b""
