@@ -14,7 +14,7 @@ from diverse_inpainting.core.geometry import (
     extract,
     place_completed,
 )
-from diverse_inpainting.core.image import image_to_bchw
+from diverse_inpainting.core.image import image_to_unit_bchw, unit_to_network
 from tolerances import assert_close
 
 few = settings(max_examples=40, deadline=None, derandomize=True)
@@ -179,7 +179,8 @@ def test_erase_prepares_any_public_layout():
     assert erased.erased.shape == (2, 3, 30, 30)
     area = (..., *erased.crops[0].square_area)
     assert torch.equal(erased.valid[area], (mask < 0.5).float().expand(2, 1, 20, 30))
-    assert torch.equal(erased.erased[area], image_to_bchw(image) * (mask < 0.5))
+    expected = unit_to_network(image_to_unit_bchw(image)) * (mask < 0.5)
+    assert torch.equal(erased.erased[area], expected)
     assert erased.erased[:, :, :5].abs().max() == 0.0
 
 
