@@ -116,11 +116,11 @@ def plan_jobs(
     images = _without_masks(images, given, left_aside)
     if not images:
         raise _nothing_found(sources)
-    beside = {} if given.all else {image.path: _beside(image.path) for image in images}
-    if masks and not given.all and not any(beside.values()):
+    beside = {} if given.all else _beside(images)
+    if masks and not given.all and not beside:
         raise _in_one_folder(masks[0])
     inputs = {image.path.resolve() for image in images}
-    inputs |= {path.resolve() for path in (*given.all, *beside.values()) if path is not None}
+    inputs |= {path.resolve() for path in (*given.all, *beside.values())}
     jobs: list[Job] = []
     for image in images:
         chosen, problem = _choose(given, image, beside.get(image.path))
@@ -253,12 +253,16 @@ def _without_masks(
     return kept
 
 
-def _beside(image: Path) -> Path | None:
-    """Return the mask beside an image, NAME_mask."""
-    for path in sorted(image.parent.glob(f"{glob.escape(image.stem)}?[mM][aA][sS][kK].*")):
-        if _without_ending(path.stem) == image.stem and is_image_name(path):
-            return path
-    return None
+def _beside(images: Sequence[_Image]) -> dict[Path, Path]:
+    """Return the masks beside images, NAME_mask, by the path of their image."""
+    by_name: dict[tuple[Path, str], Path] = {}
+    for folder in {image.path.parent for image in images}:  # each is listed once: they can be large
+        for path in sorted(folder.glob("*")):
+            name = _without_ending(path.stem)
+            if name != path.stem and is_image_name(path):
+                by_name.setdefault((folder, _key(Path(name))), path)
+    owners = ((image.path, (image.path.parent, _key(Path(image.path.stem)))) for image in images)
+    return {path: by_name[owner] for path, owner in owners if owner in by_name}
 
 
 def _choose(

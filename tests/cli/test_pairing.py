@@ -151,8 +151,9 @@ def test_a_parallel_tree_of_masks(make, tmp_path):
 
 
 def test_masks_beside_their_images(make, tmp_path):
-    photos = make("photos", "a.png", "a_mask.png", "b.jpg", "b-Mask.webp", "c.png", "d_mask.png")
-    pairs = [("a.png", "a_mask.png"), ("b.jpg", "b-Mask.webp"), ("c.png", None)]
+    photos = make("photos", "a.png", "a_mask.png", "b.jpg", "B-Mask.webp", "c.png", "d_mask.png")
+    make("photos", "a.mask.png")
+    pairs = [("a.png", "a.mask.png"), ("b.jpg", "B-Mask.webp"), ("c.png", None)]
     for masks in (None, photos):
         found = plan(photos, masks, tmp_path / "out")
         assert names_of(found.jobs) == [*pairs, ("d_mask.png", None)]
