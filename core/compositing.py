@@ -14,6 +14,7 @@ from .errors import InputError
 from .geometry import Erased, place_completed
 from .hole_masks import hole_mask_to_b1hw
 from .image import image_to_unit_bchw
+from .inference import inference
 
 _MAX_FEATHER_PX = 1024
 _PIXELS_AT_ONCE = 2**21  # 8 variants of a box of 512 px
@@ -65,7 +66,7 @@ def opacity_in_box(mask_1hw: Tensor, hole_mask_1hw: Tensor, crop: Crop, feather_
     return torch.maximum(torch.minimum(weight, ramp), floor) * (inset > 0)
 
 
-@torch.no_grad()
+@inference
 def paste_completions(
     erased: Erased,
     images: Tensor,

@@ -69,6 +69,15 @@ def test_a_face_cut_off_by_the_image_is_centred_in_it():
     assert (crop.centre_x, crop.centre_y, crop.side, crop.angle) == (0.0, 10.0, 40, 5.0)
 
 
+def test_the_square_of_a_face_centred_outside_the_image_holds_the_hole():
+    mask = hole((20, 22), (0, 2))
+    crop, _ = face_crop(mask, [Face(-20.0, 100.0, 151.0, 80.0, 1.0)])
+    assert crop is not None and crop.centre_x == 0.0
+    inside = torch.zeros(200, 300, dtype=torch.bool)
+    inside[crop.image_area] = crop.inset("cpu") > 0
+    assert inside[mask[0] > 0].all()
+
+
 def test_part_masks_lie_where_the_face_turns_them():
     above = (Ellipse(0.5, 0.1, 0.05, 0.05),)
     face = Face(100.0, 100.0, 100.0, 90.0, 1.0)  # tilted clockwise: its top is on the right
