@@ -11,14 +11,21 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from .checks import check_range
 from .turned_crop import TurnedCrop
 
+_FARTHEST_PX, _LEAST_SIDE_PX = 1e6, 1e-3  # beyond any image
 _MOST_ENLARGED = 1.25  # beyond it a model that was trained on aligned faces sees too small a face
 
 
 @dataclass(frozen=True)
 class Face:
-    """A face as the square around it that an aligned data set shows."""
+    """A face as the square around it that an aligned data set shows.
+
+    Raises:
+        InputError: a square without size, farther away than any image reaches, or turned by more
+            than 360 degrees.
+    """
 
     centre_x: float
     """Columns from the image's left edge to the square's centre, in pixels."""
@@ -30,6 +37,12 @@ class Face:
     """How far the face is tilted clockwise, in degrees."""
     score: float
     """How sure the finder is, in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        for name in ("centre_x", "centre_y"):
+            check_range(getattr(self, name), f"the face's {name}", -_FARTHEST_PX, _FARTHEST_PX)
+        check_range(self.side, "the face's side", _LEAST_SIDE_PX, _FARTHEST_PX)
+        check_range(self.angle, "the face's angle", -360, 360)
 
     def locate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return where points of the image lie in the square: (0, 0) top left, (1, 1) its end."""

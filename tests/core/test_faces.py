@@ -1,8 +1,10 @@
+import dataclasses
 import math
 
 import pytest
 import torch
 
+from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.faces import Ellipse, Face, aligned_crop, face_crop, part_mask
 
 LEFT = Face(60.0, 80.0, 80.0, 0.0, 0.9)
@@ -21,6 +23,20 @@ def test_locate_turns_into_the_square():
     across, down = RIGHT.locate(x, y)
     torch.testing.assert_close(across, torch.tensor([0.5, 1.0]))
     torch.testing.assert_close(down, torch.tensor([0.5, 0.5]))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"centre_x": math.nan}, "centre_x"),
+        ({"centre_y": math.inf}, "centre_y"),
+        ({"side": 0.0}, "side"),
+        ({"angle": 361.0}, "angle"),
+    ],
+)
+def test_a_finder_that_makes_no_square_is_told(change, name):
+    with pytest.raises(InputError, match=f"the face's {name}"):
+        dataclasses.replace(LEFT, **change)
 
 
 def test_no_face():
