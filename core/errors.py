@@ -3,6 +3,11 @@
 from .printable import printable
 
 
+def image_number(index: int, count: int) -> str:
+    """Return "Image 3" as a sentence's subject, or "The image" where there is only one."""
+    return f"Image {index}" if count > 1 else "The image"
+
+
 class DiverseInpaintingError(Exception):
     """Base of every error that a user can cause and fix.
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .checks import check_int
 from .crops import CROP_MODES, Crop, choose_crop
-from .errors import InputError
+from .errors import InputError, image_number
 from .faces import FaceFinder
 from .hole_masks import hole_mask_to_b1hw, num_hole_masks, valid_mask
 from .image import image_to_unit_bchw, unit_to_network
@@ -104,7 +104,9 @@ def erase(
         crops=crops,
         erased=erased,
         valid=valid,
-        notes=tuple(f"Image {b}: {said}." for b, (_, said) in enumerate(chosen) if said),
+        notes=tuple(
+            f"{image_number(b, batch)}: {said}." for b, (_, said) in enumerate(chosen) if said
+        ),
     )
 
 

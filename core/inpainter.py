@@ -21,7 +21,7 @@ from .crops import CROP_MODES
 from .device import resolve_device
 from .directions import bundled_directions
 from .editor import CHUNK, Edit, Editor, check_edits
-from .errors import CheckpointError, InputError
+from .errors import CheckpointError, InputError, image_number
 from .faces import FaceFinder
 from .files import prepare_folder
 from .fitting import FIT_STEPS, RANDOM_FIT_STEPS, OnStep, fit_codes
@@ -391,7 +391,8 @@ class Inpainter(Editor):
             return said
         unlike = judge(erased.erased, erased.valid) > 0
         return said + tuple(
-            f"Image {b} does not look like what this model knows ({self.title}), so its completion "
+            f"{image_number(b, len(unlike))} does not look like what this model knows "
+            f"({self.title}), so its completion "
             "may not fit. Crop to the subject, turn it upright, or use another model."
             for b in unlike.nonzero()[:, 0].tolist()
         )

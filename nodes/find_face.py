@@ -53,15 +53,18 @@ class FindFace(Node):
 
         from ..core.cat_faces import CatFaces
         from ..core.checks import check_choice, check_int
+        from ..core.errors import image_number
         from ..core.image import image_to_unit_bchw
 
         check_choice(part, "part", tuple(CatFaces.parts))
         check_int(index, "index", 0, _MOST_FACES - 1)
         finder, aligned, masks, missing = CatFaces(), [], [], []
-        for b, one in enumerate(image_to_unit_bchw(image)):
+        unit = image_to_unit_bchw(image)
+        for b, one in enumerate(unit):
             faces = finder.find(one)
             if index >= len(faces):
-                missing.append(f"Image {b}: {_what_is_missing(index, len(faces))}.")
+                which = image_number(b, len(unit))
+                missing.append(f"{which}: {_what_is_missing(index, len(faces))}.")
             face = faces[index] if index < len(faces) else None
             aligned.append(_upright(one, face, side))
             masks.append(_mask(one, face, CatFaces.parts[part]))

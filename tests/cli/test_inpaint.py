@@ -209,7 +209,7 @@ def test_a_face_is_looked_for_and_what_is_used_instead_is_said(inpaint, tmp_path
     common = ("a.png", "--mask", "m.png", "--crop", mode)
     answer = inpaint(*common, "--out", "out")
     assert answer.code == 0
-    assert "warning: Image 0: no face was found, so the model sees the" in answer.err
+    assert "warning: The image: no face was found, so the model sees the" in answer.err
     dry = inpaint(*common, "--out", "dry", "--dry-run")
     assert "(no face was found, so the model sees the" in dry.out
 

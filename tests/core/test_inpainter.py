@@ -391,7 +391,7 @@ def test_a_face_that_is_not_found_is_said(model, monkeypatch):
     hole[0, 35:45, 45:60] = 1
     monkeypatch.setattr(model, "face_finder", Finder())
     result = model.inpaint(image, hole, 1, crop_mode="face")
-    assert "Image 0: no face was found, so the model sees the square around the hole." in (
+    assert "The image: no face was found, so the model sees the square around the hole." in (
         result.warnings
     )
     expected = model.inpaint(image, hole, 1, crop_mode="hole").images
