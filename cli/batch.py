@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +23,7 @@ from ..core.errors import DiverseInpaintingError, InputError
 from ..core.fitting import OnStep
 from ..core.image_files import ImageFile, read_image
 from ..core.inpainter import Inpainter
+from ..core.locks import LockedError
 from ..core.mask_edits import MaskEdits
 from ..core.mask_files import read_mask
 from ..core.originals import losses
@@ -145,6 +147,8 @@ def run_jobs(
         with _collected_warnings() as warnings:
             try:
                 status = "done" if _run_job(model, job, settings, record, overwrite) else "skipped"
+            except LockedError:
+                status, error = "skipped", "another process is completing it"
             except StaleResultsError as caught:
                 status, error = "stale", str(caught)
             except (DiverseInpaintingError, OSError, MemoryError, RuntimeError) as caught:
@@ -185,24 +189,24 @@ def _run_job(
     """Return whether anything had to be written."""
     if job.problem is not None:
         raise job.problem
-    variants = job.files.pending(record | input_digests(job), overwrite)
-    if not variants:
-        return False
-    mask = None if job.mask is None else job.mask.name
-    names = {**record[MADE_BY], "picture": job.image.name, "mask": mask}
-    record = record | input_digests(job) | {MADE_BY: names}
-    file, hole_mask = read_inputs(job, settings.mask_edits)
-    complete(
-        model,
-        file,
-        hole_mask,
-        job.files,
-        settings,
-        record=record,
-        variants=variants,
-        is_opaque=job.mask is None,
-        overwrite=overwrite,
-    )
+    with job.files.claimed():
+        record = record | input_digests(job)
+        variants = job.files.pending(record, overwrite)
+        if not variants:
+            return False
+        mask = None if job.mask is None else job.mask.name
+        names = {**record[MADE_BY], "picture": job.image.name, "mask": mask}
+        file, hole_mask = read_inputs(job, settings.mask_edits)
+        complete(
+            model,
+            file,
+            hole_mask,
+            job.files,
+            settings,
+            record=record | {MADE_BY: names},
+            variants=variants,
+            is_opaque=job.mask is None,
+        )
     return True
 
 
@@ -242,9 +246,10 @@ def complete(
     record: Record | None = None,
     variants: Sequence[int] | None = None,
     is_opaque: bool = False,
-    overwrite: bool = True,
 ) -> None:
-    """Complete one image and write its results and contact sheet.
+    """Complete one image and write its results and contact sheet, one result at a time.
+
+    To be called with the files `claimed`.
 
     Args:
         model: completes the image.
@@ -255,7 +260,6 @@ def complete(
         record: see `ResultFiles.write`.
         variants: see `ResultFiles.write`.
         is_opaque: see `Original.filled`.
-        overwrite: see `ResultFiles.write`.
 
     Raises:
         InputError: unusable mask, or files that cannot be written.
@@ -263,15 +267,17 @@ def complete(
     result = model.inpaint(file.image, hole_mask, alpha=file.alpha, **settings.arguments())
     for warning in (*result.warnings, *losses(file.original, files.suffix)):
         _log.warning("%s", warning)
+    # What the file holds in 8 bits is rounded at once: a quarter of the memory.
+    dtype = torch.uint8 if file.original.pixels.dtype == np.uint8 else torch.float32
     completed = Completed(
         file=file,
         image=result.erased.original[0].movedim(0, -1).cpu(),
         hole_mask=result.erased.hole_mask[0, 0].cpu(),
-        results=result.images[0],
-        weight=result.weight[0],
+        results=(variant.cpu() for variant in result.composites.variants(0, dtype)),
+        weight=result.weight[0].cpu(),
         is_opaque=is_opaque,
     )
-    files.write(completed, record or {}, variants, overwrite=overwrite)
+    files.write(completed, record or {}, variants)
 
 
 def _digest(data: bytes) -> str:

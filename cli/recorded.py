@@ -11,7 +11,7 @@ from ..core.errors import InputError
 from ..core.mask_edits import MaskEdits
 from ..core.printable import printable, shown
 from .batch import Settings
-from .result_files import MADE_BY, Record, read_record
+from .result_files import MADE_BY, Record, read_record, with_blend_of_0_2
 
 # Options whose settings have another name.
 _OPTIONS = {
@@ -70,8 +70,8 @@ def merge_settings(
     unknown = set(record) - _FACTS - _SETTINGS
     if unknown:
         raise _unusable(path, f"the unknown settings {shown(sorted(unknown))}")
-    if MADE_BY not in record and "blend" not in record:
-        record = {**record, "blend": None if record.get("feather_px") else "paste"}  # as in 0.2
+    if MADE_BY not in record:
+        record = with_blend_of_0_2(record)
     merged: dict[str, Any] = {"on_fit_step": asked.on_fit_step}
     for name in _SETTINGS:
         asked_for = getattr(asked, name)

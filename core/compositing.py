@@ -152,8 +152,7 @@ class Composites:
 
     @inference
     def _place(self, b: int, completed: Tensor, channel: int, area: _Area) -> Tensor:
-        """Return completions [v, C, R, R] of C channels from this one on in an area, [v, C, h, w].
-        """
+        """Return [v, C, h, w], completions [v, C, R, R] in an area; channel is their first."""
         crop = self.erased.crops[b]
         # One more pixel where the image goes on, even beyond the square: seamless needs the rim.
         wide = tuple(

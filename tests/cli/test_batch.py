@@ -114,6 +114,19 @@ def test_existing_results_are_kept_and_overwritten_on_demand(model, photos):
     assert result.read_bytes() == before
 
 
+def test_an_image_that_another_process_completes_is_passed_over(model, photos):
+    jobs = plan(photos)
+    with jobs[0].files.claimed():
+        first, second = run(model, photos, jobs=jobs)
+        again, _ = run(model, photos, overwrite=True, jobs=jobs)
+    assert [first.status, second.status, again.status] == ["skipped", "done", "skipped"]
+    assert first.to_dict()["results"] == []
+    assert first.lines() == (
+        f"skipped: {photos / 'photos' / 'a.png'}: another process is completing it",
+    )
+    assert [outcome.status for outcome in run(model, photos)] == ["done", "skipped"]
+
+
 def test_a_deleted_result_comes_back_and_the_others_stay(model, photos):
     run(model, photos)
     deleted, kept = photos / "out" / "a-0.png", photos / "out" / "a-1.png"
