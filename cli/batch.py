@@ -273,7 +273,7 @@ def complete(
         file=file,
         image=result.erased.original[0].movedim(0, -1).cpu(),
         hole_mask=result.erased.hole_mask[0, 0].cpu(),
-        results=(variant.cpu() for variant in result.composites.variants(0, dtype)),
+        results=map(Tensor.cpu, result.composites.variants(0, dtype)),
         weight=result.weight[0].cpu(),
         is_opaque=is_opaque,
     )

@@ -23,7 +23,7 @@ from ..core.contact_sheet import contact_sheet, show_erased, thumbnail
 from ..core.errors import InputError
 from ..core.foreign_data import parse_json
 from ..core.image import image_to_uint8
-from ..core.image_files import ImageFile, to_pil, write_png, write_result
+from ..core.image_files import ImageFile, write_png, write_result
 from ..core.image_metadata import RECORD_KEY, read_record_text
 from ..core.locks import locked
 
@@ -187,11 +187,14 @@ class ResultFiles:
         self.marker.unlink(missing_ok=True)
 
     def _write(self, completed: Completed, record: Record, variants: Sequence[int] | None) -> None:
-        cells = [thumbnail(to_pil(image)) for image in (completed.image, _erased(completed))]
-        for k, (path, result) in enumerate(zip(self.results, completed.results, strict=True)):
+        cells = [thumbnail(completed.image), thumbnail(_erased(completed))]
+        results = iter(completed.results)
+        for k, path in enumerate(self.results):
+            result = next(results)
             if variants is None or k in variants:
                 _write_variant(path, completed, result, record, k)
-            cells.append(thumbnail(to_pil(result)))
+            cells.append(thumbnail(result))
+            del result  # or it would be there while the next one is computed
         labels = ["original", "erased", *map(str, range(self.num_variants))]
         starts = range(0, len(cells), _COLUMNS)
         sheet = contact_sheet(

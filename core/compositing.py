@@ -133,6 +133,7 @@ class Composites:
                     plane.mul_(255.0).round_()
                 result[(*area, channel)] = plane
             yield result
+            del result, plane  # or they would be there while the next one is computed
 
     def _planes(self, b: int, area: _Area) -> Iterator[Tensor]:
         """Yield the channels of each variant in an area, [h, w], in memory of their own."""
