@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from .. import __version__
@@ -53,10 +54,12 @@ class Settings:
     mask_edits: MaskEdits = field(default_factory=MaskEdits)
     """Done to the mask first; no argument of `Inpainter.inpaint`."""
     blend: str | None = None
+    max_megapixels: float = 64.0
+    """Larger images are refused: they take 2 GB or more. No argument of `Inpainter.inpaint`."""
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of `Inpainter.inpaint`."""
-        names = {f.name for f in dataclasses.fields(self)} - {"mask_edits"}
+        names = {f.name for f in dataclasses.fields(self)} - {"mask_edits", "max_megapixels"}
         return {name: getattr(self, name) for name in names}
 
     def to_dict(self) -> Record:
@@ -196,7 +199,7 @@ def _run_job(
             return False
         mask = None if job.mask is None else job.mask.name
         names = {**record[MADE_BY], "picture": job.image.name, "mask": mask}
-        file, hole_mask = read_inputs(job, settings.mask_edits)
+        file, hole_mask = read_inputs(job, settings)
         complete(
             model,
             file,
@@ -218,12 +221,13 @@ def input_digests(job: Job) -> Record:
     }
 
 
-def read_inputs(job: Job, mask_edits: MaskEdits) -> tuple[ImageFile, Tensor]:
+def read_inputs(job: Job, settings: Settings) -> tuple[ImageFile, Tensor]:
     """Return a job's image and hole mask [1, h, w], edited.
 
     Raises:
-        InputError: a file is unusable, or there is no mask.
+        InputError: a file is unusable, the image too large, or there is no mask.
     """
+    _check_size(job.image, settings.max_megapixels)
     file = read_image(job.image)
     hole_mask = file.hole_mask if job.mask is None else read_mask(job.mask)
     if hole_mask is None:
@@ -233,7 +237,23 @@ def read_inputs(job: Job, mask_edits: MaskEdits) -> tuple[ImageFile, Tensor]:
             "Provide a mask.",
             problem="There is no mask, and the image has no transparent part to fill.",
         )
-    return file, mask_edits.apply(hole_mask)
+    return file, settings.mask_edits.apply(hole_mask)
+
+
+def _check_size(path: Path, max_megapixels: float) -> None:
+    """Refuse an image that would take too much memory, before it is decoded."""
+    try:
+        with Image.open(path) as image:
+            megapixels = image.width * image.height / 1e6
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return  # read_image says what is wrong
+    if megapixels > max_megapixels:
+        raise InputError(
+            f"an image of at most {max_megapixels:g} megapixels in {path}",
+            f"one of {megapixels:.0f}",
+            "Scale it down, or raise --max-megapixels; it takes about 40 MB of memory for each.",
+            problem=f"{path} has {megapixels:.0f} megapixels, more than {max_megapixels:g}.",
+        )
 
 
 def complete(

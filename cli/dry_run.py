@@ -60,7 +60,7 @@ def _rehearse(job: Job, settings: Settings) -> tuple[str, Image.Image]:
     """Return a line on one image, and a thumbnail with the hole in red."""
     if job.problem is not None:
         raise job.problem
-    file, hole_mask = read_inputs(job, settings.mask_edits)
+    file, hole_mask = read_inputs(job, settings)
     _, height, width, _ = file.image.shape
     hole = hole_mask_to_b1hw(hole_mask, 1, height, width)
     pixels = file.image[0].movedim(-1, 0)

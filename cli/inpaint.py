@@ -109,6 +109,11 @@ _Shard = Annotated[
     ),
 ]
 
+_MaxMegapixels = Annotated[
+    float,
+    typer.Option(help="Refuse larger images; each megapixel takes about 40 MB of memory."),
+]
+
 
 def inpaint(
     context: typer.Context,
@@ -141,6 +146,7 @@ def inpaint(
     result_format: _Format = "png",
     recorded: _From = None,
     shard: _Shard = None,
+    max_megapixels: _MaxMegapixels = 64.0,
 ) -> None:
     """Complete images and folders of images.
 
@@ -173,6 +179,7 @@ def inpaint(
             invert=mask_invert, fill=mask_fill, grow_px=mask_grow, blur_px=mask_blur
         ),
         blend=blend,
+        max_megapixels=max_megapixels,
     )
     record = None if recorded is None else load_record(recorded)
     if record is not None and recorded is not None:

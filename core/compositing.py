@@ -69,10 +69,10 @@ def opacity_in_box(mask_1hw: Tensor, hole_mask_1hw: Tensor, crop: Crop, feather_
     weight = weight[:, : rows.stop - rows.start, : columns.stop - columns.start]
     inset = crop.inset(weight.device)[None]
     bands = (x.split(_BAND_ROWS, dim=1) for x in (weight, inset, hole_mask_1hw[:, rows, columns]))
-    return torch.cat([_limited(*band, feather_px) for band in zip(*bands, strict=True)], dim=1)
+    return torch.cat([_limited(feather_px, *band) for band in zip(*bands, strict=True)], dim=1)
 
 
-def _limited(weight: Tensor, inset: Tensor, hole_mask: Tensor, feather_px: int) -> Tensor:
+def _limited(feather_px: int, weight: Tensor, inset: Tensor, hole_mask: Tensor) -> Tensor:
     """Let a weight end where the square does, but not in the hole."""
     ramp = (inset / max(feather_px, 1)).clamp_(0, 1)
     floor = torch.minimum(weight, paste_weight(hole_mask))
@@ -118,22 +118,27 @@ class Composites:
         Yields:
             [H, W, 3] in [0, 1], or uint8.
         """
-        original = self.erased.original[b]
-        base, area = original.movedim(0, -1), _touched(self.weight[b])
+        base = self.erased.original[b].movedim(0, -1)
+        area = _touched(self.weight[b])
         planes = self._planes(b, area)
         for _ in range(self.completed.shape[1]):
             if dtype == torch.uint8:
                 result = unit_to_uint8(base)
             else:
                 result = base.clone(memory_format=torch.contiguous_format)
-            for channel in range(3):
-                plane = next(planes)
-                torch.lerp(original[(channel, *area)], plane, self.weight[(b, *area)], out=plane)
-                if dtype == torch.uint8:
-                    plane.mul_(255.0).round_()
-                result[(*area, channel)] = plane
+            self._paste(result, planes, b, area)
             yield result
-            del result, plane  # or they would be there while the next one is computed
+            del result  # or it would be there while the next one is computed
+
+    def _paste(self, result: Tensor, planes: Iterator[Tensor], b: int, area: _Area) -> None:
+        """Put the next three planes into an image, [H, W, 3]."""
+        for channel in range(3):
+            plane, known = next(planes), self.erased.original[(b, channel, *area)]
+            torch.lerp(known, plane, self.weight[(b, *area)], out=plane)
+            if result.dtype == torch.uint8:
+                plane.mul_(255.0).round_()
+            result[(*area, channel)] = plane
+            del plane
 
     def _planes(self, b: int, area: _Area) -> Iterator[Tensor]:
         """Yield the channels of each variant in an area, [h, w], in memory of their own."""
@@ -150,6 +155,7 @@ class Composites:
             part = flat[index.to(flat.device)].unflatten(0, (V, C))
             placed = self._place(b, part, first % 3, area)
             yield from placed.flatten(0, 1)[: len(flat) - first]
+            del placed
 
     @inference
     def _place(self, b: int, completed: Tensor, channel: int, area: _Area) -> Tensor:

@@ -90,6 +90,15 @@ def test_transparency_is_the_mask_where_none_is_given(model, photos):
         assert np.array_equal(alpha, mask)
 
 
+def test_an_image_that_would_take_too_much_memory_is_refused(model, photos):
+    settings = dataclasses.replace(SETTINGS, max_megapixels=40 * 55 / 1e6)
+    large, small = run(model, photos, settings)
+    assert (large.status, small.status) == ("failed", "done")
+    assert "--max-megapixels" in large.error
+    settings = dataclasses.replace(SETTINGS, max_megapixels=40 * 56 / 1e6)
+    assert [outcome.status for outcome in run(model, photos, settings)] == ["done", "skipped"]
+
+
 def test_an_image_without_mask_and_transparency_fails(model, photos):
     (outcome,) = run(model, photos, jobs=plan(photos, "photos/a.png", None))
     assert outcome.status == "failed" and "Provide a mask" in outcome.error
