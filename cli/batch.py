@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from .. import __version__
@@ -22,6 +24,7 @@ from ..core.errors import DiverseInpaintingError, InputError
 from ..core.fitting import OnStep
 from ..core.image_files import ImageFile, read_image
 from ..core.inpainter import Inpainter
+from ..core.locks import LockedError
 from ..core.mask_edits import MaskEdits
 from ..core.mask_files import read_mask
 from ..core.originals import losses
@@ -51,10 +54,12 @@ class Settings:
     mask_edits: MaskEdits = field(default_factory=MaskEdits)
     """Done to the mask first; no argument of `Inpainter.inpaint`."""
     blend: str | None = None
+    max_megapixels: float = 64.0
+    """Larger images are refused: they take 2 GB or more. No argument of `Inpainter.inpaint`."""
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of `Inpainter.inpaint`."""
-        names = {f.name for f in dataclasses.fields(self)} - {"mask_edits"}
+        names = {f.name for f in dataclasses.fields(self)} - {"mask_edits", "max_megapixels"}
         return {name: getattr(self, name) for name in names}
 
     def to_dict(self) -> Record:
@@ -145,6 +150,8 @@ def run_jobs(
         with _collected_warnings() as warnings:
             try:
                 status = "done" if _run_job(model, job, settings, record, overwrite) else "skipped"
+            except LockedError:
+                status, error = "skipped", "another process is completing it"
             except StaleResultsError as caught:
                 status, error = "stale", str(caught)
             except (DiverseInpaintingError, OSError, MemoryError, RuntimeError) as caught:
@@ -185,24 +192,24 @@ def _run_job(
     """Return whether anything had to be written."""
     if job.problem is not None:
         raise job.problem
-    variants = job.files.pending(record | input_digests(job), overwrite)
-    if not variants:
-        return False
-    mask = None if job.mask is None else job.mask.name
-    names = {**record[MADE_BY], "picture": job.image.name, "mask": mask}
-    record = record | input_digests(job) | {MADE_BY: names}
-    file, hole_mask = read_inputs(job, settings.mask_edits)
-    complete(
-        model,
-        file,
-        hole_mask,
-        job.files,
-        settings,
-        record=record,
-        variants=variants,
-        is_opaque=job.mask is None,
-        overwrite=overwrite,
-    )
+    with job.files.claimed():
+        record = record | input_digests(job)
+        variants = job.files.pending(record, overwrite)
+        if not variants:
+            return False
+        mask = None if job.mask is None else job.mask.name
+        names = {**record[MADE_BY], "picture": job.image.name, "mask": mask}
+        file, hole_mask = read_inputs(job, settings)
+        complete(
+            model,
+            file,
+            hole_mask,
+            job.files,
+            settings,
+            record=record | {MADE_BY: names},
+            variants=variants,
+            is_opaque=job.mask is None,
+        )
     return True
 
 
@@ -214,12 +221,13 @@ def input_digests(job: Job) -> Record:
     }
 
 
-def read_inputs(job: Job, mask_edits: MaskEdits) -> tuple[ImageFile, Tensor]:
+def read_inputs(job: Job, settings: Settings) -> tuple[ImageFile, Tensor]:
     """Return a job's image and hole mask [1, h, w], edited.
 
     Raises:
-        InputError: a file is unusable, or there is no mask.
+        InputError: a file is unusable, the image too large, or there is no mask.
     """
+    _check_size(job.image, settings.max_megapixels)
     file = read_image(job.image)
     hole_mask = file.hole_mask if job.mask is None else read_mask(job.mask)
     if hole_mask is None:
@@ -229,7 +237,23 @@ def read_inputs(job: Job, mask_edits: MaskEdits) -> tuple[ImageFile, Tensor]:
             "Provide a mask.",
             problem="There is no mask, and the image has no transparent part to fill.",
         )
-    return file, mask_edits.apply(hole_mask)
+    return file, settings.mask_edits.apply(hole_mask)
+
+
+def _check_size(path: Path, max_megapixels: float) -> None:
+    """Refuse an image that would take too much memory, before it is decoded."""
+    try:
+        with Image.open(path) as image:
+            megapixels = image.width * image.height / 1e6
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return  # read_image says what is wrong
+    if megapixels > max_megapixels:
+        raise InputError(
+            f"an image of at most {max_megapixels:g} megapixels in {path}",
+            f"one of {megapixels:.0f}",
+            "Scale it down, or raise --max-megapixels; it takes about 40 MB of memory for each.",
+            problem=f"{path} has {megapixels:.0f} megapixels, more than {max_megapixels:g}.",
+        )
 
 
 def complete(
@@ -242,9 +266,10 @@ def complete(
     record: Record | None = None,
     variants: Sequence[int] | None = None,
     is_opaque: bool = False,
-    overwrite: bool = True,
 ) -> None:
-    """Complete one image and write its results and contact sheet.
+    """Complete one image and write its results and contact sheet, one result at a time.
+
+    To be called with the files `claimed`.
 
     Args:
         model: completes the image.
@@ -255,7 +280,6 @@ def complete(
         record: see `ResultFiles.write`.
         variants: see `ResultFiles.write`.
         is_opaque: see `Original.filled`.
-        overwrite: see `ResultFiles.write`.
 
     Raises:
         InputError: unusable mask, or files that cannot be written.
@@ -263,15 +287,17 @@ def complete(
     result = model.inpaint(file.image, hole_mask, alpha=file.alpha, **settings.arguments())
     for warning in (*result.warnings, *losses(file.original, files.suffix)):
         _log.warning("%s", warning)
+    # What the file holds in 8 bits is rounded at once: a quarter of the memory.
+    dtype = torch.uint8 if file.original.pixels.dtype == np.uint8 else torch.float32
     completed = Completed(
         file=file,
         image=result.erased.original[0].movedim(0, -1).cpu(),
         hole_mask=result.erased.hole_mask[0, 0].cpu(),
-        results=result.images[0],
-        weight=result.weight[0],
+        results=map(Tensor.cpu, result.composites.variants(0, dtype)),
+        weight=result.weight[0].cpu(),
         is_opaque=is_opaque,
     )
-    files.write(completed, record or {}, variants, overwrite=overwrite)
+    files.write(completed, record or {}, variants)
 
 
 def _digest(data: bytes) -> str:

@@ -49,7 +49,8 @@ def demo(
     files = ResultFiles(out, PHOTOGRAPH.stem, variants)
     settings = Settings(num_variants=variants, seed=seed)
     record = describe_run(inpainter, settings, Path(model).name)
-    complete(inpainter, file, hole_mask, files, settings, record=record)
+    with files.claimed(wait=True):
+        complete(inpainter, file, hole_mask, files, settings, record=record)
     written = time.perf_counter()
     found = examine(PHOTOGRAPH, hole_mask[0], files.results)
     echo(f"model:        {inpainter.title} ({inpainter.license})")

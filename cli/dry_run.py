@@ -11,7 +11,7 @@ from ..core.contact_sheet import contact_sheet, thumbnail
 from ..core.crops import Crop, choose_crop
 from ..core.errors import DiverseInpaintingError
 from ..core.hole_masks import hole_mask_to_b1hw, valid_mask
-from ..core.image_files import ImageFile, to_pil, write_png
+from ..core.image_files import ImageFile, write_png
 from ..core.transparency import cover_hidden, hidden_mask
 from ..core.turned_crop import TurnedCrop
 from .batch import Settings, read_inputs
@@ -60,7 +60,7 @@ def _rehearse(job: Job, settings: Settings) -> tuple[str, Image.Image]:
     """Return a line on one image, and a thumbnail with the hole in red."""
     if job.problem is not None:
         raise job.problem
-    file, hole_mask = read_inputs(job, settings.mask_edits)
+    file, hole_mask = read_inputs(job, settings)
     _, height, width, _ = file.image.shape
     hole = hole_mask_to_b1hw(hole_mask, 1, height, width)
     pixels = file.image[0].movedim(-1, 0)
@@ -92,4 +92,4 @@ def _place(crop: Crop) -> str:
 
 def _draw(image_hwc: "Tensor", hole_mask_hw: "Tensor") -> Image.Image:
     red = torch.tensor(_RED).expand_as(image_hwc)
-    return thumbnail(to_pil(torch.lerp(image_hwc, red, _OPACITY * hole_mask_hw[:, :, None])))
+    return thumbnail(torch.lerp(image_hwc, red, _OPACITY * hole_mask_hw[:, :, None]))

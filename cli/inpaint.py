@@ -101,6 +101,19 @@ _From = Annotated[
     ),
 ]
 
+_Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Complete only part I, from 1, of N equal parts: for jobs of an array.",
+    ),
+]
+
+_MaxMegapixels = Annotated[
+    float,
+    typer.Option(help="Refuse larger images; each megapixel takes about 40 MB of memory."),
+]
+
 
 def inpaint(
     context: typer.Context,
@@ -132,6 +145,8 @@ def inpaint(
     dry_run: _DryRun = False,
     result_format: _Format = "png",
     recorded: _From = None,
+    shard: _Shard = None,
+    max_megapixels: _MaxMegapixels = 64.0,
 ) -> None:
     """Complete images and folders of images.
 
@@ -146,7 +161,7 @@ def inpaint(
     from ..core.mask_edits import MaskEdits
     from .batch import Settings, rehearse
     from .dry_run import show_plan
-    from .pairing import plan_jobs
+    from .pairing import deal_jobs, plan_jobs
     from .recorded import load_record, merge_settings
 
     settings = Settings(
@@ -164,6 +179,7 @@ def inpaint(
             invert=mask_invert, fill=mask_fill, grow_px=mask_grow, blur_px=mask_blur
         ),
         blend=blend,
+        max_megapixels=max_megapixels,
     )
     record = None if recorded is None else load_record(recorded)
     if record is not None and recorded is not None:
@@ -176,15 +192,16 @@ def inpaint(
         recursive=recursive,
         result_format=result_format,
     )
+    part = dataclasses.replace(plan, jobs=deal_jobs(plan.jobs, shard or "1/1"))
     prepare_folder(out)
     if dry_run:
-        raise SystemExit(show_plan(plan, settings, out / "dry-run.png"))
+        raise SystemExit(show_plan(part, settings, out / "dry-run.png"))
     inpainter = Inpainter.load(model, device=resolve_device(device), download=download)
     rehearse(inpainter, settings)
     if record is not None:
         _warn_of_changes(record, inpainter, plan.jobs)
     name = Path(model).name
-    counts = _run(inpainter, plan.jobs, settings, overwrite, as_json, model_name=name)
+    counts = _run(inpainter, part.jobs, settings, overwrite, as_json, model_name=name)
     _print_report(counts, plan, out, as_json)
     if counts["failed"] or counts["stale"]:
         raise SystemExit(1)

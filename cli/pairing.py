@@ -2,6 +2,7 @@
 
 import dataclasses
 import glob
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -139,6 +140,25 @@ def plan_jobs(
     return Plan(
         jobs=_refuse_clashes(jobs), unused_masks=tuple(sorted(unused)), left_aside=left_aside
     )
+
+
+def deal_jobs(jobs: Sequence[Job], shard: str) -> tuple[Job, ...]:
+    """Return the jobs of one shard: all are dealt out in order, like cards.
+
+    Args:
+        jobs: all, in the order in which every shard lists them.
+        shard: `I/N`, the number of the shard from 1, and of how many.
+
+    Raises:
+        InputError: another form, or I is not from 1 to N.
+    """
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
+    index, total = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= index <= total:
+        raise InputError(
+            "a shard I/N with I from 1 to N", shard, "Write 1/4, 2/4, 3/4 and 4/4 for four jobs."
+        )
+    return tuple(jobs[index - 1 :: total])
 
 
 def _collect(sources: Sequence[Path], recursive: bool) -> tuple[list[_Image], dict[Path, str]]:

@@ -11,7 +11,7 @@ from ..core.errors import InputError
 from ..core.mask_edits import MaskEdits
 from ..core.printable import printable, shown
 from .batch import Settings
-from .result_files import MADE_BY, Record, read_record
+from .result_files import MADE_BY, Record, read_record, with_blend_of_0_2
 
 # Options whose settings have another name.
 _OPTIONS = {
@@ -25,7 +25,8 @@ _OPTIONS = {
 _MASK_OPTIONS = {"grow_px": "mask_grow", "blur_px": "mask_blur"}
 
 _FACTS = {"model", "picture", "mask", MADE_BY}  # of a record, beside the settings
-_SETTINGS = {field.name for field in dataclasses.fields(Settings)} - {"on_fit_step"}
+_NOT_RECORDED = ("on_fit_step", "max_megapixels")
+_SETTINGS = {field.name for field in dataclasses.fields(Settings)} - {*_NOT_RECORDED}
 
 
 def load_record(path: Path) -> Record:
@@ -70,9 +71,9 @@ def merge_settings(
     unknown = set(record) - _FACTS - _SETTINGS
     if unknown:
         raise _unusable(path, f"the unknown settings {shown(sorted(unknown))}")
-    if MADE_BY not in record and "blend" not in record:
-        record = {**record, "blend": None if record.get("feather_px") else "paste"}  # as in 0.2
-    merged: dict[str, Any] = {"on_fit_step": asked.on_fit_step}
+    if MADE_BY not in record:
+        record = with_blend_of_0_2(record)
+    merged: dict[str, Any] = {name: getattr(asked, name) for name in _NOT_RECORDED}
     for name in _SETTINGS:
         asked_for = getattr(asked, name)
         if name == "mask_edits":

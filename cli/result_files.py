@@ -10,17 +10,20 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from ..core.blending import choose_blend
 from ..core.contact_sheet import contact_sheet, show_erased, thumbnail
 from ..core.errors import InputError
 from ..core.foreign_data import parse_json
-from ..core.image_files import ImageFile, to_pil, write_png, write_result
+from ..core.image import image_to_uint8
+from ..core.image_files import ImageFile, write_png, write_result
 from ..core.image_metadata import RECORD_KEY, read_record_text
 from ..core.locks import locked
 
@@ -31,7 +34,7 @@ MADE_BY = "made_by"
 """Version, names of model and files, variant: said in the record but not compared."""
 
 _MAX_NAME_BYTES = 255
-_LOCK = ".diverse-inpainting.lock"
+_BAND_ROWS = 256
 _COLUMNS = 5  # original, erased and eight results fill two rows
 
 
@@ -48,8 +51,8 @@ class Completed:
     """[H, W, 3] float32 in [0, 1], the original as it may be seen."""
     hole_mask: Tensor
     """[H, W] float32 in [0, 1], 1 = fill."""
-    results: Tensor
-    """[V, H, W, 3] float32 in [0, 1] or uint8."""
+    results: Iterable[Tensor]
+    """V times [H, W, 3], float32 in [0, 1] or uint8; each is written before the next is taken."""
     weight: Tensor
     """[H, W] float32 in [0, 1], weight of the completion."""
     is_opaque: bool = False
@@ -83,9 +86,12 @@ class ResultFiles:
     @property
     def marker(self) -> Path:
         """An empty file that exists while results are being written."""
-        name = f".{self.stem}.unfinished"
+        return self._hidden("unfinished")
+
+    def _hidden(self, ending: str) -> Path:
+        name = f".{self.stem}.{ending}"
         if len(os.fsencode(name)) > _MAX_NAME_BYTES:  # the results' names are shorter
-            name = f".{hashlib.sha256(os.fsencode(self.stem)).hexdigest()}.unfinished"
+            name = f".{hashlib.sha256(os.fsencode(self.stem)).hexdigest()}.{ending}"
         return self.folder / name
 
     def pending(self, record: Record, overwrite: bool) -> tuple[int, ...]:
@@ -130,36 +136,40 @@ class ResultFiles:
             )
         return missing
 
+    @contextlib.contextmanager
+    def claimed(self, *, wait: bool = False) -> Iterator[None]:
+        """Keep other processes from writing results of this image for the duration of a block.
+
+        The claim ends with its process, however that ends.
+
+        Args:
+            wait: whether to wait for another process.
+
+        Raises:
+            LockedError: another process has the image, and wait is False.
+            OSError: the folder cannot be written to.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with locked(self._hidden("lock"), wait=wait):
+            yield
+
     def write(
-        self,
-        completed: Completed,
-        record: Record,
-        variants: Sequence[int] | None = None,
-        *,
-        overwrite: bool = True,
+        self, completed: Completed, record: Record, variants: Sequence[int] | None = None
     ) -> None:
-        """Write results, then the contact sheet, while no other process writes to the folder.
+        """Write results, then the contact sheet; to be called with the image `claimed`.
 
         Args:
             completed: the image and its completions.
             record: what the results depend on; stored in each of them.
             variants: the ones to write; None for all.
-            overwrite: False looks again, once the folder is locked, what is still missing: another
-                process may have written results since `variants` were chosen.
 
         Raises:
             InputError: a file cannot be written.
-            StaleResultsError: another process has written results of other settings.
             OSError: the folder cannot be written to.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.folder / _LOCK, wait=True):
-            if not overwrite:
-                variants = self.pending(record, overwrite)
-                if not variants:
-                    return
-            with self._marked():
-                self._write(completed, record, variants)
+        with self._marked():
+            self._write(completed, record, variants)
 
     @contextlib.contextmanager
     def _marked(self) -> Iterator[None]:
@@ -177,12 +187,14 @@ class ResultFiles:
         self.marker.unlink(missing_ok=True)
 
     def _write(self, completed: Completed, record: Record, variants: Sequence[int] | None) -> None:
-        erased = show_erased(completed.image, completed.hole_mask)
-        cells = [thumbnail(to_pil(image)) for image in (completed.image, erased)]
+        cells = [thumbnail(completed.image), thumbnail(_erased(completed))]
+        results = iter(completed.results)
         for k, path in enumerate(self.results):
+            result = next(results)
             if variants is None or k in variants:
-                _write_variant(path, completed, record, k)
-            cells.append(thumbnail(to_pil(completed.results[k])))
+                _write_variant(path, completed, result, record, k)
+            cells.append(thumbnail(result))
+            del result  # or it would be there while the next one is computed
         labels = ["original", "erased", *map(str, range(self.num_variants))]
         starts = range(0, len(cells), _COLUMNS)
         sheet = contact_sheet(
@@ -200,12 +212,20 @@ def _version(path: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def _write_variant(path: Path, completed: Completed, record: Record, k: int) -> None:
+def _erased(completed: Completed) -> Tensor:
+    """[H, W, 3] uint8, made in bands to save memory."""
+    bands = (x.split(_BAND_ROWS) for x in (completed.image, completed.hole_mask))
+    return torch.cat([image_to_uint8(show_erased(*band)) for band in zip(*bands, strict=True)])
+
+
+def _write_variant(
+    path: Path, completed: Completed, result: Tensor, record: Record, k: int
+) -> None:
     own = {**record, MADE_BY: {**record.get(MADE_BY, {}), "variant": k}}
     write_result(
         path,
         completed.file,
-        completed.results[k],
+        result,
         completed.weight,
         is_opaque=completed.is_opaque,
         record=json.dumps(own, sort_keys=True),
@@ -232,10 +252,27 @@ def _first_difference(results: Sequence[Path], record: Record) -> str:
 
 def _differences(recorded: Record, record: Record) -> str:
     """Return "seed 0 instead of 9, ..." for what differs; "" if nothing does."""
-    record = json.loads(json.dumps(record))
-    names = sorted((set(recorded) | set(record)) - {"num_variants", MADE_BY})
+    before, now = (_with_blend(json.loads(json.dumps(one))) for one in (recorded, record))
+    names = sorted((set(before) | set(now)) - {"num_variants", MADE_BY})
     return ", ".join(
-        f"{name} {recorded.get(name)} instead of {record.get(name)}"
+        f"{name} {before.get(name)} instead of {now.get(name)}"
         for name in names
-        if recorded.get(name) != record.get(name)
+        if before.get(name) != now.get(name)
     )
+
+
+def _with_blend(record: Record) -> Record:
+    """Name the blend that was chosen by default."""
+    record = with_blend_of_0_2(record)
+    if record["blend"] is not None:
+        return record
+    feather_px = record.get("feather_px")
+    chosen = choose_blend(None, feather_px if isinstance(feather_px, int) else 0)
+    return {**record, "blend": chosen}
+
+
+def with_blend_of_0_2(record: Record) -> Record:
+    """Return a record with the setting `blend`: version 0.2 pasted where there was no feather."""
+    if "blend" in record:
+        return record
+    return {**record, "blend": None if record.get("feather_px") else "paste"}

@@ -3,6 +3,10 @@
 Legend: B images, V variants, N = B*V, H x W pixels of an image, R the network's resolution.
 """
 
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,11 +17,14 @@ from .crops import Crop
 from .errors import InputError
 from .geometry import Erased, place_completed
 from .hole_masks import hole_mask_to_b1hw
-from .image import image_to_unit_bchw
+from .image import image_to_unit_bchw, unit_to_uint8
 from .inference import inference
 
 _MAX_FEATHER_PX = 1024
-_PIXELS_AT_ONCE = 2**21  # 8 variants of a box of 512 px
+_PIXELS_AT_ONCE = 2**18  # a variant of 512 x 512 px; smaller ones are faster together
+_MAX_VARIANTS_AT_ONCE = 8
+_Area = tuple[slice, ...]  # rows and columns
+_BAND_ROWS = 256  # of a large image, for what needs several copies of it
 
 
 def composite(image: Tensor, erased: Tensor, valid: Tensor) -> Tensor:
@@ -36,7 +43,7 @@ def paste_weight(hole_mask: Tensor) -> Tensor:
     Args:
         hole_mask: any shape, in [0, 1].
     """
-    return (2 * hole_mask).clamp(max=1)
+    return (2 * hole_mask).clamp_(max=1)
 
 
 def opacity_in_box(mask_1hw: Tensor, hole_mask_1hw: Tensor, crop: Crop, feather_px: int) -> Tensor:
@@ -60,21 +67,131 @@ def opacity_in_box(mask_1hw: Tensor, hole_mask_1hw: Tensor, crop: Crop, feather_
     weight = feather(near[None], feather_px)[0]
     weight = weight[:, rows.start - top :, columns.start - left :]
     weight = weight[:, : rows.stop - rows.start, : columns.stop - columns.start]
-    inset = crop.inset(weight.device)
-    ramp = (inset / max(feather_px, 1)).clamp(0, 1)
-    floor = torch.minimum(weight, paste_weight(hole_mask_1hw[:, rows, columns]))
-    return torch.maximum(torch.minimum(weight, ramp), floor) * (inset > 0)
+    inset = crop.inset(weight.device)[None]
+    bands = (x.split(_BAND_ROWS, dim=1) for x in (weight, inset, hole_mask_1hw[:, rows, columns]))
+    return torch.cat([_limited(feather_px, *band) for band in zip(*bands, strict=True)], dim=1)
+
+
+def _limited(feather_px: int, weight: Tensor, inset: Tensor, hole_mask: Tensor) -> Tensor:
+    """Let a weight end where the square does, but not in the hole."""
+    ramp = (inset / max(feather_px, 1)).clamp_(0, 1)
+    floor = torch.minimum(weight, paste_weight(hole_mask))
+    return torch.maximum(torch.minimum(weight, ramp), floor).mul_(inset > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Composites:
+    """Completions that are put into their images (Eq. 4) one at a time, when they are asked for.
+
+    At the size of a large image, all of them at once take more memory than all networks.
+    """
+
+    erased: Erased
+    """The images."""
+    completed: Tensor
+    """[B, V, 3, R, R] float32 in [0, 1]."""
+    weight: Tensor
+    """[B, H, W] float32 in [0, 1], weight of the completion at each pixel."""
+    blend: str
+    """One of `BLENDS`."""
+
+    @inference
+    def all(self) -> Tensor:
+        """Return all of them, [B*V, H, W, 3] float32 in [0, 1], image-major."""
+        B, V, *_ = self.completed.shape
+        H, W = self.weight.shape[1:]
+        images = self.weight.new_empty(B, V, H, W, 3)
+        for b in range(B):
+            for k, variant in enumerate(self.variants(b)):
+                images[b, k] = variant
+        return images.flatten(0, 1)
+
+    def variants(self, b: int, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
+        """Yield the variants of an image, each in memory of its own.
+
+        Each has the same bits whatever the number of variants, and in both types.
+
+        Args:
+            b: index of the image.
+            dtype: float32, or uint8 for rounded values.
+
+        Yields:
+            [H, W, 3] in [0, 1], or uint8.
+        """
+        base = self.erased.original[b].movedim(0, -1)
+        area = _touched(self.weight[b])
+        planes = self._planes(b, area)
+        for _ in range(self.completed.shape[1]):
+            if dtype == torch.uint8:
+                result = unit_to_uint8(base)
+            else:
+                result = base.clone(memory_format=torch.contiguous_format)
+            self._paste(result, planes, b, area)
+            yield result
+            del result  # or it would be there while the next one is computed
+
+    def _paste(self, result: Tensor, planes: Iterator[Tensor], b: int, area: _Area) -> None:
+        """Put the next three planes into an image, [H, W, 3]."""
+        for channel in range(3):
+            plane, known = next(planes), self.erased.original[(b, channel, *area)]
+            torch.lerp(known, plane, self.weight[(b, *area)], out=plane)
+            if result.dtype == torch.uint8:
+                plane.mul_(255.0).round_()
+            result[(*area, channel)] = plane
+            del plane
+
+    def _planes(self, b: int, area: _Area) -> Iterator[Tensor]:
+        """Yield the channels of each variant in an area, [h, w], in memory of their own."""
+        flat = self.completed[b].flatten(0, 1)
+        num_pixels = math.prod(part.stop - part.start for part in area)
+        if num_pixels == 0:
+            yield from flat.new_empty(len(flat), 0, 0)
+            return
+        C = 1 if num_pixels > _PIXELS_AT_ONCE else 3  # planes of a large area come one by one
+        V = min(max(_PIXELS_AT_ONCE // num_pixels, 1), _MAX_VARIANTS_AT_ONCE)
+        for first in range(0, len(flat), V * C):
+            # Always as many: the last bits of a sum of products depend on how many there are.
+            index = torch.arange(first, first + V * C).clamp(max=len(flat) - 1)
+            part = flat[index.to(flat.device)].unflatten(0, (V, C))
+            placed = self._place(b, part, first % 3, area)
+            yield from placed.flatten(0, 1)[: len(flat) - first]
+            del placed
+
+    @inference
+    def _place(self, b: int, completed: Tensor, channel: int, area: _Area) -> Tensor:
+        """Return [v, C, h, w], completions [v, C, R, R] in an area; channel is their first."""
+        crop = self.erased.crops[b]
+        # One more pixel where the image goes on, even beyond the square: seamless needs the rim.
+        wide = tuple(
+            slice(max(part.start - 1, 0), min(part.stop + 1, length))
+            for part, length in zip(area, self.weight.shape[1:], strict=True)
+        )
+        placed = [
+            _cut(place_completed(plane[None], crop)[0], crop.image_area, wide)
+            for plane in completed.flatten(0, 1)
+        ]
+        stacked = placed[0][None] if len(placed) == 1 else torch.stack(placed)
+        result = stacked.unflatten(0, completed.shape[:2])
+        if self.blend == "seamless":
+            original = self.erased.original[b, channel : channel + completed.shape[1]]
+            scale = crop.side / completed.shape[-1]
+            result = seamless(original[(..., *wide)], result, self.weight[(b, *wide)], scale)
+        inner = (
+            slice(part.start - outer.start, part.stop - outer.start)
+            for part, outer in zip(area, wide, strict=True)
+        )
+        return result[(..., *inner)]
 
 
 @inference
-def paste_completions(
+def composites(
     erased: Erased,
     images: Tensor,
     feather_px: int = 0,
     blend_mask: Tensor | None = None,
     blend: str | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Put completions into the original images (Eq. 4), at their own size.
+) -> Composites:
+    """Prepare to put completions into the original images (Eq. 4), at their own size.
 
     From 0.5 to 0 of the hole mask the completion fades out; at 0 the original stays bit for bit.
 
@@ -88,8 +205,7 @@ def paste_completions(
         blend: one of `BLENDS`, or None, see `choose_blend`.
 
     Returns:
-        Images [B*V, H, W, 3] float32 in [0, 1], and the weight of the completion at each pixel
-        [B, H, W], both where `erased` is.
+        Composites where `erased` is.
 
     Raises:
         InputError: shapes, numbers or a blend that do not fit.
@@ -108,45 +224,52 @@ def paste_completions(
             f"{len(completed)} completions",
             "Connect the completions of these images.",
         )
-    completed = completed.unflatten(0, (B, -1))
     weight = mask.new_zeros(B, H, W)
-    result = erased.original.movedim(1, -1).repeat_interleave(completed.shape[1], dim=0)
     for b, crop in enumerate(erased.crops):
-        area = crop.image_area
-        weight[(b, *area)] = opacity_in_box(mask[b], erased.hole_mask[b], crop, ramp_px)[0]
-        first = b * completed.shape[1]
-        for part in completed[b].split(_variants_at_once(area)):
-            placed = _place(part, erased.original[b], weight[b], crop, blend)
-            box = result[(slice(first, first + len(part)), *area)]
-            box.copy_(torch.lerp(box, placed.movedim(1, -1), weight[(b, *area)][..., None]))
-            first += len(part)
-    return result, weight
+        opacity = opacity_in_box(mask[b], erased.hole_mask[b], crop, ramp_px)
+        weight[(b, *crop.image_area)] = opacity[0]
+    return Composites(erased, completed.unflatten(0, (B, -1)), weight, blend)
 
 
-def _variants_at_once(area: tuple[slice, slice]) -> int:
-    """As many variants as take little memory: one of a large box."""
-    rows, columns = area
-    num_pixels = (rows.stop - rows.start) * (columns.stop - columns.start)
-    return max(_PIXELS_AT_ONCE // num_pixels, 1)
+def paste_completions(
+    erased: Erased,
+    images: Tensor,
+    feather_px: int = 0,
+    blend_mask: Tensor | None = None,
+    blend: str | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Put completions into the original images, all at once; see `composites`.
+
+    Returns:
+        Images [B*V, H, W, 3] float32 in [0, 1], and the weight of the completion at each pixel
+        [B, H, W], both where `erased` is.
+    """
+    pasted = composites(erased, images, feather_px, blend_mask, blend)
+    return pasted.all(), pasted.weight
 
 
-def _place(completed: Tensor, original: Tensor, weight: Tensor, crop: Crop, blend: str) -> Tensor:
-    """Return completions [v, 3, R, R] in the crop's box, [v, 3, h, w]; the rest is [., H, W]."""
-    placed = torch.stack([place_completed(one, crop) for one in completed])
-    if blend != "seamless":
-        return placed
-    # One more pixel where the image goes on: a hole may reach as far as its square.
-    rows, columns = crop.image_area
-    up, left = min(rows.start, 1), min(columns.start, 1)
-    down, right = min(crop.height - rows.stop, 1), min(crop.width - columns.stop, 1)
-    wide = (
-        slice(rows.start - up, rows.stop + down),
-        slice(columns.start - left, columns.stop + right),
+def _touched(weight_hw: Tensor) -> _Area:
+    """Return the rows and columns from the first weight above 0 to the last."""
+    rows, columns = (weight_hw.amax(dim=dim).nonzero()[:, 0] for dim in (1, 0))
+    if len(rows) == 0:
+        return slice(0, 0), slice(0, 0)
+    return (
+        slice(int(rows[0]), int(rows[-1]) + 1),
+        slice(int(columns[0]), int(columns[-1]) + 1),
     )
-    padded = F.pad(placed, (left, right, up, down), mode="replicate")
-    scale = crop.side / completed.shape[-1]
-    padded = seamless(original[(..., *wide)], padded, weight[wide], scale)
-    return padded[..., up : up + placed.shape[2], left : left + placed.shape[3]]
+
+
+def _cut(plane: Tensor, limits: _Area, wide: _Area) -> Tensor:
+    """Return a part of the plane that lies at these limits, its border repeated where it ends."""
+    inner, beyond = [], []
+    for part, limit in zip(wide, limits, strict=True):
+        start, stop = max(part.start, limit.start), min(part.stop, limit.stop)
+        inner.append(slice(start - limit.start, stop - limit.start))
+        beyond.append((start - part.start, part.stop - stop))
+    plane = plane[tuple(inner)]
+    if any(map(any, beyond)):
+        plane = F.pad(plane[None], (*beyond[1], *beyond[0]), mode="replicate")[0]
+    return plane
 
 
 def valid_l1(image: Tensor, erased: Tensor, valid: Tensor) -> Tensor:

@@ -101,9 +101,9 @@ def tile_images(images_bchw: Tensor, columns: int) -> Image.Image:
     return Image.fromarray(rows.reshape(-1, columns * W, 3).cpu().numpy())
 
 
-def thumbnail(image: Image.Image) -> Image.Image:
+def thumbnail(image: Tensor | Image.Image) -> Image.Image:
     """Return a copy that fits in the largest cell; keeping all results would double the memory."""
-    small = image.copy()
+    small = image.copy() if isinstance(image, Image.Image) else to_pil(image)
     small.thumbnail((_MAX_CELL_PX, _MAX_CELL_PX), Image.Resampling.LANCZOS)
     return small
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from .checks import check_finite
 from .errors import InputError
 
+_MANY = 2**22  # values; images with more are rounded in parts, to save memory
 _SLACK = 0.01  # resizing and colour conversion overshoot [0, 1] a little; a wrong range by far more
 
 
@@ -66,7 +67,16 @@ def image_to_uint8(image: Tensor) -> Tensor:
     check_tensor(image, "an image")
     if image.dtype == torch.uint8:
         return image
-    return _unit_to_uint8(to_unit_range(image, "an image"))
+    return unit_to_uint8(to_unit_range(image, "an image"))
+
+
+def unit_to_uint8(image_unit: Tensor) -> Tensor:
+    """Return values in [0, 1] rounded to 8 bits."""
+    if image_unit.numel() <= _MANY:
+        return image_unit.mul(255.0).round_().to(torch.uint8)
+    longest = max(range(image_unit.ndim), key=image_unit.shape.__getitem__)
+    halves = image_unit.tensor_split(2, dim=longest)
+    return torch.cat([unit_to_uint8(half) for half in halves], dim=longest)
 
 
 def uint8_to_unit(image_uint8: Tensor) -> Tensor:
@@ -91,7 +101,7 @@ def network_to_unit(image: Tensor) -> Tensor:
 
 def network_to_uint8(image: Tensor) -> Tensor:
     """Return values in [-1, 1] rounded to 8 bits, clamped."""
-    return _unit_to_uint8(network_to_unit(image))
+    return unit_to_uint8(network_to_unit(image))
 
 
 def check_tensor(tensor: Tensor, what: str) -> None:
@@ -153,7 +163,3 @@ def to_unit_range(tensor: Tensor, what: str) -> Tensor:
         )
     unit = tensor.to(torch.float32)
     return unit if low >= 0.0 and high <= 1.0 else unit.clamp(0.0, 1.0)
-
-
-def _unit_to_uint8(image_unit: Tensor) -> Tensor:
-    return image_unit.mul(255.0).round_().to(torch.uint8)

@@ -4,6 +4,7 @@ Legend: B images, V variants, H x W pixels of an image, R the model's resolution
 width of one code. Batches are image-major: row b*V + v.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch import Tensor
 from .cat_faces import CatFaces
 from .checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint, resolve_source
 from .checks import check_choice, check_int, check_range
-from .compositing import paste_completions
+from .compositing import Composites, composites
 from .crops import CROP_MODES
 from .device import resolve_device
 from .directions import bundled_directions
@@ -47,21 +48,40 @@ _FITTED_ONLY = (
 class Inpainting:
     """Completed images and what they were made from."""
 
-    images: Tensor
-    """[B, V, H, W, 3] float32 in [0, 1]; outside hole and feather, the input bit for bit."""
-    weight: Tensor
-    """[B, H, W] float32 in [0, 1], weight of the completion at each pixel; 0 outside hole and
-    feather."""
+    composites: Composites
+    """The images one at a time; large ones take less memory than `images` do."""
     codes: WPlus
     """W_out with the edits, [B, V, L, D]."""
-    erased: Erased
-    """The images as the encoder saw them, and the way back."""
     warnings: tuple[str, ...]
     """Sentences for the user; empty when all is well."""
 
+    @functools.cached_property
+    def images(self) -> Tensor:
+        """[B, V, H, W, 3] float32 in [0, 1], computed when first asked for.
+
+        Outside hole and feather, the input bit for bit.
+        """
+        return self.composites.all().unflatten(0, self.composites.completed.shape[:2])
+
+    @property
+    def weight(self) -> Tensor:
+        """[B, H, W] float32 in [0, 1], weight of the completion at each pixel.
+
+        0 outside hole and feather.
+        """
+        return self.composites.weight
+
+    @property
+    def erased(self) -> Erased:
+        """The images as the encoder saw them, and the way back."""
+        return self.composites.erased
+
     def to_pil(self) -> list[list[Image.Image]]:
         """Return the variants of each image as 8-bit Pillow images."""
-        return [[to_pil(variant) for variant in variants] for variants in self.images]
+        return [
+            [to_pil(variant) for variant in self.composites.variants(b, torch.uint8)]
+            for b in range(len(self.weight))
+        ]
 
     def save(self, folder: str | Path, stem: str = "result") -> list[Path]:
         """Write STEM-0.png, STEM-1.png ..., all variants of the first image, then of the next.
@@ -75,10 +95,11 @@ class Inpainting:
         """
         folder = Path(folder)
         prepare_folder(folder)
-        images = self.images.flatten(0, 1)
-        paths = [folder / f"{stem}-{k}.png" for k in range(len(images))]
-        for path, image in zip(paths, images, strict=True):
-            write_png(path, image)
+        paths = []
+        for b in range(len(self.weight)):
+            for variant in self.composites.variants(b, torch.uint8):
+                paths.append(folder / f"{stem}-{len(paths)}.png")
+                write_png(paths[-1], variant)
         return paths
 
 
@@ -369,12 +390,9 @@ class Inpainter(Editor):
             output = self._refine(erased, codes, skip_codes)
         else:
             output = self._synthesize(codes)
-        images, weight = paste_completions(erased, image_to_bhwc(output), feather_px, blend=blend)
         return Inpainting(
-            images=images.unflatten(0, (len(erased.original), num_variants)),
-            weight=weight,
+            composites=composites(erased, image_to_bhwc(output), feather_px, blend=blend),
             codes=codes,
-            erased=erased,
             warnings=self.warnings(erased),
         )
 

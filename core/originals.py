@@ -93,7 +93,7 @@ class Original:
         except ImageCms.PyCMSError:
             _log.warning("its colour profile does not lead back from sRGB; the result is in sRGB")
             return self.in_srgb(image_hwc)
-        area[changed, : colours.shape[2]] = colours[changed]
+        np.copyto(area[..., : colours.shape[2]], colours, where=changed[..., None])
         if not self.mode.endswith("A") or not is_opaque:
             return dataclasses.replace(self, pixels=pixels)
         area[changed, -1] = highest = np.iinfo(pixels.dtype).max
@@ -116,7 +116,10 @@ class Original:
             unit = image_hwc.cpu().to(torch.float64).clamp(0, 1).numpy()
             unit = (unit @ _LUMA)[..., None] if mode == "L" else unit
             return unit.astype(depth) if depth == np.float32 else _rounded(unit)
-        rgb = Image.fromarray(image_to_uint8(image_hwc).cpu().contiguous().numpy())
+        pixels = image_to_uint8(image_hwc).cpu().contiguous().numpy()
+        if mode == "RGB" and self.profile is None and depth == np.uint8:
+            return pixels
+        rgb = Image.fromarray(pixels)
         colours = np.atleast_3d(np.asarray(from_srgb(rgb, mode, self.profile)))
         if depth == np.uint16:
             return colours.astype(depth) * 257  # Pillow converts 8 bits only

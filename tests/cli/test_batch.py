@@ -90,6 +90,15 @@ def test_transparency_is_the_mask_where_none_is_given(model, photos):
         assert np.array_equal(alpha, mask)
 
 
+def test_an_image_that_would_take_too_much_memory_is_refused(model, photos):
+    settings = dataclasses.replace(SETTINGS, max_megapixels=40 * 55 / 1e6)
+    large, small = run(model, photos, settings)
+    assert (large.status, small.status) == ("failed", "done")
+    assert "--max-megapixels" in large.error
+    settings = dataclasses.replace(SETTINGS, max_megapixels=40 * 56 / 1e6)
+    assert [outcome.status for outcome in run(model, photos, settings)] == ["done", "skipped"]
+
+
 def test_an_image_without_mask_and_transparency_fails(model, photos):
     (outcome,) = run(model, photos, jobs=plan(photos, "photos/a.png", None))
     assert outcome.status == "failed" and "Provide a mask" in outcome.error
@@ -112,6 +121,19 @@ def test_existing_results_are_kept_and_overwritten_on_demand(model, photos):
     assert result.read_bytes() != before
     assert [o.status for o in run(model, photos, overwrite=True)] == ["done", "done"]
     assert result.read_bytes() == before
+
+
+def test_an_image_that_another_process_completes_is_passed_over(model, photos):
+    jobs = plan(photos)
+    with jobs[0].files.claimed():
+        first, second = run(model, photos, jobs=jobs)
+        again, _ = run(model, photos, overwrite=True, jobs=jobs)
+    assert [first.status, second.status, again.status] == ["skipped", "done", "skipped"]
+    assert first.to_dict()["results"] == []
+    assert first.lines() == (
+        f"skipped: {photos / 'photos' / 'a.png'}: another process is completing it",
+    )
+    assert [outcome.status for outcome in run(model, photos)] == ["done", "skipped"]
 
 
 def test_a_deleted_result_comes_back_and_the_others_stay(model, photos):

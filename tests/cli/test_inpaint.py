@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,6 +169,40 @@ def test_files_of_one_name_are_distinguished(tmp_path):
         recorded.append(settings.to_dict()["edits"])
     assert recorded[0] != recorded[1] == recorded[2]
     assert recorded[0][0][0].startswith("warm (") and recorded[0][0][1] == 1.5
+
+
+def test_shards_share_a_folder_and_report_what_is_left_aside(inpaint, tmp_path):
+    for name in "abc":
+        save(tmp_path / "photos" / f"{name}.png", noise(32, 32))
+        save(tmp_path / "masks" / f"{name}.png", box(32, 32))
+    save(tmp_path / "masks" / "x.png", box(32, 32))
+    (tmp_path / "photos" / "notes.txt").touch()
+    common = ("photos", "--mask", "masks", "--out", "out", "--json", "--shard")
+    for shard, names in (("1/2", "ac"), ("2/2", "b"), ("3/4", "c"), ("4/4", "")):
+        answer = inpaint(*common, shard)
+        *lines, summary = map(json.loads, answer.out.splitlines())
+        assert answer.code == 0 and [Path(line["picture"]).stem for line in lines] == list(names)
+        assert [Path(path).name for path in summary["unused_masks"]] == ["x.png"]
+        assert [Path(path).name for path in summary["left_aside"]] == ["notes.txt"]
+    assert inpaint(*common, "5/4").code == 2
+    assert len(list((tmp_path / "out").glob("?-sheet.png"))) == 3
+
+
+@pytest.mark.slow
+def test_two_processes_complete_each_image_once(tiny_checkpoint, tmp_path):
+    save(tmp_path / "m.png", box(300, 300))
+    for name in "abcdef":
+        save(tmp_path / "photos" / f"{name}.png", noise(300, 300))
+    common = ("photos", "--mask", "m.png", "--out", "out", "--json", "--model", tiny_checkpoint)
+    command = (sys.executable, "-m", "diverse_inpainting", "inpaint", *common)
+    both = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) for _ in range(2)]
+    lines = [process.communicate(timeout=120)[0].splitlines()[:-1] for process in both]
+    outcomes = [[json.loads(line)["status"] for line in said] for said in lines]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sorted(zip(*outcomes, strict=True)) in [
+        [("done", "skipped")] * k + [("skipped", "done")] * (6 - k) for k in range(7)
+    ]
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 @pytest.mark.slow

@@ -199,3 +199,19 @@ def test_masks_in_a_subfolder_of_the_images_are_no_images(make, tmp_path):
     found = plan(photos, masks, tmp_path / "out", recursive=True)
     assert names_of(found.jobs) == [("a.png", "a.png")]
     assert found.left_aside == {masks / "a.png": "a mask"}
+
+
+def test_shards_deal_all_jobs_in_order(make, tmp_path):
+    jobs = plan_jobs(make("photos", *(f"{name}.png" for name in "abcde")), None, tmp_path / "out")
+    assert pairing.deal_jobs(jobs, "1/1") == jobs
+    shards = [pairing.deal_jobs(jobs, f"{index}/2") for index in (1, 2)]
+    assert shards == [(jobs[0], jobs[2], jobs[4]), (jobs[1], jobs[3])]
+    assert pairing.deal_jobs(jobs, "6/9") == ()
+
+
+@pytest.mark.parametrize(
+    "shard", ["", "1", "0/2", "3/2", "-1/2", "1/0", "1/2/3", "1 /2", "a/b", "1/2\n", "\u0661/2"]
+)
+def test_what_is_no_shard_is_refused(shard):
+    with pytest.raises(InputError, match="I/N"):
+        pairing.deal_jobs((), shard)

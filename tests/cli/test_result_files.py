@@ -1,5 +1,6 @@
 """What is written for an image, what is kept, and what an interrupted run leaves."""
 
+import dataclasses
 import json
 
 import pytest
@@ -15,6 +16,7 @@ from diverse_inpainting.cli.result_files import (
 )
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.image_files import read_image, write_png, write_result
+from diverse_inpainting.core.locks import LockedError
 
 RECORD = {"seed": 3, "num_variants": 3, "edits": [["sefa:0", 1.5]], "mask": None}
 
@@ -195,22 +197,60 @@ def test_whole_results_stay_whole_when_their_replacement_fails_at_once(files, mo
     assert files.pending(RECORD, overwrite=False) == ()
 
 
-def test_a_run_that_comes_second_keeps_the_results_of_the_first(files):
-    """Both saw an empty folder before they computed."""
-    first, second = (completed(files, torch.full((3, 4, 4, 3), value)) for value in (0.0, 1.0))
-    files.write(first, RECORD, (0, 1, 2), overwrite=False)
-    files.write(second, RECORD, (0, 1, 2), overwrite=False)
-    with pytest.raises(StaleResultsError):
-        files.write(second, {**RECORD, "seed": 9}, (0, 1, 2), overwrite=False)
-    for path in files.results:
-        assert Image.open(path).getextrema() == ((0, 0),) * 3
-    files.write(second, RECORD, overwrite=True)
-    assert Image.open(files.results[2]).getextrema() == ((255, 255),) * 3
+def test_an_image_has_one_writer_at_a_time(files, tmp_path):
+    with files.claimed():
+        with pytest.raises(LockedError), files.claimed():
+            pass
+        with ResultFiles(tmp_path, "dog", 3).claimed():
+            pass
+        write(files)
+    with files.claimed():
+        assert files.pending(RECORD, overwrite=False) == ()
     assert not list(files.folder.glob(".*"))
 
 
+def test_each_result_is_written_before_the_next_is_computed(files):
+    def results():
+        for k in range(3):
+            assert [path.exists() for path in files.results] == [j < k for j in range(3)]
+            yield torch.full((4, 4, 3), 0.5)
+
+    whole = completed(files, torch.zeros(3, 4, 4, 3))
+    files.write(dataclasses.replace(whole, results=results()), RECORD)
+    assert files.sheet.exists()
+
+
+@pytest.mark.parametrize(
+    ("feather_px", "blend", "changed"),
+    [
+        (0, None, "blend paste instead of seamless"),
+        (0, "paste", ""),
+        (2, None, ""),
+        (2, "feather", ""),
+        (2, "seamless", "blend feather instead of seamless"),
+    ],
+)
+def test_results_of_version_0_2_were_pasted_or_feathered(files, feather_px, blend, changed):
+    """That version had no setting for it."""
+    old = {**RECORD, "feather_px": feather_px}
+    write(files, old)
+    now = {**old, "blend": blend, "made_by": {}}
+    if changed:
+        with pytest.raises(StaleResultsError, match=changed):
+            files.pending(now, overwrite=False)
+    else:
+        assert files.pending(now, overwrite=False) == ()
+
+
+def test_a_default_is_no_other_setting(files):
+    write(files, {**RECORD, "blend": None})
+    assert files.pending({**RECORD, "blend": "seamless"}, overwrite=False) == ()
+
+
 def test_the_marker_of_a_long_name_fits_into_the_file_system(tmp_path):
-    long = [ResultFiles(tmp_path, "\u732b" * 80 + end, 1).marker for end in "ab"]
-    for marker in long:
-        marker.touch()
-    assert len(set(long)) == 2
+    both = [ResultFiles(tmp_path, "\u732b" * 80 + end, 1) for end in "ab"]
+    for files in both:
+        files.marker.touch()
+    assert len({files.marker for files in both}) == 2
+    with both[0].claimed(), both[1].claimed():
+        pass

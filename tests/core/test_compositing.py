@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from diverse_inpainting.core.compositing import (
     composite,
+    composites,
     feather,
     hole_l1,
     paste_completions,
@@ -14,6 +15,7 @@ from diverse_inpainting.core.compositing import (
 )
 from diverse_inpainting.core.faces import Face
 from diverse_inpainting.core.geometry import erase
+from diverse_inpainting.core.image import image_to_uint8
 
 R = 32
 
@@ -182,11 +184,37 @@ def test_a_hole_that_reaches_the_side_of_its_square_uses_the_image_beyond(genera
     assert (images - image).abs().max() < 1 / 255
 
 
-def test_seamless_variants_do_not_depend_on_each_other(generator):
-    mask = torch.zeros(2, 50, 40)
-    mask[:, 10:30, 5:25] = 1
-    erased = erase(torch.rand(2, 50, 40, 3, generator=generator), mask, R)
+@pytest.mark.parametrize("side", [50, 300, 600])
+@pytest.mark.parametrize("blend", ["seamless", "paste"])
+def test_a_variant_has_the_same_bits_however_many_there_are(generator, side, blend):
+    """Several small ones are blended together; of large ones, each channel by itself."""
+    mask = torch.zeros(2, side, side - 7)
+    mask[:, side // 5 : -3, 5 : side - 9] = 1
+    erased = erase(torch.rand(2, side, side - 7, 3, generator=generator), mask, R)
     images = torch.rand(6, R, R, 3, generator=generator)
-    together, _ = paste_completions(erased, images)
-    alone, _ = paste_completions(erased, images[1::3])
-    torch.testing.assert_close(together[1::3], alone)
+    together, _ = paste_completions(erased, images, blend=blend)
+    alone, _ = paste_completions(erased, images[1::3], blend=blend)
+    assert torch.equal(together[1::3], alone)
+    assert not torch.equal(together[::3], alone)
+
+
+def test_variants_come_one_by_one_in_both_types(generator):
+    mask = torch.zeros(2, 40, 30)
+    mask[0, 10:30, 5:25], mask[1, 0:9, 0:9] = 1, 0.7
+    erased = erase(torch.rand(2, 40, 30, 3, generator=generator), mask, R)
+    images = torch.rand(6, R, R, 3, generator=generator)
+    whole, _ = paste_completions(erased, images)
+    one_by_one = composites(erased, images)
+    for b in range(2):
+        exact = list(one_by_one.variants(b))
+        assert torch.equal(torch.stack(exact), whole[3 * b : 3 * b + 3])
+        rounded = torch.stack(list(one_by_one.variants(b, torch.uint8)))
+        assert torch.equal(rounded, image_to_uint8(whole[3 * b : 3 * b + 3]))
+        assert len({one.data_ptr() for one in exact}) == 3
+
+
+def test_an_image_without_a_hole_comes_back(generator):
+    images, mask = torch.rand(2, 40, 30, 3, generator=generator), torch.zeros(2, 40, 30)
+    mask[0, 10:30, 5:25] = 1
+    results, weight = paste_completions(erase(images, mask, R), torch.ones(4, R, R, 3))
+    assert weight[1].max() == 0 and torch.equal(results[2:], images[1:].expand(2, -1, -1, -1))
