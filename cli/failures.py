@@ -15,6 +15,8 @@ _EXTRAS = {
     "tensorboard": "training",
     "lpips": "metrics",
     "torch_fidelity": "metrics",
+    "ray": "scale",
+    "fsspec": "scale",
 }
 
 

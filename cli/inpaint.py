@@ -1,9 +1,10 @@
 """The command `inpaint`: its options, its progress and its report."""
 
 import dataclasses
+import functools
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from .progress import display, duration
 if TYPE_CHECKING:
     from ..core.editor import Edit
     from ..core.inpainter import Inpainter
-    from .batch import Settings
+    from .batch import Outcome, Settings
     from .pairing import Job, Plan
     from .result_files import Record
 
@@ -155,11 +156,12 @@ def inpaint(
     --mask, each image's mask is STEM_mask.png beside it, or else its transparent part. Existing
     results are kept; if they were made with other settings, the exit code is 1.
     """
+    # `context.obj` is the `Cluster` of the command `scale`, which calls this function.
     from ..core.device import resolve_device
     from ..core.files import prepare_folder
     from ..core.inpainter import Inpainter
     from ..core.mask_edits import MaskEdits
-    from .batch import Settings, rehearse
+    from .batch import Settings, rehearse, run_jobs
     from .dry_run import show_plan
     from .pairing import deal_jobs, plan_jobs
     from .recorded import load_record, merge_settings
@@ -200,9 +202,11 @@ def inpaint(
     rehearse(inpainter, settings)
     if record is not None:
         _warn_of_changes(record, inpainter, plan.jobs)
-    name = Path(model).name
-    counts = _run(inpainter, part.jobs, settings, overwrite, as_json, model_name=name)
-    _print_report(counts, plan, out, as_json)
+    complete = functools.partial(
+        context.obj.run_jobs if context.obj else run_jobs, inpainter, model_name=Path(model).name
+    )
+    counts = _run(complete, part.jobs, settings, overwrite, as_json)
+    _print_report(counts, plan, out, as_json, context.obj.shown if context.obj else str)
     if counts["failed"] or counts["stale"]:
         raise SystemExit(1)
 
@@ -250,17 +254,13 @@ def _warn_of_changes(record: "Record", model: "Inpainter", jobs: "Sequence[Job]"
 
 
 def _run(
-    model: "Inpainter",
+    complete: "Callable[[Sequence[Job], Settings, bool], Iterator[Outcome]]",
     jobs: "Sequence[Job]",
     settings: "Settings",
     overwrite: bool,
     as_json: bool,
-    *,
-    model_name: str,
 ) -> Counter[str]:
     """Complete the images and report each; return how many ended how."""
-    from .batch import run_jobs
-
     counts = Counter(done=0, skipped=0, stale=0, failed=0)
     started = time.perf_counter()
     with display(len(jobs), "images") as (say, advance):
@@ -269,8 +269,7 @@ def _run(
             advance(counts.total(), f"fitting step {step} of {steps}")
 
         shown = dataclasses.replace(settings, on_fit_step=show_step)
-        outcomes = run_jobs(model, jobs, shown, overwrite, model_name=model_name)
-        for num_done, outcome in enumerate(outcomes, start=1):
+        for num_done, outcome in enumerate(complete(jobs, shown, overwrite), start=1):
             counts[outcome.status] += 1
             if as_json:
                 echo_json(outcome.to_dict())
@@ -282,15 +281,18 @@ def _run(
     return counts
 
 
-def _print_report(counts: Counter[str], plan: "Plan", out: Path, as_json: bool) -> None:
+def _print_report(
+    counts: Counter[str], plan: "Plan", out: Path, as_json: bool, shown: "Callable[[object], str]"
+) -> None:
+    """Print the summary; `shown` returns a path as the user knows it."""
     if as_json:
-        left_aside = {str(path): reason for path, reason in plan.left_aside.items()}
-        unused = [str(path) for path in plan.unused_masks]
+        left_aside = {shown(path): reason for path, reason in plan.left_aside.items()}
+        unused = [shown(path) for path in plan.unused_masks]
         echo_json({**counts, "unused_masks": unused, "left_aside": left_aside})
         return
     for line in plan.remarks():
         echo(line)
-    shown = {status: count for status, count in counts.items() if count or status != "stale"}
-    summary = ", ".join(f"{count} {status}" for status, count in shown.items())
+    said = {status: count for status, count in counts.items() if count or status != "stale"}
+    summary = ", ".join(f"{count} {status}" for status, count in said.items())
     hint = "; use --overwrite to replace the skipped ones" if counts["skipped"] else ""
-    echo(f"{summary}; results in {out}{hint}")
+    echo(f"{summary}; results in {shown(out)}{hint}")

@@ -1,4 +1,4 @@
-"""The command line: demo, inpaint, info, convert, directions, train, familiarity, evaluate.
+"""The command line: demo, inpaint, scale, info, convert, directions, train, familiarity, evaluate.
 
 Only typer is imported up front, so that --help answers at once; each command imports what it
 needs. Results go to stdout, progress and errors to stderr. Exit codes: 0 success; 1 some images
@@ -22,6 +22,7 @@ from .evaluate import evaluate
 from .familiarity import familiarity
 from .info import info
 from .inpaint import inpaint
+from .scale import scale
 from .train import train
 
 app = typer.Typer(
@@ -54,6 +55,7 @@ def _global_options(
 
 app.command()(demo)
 app.command()(inpaint)
+app.command()(scale)
 app.command()(info)
 app.command()(convert)
 app.add_typer(directions, name="directions")
