@@ -7,7 +7,6 @@ masks and names results works on it as on any folder; its files are empty unless
 import contextlib
 import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -148,33 +147,28 @@ class Stores:
         self.remove(probe)
         probe.unlink()
 
-    @contextlib.contextmanager
-    def staged(self, job: Job, scratch: Path) -> Iterator[tuple[Job, "Stores"]]:
-        """Copy a job's files to an empty folder for the duration of a block, existing results, too.
+    def stage(self, job: Job, there: "Stores") -> Job:
+        """Copy a job's files to another folder, existing results, too; local ones stay.
 
-        Yields:
-            The job with the copies, and what they stand for.
+        Returns:
+            The job with the copies.
 
         Raises:
             InputError: a store cannot be read.
         """
-        there = Stores(scratch)
-        moved = {
-            path: scratch / path.relative_to(self.folder) if self.url(path) else path
-            for path in (job.image, job.mask, job.files.folder)
-            if path is not None
-        }
-        try:
-            for path in (job.image, job.mask):
-                if path is not None and (url := self.url(path)):
-                    there.fetch(url)
-            files = replace(job.files, folder=moved[job.files.folder])
-            if self.url(job.files.folder):
-                there.fetch_existing([*files.results, files.sheet, files.marker])
-            mask = None if job.mask is None else moved[job.mask]
-            yield replace(job, image=moved[job.image], mask=mask, files=files), there
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+
+        def move(path: Path) -> Path:
+            return there.folder / path.relative_to(self.folder) if self.url(path) else path
+
+        mask = None if job.mask is None else move(job.mask)
+        files = replace(job.files, folder=move(job.files.folder))
+        copy = replace(job, image=move(job.image), mask=mask, files=files)
+        for path in (copy.image, copy.mask):
+            if path is not None and (url := there.url(path)):
+                there.fetch(url)
+        if there.url(files.folder):
+            there.fetch_existing([*files.results, files.sheet, files.marker])
+        return copy
 
 
 def upload_results(files: ResultFiles, there: Stores) -> None:
