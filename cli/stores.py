@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..core.errors import DiverseInpaintingError, InputError
-from ..core.printable import shown
 from .pairing import Job
 from .result_files import ResultFiles
 
@@ -203,17 +202,17 @@ def explained(url: str) -> Iterator[None]:
     except ImportError as error:  # "Install s3fs to access S3"
         raise InputError(
             "the package for this kind of store",
-            f"none for {shown(url)}",
+            f"none for {url}",
             "Install it on every machine.",
-            problem=f"{shown(url)} cannot be opened: {str(error).rstrip('.')}.",
+            problem=f"{url} cannot be opened: {str(error).rstrip('.')}.",
         ) from error
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise InputError(
-            f"{shown(url)} to be usable",
+            f"{url} to be usable",
             reason,
             "Check the address, its permissions and the network.",
-            problem=f"{shown(url)} cannot be read or written: {reason.rstrip('.')}.",
+            problem=f"{url} cannot be read or written: {reason.rstrip('.')}.",
         ) from error
 
 
@@ -249,7 +248,7 @@ def _check_name(name: str, url: str) -> None:
     if any(part in ("", ".", "..", _ROOT) for part in parts) or re.search(r"[\\\x00]|::", name):
         raise InputError(
             "plain names in the store",
-            shown(url),
+            url,
             "Rename it there, or do not trust this store.",
-            problem=f"{shown(url)} has a name that leads out of its folder or is no file's.",
+            problem=f"{url} has a name that leads out of its folder or is no file's.",
         )
