@@ -6,6 +6,8 @@ Ray Data hands jobs to actors, starts dead actors again and repeats what they we
 import dataclasses
 import logging
 import os
+import secrets
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
+from urllib.parse import urlsplit
 
 from ..core.errors import InputError
 from ..core.inpainter import Inpainter
@@ -23,6 +26,7 @@ from .stores import Stores
 
 _MOST_TASKS = 5000  # each keeps the driver busy for some milliseconds
 _OBJECT_STORE_BYTES = 100 * 2**20  # names and reports only; Ray's own choice is 30 % of the memory
+_PATIENCE_S = 10
 _STDERR = 2
 
 
@@ -130,18 +134,32 @@ def _stream(
         yield from batch["found"]
 
 
+def load_ray(address: str | None) -> Any:  # noqa: ANN401 - a module
+    """Import Ray for the first time: it reads its variables then.
+
+    Without a cluster, Ray's ports on this machine accept nothing but what has this run's token; by
+    itself Ray would write one into the home folder.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
+    if address is None and "RAY_AUTH_MODE" not in os.environ:
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    import ray
+    import ray.data
+
+    return ray
+
+
 @contextmanager
 def _ray(address: str | None) -> Iterator[None]:
     """Keep Ray running, or the connection to it, for the duration of a block."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
-    import ray
-    import ray.data
+    ray = load_ray(address)
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     try:
+        _knock(address)
         ray.init(address=address or "local", **quiet, **({} if address else own))
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise InputError(
             f"a Ray cluster at {address}" if address else "Ray to start",
             str(error),
@@ -152,6 +170,13 @@ def _ray(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Raise an OSError where nothing listens: Ray would try for minutes."""
+    place = urlsplit(f"//{(address or '').rpartition('://')[2]}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), timeout=_PATIENCE_S).close()
 
 
 @contextmanager

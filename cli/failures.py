@@ -17,6 +17,8 @@ _EXTRAS = {
     "torch_fidelity": "metrics",
     "ray": "scale",
     "fsspec": "scale",
+    "pandas": "scale",
+    "pyarrow": "scale",
 }
 
 

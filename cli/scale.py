@@ -121,10 +121,9 @@ def _cluster(
     gpus: float | None,
     address: str | None,
 ) -> Any:  # noqa: ANN401 - a Cluster, whose module takes seconds to import
-    import ray  # noqa: F401 - without the extra this fails before anything is read
+    from .cluster import Cluster, load_ray
 
-    from .cluster import Cluster
-
+    load_ray(address)  # without the extra this fails before anything is read
     paths = [path for name in ("source", "mask") for path in places[name] or ()]
     return Cluster(
         actors=actors,

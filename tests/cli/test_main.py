@@ -14,6 +14,7 @@ from diverse_inpainting.core.inpainter import CROP_MODES, SKIP_SOURCES
 EXTRAS = [
     ("training", ("accelerate", "matplotlib", "scikit-learn", "tensorboard")),
     ("metrics", ("lpips", "torch-fidelity")),
+    ("scale", ("fsspec", "ray")),
 ]
 
 
@@ -26,7 +27,7 @@ def test_help_imports_nothing_but_typer():
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert answer.stdout.endswith("set()\n"), answer.stdout + answer.stderr
-    for name in ("demo", "inpaint", "info", "convert", "directions", "train", "evaluate"):
+    for name in ("demo", "inpaint", "scale", "info", "convert", "directions", "train", "evaluate"):
         assert f"  {name} " in answer.stdout
 
 

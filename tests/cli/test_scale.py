@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import socket
 import subprocess
 import sys
 
@@ -138,3 +139,32 @@ def test_more_actors_than_cores_are_refused(run, tiny_checkpoint, folder):
                  "--actors", 10_000)  # fmt: skip
     assert refused(answer)
     assert "10000" in answer.err
+
+
+@needs_ray
+def test_an_address_where_nothing_listens_is_refused_at_once(run, tiny_checkpoint, folder):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        arguments = ("in", "--mask", "m.png", "--out", "out", "--model", tiny_checkpoint)
+        answer = run("scale", *arguments, "--address", address)
+    assert refused(answer)
+    assert address in answer.err
+
+
+def test_a_dry_run_of_a_store_is_refused(run, folder):
+    assert refused(run("scale", f"local://{folder}/in", "--out", "out", "--dry-run"))
+
+
+def test_a_dry_run_of_folders(run, folder):
+    answer = run("scale", f"file://{folder}/in", "--mask", "m.png", "--out", "out", "--dry-run")
+    assert answer.code == 1
+    assert "6 to complete, 1 not" in answer.out
+
+
+def test_errors_name_the_store(run, folder):
+    answer = run("scale", f"local://{folder}/in", "--mask", f"local://{folder}/in", "--out", "out")
+    assert refused(answer)
+    assert f"the same folder, local://{folder}/in." in answer.err
+    answer = run("scale", f"local://{folder}/absent", "--out", f"local://{folder}/out")
+    assert answer.err.startswith(f"The image or folder local://{folder}/absent does not exist")
