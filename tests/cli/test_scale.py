@@ -156,12 +156,14 @@ def test_a_dry_run_of_a_store_is_refused(run, folder):
     assert refused(run("scale", f"local://{folder}/in", "--out", "out", "--dry-run"))
 
 
+@needs_ray
 def test_a_dry_run_of_folders(run, folder):
     answer = run("scale", f"file://{folder}/in", "--mask", "m.png", "--out", "out", "--dry-run")
     assert answer.code == 1
     assert "6 to complete, 1 not" in answer.out
 
 
+@needs_ray
 def test_errors_name_the_store(run, folder):
     answer = run("scale", f"local://{folder}/in", "--mask", f"local://{folder}/in", "--out", "out")
     assert refused(answer)
