@@ -38,9 +38,9 @@ def convert(
     as_json: Json = False,
 ) -> None:
     """Convert a StyleGAN2 file of another program; no code in it is run."""
-    from ..core.checkpoint import convert_file, write_checkpoint
+    from ..core.checkpoint import check_target, convert_file, write_checkpoint
 
-    _check_target(out, overwrite)
+    check_target(out, overwrite)
     with display_fraction() as show:
         conversion = convert_file(
             source, title=title, license=license, progress=_report_to(show, source.name)
@@ -52,20 +52,6 @@ def convert(
         return
     for line in _describe(report):
         echo(line)
-
-
-def _check_target(out: Path, overwrite: bool) -> None:
-    from ..core.checkpoint.container import check_place
-    from ..core.errors import CheckpointError
-
-    check_place(out)
-    if out.exists() and not overwrite:
-        raise CheckpointError(
-            f"no file {out}",
-            "one",
-            "Choose another name, or give --overwrite to replace it.",
-            problem=f"The file {out} exists.",
-        )
 
 
 def _report_to(show: Callable[[float, str], None], name: str) -> Callable[[int, int], None]:

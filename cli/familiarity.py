@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import echo
+from .options import Overwrite
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +28,7 @@ def familiarity(
     data: _Data = None,
     steps: _Steps = 6000,
     stored_as: _Dtype = "float16",
+    overwrite: Overwrite = False,
 ) -> None:
     """Teach a model to warn of images that it does not know, and write it to a new file.
 
@@ -34,12 +36,13 @@ def familiarity(
     """
     import torch
 
-    from ..core.checkpoint import read_checkpoint, resolve_source, write_checkpoint
+    from ..core.checkpoint import check_target, read_checkpoint, resolve_source, write_checkpoint
     from ..core.checks import check_choice
     from ..training.familiarity import Teaching, add_familiarity
 
     dtypes = {"float16": torch.float16, "float32": torch.float32}
     check_choice(stored_as, "stored-as", dtypes)
+    check_target(out, overwrite)
     checkpoint = read_checkpoint(resolve_source(model))
     photographs = None
     if data is not None:

@@ -1,5 +1,6 @@
 """Which image files are meant, which mask belongs to which, and where the results go."""
 
+import dataclasses
 import glob
 import re
 import unicodedata
@@ -96,8 +97,8 @@ def plan_jobs(
        ending `_mask` aside. Without masks it takes NAME_mask beside it, or else its transparent
        part.
     4. Masks among the images are left aside.
-    5. Images with the same place and name are all refused, so that nothing depends on their order,
-       and so are images whose results would overwrite an image or a mask.
+    5. Images whose results would have the same names are all refused, so that nothing depends on
+       their order, and so are images whose results would overwrite an image or a mask.
 
     Args:
         sources: images, folders and patterns.
@@ -116,18 +117,14 @@ def plan_jobs(
     images = _without_masks(images, given, left_aside)
     if not images:
         raise _nothing_found(sources)
-    beside = {} if given.all else {image.path: _beside(image.path) for image in images}
-    if masks and not given.all and not any(beside.values()):
+    beside = {} if given.all else _beside(images)
+    if masks and not given.all and not beside:
         raise _in_one_folder(masks[0])
     inputs = {image.path.resolve() for image in images}
-    inputs |= {path.resolve() for path in (*given.all, *beside.values()) if path is not None}
-    by_key: dict[str, list[Path]] = defaultdict(list)
-    for image in images:
-        by_key[image.key].append(image.path)
-    jobs = []
+    inputs |= {path.resolve() for path in (*given.all, *beside.values())}
+    jobs: list[Job] = []
     for image in images:
         chosen, problem = _choose(given, image, beside.get(image.path))
-        problem = _clash(by_key[image.key]) or problem
         for mask in chosen:
             suffix = f"-{mask.stem}" if mask is not None and len(given.files) > 1 else ""
             files = ResultFiles(
@@ -138,8 +135,11 @@ def plan_jobs(
             )
             job_problem = problem or _overwrites(files, inputs)
             jobs.append(Job(image=image.path, mask=mask, files=files, problem=job_problem))
-    unused = [path for key, found in given.by_key.items() if key not in by_key for path in found]
-    return Plan(jobs=tuple(jobs), unused_masks=tuple(sorted(unused)), left_aside=left_aside)
+    used = {image.key for image in images}
+    unused = [path for key, found in given.by_key.items() if key not in used for path in found]
+    return Plan(
+        jobs=_refuse_clashes(jobs), unused_masks=tuple(sorted(unused)), left_aside=left_aside
+    )
 
 
 def deal_jobs(jobs: Sequence[Job], shard: str) -> tuple[Job, ...]:
@@ -201,7 +201,7 @@ def _masks_of(masks: Sequence[Path], recursive: bool) -> _Masks:
             )
     folders = [mask for mask in masks if mask.is_dir()]
     if not folders:
-        return _Masks(tuple(masks))
+        return _Masks(tuple(dict.fromkeys(masks)))
     if len(masks) > 1:
         raise InputError(
             "mask files, or one folder of masks",
@@ -273,12 +273,16 @@ def _without_masks(
     return kept
 
 
-def _beside(image: Path) -> Path | None:
-    """Return the mask beside an image, NAME_mask."""
-    for path in sorted(image.parent.glob(f"{glob.escape(image.stem)}?mask.*")):
-        if _without_ending(path.stem) == image.stem and is_image_name(path):
-            return path
-    return None
+def _beside(images: Sequence[_Image]) -> dict[Path, Path]:
+    """Return the masks beside images, NAME_mask, by the path of their image."""
+    by_name: dict[tuple[Path, str], Path] = {}
+    for folder in {image.path.parent for image in images}:  # each is listed once: they can be large
+        for path in sorted(folder.glob("*")):
+            name = _without_ending(path.stem)
+            if name != path.stem and is_image_name(path):
+                by_name.setdefault((folder, _key(Path(name))), path)
+    owners = ((image.path, (image.path.parent, _key(Path(image.path.stem)))) for image in images)
+    return {path: by_name[owner] for path, owner in owners if owner in by_name}
 
 
 def _choose(
@@ -299,12 +303,29 @@ def _choose(
     return (None,), InputError(expected, names, remedy)
 
 
-def _clash(images: Sequence[Path]) -> InputError | None:
-    if len(images) == 1:
+def _refuse_clashes(jobs: Sequence[Job]) -> tuple[Job, ...]:
+    """Return the jobs; each whose results would be named as those of others has a problem."""
+    by_result: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        by_result[_key(job.files.folder / job.files.stem)].append(job)
+    problems = {name: _clash(same) for name, same in by_result.items()}
+    return tuple(
+        dataclasses.replace(
+            job, problem=problems[_key(job.files.folder / job.files.stem)] or job.problem
+        )
+        for job in jobs
+    )
+
+
+def _clash(jobs: Sequence[Job]) -> InputError | None:
+    if len(jobs) == 1:
         return None
-    names = " and ".join(path.name for path in images)
+    is_one_image = len({job.image for job in jobs}) == 1
+    paths = [str(job.mask if is_one_image else job.image) for job in jobs]
+    short = [Path(path).name for path in paths]
+    names = " and ".join(short if len(set(short)) == len(short) else paths)
     return InputError(
-        "images with different names, extensions aside",
+        f"{'masks' if is_one_image else 'images'} with different names, extensions aside",
         names,
         "Rename all but one.",
         problem=f"The results of {names} would have the same names.",

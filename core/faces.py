@@ -5,20 +5,27 @@ Legend: H x W pixels of an image. Coordinates are continuous: pixel i covers [i,
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from .checks import check_range
 from .turned_crop import TurnedCrop
 
+_FARTHEST_PX, _LEAST_SIDE_PX = 1e6, 1e-3  # beyond any image
 _MOST_ENLARGED = 1.25  # beyond it a model that was trained on aligned faces sees too small a face
 
 
 @dataclass(frozen=True)
 class Face:
-    """A face as the square around it that an aligned data set shows."""
+    """A face as the square around it that an aligned data set shows.
+
+    Raises:
+        InputError: a square without size, farther away than any image reaches, or turned by more
+            than 360 degrees.
+    """
 
     centre_x: float
     """Columns from the image's left edge to the square's centre, in pixels."""
@@ -30,6 +37,12 @@ class Face:
     """How far the face is tilted clockwise, in degrees."""
     score: float
     """How sure the finder is, in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        for name in ("centre_x", "centre_y"):
+            check_range(getattr(self, name), f"the face's {name}", -_FARTHEST_PX, _FARTHEST_PX)
+        check_range(self.side, "the face's side", _LEAST_SIDE_PX, _FARTHEST_PX)
+        check_range(self.angle, "the face's angle", -360, 360)
 
     def locate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return where points of the image lie in the square: (0, 0) top left, (1, 1) its end."""
@@ -84,10 +97,16 @@ def part_mask(face: Face, part: Sequence[Ellipse], height: int, width: int) -> T
 
 
 def aligned_crop(face: Face, height: int, width: int, scale: float = 1.0) -> TurnedCrop:
-    """Return the square of a face, or one that is scale times as large."""
+    """Return the square of a face, or one that is scale times as large, centred in the image."""
+    face = _centred_in(face, height, width)
     side = max(round(face.side * scale), 1)
+    return TurnedCrop(face.centre_x, face.centre_y, side, face.angle, height, width)
+
+
+def _centred_in(face: Face, height: int, width: int) -> Face:
+    """Move a face whose centre lies outside the image to the image's border."""
     centre_x, centre_y = min(max(face.centre_x, 0.0), width), min(max(face.centre_y, 0.0), height)
-    return TurnedCrop(centre_x, centre_y, side, face.angle, height, width)
+    return replace(face, centre_x=centre_x, centre_y=centre_y)
 
 
 def face_crop(hole_mask_1hw: Tensor, faces: Sequence[Face]) -> tuple[TurnedCrop | None, str]:
@@ -106,6 +125,8 @@ def face_crop(hole_mask_1hw: Tensor, faces: Sequence[Face]) -> tuple[TurnedCrop 
     """
     if not faces:
         return None, "no face was found"
+    height, width = hole_mask_1hw.shape[-2:]
+    faces = [_centred_in(face, height, width) for face in faces]  # as their squares will be
     rows, columns = hole_mask_1hw[0].gt(0).nonzero(as_tuple=True)
     x, y = columns.cpu() + 0.5, rows.cpu() + 0.5
     reaches = [_reach(face, x, y) for face in faces]
@@ -120,7 +141,6 @@ def face_crop(hole_mask_1hw: Tensor, faces: Sequence[Face]) -> tuple[TurnedCrop 
         said.append(f"{len(faces)} faces were found; the one {where} is used")
     if needed > 1:
         said.append(f"the face's square is enlarged by {100 * (needed - 1):.0f} % for the hole")
-    height, width = hole_mask_1hw.shape[-2:]
     # A pixel more, so that the hole's last pixels are inside whatever the rounding.
     scale = max(needed + 1 / face.side, 1.0)
     return aligned_crop(face, height, width, scale), "; ".join(said)

@@ -88,13 +88,13 @@ def erase(
         batch, original = num_masks, original.expand(num_masks, -1, -1, -1)
     hole = hole_mask_to_b1hw(hole_mask.to(original.device), batch, height, width)
     chosen = [
-        choose_crop(picture, mask, crop_mode, margin, face_finder)
-        for picture, mask in zip(original, hole, strict=True)
+        choose_crop(one, mask, crop_mode, margin, face_finder)
+        for one, mask in zip(original, hole, strict=True)
     ]
     crops = tuple(crop for crop, _ in chosen)
     known = valid_mask(hole)
     if alpha is not None:
-        hidden = hidden_mask(alpha.to(hole.device), batch, height, width)
+        hidden = hidden_mask(alpha, batch, height, width).to(hole.device)
         original, known = cover_hidden(original, hidden), known * ~hidden
     unit, valid = extract(original, known, crops, resolution)
     erased = torch.where(valid > 0, unit_to_network(unit), 0.0)

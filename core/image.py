@@ -40,21 +40,6 @@ def image_to_unit_bchw(image: Tensor) -> Tensor:
     return bchw[:, :3]
 
 
-def image_to_bchw(image: Tensor) -> Tensor:
-    """Return an image as the networks take it.
-
-    Args:
-        image: as for `image_to_unit_bchw`.
-
-    Returns:
-        [B, 3, H, W] float32 in [-1, 1], same device.
-
-    Raises:
-        InputError: as for `image_to_unit_bchw`.
-    """
-    return unit_to_network(image_to_unit_bchw(image))
-
-
 def image_to_bhwc(image_bchw: Tensor) -> Tensor:
     """Return a network's output as ComfyUI shows it.
 

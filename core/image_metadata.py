@@ -1,8 +1,7 @@
 """What an image file holds beside its pixels, and the record of what made a result.
 
 Legend: EXIF and XMP are blocks of bytes as files store them. Orientation is not among them, since
-pixels are held upright; nor is the small copy of the image in EXIF, which would show what was
-erased.
+pixels are held upright; nor are small copies of the image, which would show what was erased.
 """
 
 import html
@@ -26,12 +25,17 @@ RECORD_KEY = "diverse-inpainting"
 _NAMESPACE = "urn:diverse-inpainting"
 _XMP_KEY = "XML:com.adobe.xmp"  # keyword of the PNG text that holds it
 _RAW_EXIF_KEY = "Raw profile type exif"  # ImageMagick's way to put EXIF into a PNG
+_RAW_KEY = "raw profile type "  # of any such text; Photoshop's and APP1 have small copies, too
 _EXIF_HEAD = b"Exif\0\0"
 _ORIENTATION, _UPRIGHT = 0x0112, 1
 _IFD_ENTRY, _RIFF_HEAD = 12, 12  # bytes
 # Where the data of a small copy starts, and how long it is: as JPEG, and as strips.
 _COPIES = ((0x0201, 0x0202), (0x0111, 0x0117))
 _STORED = {3: "H", 4: "I"}  # EXIF's types of whole numbers
+# One in a maker's note: its place is known to the maker only, its first markers to all.
+_PREVIEW = re.compile(rb"\xff\xd8\xff[\xc0-\xc4\xdb\xe0-\xef\xfe].*?\xff\xd9", re.DOTALL)
+# The same in XMP, and the whole image or its depth as phones store them there.
+_XMP_COPIES = rb"(?:x[am]pGImg:image|GImage:Data|GDepth:Data)"
 
 # What Pillow's reader of EXIF raises on damaged blocks.
 _EXIF_ERRORS = (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error)
@@ -52,10 +56,11 @@ class Metadata:
     icc_profile: bytes | None = None
     """As stored, usable or not."""
     exif: bytes = b""
-    """Without orientation and small copy; empty where there is none."""
+    """Without orientation and small copies; empty where there is none."""
     xmp: bytes | None = None
+    """Likewise; None where there is none."""
     text: Mapping[str, str] = field(default_factory=dict)
-    """PNG text by keyword."""
+    """PNG text by keyword, without XMP and other blocks."""
     dpi: tuple[float, float] | None = None
     encoding: Mapping[str, Any] = field(default_factory=dict)
     """Options with which Pillow writes this format in the same quality."""
@@ -69,12 +74,12 @@ def read_metadata(image: Image.Image) -> Metadata:
     text = dict(image.text) if isinstance(image, PngImagePlugin.PngImageFile) else {}
     exif = _stored_exif(image)
     xmp = text.pop(_XMP_KEY, None) or image.info.get("xmp")
-    text.pop(_RAW_EXIF_KEY, None)
+    text = {key: said for key, said in text.items() if not key.lower().startswith(_RAW_KEY)}
     return Metadata(
         format=file_format,
         icc_profile=image.info.get("icc_profile"),
         exif=upright_exif(exif),
-        xmp=None if not xmp else _upright_xmp(xmp.encode() if isinstance(xmp, str) else xmp),
+        xmp=None if not xmp else upright_xmp(xmp.encode() if isinstance(xmp, str) else xmp),
         text=text,
         dpi=_dpi(image),
         encoding=_encoding(image, file_format),
@@ -125,9 +130,10 @@ def tiff_options(exif: bytes, xmp: bytes | None) -> dict[str, Any]:
 
 
 def upright_exif(exif: bytes) -> bytes:
-    """Return EXIF with the orientation set to upright and without the small copy of the image.
+    """Return EXIF with the orientation set to upright and without small copies of the image.
 
-    All other bytes stay where they are: makers' notes refer to positions.
+    JPEGs in makers' notes count as such. All other bytes stay where they are: makers' notes refer
+    to positions.
 
     Args:
         exif: with or without its head; a damaged block comes back empty.
@@ -148,7 +154,7 @@ def upright_exif(exif: bytes) -> bytes:
             _blank_copy(data, copy, order)
     except struct.error:
         return b""
-    return _EXIF_HEAD + bytes(data)
+    return _EXIF_HEAD + _PREVIEW.sub(lambda found: bytes(len(found[0])), bytes(data))
 
 
 def _entries(data: bytearray, start: int, order: str) -> tuple[dict[int, tuple[str, int]], int]:
@@ -174,8 +180,13 @@ def _blank_copy(data: bytearray, start: int, order: str) -> None:
             data[begin:end] = bytes(max(end - begin, 0))
 
 
-def _upright_xmp(xmp: bytes) -> bytes:
-    return re.sub(rb'(tiff:Orientation(?:="|>))[2-8]', rb"\g<1>1", xmp)
+def upright_xmp(xmp: bytes) -> bytes:
+    """Return XMP with the orientation set to upright and without copies of the image."""
+    xmp = re.sub(rb'(tiff:Orientation(?:="|>))[2-8]', rb"\g<1>1", xmp)
+    xmp = re.sub(rb"(<" + _XMP_COPIES + rb"[^>]*>)[^<]+", rb"\1", xmp)
+    return re.sub(
+        rb"(\b" + _XMP_COPIES + rb"\s*=\s*)([\"']).*?\2", rb"\1\2\2", xmp, flags=re.DOTALL
+    )
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:

@@ -62,8 +62,10 @@ def mask_tensor(hole_mask: ImageInput) -> Tensor:
 
 
 def _from_numpy(array: np.ndarray) -> Tensor:
+    # Arrays of Pillow images are read-only, of which PyTorch warns; TIFFs can be big-endian.
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
     try:
-        return torch.from_numpy(np.ascontiguousarray(array))
+        return torch.from_numpy(np.require(native, requirements=("C", "W")))
     except TypeError as error:
         raise InputError(
             "an array of floating point, uint8 or bool", f"{array.dtype}", "Convert it."

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import check_range
+from .checks import check_int
 from .hole_masks import HOLE_LEVEL
 
 _MOST_PX = 1024
@@ -20,7 +20,7 @@ class MaskEdits:
     """What is done to a hole mask, in this order.
 
     Raises:
-        InputError: a number out of range.
+        InputError: a number out of range, or not whole.
     """
 
     invert: bool = False
@@ -35,8 +35,8 @@ class MaskEdits:
     stays where it was along straight edges."""
 
     def __post_init__(self) -> None:
-        check_range(self.grow_px, "grow_px", -_MOST_PX, _MOST_PX)
-        check_range(self.blur_px, "blur_px", 0, _MOST_PX)
+        check_int(self.grow_px, "grow_px", -_MOST_PX, _MOST_PX)
+        check_int(self.blur_px, "blur_px", 0, _MOST_PX)
 
     def apply(self, hole_mask_bhw: Tensor) -> Tensor:
         """Return the changed masks, [B, H, W] in [0, 1]."""

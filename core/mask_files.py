@@ -29,10 +29,10 @@ def read_mask(path: str | Path) -> Tensor:
        is filled, however dark.
     2. Of varying opacity, visible in one colour other than black: strokes on an empty layer, which
        are filled.
-    3. Of varying opacity, visible in many colours: a picture with a transparent hole; 1 - alpha is
+    3. Of varying opacity, visible in many colours: an image with a transparent hole; 1 - alpha is
        filled, as in ComfyUI.
 
-    Readings other than the brightness and the picture's hole are said in a warning.
+    Readings other than the brightness and the image's hole are said in a warning.
 
     Args:
         path: of a PNG, JPEG, WebP, TIFF or another format that Pillow knows.
@@ -91,7 +91,7 @@ def _from_brightness(grey: np.ndarray, path: Path | str) -> Tensor:
 
 
 def _from_opacity(image: Image.Image, alpha: np.ndarray, path: Path | str) -> Tensor:
-    """Tell strokes on an empty layer from a picture with a hole."""
+    """Tell strokes on an empty layer from an image with a hole."""
     visible = np.asarray(to_rgb(image))[alpha > alpha.max() / 2].astype(np.int16)
     is_one_colour = len(visible) > 0 and int(np.ptp(visible, axis=0).max()) <= _SAME
     if not is_one_colour:

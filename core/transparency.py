@@ -9,13 +9,15 @@ from torch import Tensor
 
 from .errors import InputError
 from .hole_masks import HOLE_LEVEL
+from .image import check_tensor, to_unit_range
 
 
 def hidden_mask(alpha: Tensor, batch: int, height: int, width: int) -> Tensor:
     """Return where an image is too transparent for its colours to count.
 
     Args:
-        alpha: [H, W] or [B, H, W] in [0, 1], 1 = opaque; one serves a whole batch.
+        alpha: [H, W] or [B, H, W], 1 = opaque; floating point in [0, 1], bool, or uint8 (0..255).
+            One serves a whole batch.
         batch: number of images.
         height: of the images, in pixels.
         width: of the images, in pixels.
@@ -24,8 +26,9 @@ def hidden_mask(alpha: Tensor, batch: int, height: int, width: int) -> Tensor:
         [B, 1, H, W] bool, same device: alpha of 0.5 or less.
 
     Raises:
-        InputError: alpha of another shape.
+        InputError: alpha of another shape or range.
     """
+    check_tensor(alpha, "an alpha channel")
     bhw = alpha[None] if alpha.ndim == 2 else alpha
     if bhw.ndim != 3 or bhw.shape[1:] != (height, width) or len(bhw) not in (1, batch):
         raise InputError(
@@ -33,7 +36,9 @@ def hidden_mask(alpha: Tensor, batch: int, height: int, width: int) -> Tensor:
             str(tuple(alpha.shape)),
             "Take alpha from the same file.",
         )
-    return ((1.0 - bhw) >= HOLE_LEVEL)[:, None].expand(batch, -1, -1, -1)
+    return (1.0 - to_unit_range(bhw, "an alpha channel") >= HOLE_LEVEL)[:, None].expand(
+        batch, -1, -1, -1
+    )
 
 
 def cover_hidden(image_bchw: Tensor, hidden_b1hw: Tensor) -> Tensor:

@@ -58,16 +58,23 @@ class FindFace(Node):
         check_choice(part, "part", tuple(CatFaces.parts))
         check_int(index, "index", 0, _MOST_FACES - 1)
         finder, aligned, masks, missing = CatFaces(), [], [], []
-        for b, picture in enumerate(image_to_unit_bchw(image)):
-            faces = finder.find(picture)
+        for b, one in enumerate(image_to_unit_bchw(image)):
+            faces = finder.find(one)
             if index >= len(faces):
-                missing.append(f"Image {b}: there is no face {index}; found: {len(faces)}.")
+                missing.append(f"Image {b}: {_what_is_missing(index, len(faces))}.")
             face = faces[index] if index < len(faces) else None
-            aligned.append(_upright(picture, face, side))
-            masks.append(_mask(picture, face, CatFaces.parts[part]))
+            aligned.append(_upright(one, face, side))
+            masks.append(_mask(one, face, CatFaces.parts[part]))
         images = torch.cat(aligned).movedim(1, -1).contiguous()
         outputs = host.to_output(images), host.to_output(torch.stack(masks))
         return host.with_warnings(outputs, missing)
+
+
+def _what_is_missing(index: int, num_faces: int) -> str:
+    if num_faces == 0:
+        return "no face was found"
+    found = "1 face was" if num_faces == 1 else f"{num_faces} faces were"
+    return f"there is no face {index}; {found} found, counted from 0"
 
 
 def _upright(image_chw: Tensor, face: "Face | None", side: int) -> Tensor:

@@ -46,11 +46,6 @@ class Photographs:
         self._config = config
         self._seed = seed
 
-    @property
-    def num_training(self) -> int:
-        """How many images are trained on."""
-        return len(self._training)
-
     def unseen(self, num: int) -> Tensor:
         """Return the first held-out images, [n, 3, R, R]; training images if none are held out."""
         index = self._held_out if len(self._held_out) else self._training

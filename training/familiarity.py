@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from ..core.checkpoint import Checkpoint
-from ..core.image import uint8_to_network
+from ..core.image import network_to_uint8, uint8_to_network
 from ..core.latents import sample_z
 from ..core.masks import sample_hole_masks
 from ..core.networks import Familiarity, FamiliarityConfig
@@ -23,7 +23,7 @@ _log = get_logger(__name__)
 
 _CHUNK = 32
 _LEARNING_RATE = 2e-3
-_WARNED_FRAC = 0.02
+_WARNED_FRAC = 0.025
 """Of known images that training has not seen; the threshold is set by it."""
 _MASKS_EACH = 4  # masks for each held-out image when the threshold is set
 
@@ -63,8 +63,8 @@ def add_familiarity(
         generated = _generated(checkpoint, teaching)
         photographs = generated[len(generated) // 8 :], generated[: len(generated) // 8]
     config = FamiliarityConfig()
-    judge, measures = learn(*photographs, config, teaching)
-    tensors = {f"familiarity.{name}": value for name, value in judge.state_dict().items()}
+    classifier, measures = learn(*photographs, config, teaching)
+    tensors = {f"familiarity.{name}": value for name, value in classifier.state_dict().items()}
     diagnostics = {**checkpoint.training.get("diagnostics", {}), "familiarity": measures}
     return dataclasses.replace(
         checkpoint,
@@ -100,19 +100,19 @@ def learn(
     valid = (F.avg_pool2d(holes, R // side) < 0.5).float()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(teaching.seed)
-        judge = Familiarity(config)
-        _train(judge, (known, outliers, valid), teaching, generator)
-    judge.eval().requires_grad_(False)
+        classifier = Familiarity(config)
+        _train(classifier, (known, outliers, valid), teaching, generator)
+    classifier.eval().requires_grad_(False)
     fresh = make_outliers(held_out, generator)
-    scores = [_scores(judge, images, valid, generator) for images in (held_out, fresh)]
+    scores = [_scores(classifier, images, valid, generator) for images in (held_out, fresh)]
     threshold = scores[0].quantile(1 - _WARNED_FRAC)
-    judge.output.bias.sub_(threshold)
+    classifier.output.bias.sub_(threshold)
     rates = [float((score > threshold).float().mean()) for score in scores]
-    return judge, dict(zip(("known_warned", "outliers_warned"), rates, strict=True))
+    return classifier, dict(zip(("known_warned", "outliers_warned"), rates, strict=True))
 
 
 def _train(
-    judge: Familiarity,
+    classifier: Familiarity,
     pools: tuple[Tensor, Tensor, Tensor],
     teaching: Teaching,
     generator: Generator,
@@ -120,7 +120,7 @@ def _train(
     """Train on known images, outliers and masks."""
     known, outliers, valid = pools
     num_steps, batch_size = teaching.num_steps, teaching.batch_size
-    optimizer = torch.optim.AdamW(judge.parameters(), _LEARNING_RATE, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(classifier.parameters(), _LEARNING_RATE, weight_decay=1e-2)
     label = torch.ones(2 * batch_size)
     label[:batch_size] = -1
     for step in range(num_steps):
@@ -134,7 +134,7 @@ def _train(
             ]
         )
         masks = _draw(valid, 2 * batch_size, generator)
-        loss = F.softplus(-label * judge(images * masks, masks)).mean()
+        loss = F.softplus(-label * classifier(images * masks, masks)).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -165,11 +165,11 @@ def _varied(images: Tensor, generator: Generator) -> Tensor:
     return (moved * contrast + light + 0.07 * around_zero(N, 3, 1, 1)).clamp(-1, 1)
 
 
-def _scores(judge: Familiarity, images: Tensor, valid: Tensor, generator: Generator) -> Tensor:
+def _scores(classifier: Familiarity, images: Tensor, valid: Tensor, generator: Generator) -> Tensor:
     """Return the logits of images, each under several masks."""
     images = images.repeat(_MASKS_EACH, 1, 1, 1)
     masks = _draw(valid, len(images), generator)
-    return judge(images * masks, masks)
+    return classifier(images * masks, masks)
 
 
 def _shrunk(images: Tensor, side: int) -> Tensor:
@@ -185,4 +185,4 @@ def _generated(checkpoint: Checkpoint, teaching: Teaching) -> Tensor:
     z = sample_z(teaching.seed, teaching.num_generated, model.generator.config.z_dim)
     codes = model.generator.mapping(z)
     images = [model.synthesize(model.generator.broadcast(w)) for w in codes.split(_CHUNK)]
-    return ((torch.cat(images).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return network_to_uint8(torch.cat(images))

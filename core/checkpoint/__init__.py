@@ -3,7 +3,7 @@
 from .blank import build_blank
 from .content import Checkpoint, generator_id_of
 from .conversion import Conversion, convert_file
-from .format import inspect_checkpoint, read_checkpoint, write_checkpoint
+from .format import check_target, inspect_checkpoint, read_checkpoint, write_checkpoint
 from .header import FORMAT, FORMAT_VERSION
 from .hub import WEIGHTS_FOLDER, bundled_names, resolve_source
 
@@ -15,6 +15,7 @@ __all__ = [
     "Conversion",
     "build_blank",
     "bundled_names",
+    "check_target",
     "convert_file",
     "generator_id_of",
     "inspect_checkpoint",

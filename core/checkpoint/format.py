@@ -17,7 +17,7 @@ from torch import Tensor
 from ..checks import check_choice
 from ..errors import CheckpointError
 from ..networks import PARTS, ModelConfig
-from .container import DTYPES, Container, layout_of, open_container, write_container
+from .container import DTYPES, Container, check_place, layout_of, open_container, write_container
 from .content import Checkpoint
 from .header import (
     DAMAGED,
@@ -38,6 +38,26 @@ _FULL_PRECISION = ("running_mean", "running_var", "num_batches_tracked", "w_avg"
 range, and an error in w_avg would move every code."""
 
 _CORRECT = "Correct the call that makes the checkpoint."
+
+
+def check_target(path: Path, overwrite: bool) -> None:
+    """Raise CheckpointError unless a checkpoint may be written to path.
+
+    Args:
+        path: the file to write.
+        overwrite: whether it may replace a file.
+
+    Raises:
+        CheckpointError: an unsuitable name or folder, or a file that may not be replaced.
+    """
+    check_place(path)
+    if path.exists() and not overwrite:
+        raise CheckpointError(
+            f"no file {path}",
+            "one",
+            "Choose another name, or give --overwrite to replace it.",
+            problem=f"The file {path} exists.",
+        )
 
 
 def write_checkpoint(

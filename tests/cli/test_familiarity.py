@@ -38,7 +38,17 @@ def test_the_model_is_written_with_the_classifier(
 def test_one_image_is_too_few(run, tiny_checkpoint, tmp_path, folder):
     for name in "ab":
         (folder / f"{name}.png").unlink()
-    answer = run("familiarity", tiny_checkpoint, "--out", tmp_path / "x", "--data", folder)
+    out = ("--out", tmp_path / "x.safetensors")
+    answer = run("familiarity", tiny_checkpoint, *out, "--data", folder)
     assert answer.code == 2 and "at least two images" in answer.err
-    answer = run("familiarity", tiny_checkpoint, "--out", tmp_path / "x", "--stored-as", "int8")
+    answer = run("familiarity", tiny_checkpoint, *out, "--stored-as", "int8")
     assert answer.code == 2 and "stored-as" in answer.err
+
+
+def test_no_file_is_replaced_and_no_name_is_wrong_after_minutes(run, tiny_checkpoint, tmp_path):
+    before = tiny_checkpoint.read_bytes()
+    answer = run("familiarity", tiny_checkpoint, "--out", tiny_checkpoint)
+    assert answer.code == 2 and "--overwrite" in answer.err
+    assert tiny_checkpoint.read_bytes() == before
+    answer = run("familiarity", tiny_checkpoint, "--out", tmp_path / "taught.pt")
+    assert answer.code == 2 and ".safetensors" in answer.err

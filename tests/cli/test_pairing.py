@@ -151,8 +151,9 @@ def test_a_parallel_tree_of_masks(make, tmp_path):
 
 
 def test_masks_beside_their_images(make, tmp_path):
-    photos = make("photos", "a.png", "a_mask.png", "b.jpg", "b-mask.webp", "c.png", "d_mask.png")
-    pairs = [("a.png", "a_mask.png"), ("b.jpg", "b-mask.webp"), ("c.png", None)]
+    photos = make("photos", "a.png", "a_mask.png", "b.jpg", "B-Mask.webp", "c.png", "d_mask.png")
+    make("photos", "a.mask.png")
+    pairs = [("a.png", "a.mask.png"), ("b.jpg", "B-Mask.webp"), ("c.png", None)]
     for masks in (None, photos):
         found = plan(photos, masks, tmp_path / "out")
         assert names_of(found.jobs) == [*pairs, ("d_mask.png", None)]
@@ -169,6 +170,20 @@ def test_many_masks_of_one_image(make, tmp_path):
     assert names_of(jobs) == [("a.png", "m.png"), ("a.png", "n.png")]
     with pytest.raises(InputError, match="one folder of masks"):
         plan_jobs(photo, [masks, masks / "m.png"], tmp_path / "out")
+
+
+def test_results_of_one_name_are_all_refused(make, tmp_path):
+    photos = make("photos", "a.png", "a-b.png", "c.png")
+    masks = [make("m", "b-d.png") / "b-d.png", make("n", "d.png") / "d.png"]
+    jobs = plan_jobs(photos, masks, tmp_path / "out")
+    refused = {(job.image.name, job.mask.name): str(job.problem) for job in jobs if job.problem}
+    assert list(refused) == [("a-b.png", "d.png"), ("a.png", "b-d.png")]  # both a-b-d
+    assert all("a-b.png and a.png would have the same names" in text for text in refused.values())
+    masks = [make("m", "d.png") / "d.png", make("n") / "d.png"]
+    jobs = plan_jobs(photos / "c.png", masks, tmp_path / "out")
+    assert all(f"{masks[0]} and {masks[1]} would" in str(job.problem) for job in jobs)
+    (job,) = plan_jobs(photos / "c.png", [masks[0], masks[0]], tmp_path / "out")
+    assert (job.problem, job.files.stem) == (None, "c")
 
 
 def test_several_inputs_and_patterns(make, tmp_path):

@@ -65,6 +65,15 @@ def pasted_whole(erased, images, weight):
     return torch.stack(results)
 
 
+def test_autocast_of_the_caller_changes_nothing(generator):
+    image, mask = torch.rand(1, 40, 40, 3, generator=generator), torch.zeros(1, 40, 40)
+    mask[0, 5:30, 8:33] = 1
+    erased, completion = erase(image, mask, R), torch.rand(1, R, R, 3, generator=generator)
+    expected, _ = paste_completions(erased, completion)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(paste_completions(erased, completion)[0], expected)
+
+
 @pytest.mark.parametrize("feather_px", [0, 1, 6])
 @pytest.mark.parametrize("crop_mode", ["picture", "hole"])
 def test_only_the_box_is_computed_and_nothing_else_changes(generator, crop_mode, feather_px):

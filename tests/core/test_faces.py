@@ -1,8 +1,10 @@
+import dataclasses
 import math
 
 import pytest
 import torch
 
+from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.faces import Ellipse, Face, aligned_crop, face_crop, part_mask
 
 LEFT = Face(60.0, 80.0, 80.0, 0.0, 0.9)
@@ -21,6 +23,20 @@ def test_locate_turns_into_the_square():
     across, down = RIGHT.locate(x, y)
     torch.testing.assert_close(across, torch.tensor([0.5, 1.0]))
     torch.testing.assert_close(down, torch.tensor([0.5, 0.5]))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"centre_x": math.nan}, "centre_x"),
+        ({"centre_y": math.inf}, "centre_y"),
+        ({"side": 0.0}, "side"),
+        ({"angle": 361.0}, "angle"),
+    ],
+)
+def test_a_finder_that_makes_no_square_is_told(change, name):
+    with pytest.raises(InputError, match=f"the face's {name}"):
+        dataclasses.replace(LEFT, **change)
 
 
 def test_no_face():
@@ -67,6 +83,15 @@ def test_a_hole_that_no_face_holds_takes_the_nearest():
 def test_a_face_cut_off_by_the_image_is_centred_in_it():
     crop = aligned_crop(Face(-3.0, 10.0, 20.0, 5.0, 1.0), 40, 40, 2.0)
     assert (crop.centre_x, crop.centre_y, crop.side, crop.angle) == (0.0, 10.0, 40, 5.0)
+
+
+def test_the_square_of_a_face_centred_outside_the_image_holds_the_hole():
+    mask = hole((20, 22), (0, 2))
+    crop, _ = face_crop(mask, [Face(-20.0, 100.0, 151.0, 80.0, 1.0)])
+    assert crop is not None and crop.centre_x == 0.0
+    inside = torch.zeros(200, 300, dtype=torch.bool)
+    inside[crop.image_area] = crop.inset("cpu") > 0
+    assert inside[mask[0] > 0].all()
 
 
 def test_part_masks_lie_where_the_face_turns_them():

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from crop_samples import hole_box, images_with_holes, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from diverse_inpainting.core.geometry import (
     extract,
     place_completed,
 )
-from diverse_inpainting.core.image import image_to_bchw
+from diverse_inpainting.core.image import image_to_unit_bchw, unit_to_network
 from tolerances import assert_close
 
 few = settings(max_examples=40, deadline=None, derandomize=True)
@@ -22,27 +23,6 @@ few = settings(max_examples=40, deadline=None, derandomize=True)
 def random_image(batch, height, width, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(batch, 3, height, width, generator=generator)
-
-
-def hole_box(height, width, rows, columns):
-    mask = torch.zeros(1, height, width)
-    mask[:, slice(*rows), slice(*columns)] = 1.0
-    return mask
-
-
-def whole(height, width):
-    return fit_crop(torch.ones(1, height, width), "picture", 0.0)
-
-
-@st.composite
-def images_with_holes(draw):
-    """A size, a box inside it and a crop of either mode."""
-    height, width = draw(st.integers(1, 90)), draw(st.integers(1, 90))
-    top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
-    bottom, right = draw(st.integers(top + 1, height)), draw(st.integers(left + 1, width))
-    mode, margin = draw(st.sampled_from(("picture", "hole"))), draw(st.floats(0.0, 2.0))
-    hole = hole_box(height, width, (top, bottom), (left, right))
-    return hole, fit_crop(hole, mode, margin)
 
 
 @st.composite
@@ -199,7 +179,8 @@ def test_erase_prepares_any_public_layout():
     assert erased.erased.shape == (2, 3, 30, 30)
     area = (..., *erased.crops[0].square_area)
     assert torch.equal(erased.valid[area], (mask < 0.5).float().expand(2, 1, 20, 30))
-    assert torch.equal(erased.erased[area], image_to_bchw(image) * (mask < 0.5))
+    expected = unit_to_network(image_to_unit_bchw(image)) * (mask < 0.5)
+    assert torch.equal(erased.erased[area], expected)
     assert erased.erased[:, :, :5].abs().max() == 0.0
 
 

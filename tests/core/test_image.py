@@ -5,7 +5,6 @@ import torch
 
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.image import (
-    image_to_bchw,
     image_to_bhwc,
     image_to_uint8,
     image_to_unit_bchw,
@@ -37,10 +36,10 @@ def test_the_three_ranges_meet_in_the_same_numbers():
 
 def test_layout_and_range(generator):
     image = random_image(generator)
-    bchw = image_to_bchw(image)
+    bchw = image_to_unit_bchw(image)
     assert bchw.shape == (2, 3, HEIGHT, WIDTH)
     assert bchw.dtype == torch.float32
-    assert_close(bchw[1, 2, 3, 4], image[1, 3, 4, 2].double() * 2 - 1)
+    assert_close(bchw[1, 2, 3, 4], image[1, 3, 4, 2].double())
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,7 @@ def test_half_precision_and_strided_images(generator):
 
 def test_eight_bit_levels_survive_the_round_trip():
     levels = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).expand(-1, -1, -1, 3)
-    bhwc = image_to_bhwc(image_to_bchw(levels))
+    bhwc = image_to_bhwc(unit_to_network(image_to_unit_bchw(levels)))
     assert torch.equal((bhwc * 255).round().to(torch.uint8), levels)
     assert bhwc.is_contiguous()
 
@@ -124,4 +123,4 @@ def test_image_to_uint8_takes_the_nearest_level():
 )
 def test_unusable_images_are_refused(image, message):
     with pytest.raises(InputError, match=message):
-        image_to_bchw(image)
+        image_to_unit_bchw(image)

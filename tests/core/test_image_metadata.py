@@ -12,6 +12,7 @@ from diverse_inpainting.core.image_metadata import (
     RECORD_KEY,
     read_record_text,
     upright_exif,
+    upright_xmp,
     xmp_with_record,
 )
 from image_samples import random_pixels, save
@@ -54,6 +55,13 @@ def test_exif_is_turned_upright_and_loses_the_small_copy(order, kind, head):
     assert changed <= 4 + 4 + len(b"\xff\xd8small copy\xff\xd9")
 
 
+def test_exif_loses_a_preview_in_the_makers_note():
+    block = exif_block("<")
+    preview = b"\xff\xd8\xff\xdb\0C\n preview \xff\xd9"
+    upright = upright_exif(block + preview + b"more")
+    assert upright == upright_exif(block) + bytes(len(preview)) + b"more"
+
+
 @pytest.mark.parametrize("damage", [b"", b"nonsense", b"II*\0", b"MM\0*\0\0\0\x08\0\x05abc"])
 def test_damaged_exif_is_left_out(damage):
     assert upright_exif(b"Exif\0\0" + damage) == b""
@@ -84,6 +92,31 @@ def test_xmp_is_turned_upright(tmp_path, name):
     decoded = decode_fully(path)
     assert decoded.image.size == (8, 12)
     assert decoded.metadata.xmp == PACKET.replace(b'"6"', b'"1"')
+
+
+@pytest.mark.parametrize(
+    ("stored", "kept"),
+    [
+        (b"<xmpGImg:image>/9j/4AA&#xA;Qg==</xmpGImg:image>", b"<xmpGImg:image></xmpGImg:image>"),
+        (b"<xapGImg:image>/9j/</xapGImg:image>", b"<xapGImg:image></xapGImg:image>"),
+        (b'<a xmpGImg:w="9"\nxmpGImg:image="/9j/\nQ"/>', b'<a xmpGImg:w="9"\nxmpGImg:image=""/>'),
+        (b"<a GImage:Data='/9j/' GImage:Mime='x'/>", b"<a GImage:Data='' GImage:Mime='x'/>"),
+        (b'<a GDepth:Data="/9j/" b="c"/>', b'<a GDepth:Data="" b="c"/>'),
+    ],
+)
+def test_xmp_loses_copies_of_the_image(stored, kept):
+    assert upright_xmp(b"<x>" + stored + b"</x>") == b"<x>" + kept + b"</x>"
+
+
+@pytest.mark.parametrize("kind", ["8bim", "APP1", "xmp"])
+def test_a_png_loses_the_blocks_that_imagemagick_puts_into_text(tmp_path, kind):
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text(f"Raw profile type {kind}", f"\n{kind}\n2\nffd8\n")
+    info.add_text("Author", "me")
+    path = save(tmp_path, Image.fromarray(random_pixels(8, 12)), pnginfo=info)
+    assert decode_fully(path).metadata.text == {"Author": "me"}
 
 
 def test_exif_as_imagemagick_puts_it_into_a_png(tmp_path):

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from diverse_inpainting.core.errors import CheckpointError, GeneratorMismatchErr
 from diverse_inpainting.core.faces import Face
 from diverse_inpainting.core.fitting import RANDOM_FIT_STEPS
 from diverse_inpainting.core.geometry import erase
-from diverse_inpainting.core.image_files import write_png
+from diverse_inpainting.core.image_files import read_image, write_png
 from diverse_inpainting.core.inpainter import MAX_FIT_STEPS, Inpainter
 from diverse_inpainting.core.latents import WPlus
 from diverse_inpainting.core.networks import (
@@ -27,6 +28,8 @@ from diverse_inpainting.core.networks import (
 )
 
 R, L, D = 32, 8, 16
+
+PICTURES = Path(__file__).parents[2] / "core" / "weights" / "pictures"
 
 
 def tiny_checkpoint() -> Checkpoint:
@@ -447,3 +450,24 @@ def test_autocast_changes_nothing(model, image):
 def test_an_absent_device_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match="'cuda:99' is not available"):
         Inpainter.load("cats", device="cuda:99")
+
+
+def test_the_bundled_model_knows_cats_from_other_things():
+    model = Inpainter.load("cats")
+    generator = torch.Generator().manual_seed(0)
+    hole = torch.zeros(1, 256, 256)
+    hole[:, 100:180, 80:160] = 1
+    cats = {path.name: read_image(path).image[0] for path in PICTURES.glob("*.jpg")}
+    steps = torch.arange(256) // 16 % 2
+    others = {
+        "noise": torch.rand(256, 256, 3, generator=generator),
+        "stripes": steps[:, None, None].expand(256, 256, 3).float(),
+        "chessboard": (steps[:, None] ^ steps)[:, :, None].expand(256, 256, 3).float(),
+        "upside down": next(iter(cats.values())).flip(0),
+    }
+    warned = {
+        name: model.warnings(model.encode(image, hole)[0])
+        for name, image in (cats | others).items()
+    }
+    assert {name for name, warnings in warned.items() if warnings} == set(others)
+    assert all("does not look like" in text for name in others for text in warned[name])

@@ -34,6 +34,15 @@ def test_sixteen_bit_greyscale_keeps_its_depth():
     assert image_tensor(Image.fromarray(array)).tolist() == [[0.0, np.float32(1 / 255), 1.0]]
 
 
+@pytest.mark.filterwarnings("error")
+def test_arrays_may_be_read_only_and_of_another_byte_order():
+    array = np.asarray(Image.fromarray(random_pixels(6, 7)))
+    assert not array.flags.writeable
+    assert torch.equal(image_tensor(array), torch.tensor(array.tolist(), dtype=torch.uint8))
+    unit_array = array / 255.0
+    assert torch.equal(image_tensor(unit_array.astype(">f8")), torch.from_numpy(unit_array))
+
+
 @pytest.mark.parametrize("source", [None, 3, [[0.0]], b"data"])
 def test_other_types_are_named(source):
     for convert in (image_tensor, mask_tensor):

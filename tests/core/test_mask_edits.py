@@ -74,3 +74,5 @@ def test_a_number_out_of_range_is_refused():
         MaskEdits(grow_px=2000)
     with pytest.raises(InputError, match="blur_px"):
         MaskEdits(blur_px=-1)
+    with pytest.raises(InputError, match="whole number"):
+        MaskEdits(grow_px=2.5)

@@ -14,6 +14,13 @@ def test_half_transparent_pixels_are_hidden():
     assert hidden_mask(alpha[None], 1, 1, 4).shape == (1, 1, 1, 4)
 
 
+def test_bytes_are_alpha_too_and_nothing_beyond_its_range():
+    alpha = torch.tensor([[0, 127, 128, 255]], dtype=torch.uint8)
+    assert hidden_mask(alpha, 1, 1, 4).tolist() == [[[[True, True, False, False]]]]
+    with pytest.raises(InputError, match="values from 0 to 1"):
+        hidden_mask(alpha.float(), 1, 1, 4)
+
+
 @pytest.mark.parametrize("shape", [(4,), (2, 1, 4), (1, 5, 4), (1, 1, 1, 4)])
 def test_alpha_of_another_shape_is_refused(shape):
     with pytest.raises(InputError, match="Take alpha from the same file"):

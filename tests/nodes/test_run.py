@@ -1,6 +1,7 @@
 """Every node on small results, in inference mode as in ComfyUI."""
 
 import dataclasses
+import re
 import sys
 from types import SimpleNamespace
 
@@ -335,8 +336,10 @@ def test_find_face_without_a_face_says_so(call, cat, caplog):
     face, mask = answer["result"]
     assert mask.max() == 0 and face.shape == (1, 32, 32, 3)
     (message,) = answer["ui"]["warnings"]
-    assert message.startswith("Image 0: there is no face 9; found: ")
+    assert re.fullmatch(r"Image 0: there is no face 9; .+ found, counted from 0\.", message)
     assert caplog.messages == [message]
+    answer = call("DI_FindFace", image=torch.zeros(1, 64, 64, 3), part="eyes", index=0, side=32)
+    assert answer["ui"]["warnings"] == ["Image 0: no face was found."]
 
 
 def test_the_mask_of_a_part_is_completed_in_the_face(call, model, cat):

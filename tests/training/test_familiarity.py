@@ -25,14 +25,14 @@ def discs(num, seed):
 
 def test_it_tells_what_it_knows_from_what_it_does_not():
     teaching = Teaching(num_steps=120, batch_size=32, seed=1, **FEW)
-    judge, measures = learn(discs(100, 0), discs(60, 1), CONFIG, teaching)
+    classifier, measures = learn(discs(100, 0), discs(60, 1), CONFIG, teaching)
     assert 0 < measures["known_warned"] <= 0.021
     assert measures["outliers_warned"] > 0.4
     known, valid = discs(20, 2).float() / 127.5 - 1, torch.ones(20, 1, 64, 64)
-    assert (judge(known, valid) < 0).float().mean() > 0.9
-    assert (judge(-known, valid) > 0).float().mean() > 0.9
+    assert (classifier(known, valid) < 0).float().mean() > 0.9
+    assert (classifier(-known, valid) > 0).float().mean() > 0.9
     again, _ = learn(discs(100, 0), discs(60, 1), CONFIG, teaching)
-    assert all(map(torch.equal, judge.state_dict().values(), again.state_dict().values()))
+    assert all(map(torch.equal, classifier.state_dict().values(), again.state_dict().values()))
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,19 @@ import { app } from "../../../scripts/app.js";
 const WIDGET = "diverse-inpainting-warning";
 const LINE_PX = 16;
 const CHARACTERS_PER_LINE = 40;
-const warned = new Set();
+const warned = new Map(); // by how many pixels each node grew for its warning
 
 function clear(node) {
   const index = node.widgets?.findIndex((widget) => widget.name === WIDGET) ?? -1;
   if (index < 0) return;
   node.widgets[index].onRemove?.();
   node.widgets.splice(index, 1);
+  resize(node, Math.max(node.size[1] - (warned.get(node) ?? 0), node.computeSize()[1]));
   warned.delete(node);
+}
+
+function resize(node, height) {
+  node.setSize?.([node.size[0], height]);
 }
 
 function show(node, sentences) {
@@ -37,14 +42,20 @@ function show(node, sentences) {
   const options = { serialize: false, getMinHeight: () => height, getMaxHeight: () => height };
   // Not saved: a workflow stores the values of widgets by position.
   node.addDOMWidget(WIDGET, "warning", box, options).serialize = false;
-  node.setSize?.([node.size[0], Math.max(node.size[1], node.computeSize()[1])]);
-  warned.add(node);
+  const before = node.size[1];
+  resize(node, Math.max(before, node.computeSize()[1]));
+  warned.set(node, node.size[1] - before);
 }
 
 app.registerExtension({
   name: "diverse-inpainting.warnings",
   setup() {
-    api.addEventListener("execution_start", () => [...warned].forEach(clear));
+    // Cached nodes do not run, so they do not report again: what they warned about still holds.
+    // Ids of nodes in subgraphs begin with those of the subgraphs: "5:12".
+    api.addEventListener("execution_cached", ({ detail }) => {
+      const cached = new Set(detail.nodes.map((id) => String(id).split(":").at(-1)));
+      [...warned.keys()].filter((node) => !cached.has(String(node.id))).forEach(clear);
+    });
   },
   beforeRegisterNodeDef(nodeType, nodeData) {
     if (!nodeData.name.startsWith("DI_")) return;
