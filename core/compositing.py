@@ -68,8 +68,11 @@ def opacity_in_box(mask_1hw: Tensor, hole_mask_1hw: Tensor, crop: Crop, feather_
     weight = weight[:, rows.start - top :, columns.start - left :]
     weight = weight[:, : rows.stop - rows.start, : columns.stop - columns.start]
     inset = crop.inset(weight.device)[None]
-    bands = (x.split(_BAND_ROWS, dim=1) for x in (weight, inset, hole_mask_1hw[:, rows, columns]))
-    return torch.cat([_limited(feather_px, *band) for band in zip(*bands, strict=True)], dim=1)
+    result, hole_mask = torch.empty_like(inset), hole_mask_1hw[:, rows, columns]
+    bands = (x.split(_BAND_ROWS, dim=1) for x in (result, weight, inset, hole_mask))
+    for target, *band in zip(*bands, strict=True):
+        target.copy_(_limited(feather_px, *band))
+    return result
 
 
 def _limited(feather_px: int, weight: Tensor, inset: Tensor, hole_mask: Tensor) -> Tensor:
