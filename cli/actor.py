@@ -22,7 +22,7 @@ from .result_files import Record
 from .stores import Stores, upload_results
 
 SHARED_MARK = ".diverse-inpainting-shared"
-"""A file in the folder of the results, by which actors know that it is the driver's."""
+"""How a file in the folder of the results begins, by which actors know that it is the driver's."""
 
 _MOST_ATTEMPTS = 3  # an image whose process has ended as often is given up
 
@@ -197,7 +197,7 @@ def _prepare(order: Order) -> Inpainter:
     os.chdir(order.folder)
     for path in order.shared:
         if not path.exists():
-            seen = path.parent if path.name == SHARED_MARK else path
+            seen = path.parent if path.name.startswith(SHARED_MARK) else path
             raise InputError(
                 "folders that all machines share",
                 f"no {seen}",

@@ -69,10 +69,12 @@ class Cluster:
         """
         import ray
 
+        if not jobs:  # of this shard
+            return
         with _quiet(), _ray(self.address), _shared_mark(self.out, self.stores) as marks:
-            has: Mapping[str, float] = ray.cluster_resources()
-            gpus = self._gpus_per_actor(has)
-            actors = self._num_actors(has, gpus, len(jobs))
+            machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            gpus = self._gpus_per_actor(machines)
+            actors = self._num_actors(machines, gpus, len(jobs))
             order = Order(
                 model=self.model,
                 digest=model_digest(model),
@@ -89,19 +91,23 @@ class Cluster:
                     raise found
                 yield found
 
-    def _gpus_per_actor(self, has: Mapping[str, float]) -> float:
+    def _gpus_per_actor(self, machines: Sequence[Mapping[str, float]]) -> float:
         if self.gpus_per_actor is not None:
             return self.gpus_per_actor
-        return 1.0 if has.get("GPU", 0) and self.device != "cpu" else 0.0
+        has_gpus = any(machine.get("GPU") for machine in machines)
+        return 1.0 if has_gpus and self.device != "cpu" else 0.0
 
-    def _num_actors(self, has: Mapping[str, float], gpus: float, num_jobs: int) -> int:
+    def _num_actors(
+        self, machines: Sequence[Mapping[str, float]], gpus: float, num_jobs: int
+    ) -> int:
         """Return the number of actors; more than fit would be waited for in vain."""
-        fit = int(has.get("GPU", 0) / gpus + 1e-6) if gpus else int(has.get("CPU", 0))
+        kind, share = ("GPU", gpus) if gpus else ("CPU", 1)
+        fit = sum(int(machine.get(kind, 0) / share + 1e-6) for machine in machines)
         asked = self.actors or fit
         if not 0 < asked <= fit:
-            unit = f"{has.get('GPU', 0):g} GPUs" if gpus else f"{has.get('CPU', 0):g} cores"
+            total = sum(machine.get(kind, 0) for machine in machines)
             raise InputError(
-                f"at most {fit} actors on {unit}",
+                f"at most {fit} actors on {total:g} {'GPUs' if gpus else 'cores'}",
                 str(asked),
                 "Ask for fewer with --actors or less with --gpus-per-actor, or add machines first.",
             )
@@ -185,7 +191,7 @@ def _shared_mark(out: Path, stores: Stores) -> Iterator[tuple[Path, ...]]:
     if stores.url(out):
         yield ()
         return
-    mark = out / SHARED_MARK
+    mark = out / f"{SHARED_MARK}-{secrets.token_hex(4)}"
     mark.touch()
     try:
         yield (mark,)

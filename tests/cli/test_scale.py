@@ -170,3 +170,10 @@ def test_errors_name_the_store(run, folder):
     assert f"the same folder, local://{folder}/in." in answer.err
     answer = run("scale", f"local://{folder}/absent", "--out", f"local://{folder}/out")
     assert answer.err.startswith(f"The image or folder local://{folder}/absent does not exist")
+
+
+@needs_ray
+def test_a_shard_without_images_is_no_error(run, tiny_checkpoint, folder):
+    arguments = ("in", "--mask", "m.png", "--out", "out", "--model", tiny_checkpoint)
+    answer = run("scale", *arguments, "--shard", "8/8")
+    assert (answer.code, answer.out) == (0, "0 done, 0 skipped, 0 failed; results in out\n")
