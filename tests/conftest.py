@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="cpu", help="device of the tests that take `device`")
     parser.addoption("--dtype", default="float32", help="dtype of the tests that take `dtype`")
     parser.addoption("--run-slow", action="store_true", help="run the tests marked slow, too")
-    parser.addoption("--fuzz-cases", type=int, default=5000, help="hostile files of the slow test")
+    parser.addoption("--fuzz-cases", type=int, default=1000, help="hostile files of the slow test")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
