@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -174,8 +174,9 @@ def _ray(address: str | None) -> Iterator[None]:
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     try:
         yield
-    finally:
-        ray.shutdown()
+    finally:  # it prints what it has held back
+        with open(os.devnull, "w") as sink, redirect_stdout(sink), redirect_stderr(sink):
+            ray.shutdown()
 
 
 def _knock(address: str | None) -> None:
