@@ -26,7 +26,7 @@ def discs(num, seed):
 def test_it_tells_what_it_knows_from_what_it_does_not():
     teaching = Teaching(num_steps=120, batch_size=32, seed=1, **FEW)
     classifier, measures = learn(discs(100, 0), discs(60, 1), CONFIG, teaching)
-    assert 0 < measures["known_warned"] <= 0.021
+    assert 0 < measures["known_warned"] <= 0.026
     assert measures["outliers_warned"] > 0.4
     known, valid = discs(20, 2).float() / 127.5 - 1, torch.ones(20, 1, 64, 64)
     assert (classifier(known, valid) < 0).float().mean() > 0.9
