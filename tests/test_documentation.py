@@ -1,6 +1,7 @@
 """What the documentation mentions exists: commands, options, nodes, links and files."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
