@@ -174,8 +174,8 @@ def test_the_example_in_python_runs(tmp_path, monkeypatch):
     write_png(tmp_path / "photo.png", image[0])
     write_png(tmp_path / "mask.png", hole_mask[0])
     monkeypatch.chdir(tmp_path)
-    names = {}
-    exec(example, names)
+    (tmp_path / "example.py").write_text(example, encoding="utf-8")
+    names = runpy.run_path(str(tmp_path / "example.py"))
     with Image.open(tmp_path / "results" / "result-7.png") as result:
         assert result.size == (256, 256)
     assert (tmp_path / "third.safetensors").exists()
