@@ -42,7 +42,8 @@ def report(results: Iterable[Result], show: bool) -> None:
             evidence = [f"{fault}: {text[-1200:]}" for fault, text in faults.items()]
             print(f"--- {kind} {number}", *evidence, sep="\n", flush=True)
     rows = [(kind, cases[kind], *(found[kind][f] for f in FAULTS)) for kind in sorted(cases)]
-    totals = ("all", *(sum(row[k] for row in rows) for k in range(1, len(FAULTS) + 2)))
+    sums = (sum(counts[fault] for counts in found.values()) for fault in FAULTS)
+    totals = ("all", cases.total(), *sums)
     for row in (("kind", "cases", *FAULTS), ("---",) * (len(FAULTS) + 2), *rows, totals):
         print(f"| {' | '.join(map(str, row))} |")
 
