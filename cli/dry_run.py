@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from ..core.cat_faces import CatFaces
-from ..core.contact_sheet import contact_sheet, thumbnail
+from ..core.contact_sheet import in_rows, thumbnail
 from ..core.crops import Crop, choose_crop
 from ..core.errors import DiverseInpaintingError
 from ..core.hole_masks import hole_mask_to_b1hw, valid_mask
@@ -21,7 +21,6 @@ from .pairing import Job, Plan
 if TYPE_CHECKING:
     from torch import Tensor
 
-_COLUMNS = 5
 _MOST_DRAWN = 100  # a sheet of 20 rows
 _RED = (1.0, 0.1, 0.1)
 _OPACITY = 0.6
@@ -49,9 +48,7 @@ def show_plan(plan: Plan, settings: Settings, sheet: Path) -> int:
     for line in plan.remarks():
         echo(line)
     if cells:
-        starts = range(0, len(cells), _COLUMNS)
-        rows = [cells[i : i + _COLUMNS] for i in starts]
-        write_png(sheet, contact_sheet(rows, [labels[i : i + _COLUMNS] for i in starts]))
+        write_png(sheet, in_rows(cells, labels))
     echo(f"{len(plan.jobs) - num_failed} to complete, {num_failed} not; masks drawn in {sheet}")
     return 1 if num_failed else 0
 

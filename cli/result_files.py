@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..core.blending import choose_blend
-from ..core.contact_sheet import contact_sheet, show_erased, thumbnail
+from ..core.contact_sheet import in_rows, show_erased, thumbnail
 from ..core.errors import InputError
 from ..core.foreign_data import parse_json
 from ..core.image import image_to_uint8
@@ -35,7 +35,6 @@ MADE_BY = "made_by"
 
 _MAX_NAME_BYTES = 255
 _BAND_ROWS = 256
-_COLUMNS = 5  # original, erased and eight results fill two rows
 
 
 class StaleResultsError(InputError):
@@ -196,10 +195,7 @@ class ResultFiles:
             cells.append(thumbnail(result))
             del result  # or it would be there while the next one is computed
         labels = ["original", "erased", *map(str, range(self.num_variants))]
-        starts = range(0, len(cells), _COLUMNS)
-        sheet = contact_sheet(
-            [cells[i : i + _COLUMNS] for i in starts], [labels[i : i + _COLUMNS] for i in starts]
-        )
+        sheet = in_rows(cells, labels)
         write_png(self.sheet, sheet, {RECORD_KEY: json.dumps(record, sort_keys=True)})
 
 

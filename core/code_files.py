@@ -1,11 +1,11 @@
 """Files of style codes, so that a completion can be edited further another day."""
 
+import math
 from pathlib import Path
 
 from torch import Tensor
 
 from .checkpoint.container import open_container, write_container
-from .checkpoint.detection import describe_keys
 from .checks import is_generator_id
 from .errors import CheckpointError
 
@@ -45,18 +45,10 @@ def read_codes(path: str | Path) -> tuple[Tensor, str]:
     path = Path(path)
     with open_container(path, _EXPECTED) as container:
         metadata, layouts = container.metadata, container.layouts
-        if metadata.get("format") != FORMAT:
-            found = f"{path}, {describe_keys(layouts, metadata)}"
-            raise CheckpointError(_EXPECTED, found, "Use a file that WPlus.save wrote.")
-        if metadata.get("format_version") != str(FORMAT_VERSION):
-            version = f"{metadata.get('format_version', '')[:60]!r} in {path}"
-            expected = f"codes of format version {FORMAT_VERSION}"
-            raise CheckpointError(expected, version, "Update diverse-inpainting.")
+        remedy = "Use a file that WPlus.save wrote."
+        container.check_format(FORMAT, FORMAT_VERSION, "codes", _EXPECTED, remedy)
         shape = layouts[_TENSOR].shape if list(layouts) == [_TENSOR] else ()
-        num_values = 1
-        for length in shape:
-            num_values *= length
-        is_fitting = len(shape) == 4 and 0 < num_values <= _MAX_VALUES
+        is_fitting = len(shape) == 4 and 0 < math.prod(shape) <= _MAX_VALUES
         generator_id = metadata.get("generator_id")
         if not is_fitting or not is_generator_id(generator_id):
             expected = "a tensor `codes` of shape [B, V, L, D] and a generator_id"

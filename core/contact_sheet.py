@@ -21,6 +21,7 @@ _LABEL_SIZE_PX = 14
 _TITLE_SIZE_PX = 20
 _ELLIPSIS = "..."
 _GREY = 0.5
+_COLUMNS = 5  # original, erased and eight results fill two rows
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,16 @@ def contact_sheet(
             strips.append(_text_strip(row_title, width, _LABEL_SIZE_PX, theme))
         strips.append(_row_strip(row, texts, column_px, width, theme))
     return _stack(strips, theme.background)
+
+
+def in_rows(
+    images: Sequence[Tensor | Image.Image], labels: Sequence[str], columns: int = _COLUMNS
+) -> Image.Image:
+    """Return the contact sheet of labelled images, so many to a row."""
+    starts = range(0, len(images), columns)
+    return contact_sheet(
+        [images[i : i + columns] for i in starts], [labels[i : i + columns] for i in starts]
+    )
 
 
 def tile_images(images_bchw: Tensor, columns: int) -> Image.Image:

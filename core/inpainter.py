@@ -4,32 +4,29 @@ Legend: B images, V variants, H x W pixels of an image, R the model's resolution
 width of one code. Batches are image-major: row b*V + v.
 """
 
-import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import torch
-from PIL import Image
 from torch import Tensor
 
+from .blending import BLENDS
 from .cat_faces import CatFaces
 from .checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint, resolve_source
 from .checks import check_choice, check_int, check_range
-from .compositing import Composites, composites
+from .compositing import composites
 from .crops import CROP_MODES
 from .device import resolve_device
 from .directions import bundled_directions
 from .editor import CHUNK, Edit, Editor, check_edits
 from .errors import CheckpointError, InputError, image_number
 from .faces import FaceFinder
-from .files import prepare_folder
 from .fitting import FIT_STEPS, RANDOM_FIT_STEPS, OnStep, fit_codes
 from .geometry import Erased, erase
 from .image import image_to_bhwc
-from .image_files import to_pil, write_png
 from .inference import inference
+from .inpainting import Inpainting
 from .inputs import ImageInput, image_alpha, image_tensor, mask_tensor
 from .latents import WPlus
 
@@ -42,65 +39,6 @@ _FITTED_ONLY = (
     "This model has no encoder: each completion was fitted to the image from a random code, which "
     "takes longer."
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Inpainting:
-    """Completed images and what they were made from."""
-
-    composites: Composites
-    """The images one at a time; large ones take less memory than `images` do."""
-    codes: WPlus
-    """W_out with the edits, [B, V, L, D]."""
-    warnings: tuple[str, ...]
-    """Sentences for the user; empty when all is well."""
-
-    @functools.cached_property
-    def images(self) -> Tensor:
-        """[B, V, H, W, 3] float32 in [0, 1], computed when first asked for.
-
-        Outside hole and feather, the input bit for bit.
-        """
-        return self.composites.all().unflatten(0, self.composites.completed.shape[:2])
-
-    @property
-    def weight(self) -> Tensor:
-        """[B, H, W] float32 in [0, 1], weight of the completion at each pixel.
-
-        0 outside hole and feather.
-        """
-        return self.composites.weight
-
-    @property
-    def erased(self) -> Erased:
-        """The images as the encoder saw them, and the way back."""
-        return self.composites.erased
-
-    def to_pil(self) -> list[list[Image.Image]]:
-        """Return the variants of each image as 8-bit Pillow images."""
-        return [
-            [to_pil(variant) for variant in self.composites.variants(b, torch.uint8)]
-            for b in range(len(self.weight))
-        ]
-
-    def save(self, folder: str | Path, stem: str = "result") -> list[Path]:
-        """Write STEM-0.png, STEM-1.png ..., all variants of the first image, then of the next.
-
-        Args:
-            folder: is created if it does not exist; files of these names are replaced.
-            stem: beginning of the file names.
-
-        Raises:
-            InputError: the folder cannot be written to.
-        """
-        folder = Path(folder)
-        prepare_folder(folder)
-        paths = []
-        for b in range(len(self.weight)):
-            for variant in self.composites.variants(b, torch.uint8):
-                paths.append(folder / f"{stem}-{len(paths)}.png")
-                write_png(paths[-1], variant)
-        return paths
 
 
 class Inpainter(Editor):
@@ -373,6 +311,8 @@ class Inpainter(Editor):
             InputError: unusable input, see the single steps.
         """
         check_choice(skip_source, "skip_source", SKIP_SOURCES)
+        if blend is not None:
+            check_choice(blend, "blend", BLENDS)
         check_int(fit_steps, "fit_steps", 0, MAX_FIT_STEPS)
         check_edits(edits)
         random = self.sample_w(seed, num_variants, truncation_psi)
@@ -404,10 +344,10 @@ class Inpainter(Editor):
         an encoder also says how it completes.
         """
         said = erased.notes if self.can_encode else (*erased.notes, _FITTED_ONLY)
-        judge = self.model.familiarity
-        if judge is None:
+        classifier = self.model.familiarity
+        if classifier is None:
             return said
-        unlike = judge(erased.erased, erased.valid) > 0
+        unlike = classifier(erased.erased, erased.valid) > 0
         return said + tuple(
             f"{image_number(b, len(unlike))} does not look like what this model knows "
             f"({self.title}), so its completion "

@@ -30,7 +30,6 @@ DIRECTION_FOLDER = "directions"
 
 MODEL_SUFFIX = ".safetensors"
 
-_CHUNK = 32  # images that core computes at a time
 _LIVE_MAPS = 8  # peak memory of synthesis, in copies of its largest feature map, with a reserve
 
 
@@ -115,14 +114,18 @@ def make_room(num_bytes: int, compute: device) -> None:
 
 def make_room_for(model: "Inpainter", num_images: int) -> None:
     """Let ComfyUI make room for completing num_images at once."""
+    from ..core.editor import CHUNK
+
     generator = model.config.generator
     bytes_per_map = generator.resolution * generator.channel_base * 4
-    make_room(min(num_images, _CHUNK) * _LIVE_MAPS * bytes_per_map, model.device)
+    make_room(min(num_images, CHUNK) * _LIVE_MAPS * bytes_per_map, model.device)
 
 
 def make_room_for_fitting(model: "Inpainter") -> None:
     """Let ComfyUI make room for fitting codes, whose gradients keep all feature maps."""
-    make_room_for(model, _CHUNK)
+    from ..core.editor import CHUNK
+
+    make_room_for(model, CHUNK)
 
 
 def step_bar() -> Callable[[int, int], None]:

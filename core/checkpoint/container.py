@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError
 from ..files import atomic_write
-from .detection import detect
+from .detection import describe_keys, detect
 
 SUFFIX = ".safetensors"
 
@@ -62,6 +62,24 @@ class Container:
         replace it) and would change or crash when another program truncates it.
         """
         return self._handle.get_tensor(name).to(dtype=dtype, copy=True)
+
+    def check_format(self, name: str, version: int, what: str, expected: str, remedy: str) -> None:
+        """Raise CheckpointError unless the file says that it has this format and version.
+
+        Args:
+            name: of the format.
+            version: of the format.
+            what: what files of this format hold ("codes").
+            expected: what the caller needs, as a noun phrase.
+            remedy: for files of another format.
+        """
+        if self.metadata.get("format") != name:
+            found = f"{self.path}, {describe_keys(self.layouts, self.metadata)}"
+            raise CheckpointError(expected, found, remedy)
+        if self.metadata.get("format_version") != str(version):
+            found = f"{self.metadata.get('format_version', '')[:60]!r} in {self.path}"
+            wanted = f"{what} of format version {version}"
+            raise CheckpointError(wanted, found, "Update diverse-inpainting.")
 
 
 @contextlib.contextmanager

@@ -17,7 +17,6 @@ from ..checkpoint.container import (
     open_container,
     write_container,
 )
-from ..checkpoint.detection import describe_keys
 from ..checks import check_finite, check_generator_id, check_int, check_range
 from ..errors import CheckpointError, InputError
 from ..latents import WPlus, check_same_generator
@@ -220,13 +219,8 @@ def read_direction(path: str | Path) -> Direction:
 def _check_header(container: Container) -> tuple[int, int]:
     """Return (first_layer, last_layer)."""
     path, metadata, layouts = container.path, container.metadata, container.layouts
-    if metadata.get("format") != FORMAT:
-        found = f"{path}, {describe_keys(layouts, metadata)}"
-        raise CheckpointError(_EXPECTED, found, "Use a direction that this project saved.")
-    if metadata.get("format_version") != str(FORMAT_VERSION):
-        version = f"{metadata.get('format_version', '')[:60]!r} in {path}"
-        expected = f"a direction of format version {FORMAT_VERSION}"
-        raise CheckpointError(expected, version, "Update diverse-inpainting.")
+    remedy = "Use a direction that this project saved."
+    container.check_format(FORMAT, FORMAT_VERSION, "a direction", _EXPECTED, remedy)
     layers = re.fullmatch(r"([0-9]{1,3})-([0-9]{1,3})", metadata.get("layers", ""))
     missing = [field for field in _TEXTS if field not in metadata]
     missing += [] if layers else ["layers"]

@@ -39,7 +39,7 @@ CORE_LEVELS = (
     {"contact_sheet", "ops", "distributed", "pretrained"},
     {"networks"},
     {"latents", "code_files", "checkpoint", "directions", "fitting"},
-    {"editor"},
+    {"editor", "inpainting"},
     {"inpainter"},
 )
 
