@@ -27,7 +27,7 @@ from .geometry import Erased, erase
 from .image import image_to_bhwc
 from .inference import inference
 from .inpainting import Inpainting
-from .inputs import ImageInput, image_alpha, image_tensor, mask_tensor
+from .inputs import ImageInput, image_and_alpha, mask_tensor
 from .latents import WPlus
 
 SKIP_SOURCES = ("edited", "unedited", "none")
@@ -150,16 +150,15 @@ class Inpainter(Editor):
         margin: float,
         alpha: Tensor | None,
     ) -> Erased:
-        inputs = image_tensor(image), mask_tensor(hole_mask)
-        if alpha is None:
-            alpha = image_alpha(image)
+        tensor, own_alpha = image_and_alpha(image)
         erased = erase(
-            *inputs,
+            tensor,
+            mask_tensor(hole_mask),
             self.resolution,
             crop_mode=crop_mode,
             margin=margin,
             face_finder=self.face_finder,
-            alpha=alpha,
+            alpha=own_alpha if alpha is None else alpha,
         )
         return erased.to(self.device)
 

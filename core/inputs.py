@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from .errors import InputError
-from .image_decoding import decode_upright, deep_grey, from_8_bits, opacity, to_srgb
+from .image_decoding import deep_grey, from_8_bits, opacity, to_srgb
 from .image_files import read_image
 from .mask_files import mask_of, read_mask
 
@@ -18,30 +18,27 @@ ImageInput = Tensor | np.ndarray | Image.Image | str | os.PathLike[str]
 the path of a file."""
 
 
-def image_tensor(image: ImageInput) -> Tensor:
-    """Return an image as a tensor, in a layout of `image_to_unit_bchw`.
+def image_and_alpha(image: ImageInput) -> tuple[Tensor, Tensor | None]:
+    """Return an image in a layout of `image_to_unit_bchw`, and its alpha.
+
+    Returns:
+        The image, and alpha [1, H, W] in [0, 1]; None without, and for tensors and arrays.
 
     Raises:
         InputError: another type, or a file that is no image.
     """
     if isinstance(image, Tensor):
-        return image
+        return image, None
     if isinstance(image, np.ndarray):
-        return _from_numpy(image)
+        return _from_numpy(image), None
     if isinstance(image, Image.Image):
-        grey = deep_grey(image, "the image")
-        return torch.from_numpy(from_8_bits(to_srgb(image, "the image")) if grey is None else grey)
+        grey, alpha = deep_grey(image, "the image"), opacity(image)
+        pixels = from_8_bits(to_srgb(image, "the image")) if grey is None else grey
+        return torch.from_numpy(pixels), None if alpha is None else torch.from_numpy(alpha)[None]
     if isinstance(image, str | os.PathLike):
-        return read_image(Path(image)).image
+        file = read_image(Path(image))
+        return file.image, file.alpha
     raise _wrong_type("an image", image)
-
-
-def image_alpha(image: ImageInput) -> Tensor | None:
-    """Return the alpha of a Pillow image or file, [1, H, W] in [0, 1]; None without."""
-    if isinstance(image, str | os.PathLike):
-        image = decode_upright(Path(image), Path(image))
-    alpha = opacity(image) if isinstance(image, Image.Image) else None
-    return None if alpha is None else torch.from_numpy(alpha)[None]
 
 
 def mask_tensor(hole_mask: ImageInput) -> Tensor:

@@ -7,8 +7,12 @@ from PIL import Image
 
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.image import image_to_unit_bchw
-from diverse_inpainting.core.inputs import image_tensor, mask_tensor
+from diverse_inpainting.core.inputs import image_and_alpha, mask_tensor
 from image_samples import random_pixels, save, unit
+
+
+def image_tensor(source):
+    return image_and_alpha(source)[0]
 
 
 def test_an_image_of_every_type_is_the_same_image(tmp_path):
