@@ -13,7 +13,7 @@ from .direction import (
 )
 from .discovery import DISCOVERY_METHODS, discover_direction
 from .ganspace import discover_ganspace, principal_components
-from .interfacegan import Boundary, find_boundary, independent
+from .interfacegan import Boundary, discover_interfacegan, find_boundary, independent
 from .scores import SCORES
 from .sefa import discover_sefa, factorise, select_affines
 
@@ -30,6 +30,7 @@ __all__ = [
     "deviation_along",
     "discover_direction",
     "discover_ganspace",
+    "discover_interfacegan",
     "discover_sefa",
     "factorise",
     "find_boundary",
