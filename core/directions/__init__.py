@@ -12,6 +12,7 @@ from .direction import (
     write_direction,
 )
 from .discovery import DISCOVERY_METHODS, discover_direction
+from .foreign import ForeignDirection, adopt, read_foreign_direction
 from .ganspace import discover_ganspace, principal_components
 from .interfacegan import Boundary, discover_interfacegan, find_boundary, independent
 from .scores import SCORES
@@ -23,6 +24,8 @@ __all__ = [
     "STANDARD_DEVIATION",
     "Boundary",
     "Direction",
+    "ForeignDirection",
+    "adopt",
     "apply_direction",
     "bundled_direction_names",
     "bundled_directions",
@@ -38,6 +41,7 @@ __all__ = [
     "principal_components",
     "read_direction",
     "read_directions",
+    "read_foreign_direction",
     "select_affines",
     "write_direction",
 ]
