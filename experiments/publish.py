@@ -10,8 +10,8 @@ index, not by taste.
     web/docs/edits.jpg                         completions of the demo moved along each direction
     web/docs/directions/NAME.jpg               random samples moved along each direction
     example_workflows/diverse-inpainting.jpg   the results of the workflow's settings
-    docs/icon.png                              for the ComfyUI registry: erased and three completions
-    docs/banner.jpg                            for the ComfyUI registry, 21:9: a row per photograph
+    docs/icon.png                              for the registry: erased and three completions
+    docs/banner.jpg                            for the registry, 21:9: a row per photograph
 """
 
 import argparse
