@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .checkpoint import Checkpoint
-from .checks import check_choice, check_finite, check_range
+from .checks import check_choice, check_finite, check_int, check_range
 from .directions import DISCOVERY_METHODS, Direction, apply_direction, discover_direction
 from .errors import InputError
 from .image import image_to_bhwc
@@ -148,9 +148,31 @@ class Editor:
             InputError: a number is out of range.
         """
         check_range(truncation_psi, "truncation_psi", 0.0, 2.0)
+        z = sample_z(seed, num_variants, self.config.generator.z_dim)
+        return self._sample(z, truncation_psi)
+
+    @inference
+    def sample_seeds(self, seeds: Sequence[int], truncation_psi: float = 1.0) -> WPlus:
+        """Sample variant 0 of each of several seeds: sample k is that of `sample_w(seeds[k], 1)`.
+
+        Args:
+            seeds: 0 to 2^64 - 1 each, at least one.
+            truncation_psi: see `sample_w`.
+
+        Returns:
+            [1, V, L, D] with V = len(seeds).
+
+        Raises:
+            InputError: no seeds, or a number is out of range.
+        """
+        check_range(truncation_psi, "truncation_psi", 0.0, 2.0)
+        check_int(len(seeds), "the number of seeds", 1, float("inf"))
+        z_dim = self.config.generator.z_dim
+        return self._sample(torch.cat([sample_z(seed, 1, z_dim) for seed in seeds]), truncation_psi)
+
+    def _sample(self, z: Tensor, truncation_psi: float) -> WPlus:
         generator = self.model.generator
-        z = sample_z(seed, num_variants, self.config.generator.z_dim).to(self.device)
-        w = generator.w_avg.lerp(generator.mapping(z), truncation_psi)
+        w = generator.w_avg.lerp(generator.mapping(z.to(self.device)), truncation_psi)
         return self._own(generator.broadcast(w)[None])
 
     def direction(self, name: str) -> Direction:
