@@ -123,9 +123,9 @@ class Editor:
         check_finite(codes, "codes")
         return self._own(codes)
 
-    def _own(self, codes: Tensor) -> WPlus:
+    def _own(self, codes: Tensor, labels: tuple[str, ...] = ()) -> WPlus:
         """Mark codes that the networks made, unchecked: a check would synchronise with the GPU."""
-        return WPlus(codes, self.generator_id)
+        return WPlus(codes, self.generator_id, labels)
 
     def _flat(self, codes: WPlus, batch: int, num_variants: int, name: str) -> Tensor:
         """Return codes of this model's generator as [B*V, L, D], on its device."""
@@ -151,7 +151,8 @@ class Editor:
         generator = self.model.generator
         z = sample_z(seed, num_variants, self.config.generator.z_dim).to(self.device)
         w = generator.w_avg.lerp(generator.mapping(z), truncation_psi)
-        return self._own(generator.broadcast(w)[None])
+        labels = tuple(f"seed {seed} / #{k}" for k in range(num_variants))
+        return self._own(generator.broadcast(w)[None], labels)
 
     def direction(self, name: str) -> Direction:
         """Return a bundled direction by name, or the K-th discovered one: "sefa:K", "ganspace:K".

@@ -28,7 +28,7 @@ from .image import image_to_bhwc
 from .inference import inference
 from .inpainting import Inpainting
 from .inputs import ImageInput, image_and_alpha, mask_tensor
-from .latents import WPlus
+from .latents import WPlus, expand_labels
 
 SKIP_SOURCES = ("edited", "unedited", "none")
 """Which stage-1 image the skip encoder sees when codes were edited; `none` leaves it out."""
@@ -185,7 +185,8 @@ class Inpainter(Editor):
         V = max(encoded.num_variants, random.num_variants)
         w_enc = self._flat(encoded, B, V, "encoded codes")
         w_out, gate = self.model.mix(w_enc, self._flat(random, B, V, "random codes"), gate_bias)
-        return self._own(w_out.unflatten(0, (B, V))), gate.unflatten(0, (B, V))
+        labels = expand_labels(random, B, V)
+        return self._own(w_out.unflatten(0, (B, V)), labels), gate.unflatten(0, (B, V))
 
     @inference
     def fit(
@@ -220,7 +221,7 @@ class Inpainter(Editor):
             steps,
             on_step=on_step,
         )
-        return self._own(fitted.unflatten(0, (B, V)))
+        return self._own(fitted.unflatten(0, (B, V)), expand_labels(codes, B, V))
 
     @inference
     def refine(self, erased: Erased, codes: WPlus, skip_codes: WPlus | None = None) -> Tensor:
