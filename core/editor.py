@@ -123,9 +123,9 @@ class Editor:
         check_finite(codes, "codes")
         return self._own(codes)
 
-    def _own(self, codes: Tensor) -> WPlus:
+    def _own(self, codes: Tensor, labels: tuple[str, ...] = ()) -> WPlus:
         """Mark codes that the networks made, unchecked: a check would synchronise with the GPU."""
-        return WPlus(codes, self.generator_id)
+        return WPlus(codes, self.generator_id, labels)
 
     def _flat(self, codes: WPlus, batch: int, num_variants: int, name: str) -> Tensor:
         """Return codes of this model's generator as [B*V, L, D], on its device."""
@@ -149,7 +149,8 @@ class Editor:
         """
         check_range(truncation_psi, "truncation_psi", 0.0, 2.0)
         z = sample_z(seed, num_variants, self.config.generator.z_dim)
-        return self._sample(z, truncation_psi)
+        labels = tuple(f"seed {seed} / #{k}" for k in range(num_variants))
+        return self._sample(z, truncation_psi, labels)
 
     @inference
     def sample_seeds(self, seeds: Sequence[int], truncation_psi: float = 1.0) -> WPlus:
@@ -168,12 +169,13 @@ class Editor:
         check_range(truncation_psi, "truncation_psi", 0.0, 2.0)
         check_int(len(seeds), "the number of seeds", 1, float("inf"))
         z_dim = self.config.generator.z_dim
-        return self._sample(torch.cat([sample_z(seed, 1, z_dim) for seed in seeds]), truncation_psi)
+        z = torch.cat([sample_z(seed, 1, z_dim) for seed in seeds])
+        return self._sample(z, truncation_psi, tuple(f"seed {seed} / #0" for seed in seeds))
 
-    def _sample(self, z: Tensor, truncation_psi: float) -> WPlus:
+    def _sample(self, z: Tensor, truncation_psi: float, labels: tuple[str, ...]) -> WPlus:
         generator = self.model.generator
         w = generator.w_avg.lerp(generator.mapping(z.to(self.device)), truncation_psi)
-        return self._own(generator.broadcast(w)[None])
+        return self._own(generator.broadcast(w)[None], labels)
 
     def direction(self, name: str) -> Direction:
         """Return a bundled direction by name, or the K-th discovered one: "sefa:K", "ganspace:K".

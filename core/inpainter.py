@@ -29,7 +29,7 @@ from .image import image_to_bhwc
 from .inference import inference
 from .inpainting import Inpainting
 from .inputs import ImageInput, image_and_alpha, mask_tensor
-from .latents import WPlus
+from .latents import WPlus, expand_labels
 
 SKIP_SOURCES = ("edited", "unedited", "none")
 """Which stage-1 image the skip encoder sees when codes were edited; `none` leaves it out."""
@@ -190,7 +190,8 @@ class Inpainter(Editor):
         V = max(encoded.num_variants, random.num_variants)
         w_enc = self._flat(encoded, S, V, "encoded codes")
         w_out, gate = self.model.mix(w_enc, self._flat(random, S, V, "random codes"), gate_bias)
-        return self._own(w_out.unflatten(0, (S, V))), gate.unflatten(0, (S, V))
+        labels = expand_labels(random, S, V)
+        return self._own(w_out.unflatten(0, (S, V)), labels), gate.unflatten(0, (S, V))
 
     @inference
     def fit(
@@ -225,7 +226,7 @@ class Inpainter(Editor):
             steps,
             on_step=on_step,
         )
-        return self._own(fitted.unflatten(0, (S, V)))
+        return self._own(fitted.unflatten(0, (S, V)), expand_labels(codes, S, V))
 
     @inference
     def refine(self, erased: Erased, codes: WPlus, skip_codes: WPlus | None = None) -> Tensor:
