@@ -23,7 +23,6 @@ def _main_by_path() -> Callable[[], None]:
     assert spec is not None and spec.loader is not None
     module = sys.modules[_NAME] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-
     return importlib.import_module(f"{_NAME}.cli.main").main
 
 

@@ -422,7 +422,9 @@ def test_safetensors_with_nvidias_names_tell_the_clamp_in_their_metadata(path):
     save_file(tensors, path)
     imported = import_file(path)
     assert imported.generator.config["conv_clamp"] is None
-    assert [note[:44] for note in imported.notes] == ["The file has tensors only. Assumed: a learni"]
+    assert [note[:44] for note in imported.notes] == [
+        "The file has tensors only. Assumed: a learni"
+    ]
 
 
 def test_works_without_the_rest_of_the_package(path, root, tmp_path):
