@@ -76,7 +76,7 @@ OUTPUTS = {
     "DI_GatedMix": ("DI_W", "IMAGE"),
     "DI_Inpaint": ("IMAGE", "DI_W", "MASK"),
     "DI_LoadDirection": ("DI_DIRECTION",),
-    "DI_LoadModel": ("DI_MODEL",),
+    "DI_LoadModel": ("DI_MODEL", "STRING"),
     "DI_RandomMask": ("MASK",),
     "DI_SampleW": ("DI_W",),
     "DI_SkipRefine": ("IMAGE",),
