@@ -87,7 +87,9 @@ class Inpaint(Node):
     ) -> tuple[Tensor, "WPlus"]:
         """Return the results, image-major, and their codes."""
         from ..core.editor import Edit
+        from ..core.progress import parts_of
 
+        on_inpaint, on_paste = parts_of(host.step_bar(), 9, 1)
         host.make_room_for(model, num_variants)
         if fit_steps or not model.can_encode:
             host.make_room_for_fitting(model)
@@ -105,7 +107,7 @@ class Inpaint(Node):
             skip_source=skip_source,
             blend=blend,
             fit_steps=fit_steps,
-            on_fit_step=host.step_bar(),
+            on_step=on_inpaint,
         )
-        images = host.to_output(result.images.flatten(0, 1))
+        images = host.to_output(result.composites.all(on_paste))
         return host.with_warnings((images, host.codes_to_output(result.codes)), result.warnings)
