@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..core.compositing import hole_l1, valid_l1
 from ..core.inpainter import Inpainter
 from ..core.masks import sample_hole_masks
+from ..core.region_errors import hole_l1, valid_l1
 from .sampler import Batch
 
 

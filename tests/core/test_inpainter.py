@@ -265,8 +265,8 @@ def test_a_generator_alone_completes_by_fitting_random_codes(generator_alone, im
     result = generator_alone.inpaint(
         image, hole, 2, seed=5, on_step=lambda *step: seen.append(step)
     )
-    total = 2 * RANDOM_FIT_STEPS + 2
-    assert seen[0] == (2, total) and seen[-1] == (total, total)
+    total = 2 * RANDOM_FIT_STEPS + 4
+    assert seen[0] == (1, total) and seen[-1] == (total, total)
     assert seen == sorted(seen)
     assert len(result.warnings) == 1 and "no encoder" in result.warnings[0]
     erased = erase(image, hole, R)
@@ -305,11 +305,16 @@ def test_fitting_takes_place_between_mixing_and_editing(model, image, hole):
     erased, encoded = model.encode(image, hole)
     mixed, _ = model.mix(encoded, model.sample_w(0, 2))
     fitted = model.fit(erased, mixed, 3)
-    assert seen == [(done, 9) for done in (1, 3, 5, 7, 9)]
+    assert seen == [(done, 10) for done in (0, 1, 2, 4, 6, 8, 10)]
     assert not torch.equal(fitted.codes, mixed.codes)
     assert torch.equal(whole.codes.codes, model.edit(fitted, edits).codes)
     images, _ = paste_completions(erased, model.refine(erased, whole.codes))
     assert torch.equal(whole.images.flatten(0, 1), images)
+
+
+def test_results_know_seed_and_number_of_their_variants(model, image, hole):
+    codes = model.inpaint(image, hole, 2, seed=7, edits=[Edit("sefa:0", 1)], fit_steps=1).codes
+    assert codes.labels == ("seed 7 / #0", "seed 7 / #1") * codes.batch
 
 
 def test_fitting_hides_no_warning(image, hole):
