@@ -228,13 +228,14 @@ def variant_seed(seed: int, k: int) -> int:
     return int.from_bytes(hashlib.sha256(message).digest()[:8], "little") >> 1
 
 
-def sample_z(seed: int, num_variants: int, z_dim: int) -> Tensor:
+def sample_z(seed: int, num_variants: int, z_dim: int, *, first: int = 0) -> Tensor:
     """Return standard normal latents; row k depends on (seed, k) alone.
 
     Args:
         seed: whole number in [0, 2**64 - 1].
         num_variants: V, at least 1.
         z_dim: width of a latent, at least 1.
+        first: k of the first row, from 0.
 
     Returns:
         [V, z_dim] float32 on the CPU, so that every device completes with the same latents.
@@ -244,7 +245,8 @@ def sample_z(seed: int, num_variants: int, z_dim: int) -> Tensor:
     """
     check_int(num_variants, "num_variants", 1, float("inf"))
     check_int(z_dim, "z_dim", 1, float("inf"))
-    return torch.stack([_normal(variant_seed(seed, k), z_dim) for k in range(num_variants)])
+    numbers = range(first, first + num_variants)
+    return torch.stack([_normal(variant_seed(seed, k), z_dim) for k in numbers])
 
 
 def _normal(seed: int, z_dim: int) -> Tensor:

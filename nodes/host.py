@@ -6,7 +6,7 @@ anywhere else, importing them would start ComfyUI's argument parser. Without Com
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..core.geometry import Erased
     from ..core.inpainter import Inpainter
     from ..core.latents import WPlus
+    from ..core.progress import OnStep
 
 logger = get_logger(__name__)
 
@@ -133,21 +134,22 @@ def make_room(num_bytes: int, compute: device) -> None:
 
 def make_room_for(model: "Inpainter", num_images: int) -> None:
     """Let ComfyUI make room for completing num_images at once."""
-    from ..core.editor import CHUNK
+    from ..core.progress import chunk_size
 
     generator = model.config.generator
     bytes_per_map = generator.resolution * generator.channel_base * 4
-    make_room(min(num_images, CHUNK) * _LIVE_MAPS * bytes_per_map, model.device)
+    at_once = min(num_images, chunk_size(generator.resolution, model.device))
+    make_room(at_once * _LIVE_MAPS * bytes_per_map, model.device)
 
 
 def make_room_for_fitting(model: "Inpainter") -> None:
     """Let ComfyUI make room for fitting codes, whose gradients keep all feature maps."""
-    from ..core.editor import CHUNK
+    from ..core.progress import chunk_size
 
-    make_room_for(model, CHUNK)
+    make_room_for(model, chunk_size(model.config.generator.resolution, model.device))
 
 
-def step_bar() -> Callable[[int, int], None]:
+def step_bar() -> "OnStep":
     """Return a function that shows (steps done, their total) on the node that runs.
 
     It raises what ComfyUI raises when the user cancels; nobody may catch that.

@@ -27,7 +27,10 @@ ALLOWED_AREAS = {
 
 CORE_LEVELS = (
     {"errors", "printable", "invocation", "abilities"},
-    {"checks", "config_fields", "foreign_data", "inference", "locks", "device", "files", "rng"},
+    {
+        *("checks", "config_fields", "foreign_data", "inference", "locks", "device", "files"),
+        *("progress", "rng"),
+    },
     {
         *("areas", "region_errors", "image", "image_decoding", "image_metadata", "deep_colour"),
         *("rasterise", "mask_shapes", "multigrid"),
