@@ -5,12 +5,12 @@ Legend: H x W pixels of an image.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from .areas import Area, connected_areas, joined, meets
+from .areas import Area, connected_areas, joined, meets, nearest
 from .checks import check_choice, check_range
 from .errors import InputError
 from .faces import Face, FaceFinder, face_crop
@@ -108,38 +108,40 @@ def _around_parts(hole_mask_1hw: Tensor, margin: float) -> tuple[Chosen, str]:
     """Return a square for each part of the hole, and a note where parts had to share one."""
     around_hole = fit_crop(hole_mask_1hw, "hole", margin)
     size = around_hole.height, around_hole.width
-    areas = connected_areas(hole_mask_1hw[0] > 0)
-    parts = _apart([(_square_around(area, margin, *size), area) for area in areas], margin, 0)
-    gap_px, said = 1, ""
-    if len(parts) > MAX_SQUARES:
+
+    def square(area: Area) -> Area:
+        return _square_around(area, margin, *size).image_area
+
+    areas: list[Area] = []
+    for area in connected_areas(hole_mask_1hw[0] > 0):
+        _add(areas, area, square)
+    said = ""
+    if len(areas) > MAX_SQUARES:
         said = (
-            f"the hole has {len(parts)} parts far from each other, but only {MAX_SQUARES} squares "
+            f"the hole has {len(areas)} parts far from each other, but only {MAX_SQUARES} squares "
             "are completed, so near parts share one"
         )
-    while len(parts) > MAX_SQUARES:
-        parts, gap_px = _apart(parts, margin, gap_px), 2 * gap_px
-    if len(parts) == 1:
+    while len(areas) > MAX_SQUARES:  # their squares may overlap, or all would end up in one
+        first, second = nearest(areas)
+        pair = joined(areas[first], areas[second])
+        areas = [area for i, area in enumerate(areas) if i not in (first, second)]
+        _add(areas, pair, lambda area: area)
+    if len(areas) == 1:
         return _alone(around_hole), said
-    return tuple(sorted(parts, key=lambda part: [side.start for side in part[1]])), said
+    areas.sort(key=lambda area: [part.start for part in area])
+    return tuple((_square_around(area, margin, *size), area) for area in areas), said
 
 
-def _apart(
-    parts: Sequence[tuple[SquareCrop, Area]], margin: float, gap_px: int
-) -> list[tuple[SquareCrop, Area]]:
-    """Join parts whose squares overlap, or have fewer than so many pixels between them."""
-    apart: list[tuple[SquareCrop, Area]] = []
-    pending = list(parts)
-    while pending:
-        crop, area = pending.pop()
-        box = crop.image_area
-        near = next((part for part in apart if meets(part[0].image_area, box, gap_px)), None)
+def _add(areas: list[Area], area: Area, footprint: Callable[[Area], Area]) -> None:
+    """Add an area, joined with those whose footprints share a pixel with its own."""
+    while True:
+        own = footprint(area)
+        near = next((other for other in areas if meets(footprint(other), own)), None)
         if near is None:
-            apart.append((crop, area))
-        else:  # their common square may overlap others
-            apart.remove(near)
-            area = joined(area, near[1])
-            pending.append((_square_around(area, margin, crop.height, crop.width), area))
-    return apart
+            break
+        areas.remove(near)
+        area = joined(area, near)
+    areas.append(area)
 
 
 def _in_faces(hole_mask_1hw: Tensor, parts: Chosen, faces: Sequence[Face]) -> tuple[Chosen, str]:
@@ -151,7 +153,7 @@ def _in_faces(hole_mask_1hw: Tensor, parts: Chosen, faces: Sequence[Face]) -> tu
         chosen = face_crop(part, faces)[0] or crop
         areas[chosen] = joined(areas[chosen], area) if chosen in areas else area
     pairs = itertools.combinations(areas.values(), 2)
-    if any(meets(*pair, gap_px=1) for pair in pairs):  # faces that lie among each other
+    if any(meets(*pair) for pair in pairs):  # faces that lie among each other
         areas = dict(parts)
     num_faces = sum(isinstance(crop, TurnedCrop) for crop in areas)
     said = f"parts of the hole are far apart, so the model sees {len(areas)} squares"
