@@ -126,6 +126,10 @@ def test_squares_that_overlap_leave_each_other_alone(overlapping, image):
     assert [getattr(crop, "angle", None) for crop in crops] == [5.0, 0.0, None]
     columns = [crop.image_area[1] for crop in crops]
     assert columns[0].stop > OVERLAPPING[1][1].stop and columns[1].start < OVERLAPPING[0][1].start
+    for layer, box in zip(result.composites.layers, OVERLAPPING, strict=True):
+        shown = torch.zeros(80, 400)
+        shown[layer.area] = layer.weight.cpu()
+        assert torch.equal(shown, mask_of(box)[0])
     kept = mask_of(*OVERLAPPING)[0] == 0
     assert torch.equal(result.weight[0].cpu(), 1 - kept.float())
     shown = result.images[0].cpu()
