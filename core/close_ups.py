@@ -46,8 +46,8 @@ def close_up(image_hwc: Tensor, areas: Sequence[Area]) -> Image.Image:
     if len(parts) == 1:
         return thumbnail(parts[0])
     columns = math.ceil(math.sqrt(len(parts)))
-    side = MAX_CELL_PX // columns
-    grid = Image.new("RGB", (columns * side, math.ceil(len(parts) / columns) * side), "white")
+    rows, side = math.ceil(len(parts) / columns), MAX_CELL_PX // columns
+    grid = Image.new("RGB", (columns * side - _GAP_PX, rows * side - _GAP_PX), "white")
     for index, part in enumerate(parts):
         small = ImageOps.contain(part, (side - _GAP_PX, side - _GAP_PX), Image.Resampling.LANCZOS)
         grid.paste(small, (index % columns * side, index // columns * side))

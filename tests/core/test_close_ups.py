@@ -42,6 +42,6 @@ def test_several_areas_stand_in_a_grid():
     for i, area in enumerate(areas):
         image[area] = 10 + 40 * i
     grid = np.asarray(close_up(image, areas))
-    assert grid.shape == (2 * 85, 3 * 85, 3)
+    assert grid.shape == (2 * 85 - 2, 3 * 85 - 2, 3)
     centres = [grid[row * 85 + 40, column * 85 + 40, 0] for row in range(2) for column in range(3)]
     assert centres == [10, 50, 90, 130, 170, 255]
