@@ -21,7 +21,6 @@ from ..core.checks import check_int
 from ..core.directions import Direction
 from ..core.editor import Edit
 from ..core.errors import DiverseInpaintingError, InputError
-from ..core.fitting import OnStep
 from ..core.image_files import ImageFile, read_image
 from ..core.inpainter import Inpainter
 from ..core.locks import LockedError
@@ -29,6 +28,7 @@ from ..core.mask_edits import MaskEdits
 from ..core.mask_files import read_mask
 from ..core.originals import losses
 from ..core.printable import get_logger, printable
+from ..core.progress import OnStep
 from .failures import explain
 from .pairing import Job
 from .result_files import MADE_BY, Completed, Record, ResultFiles, StaleResultsError
@@ -50,7 +50,7 @@ class Settings:
     feather_px: int = 0
     skip_source: str = "edited"
     fit_steps: int = 0
-    on_fit_step: OnStep | None = None
+    on_step: OnStep | None = None
     mask_edits: MaskEdits = field(default_factory=MaskEdits)
     """Done to the mask first; no argument of `Inpainter.inpaint`."""
     blend: str | None = None
@@ -66,7 +66,7 @@ class Settings:
         """Return what results depend on, plain data for JSON."""
         edits = [[_name_of(edit.direction), edit.strength] for edit in self.edits]
         own = {**self.arguments(), "edits": edits}
-        del own["on_fit_step"]
+        del own["on_step"]
         # Left out where nothing is edited: results of earlier versions are the same.
         if not self.fit_steps:
             del own["fit_steps"]

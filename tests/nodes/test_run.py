@@ -261,7 +261,7 @@ def test_cancelling_ends_the_fitting_and_leaves_the_model_usable(
 
         def update_absolute(self, value, total):
             shown.append((value, total))
-            if value == 2:
+            if value == 8:
                 raise InterruptProcessingException
 
     shown = []
@@ -269,7 +269,7 @@ def test_cancelling_ends_the_fitting_and_leaves_the_model_usable(
     inputs = {"model": model, "erased": encoded[0], "codes": mixed[0]}
     with pytest.raises(InterruptProcessingException):
         call("DI_FitCodes", **inputs, steps=4)
-    assert shown == [(1, 4), (2, 4)]
+    assert shown == [(4, 24), (8, 24)]
     monkeypatch.delitem(sys.modules, "comfy.utils")
     assert call("DI_FitCodes", **inputs, steps=4)[0].codes.isfinite().all()
 

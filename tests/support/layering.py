@@ -26,8 +26,11 @@ ALLOWED_AREAS = {
 }
 
 CORE_LEVELS = (
-    {"errors", "printable"},
-    {"checks", "config_fields", "foreign_data", "inference", "locks", "device", "files", "rng"},
+    {"errors", "printable", "invocation", "abilities"},
+    {
+        *("checks", "config_fields", "foreign_data", "inference", "locks", "device", "files"),
+        *("progress", "rng"),
+    },
     {
         *("areas", "region_errors", "image", "image_decoding", "image_metadata", "deep_colour"),
         *("rasterise", "mask_shapes", "multigrid"),
