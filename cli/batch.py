@@ -86,7 +86,7 @@ def run_jobs(
     Args:
         model: completes the images.
         jobs: what to do.
-        settings: how to complete them; `on_fit_step` is called by another thread.
+        settings: how to complete them; `on_step` is called by another thread.
         overwrite: whether to replace results.
         model_name: what the model was loaded as, for the record.
     """
@@ -121,8 +121,8 @@ class _Run:
         self, model: Inpainter, settings: Settings, record: Record, overwrite: bool
     ) -> None:
         self._model, self._record, self._overwrite = model, record, overwrite
-        self._show_step = settings.on_fit_step
-        self._settings = dataclasses.replace(settings, on_fit_step=self._on_fit_step)
+        self._show_step = settings.on_step
+        self._settings = dataclasses.replace(settings, on_step=self._on_step)
         self._turn = threading.Lock()  # the model completes one image at a time
         self._room = _Room(_MOST_PIXELS)
         self._is_stopped = threading.Event()
@@ -177,7 +177,7 @@ class _Run:
                 )
         return True
 
-    def _on_fit_step(self, step: int, steps: int) -> None:
+    def _on_step(self, step: int, steps: int) -> None:
         self._check()
         if self._show_step is not None:
             self._show_step(step, steps)

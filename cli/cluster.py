@@ -81,7 +81,7 @@ class Cluster:
                 model_name=model_name,
                 device=self.device or (None if gpus else "cpu"),
                 download=self.download,
-                settings=dataclasses.replace(settings, on_fit_step=None),
+                settings=dataclasses.replace(settings, on_step=None),
                 overwrite=overwrite,
                 stores=self.stores,
                 shared=(*self.inputs, *marks),

@@ -108,9 +108,9 @@ def _run(
     with display(len(jobs), "images") as (say, advance):
 
         def show_step(step: int, steps: int) -> None:
-            advance(counts.total(), f"fitting step {step} of {steps}")
+            advance(counts.total(), f"step {step} of {steps}")
 
-        shown = dataclasses.replace(settings, on_fit_step=show_step)
+        shown = dataclasses.replace(settings, on_step=show_step)
         with contextlib.closing(complete(jobs, shown, given.overwrite)) as outcomes:
             for num_done, outcome in enumerate(outcomes, start=1):
                 counts[outcome.status] += 1

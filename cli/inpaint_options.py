@@ -51,13 +51,13 @@ class InpaintOptions:
     crop: Annotated[
         str,
         typer.Option(
-            metavar="picture|hole|face|auto",
+            metavar="picture|hole|face|auto|holes",
             help="Square the model sees: the whole image, the hole's surroundings, the cat's face "
-            "that the hole lies in (or else as hole), or what fits best.",
+            "that the hole lies in (or else as hole), what fits best, or a square for each hole.",
         ),
     ] = "picture"
     margin: Annotated[
-        float, typer.Option(help="With --crop hole: margin, as a fraction of the hole's size.")
+        float, typer.Option(help="With --crop hole or holes: margin, as a fraction of the hole's size.")
     ] = 0.25
     feather: Annotated[int, typer.Option(min=0, help="Width of the soft edge, in pixels.")] = 0
     skip_source: Annotated[

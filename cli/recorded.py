@@ -25,7 +25,7 @@ _OPTIONS = {
 _MASK_OPTIONS = {"grow_px": "mask_grow", "blur_px": "mask_blur"}
 
 _FACTS = {"model", "picture", "mask", MADE_BY}  # of a record, beside the settings
-_NOT_RECORDED = ("on_fit_step", "max_megapixels")
+_NOT_RECORDED = ("on_step", "max_megapixels")
 _SETTINGS = {field.name for field in dataclasses.fields(Settings)} - {*_NOT_RECORDED}
 
 

@@ -13,7 +13,7 @@ from .. import __version__
 from ..core.checks import check_int
 from ..core.directions import Direction
 from ..core.editor import Edit
-from ..core.fitting import OnStep
+from ..core.progress import OnStep
 from ..core.inpainter import Inpainter
 from ..core.mask_edits import MaskEdits
 from .result_files import MADE_BY, Record
@@ -33,7 +33,7 @@ class Settings:
     feather_px: int = 0
     skip_source: str = "edited"
     fit_steps: int = 0
-    on_fit_step: OnStep | None = None
+    on_step: OnStep | None = None
     mask_edits: MaskEdits = field(default_factory=MaskEdits)
     """Done to the mask first; no argument of `Inpainter.inpaint`."""
     blend: str | None = None
@@ -49,7 +49,7 @@ class Settings:
         """Return what results depend on, plain data for JSON."""
         edits = [[_name_of(edit.direction), edit.strength] for edit in self.edits]
         own = {**self.arguments(), "edits": edits}
-        del own["on_fit_step"]
+        del own["on_step"]
         # Left out where nothing is edited: results of earlier versions are the same.
         if not self.fit_steps:
             del own["fit_steps"]

@@ -51,7 +51,7 @@ class EncodeErased(Node):
         """Return the erased images, W_enc and what the encoder saw."""
         from ..core.image import image_to_bhwc
 
-        erased, encoded = model.encode(image, mask, crop_mode, margin)
+        erased, encoded = model.encode(image, mask, crop_mode, margin, on_step=host.step_bar())
         seen = host.to_output(image_to_bhwc(erased.erased))
         outputs = host.erased_to_output(erased), host.codes_to_output(encoded), seen
         return host.with_warnings(outputs, model.warnings(erased))

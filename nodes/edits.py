@@ -158,7 +158,8 @@ class DiscoverDirection(Node):
         self, model: "Inpainter", method: str, component: int, first_layer: int, last_layer: int
     ) -> tuple["Direction"]:
         """Return the direction."""
-        return (model.discover(method, component, first_layer, chosen_layer(last_layer)),)
+        layers = first_layer, chosen_layer(last_layer)
+        return (model.discover(method, component, *layers, on_step=host.step_bar()),)
 
 
 class ApplyEdit(Node):

@@ -136,7 +136,7 @@ def test_results_of_version_0_2_are_repeated_as_they_were(tmp_path, feather, ble
         {"mask_edits": {"grow_px": "3"}},
         {"mask_edits": {"shrink": 3}},
         {"later": 1},
-        {"on_fit_step": "x"},
+        {"on_step": "x"},
         {"blend": 1},
     ],
 )

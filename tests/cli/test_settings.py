@@ -28,7 +28,7 @@ def test_settings_as_plain_data():
     settings = Settings(seed=4, edits=(Edit("a", 1.5), Edit("b", -1.0)))
     data = json.loads(json.dumps(settings.to_dict()))
     assert data["seed"] == 4 and data["edits"] == [["a", 1.5], ["b", -1.0]]
-    assert set(data) == set(Settings().arguments()) - {"on_fit_step", "fit_steps"}
+    assert set(data) == set(Settings().arguments()) - {"on_step", "fit_steps"}
     assert Settings(fit_steps=4).to_dict()["fit_steps"] == 4
 
 

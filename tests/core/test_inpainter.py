@@ -26,6 +26,7 @@ from diverse_inpainting.core.networks import (
     SkipEncoderConfig,
     build,
 )
+from diverse_inpainting.core.progress import chunk_size
 
 R, L, D = 32, 8, 16
 
@@ -101,7 +102,7 @@ def test_a_variant_does_not_depend_on_how_many_there_are_nor_on_its_batch(model,
     assert (eight[1, :4] - four[0]).abs().max() <= 1 / 255
 
 
-def test_variants_are_computed_as_one_batch(model, image, hole, monkeypatch):
+def test_variants_are_computed_a_few_at_once(model, image, hole, monkeypatch):
     sizes = []
     inner = model.model.generator.synthesis.forward
 
@@ -111,7 +112,8 @@ def test_variants_are_computed_as_one_batch(model, image, hole, monkeypatch):
 
     monkeypatch.setattr(model.model.generator.synthesis, "forward", spy)
     model.inpaint(image[:1], hole[:1], 8)
-    assert sizes == [8, 8]
+    size = min(chunk_size(R, model.device), 8)
+    assert sizes == [size] * (16 // size)
 
 
 def test_inpaint_equals_its_steps(model, image, hole):
@@ -261,9 +263,11 @@ def test_a_checkpoint_without_encoder_or_mixer_alone_is_refused(missing):
 def test_a_generator_alone_completes_by_fitting_random_codes(generator_alone, image, hole):
     seen = []
     result = generator_alone.inpaint(
-        image, hole, 2, seed=5, on_fit_step=lambda *step: seen.append(step)
+        image, hole, 2, seed=5, on_step=lambda *step: seen.append(step)
     )
-    assert seen[-1] == (RANDOM_FIT_STEPS, RANDOM_FIT_STEPS)
+    total = 2 * RANDOM_FIT_STEPS + 4
+    assert seen[0] == (1, total) and seen[-1] == (total, total)
+    assert seen == sorted(seen)
     assert len(result.warnings) == 1 and "no encoder" in result.warnings[0]
     erased = erase(image, hole, R)
     random = generator_alone.sample_w(5, 2)
@@ -296,16 +300,21 @@ def test_fitting_takes_place_between_mixing_and_editing(model, image, hole):
     edits = [Edit("sefa:1", 2.0)]
     seen = []
     whole = model.inpaint(
-        image, hole, 2, edits=edits, fit_steps=3, on_fit_step=lambda *step: seen.append(step)
+        image, hole, 2, edits=edits, fit_steps=3, on_step=lambda *step: seen.append(step)
     )
     erased, encoded = model.encode(image, hole)
     mixed, _ = model.mix(encoded, model.sample_w(0, 2))
     fitted = model.fit(erased, mixed, 3)
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert seen == [(done, 10) for done in (0, 1, 2, 4, 6, 8, 10)]
     assert not torch.equal(fitted.codes, mixed.codes)
     assert torch.equal(whole.codes.codes, model.edit(fitted, edits).codes)
     images, _ = paste_completions(erased, model.refine(erased, whole.codes))
     assert torch.equal(whole.images.flatten(0, 1), images)
+
+
+def test_results_know_seed_and_number_of_their_variants(model, image, hole):
+    codes = model.inpaint(image, hole, 2, seed=7, edits=[Edit("sefa:0", 1)], fit_steps=1).codes
+    assert codes.labels == ("seed 7 / #0", "seed 7 / #1") * codes.batch
 
 
 def test_fitting_hides_no_warning(image, hole):
