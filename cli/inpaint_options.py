@@ -57,7 +57,8 @@ class InpaintOptions:
         ),
     ] = "picture"
     margin: Annotated[
-        float, typer.Option(help="With --crop hole or holes: margin, as a fraction of the hole's size.")
+        float,
+        typer.Option(help="With --crop hole or holes: margin, as a fraction of the hole's size."),
     ] = 0.25
     feather: Annotated[int, typer.Option(min=0, help="Width of the soft edge, in pixels.")] = 0
     skip_source: Annotated[

@@ -13,9 +13,9 @@ from .. import __version__
 from ..core.checks import check_int
 from ..core.directions import Direction
 from ..core.editor import Edit
-from ..core.progress import OnStep
 from ..core.inpainter import Inpainter
 from ..core.mask_edits import MaskEdits
+from ..core.progress import OnStep
 from .result_files import MADE_BY, Record
 
 

@@ -338,7 +338,9 @@ def test_large_images_are_completed_alone(model, photos, monkeypatch, most_pixel
     def entered(self, settings):
         with lock:
             counts.append(counts[-1] + 1)
-        full.wait(WAIT_S)
+            is_early = len(counts) - 1 <= together
+        if is_early:  # the first ones are there at the same time
+            full.wait(WAIT_S)
         return decode(self, settings)
 
     def saved(*args, **kwargs):
@@ -376,7 +378,9 @@ def test_a_closed_run_stops_between_two_results_and_is_finished_by_the_next(
     assert {"a-sheet.png", "b-0.png", ".b.unfinished"} <= names
     assert not names & {"b-1.png", "b-sheet.png", "f-0.png"}
     assert not [t for t in threading.enumerate() if t.name.startswith("diverse-inpainting")]
-    assert [o.status for o in run(model, photos, jobs=jobs)] == ["skipped"] + ["done"] * 5
+    a, b, *others, f = (outcome.status for outcome in run(model, photos, jobs=jobs))
+    assert (a, b, f) == ("skipped", "done", "done") and set(others) <= {"skipped", "done"}
+    assert len([*(photos / "out").iterdir()]) == 6 * 3
 
 
 def test_a_closed_run_stops_between_two_steps_of_the_model(model, photos):
