@@ -90,7 +90,14 @@ def describe_run(model: Inpainter, settings: Settings, model_name: str) -> Recor
         "title": model.title,
         "generator_id": model.generator_id,
     }
-    return {**settings.to_dict(), "model": model_digest(model), MADE_BY: made_by}
+    edits = (  # named as the model does: a name may have been given with other dashes
+        edit
+        if isinstance(edit.direction, Direction)
+        else dataclasses.replace(edit, direction=model.direction(edit.direction).name)
+        for edit in settings.edits
+    )
+    own = dataclasses.replace(settings, edits=tuple(edits)).to_dict()
+    return {**own, "model": model_digest(model), MADE_BY: made_by}
 
 
 def model_digest(model: Inpainter) -> str:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from diverse_inpainting.cli.settings import Settings, rehearse
+from diverse_inpainting.cli.settings import Settings, describe_run, rehearse
 from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.inpainter import Inpainter
@@ -71,3 +71,13 @@ def test_good_settings_pass(model):
 def test_each_bad_setting_is_found_before_the_first_image(model, change, words):
     with pytest.raises(InputError, match=words):
         rehearse(model, dataclasses.replace(Settings(), **change))
+
+
+def test_a_record_names_directions_as_the_model_does(model, monkeypatch):
+    white_chin = dataclasses.replace(model.direction("sefa:0"), name="white chin")
+    monkeypatch.setattr(model, "directions", {"white chin": white_chin})
+    for name in ("white chin", "White-Chin"):
+        edits = (Edit(name, 1.0), Edit("SEFA:1", 2.0), Edit(white_chin, 3.0))
+        recorded = describe_run(model, Settings(edits=edits), "m")["edits"]
+        assert recorded[:2] == [["white chin", 1.0], ["sefa:1", 2.0]]
+        assert recorded[2][0].startswith("white chin (")
