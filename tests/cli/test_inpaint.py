@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from answers import box, noise, pixels, save
-from diverse_inpainting.cli.batch import Settings
-from diverse_inpainting.cli.inpaint import parse_edit
+from diverse_inpainting.cli.inpaint_options import parse_edit
+from diverse_inpainting.cli.settings import Settings
 from diverse_inpainting.core.checkpoint import read_checkpoint, write_checkpoint
 from diverse_inpainting.core.directions import Direction, write_direction
 from diverse_inpainting.core.editor import Edit
