@@ -85,7 +85,8 @@ def _read_with_discriminator(path: Path, stage: Stage) -> Source:
         "a model with generator and discriminator"
         + (", the latter trained on photographs" if needs_photographs else ""),
         f"{path}, which contains {', '.join(header.parts)}",
-        "Give the file that the previous stage wrote, or put discriminator.safetensors beside it.",
+        "Give the file that the previous stage wrote, put discriminator.safetensors beside it, or "
+        "convert a file that also has the discriminator.",
     )
 
 
