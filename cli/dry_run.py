@@ -8,7 +8,7 @@ from PIL import Image
 
 from ..core.cat_faces import CatFaces
 from ..core.contact_sheet import in_rows, thumbnail
-from ..core.crops import Crop, choose_crop
+from ..core.crops import Crop, choose_crops
 from ..core.errors import DiverseInpaintingError
 from ..core.hole_masks import hole_mask_to_b1hw, valid_mask
 from ..core.image_files import ImageFile, write_png
@@ -61,11 +61,12 @@ def _rehearse(job: Job, settings: Settings) -> tuple[str, Image.Image]:
     _, height, width, _ = file.image.shape
     hole = hole_mask_to_b1hw(hole_mask, 1, height, width)
     pixels = file.image[0].movedim(-1, 0)
-    crop, note = choose_crop(pixels, hole[0], settings.crop_mode, settings.margin, CatFaces())
+    squares, note = choose_crops(pixels, hole[0], settings.crop_mode, settings.margin, CatFaces())
     share = 1 - float(valid_mask(hole).mean())
     mask = "its transparent part" if job.mask is None else str(job.mask)
+    crops = " and ".join(f"{crop.side} x {crop.side} {_place(crop)}" for crop, _ in squares)
     line = (
-        f"mask {mask}, hole {100 * share:.1f} %, crop {crop.side} x {crop.side} {_place(crop)} of "
+        f"mask {mask}, hole {100 * share:.1f} %, crop {crops} of "
         f"{width} x {height}{f' ({note})' if note else ''}, results {job.files.results[0]} ..."
     )
     return line, _draw(_as_seen(file), hole[0, 0])

@@ -43,13 +43,13 @@ _GateBias = Annotated[float, typer.Option(help="Above 0, completions follow the 
 _Crop = Annotated[
     str,
     typer.Option(
-        metavar="picture|hole|face|auto",
+        metavar="picture|hole|face|auto|holes",
         help="Square the model sees: the whole image, the hole's surroundings, the cat's face that "
-        "the hole lies in (or else as hole), or what fits best.",
+        "the hole lies in (or else as hole), what fits best, or a square for each hole.",
     ),
 ]
 _Margin = Annotated[
-    float, typer.Option(help="With --crop hole: margin, as a fraction of the hole's size.")
+    float, typer.Option(help="With --crop hole or holes: margin, as a fraction of the hole's size.")
 ]
 _Feather = Annotated[int, typer.Option(min=0, help="Width of the soft edge, in pixels.")]
 _SkipSource = Annotated[

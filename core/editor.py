@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .checkpoint import Checkpoint
-from .checks import check_choice, check_finite, check_range
+from .checks import check_choice, check_finite, check_int, check_range
 from .directions import DISCOVERY_METHODS, Direction, apply_direction, discover_direction
 from .errors import InputError
 from .image import image_to_bhwc
@@ -123,9 +123,9 @@ class Editor:
         check_finite(codes, "codes")
         return self._own(codes)
 
-    def _own(self, codes: Tensor) -> WPlus:
+    def _own(self, codes: Tensor, labels: tuple[str, ...] = ()) -> WPlus:
         """Mark codes that the networks made, unchecked: a check would synchronise with the GPU."""
-        return WPlus(codes, self.generator_id)
+        return WPlus(codes, self.generator_id, labels)
 
     def _flat(self, codes: WPlus, batch: int, num_variants: int, name: str) -> Tensor:
         """Return codes of this model's generator as [B*V, L, D], on its device."""
@@ -148,10 +148,34 @@ class Editor:
             InputError: a number is out of range.
         """
         check_range(truncation_psi, "truncation_psi", 0.0, 2.0)
+        z = sample_z(seed, num_variants, self.config.generator.z_dim)
+        labels = tuple(f"seed {seed} / #{k}" for k in range(num_variants))
+        return self._sample(z, truncation_psi, labels)
+
+    @inference
+    def sample_seeds(self, seeds: Sequence[int], truncation_psi: float = 1.0) -> WPlus:
+        """Sample variant 0 of each of several seeds: sample k is that of `sample_w(seeds[k], 1)`.
+
+        Args:
+            seeds: 0 to 2^64 - 1 each, at least one.
+            truncation_psi: see `sample_w`.
+
+        Returns:
+            [1, V, L, D] with V = len(seeds).
+
+        Raises:
+            InputError: no seeds, or a number is out of range.
+        """
+        check_range(truncation_psi, "truncation_psi", 0.0, 2.0)
+        check_int(len(seeds), "the number of seeds", 1, float("inf"))
+        z_dim = self.config.generator.z_dim
+        z = torch.cat([sample_z(seed, 1, z_dim) for seed in seeds])
+        return self._sample(z, truncation_psi, tuple(f"seed {seed} / #0" for seed in seeds))
+
+    def _sample(self, z: Tensor, truncation_psi: float, labels: tuple[str, ...]) -> WPlus:
         generator = self.model.generator
-        z = sample_z(seed, num_variants, self.config.generator.z_dim).to(self.device)
-        w = generator.w_avg.lerp(generator.mapping(z), truncation_psi)
-        return self._own(generator.broadcast(w)[None])
+        w = generator.w_avg.lerp(generator.mapping(z.to(self.device)), truncation_psi)
+        return self._own(generator.broadcast(w)[None], labels)
 
     def direction(self, name: str) -> Direction:
         """Return a bundled direction by name, or the K-th discovered one: "sefa:K", "ganspace:K".

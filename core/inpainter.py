@@ -1,7 +1,8 @@
 """Images in, completed images out: the public interface around `DiverseInpaintingModel`.
 
-Legend: B images, V variants, H x W pixels of an image, R the model's resolution, L style layers, D
-width of one code. Batches are image-major: row b*V + v.
+Legend: B images, S squares of them (one of each, unless a crop mode chooses several), V variants,
+H x W pixels of an image, R the model's resolution, L style layers, D width of one code. Batches are
+square-major: row s*V + v.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from .crops import CROP_MODES
 from .device import resolve_device
 from .directions import bundled_directions
 from .editor import CHUNK, Edit, Editor, check_edits
-from .errors import CheckpointError, InputError, image_number
+from .errors import CheckpointError, InputError
 from .faces import FaceFinder
 from .fitting import FIT_STEPS, RANDOM_FIT_STEPS, OnStep, fit_codes
 from .geometry import Erased, erase
@@ -28,7 +29,7 @@ from .image import image_to_bhwc
 from .inference import inference
 from .inpainting import Inpainting
 from .inputs import ImageInput, image_and_alpha, mask_tensor
-from .latents import WPlus
+from .latents import WPlus, expand_labels
 
 SKIP_SOURCES = ("edited", "unedited", "none")
 """Which stage-1 image the skip encoder sees when codes were edited; `none` leaves it out."""
@@ -38,6 +39,10 @@ MAX_FIT_STEPS = 1000
 _FITTED_ONLY = (
     "This model has no encoder: each completion was fitted to the image from a random code, which "
     "takes longer."
+)
+
+_SAME_VARIANTS = (
+    "All variants are the same, because truncation_psi 0 gives each of them the same code.",
 )
 
 
@@ -132,7 +137,7 @@ class Inpainter(Editor):
             alpha: see `erase`; None takes that of a Pillow image or file.
 
         Returns:
-            The erased images, and W_enc [B, 1, L, D].
+            The erased images, and W_enc [S, 1, L, D].
 
         Raises:
             InputError: unusable image, mask, mode or margin.
@@ -167,12 +172,12 @@ class Inpainter(Editor):
         """Mix the image's codes with random ones (Mi, Eq. 1).
 
         Args:
-            encoded: [B, 1, L, D] or [B, V, L, D].
-            random: [1, V, L, D] or [B, V, L, D].
+            encoded: [S, 1, L, D] or [S, V, L, D].
+            random: [1, V, L, D] or [S, V, L, D].
             gate_bias: added to g; 0 as trained, more trusts the image more.
 
         Returns:
-            W_out [B, V, L, D], and the gate of the same shape in [0, 1].
+            W_out [S, V, L, D], and the gate of the same shape in [0, 1].
 
         Raises:
             GeneratorMismatchError: codes of another generator.
@@ -181,11 +186,12 @@ class Inpainter(Editor):
         """
         self._require_encoder()
         check_range(gate_bias, "gate_bias", -1000.0, 1000.0)
-        B = max(encoded.batch, random.batch)
+        S = max(encoded.batch, random.batch)
         V = max(encoded.num_variants, random.num_variants)
-        w_enc = self._flat(encoded, B, V, "encoded codes")
-        w_out, gate = self.model.mix(w_enc, self._flat(random, B, V, "random codes"), gate_bias)
-        return self._own(w_out.unflatten(0, (B, V))), gate.unflatten(0, (B, V))
+        w_enc = self._flat(encoded, S, V, "encoded codes")
+        w_out, gate = self.model.mix(w_enc, self._flat(random, S, V, "random codes"), gate_bias)
+        labels = expand_labels(random, S, V)
+        return self._own(w_out.unflatten(0, (S, V)), labels), gate.unflatten(0, (S, V))
 
     @inference
     def fit(
@@ -198,29 +204,29 @@ class Inpainter(Editor):
         """Fit codes to the colours of the images' valid pixels; see `fit_codes`.
 
         Args:
-            erased: of B images.
-            codes: [B, V, L, D], or [1, V, L, D] for all images; before edits.
+            erased: the images and their S squares.
+            codes: [S, V, L, D], or [1, V, L, D] for all squares; before edits.
             steps: 0 (leaves the codes as they are) to 1000.
             on_step: called with the number of steps done and their total; may raise to interrupt.
 
         Returns:
-            [B, V, L, D].
+            [S, V, L, D].
 
         Raises:
             GeneratorMismatchError: codes of another generator.
-            InputError: codes for another number of images, or steps out of range.
+            InputError: codes for another number of squares, or steps out of range.
         """
         check_int(steps, "steps", 0, MAX_FIT_STEPS)
-        B, V = len(erased.erased), codes.num_variants
+        S, V = len(erased.crops), codes.num_variants
         fitted = fit_codes(
             self.model,
-            self._flat(codes, B, V, "codes"),
+            self._flat(codes, S, V, "codes"),
             erased.erased.repeat_interleave(V, dim=0),
             erased.valid.repeat_interleave(V, dim=0),
             steps,
             on_step=on_step,
         )
-        return self._own(fitted.unflatten(0, (B, V)))
+        return self._own(fitted.unflatten(0, (S, V)), expand_labels(codes, S, V))
 
     @inference
     def refine(self, erased: Erased, codes: WPlus, skip_codes: WPlus | None = None) -> Tensor:
@@ -231,37 +237,37 @@ class Inpainter(Editor):
         3. Stage 2 from the codes, with S's maps.
 
         Returns:
-            [B*V, R, R, 3] float32 in [0, 1], whole images: not yet composited.
+            [S*V, R, R, 3] float32 in [0, 1], whole squares: not yet composited.
 
         Raises:
             GeneratorMismatchError: codes of another generator.
-            InputError: codes for another number of images.
+            InputError: codes for another number of squares.
             CheckpointError: the model has no skip encoder.
         """
         return image_to_bhwc(self._refine(erased, codes, skip_codes))
 
     def _refine(self, erased: Erased, codes: WPlus, skip_codes: WPlus | None) -> Tensor:
-        """Return the output of stage 2, [B*V, 3, R, R] in about [-1, 1]."""
+        """Return the output of stage 2, [S*V, 3, R, R] in about [-1, 1]."""
         if self.model.skip_encoder is None:
             raise CheckpointError(
                 "a model with a skip encoder",
                 self.title or "one that was trained in stage 1 only",
                 "Use the stage-1 image, or train stage 2.",
             )
-        B, V = len(erased.erased), codes.num_variants
-        if codes.batch != B:
+        S, V = len(erased.crops), codes.num_variants
+        if codes.batch != S:
             raise InputError(
-                f"codes for {B} images",
+                f"codes for {S} images",
                 f"codes for {codes.batch}",
                 "Connect the codes that were encoded from these images.",
             )
         inputs = [
-            self._flat(codes, B, V, "codes"),
+            self._flat(codes, S, V, "codes"),
             erased.erased.repeat_interleave(V, dim=0),
             erased.valid.repeat_interleave(V, dim=0),
         ]
         if skip_codes is not None:
-            inputs.append(self._flat(skip_codes, B, V, "skip codes"))
+            inputs.append(self._flat(skip_codes, S, V, "skip codes"))
         chunks = zip(*(x.split(CHUNK) for x in inputs), strict=True)
         return torch.cat([self.model.refine(*chunk).output for chunk in chunks])
 
@@ -323,6 +329,7 @@ class Inpainter(Editor):
             fit_steps = fit_steps or RANDOM_FIT_STEPS
         mixed = self.fit(erased, unfitted, fit_steps, on_fit_step) if fit_steps else unfitted
         codes = self.edit(mixed, edits)
+        is_same = truncation_psi == 0 and num_variants > 1
         refines = skip_source != "none" and self.model.skip_encoder is not None
         if refines:
             skip_codes = mixed if edits and skip_source == "unedited" else None
@@ -332,14 +339,14 @@ class Inpainter(Editor):
         return Inpainting(
             composites=composites(erased, image_to_bhwc(output), feather_px, blend=blend),
             codes=codes,
-            warnings=self.warnings(erased),
+            warnings=self.warnings(erased) + (_SAME_VARIANTS if is_same else ()),
         )
 
     @inference
     def warnings(self, erased: Erased) -> tuple[str, ...]:
         """Say how the squares were chosen, and which visible parts the model does not know.
 
-        Each image is judged by itself; a model without `familiarity` judges none. A model without
+        Each square is judged by itself; a model without `familiarity` judges none. A model without
         an encoder also says how it completes.
         """
         said = erased.notes if self.can_encode else (*erased.notes, _FITTED_ONLY)
@@ -348,8 +355,8 @@ class Inpainter(Editor):
             return said
         unlike = classifier(erased.erased, erased.valid) > 0
         return said + tuple(
-            f"{image_number(b, len(unlike))} does not look like what this model knows "
-            f"({self.title}), so its completion "
-            "may not fit. Crop to the subject, turn it upright, or use another model."
-            for b in unlike.nonzero()[:, 0].tolist()
+            f"{erased.name(square)} does not look like what this model knows ({self.title}), so "
+            "its completion may not fit. Crop to the subject, turn it upright, or use another "
+            "model."
+            for square in unlike.nonzero()[:, 0].tolist()
         )

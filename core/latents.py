@@ -36,6 +36,8 @@ class WPlus:
     """[B, V, L, D] floating point, any device."""
     generator_id: str
     """Id of the generator the codes belong to; they mean nothing to another."""
+    labels: tuple[str, ...] = ()
+    """Where each variant of each image comes from ("seed 7 / #3"), image-major; () if unknown."""
 
     def __post_init__(self) -> None:
         is_tensor = isinstance(self.codes, Tensor)
@@ -55,6 +57,12 @@ class WPlus:
                 "the id of the generator the codes belong to",
                 repr(self.generator_id),
                 "Take it from the model (generator_id).",
+            )
+        if len(self.labels) not in (0, self.batch * self.num_variants):
+            raise InputError(
+                f"{self.batch * self.num_variants} labels, one for each variant, or none",
+                f"{len(self.labels)}",
+                "Use expand_labels.",
             )
 
     @property
@@ -97,7 +105,9 @@ class WPlus:
         """
         images, variants = index if isinstance(index, tuple) else (index, slice(None))
         rows, columns = _positions(images, self.batch), _positions(variants, self.num_variants)
-        return dataclasses.replace(self, codes=self.codes[rows][:, columns])
+        V = self.num_variants
+        labels = tuple(self.labels[b * V + v] for b in rows for v in columns if self.labels)
+        return dataclasses.replace(self, codes=self.codes[rows][:, columns], labels=labels)
 
     def blend(self, other: Self, weight: float) -> Self:
         """Return (1 - weight) * self + weight * other; one image or variant serves all.
@@ -117,7 +127,7 @@ class WPlus:
         V = max(self.num_variants, other.num_variants)
         a, b = expand_codes(self, B, V, "codes"), expand_codes(other, B, V, "the other codes")
         mixed = torch.lerp(a, b.to(a.device, a.dtype), weight)
-        return dataclasses.replace(self, codes=mixed.unflatten(0, (B, V)))
+        return dataclasses.replace(self, codes=mixed.unflatten(0, (B, V)), labels=())
 
     def save(self, path: str | Path) -> None:
         """Write the codes, see `write_codes`."""
@@ -170,6 +180,15 @@ def expand_codes(codes: WPlus, batch: int, num_variants: int, name: str) -> Tens
             "Use codes that were encoded from these images and sampled as often.",
         )
     return codes.codes.expand(batch, num_variants, -1, -1).flatten(0, 1)
+
+
+def expand_labels(codes: WPlus, batch: int, num_variants: int) -> tuple[str, ...]:
+    """Return the labels of what `expand_codes` returns, image-major; () if there are none."""
+    B, V = codes.batch, codes.num_variants
+    if not codes.labels:
+        return ()
+    places = ((b % B) * V + v % V for b in range(batch) for v in range(num_variants))
+    return tuple(codes.labels[place] for place in places)
 
 
 def check_same_generator(own_id: str, wanted_id: str, name: str) -> None:

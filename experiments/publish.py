@@ -10,6 +10,8 @@ index, not by taste.
     web/docs/edits.jpg                         completions of the demo moved along each direction
     web/docs/directions/NAME.jpg               random samples moved along each direction
     example_workflows/diverse-inpainting.jpg   the results of the workflow's settings
+    docs/icon.png                              for the registry: erased and three completions
+    docs/banner.jpg                            for the registry, 21:9: a row per photograph
 """
 
 import argparse
@@ -27,7 +29,7 @@ from diverse_inpainting.cli.direction_recipes import file_stem
 from diverse_inpainting.cli.directions import STRENGTHS, strip
 from diverse_inpainting.cli.result_files import ResultFiles
 from diverse_inpainting.core.contact_sheet import contact_sheet, show_erased
-from diverse_inpainting.core.image_files import read_image
+from diverse_inpainting.core.image_files import read_image, to_pil
 from diverse_inpainting.core.masks import sample_hole_masks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,6 +41,7 @@ PROMPT = ROOT / "example_workflows" / "api" / "diverse-inpainting.json"
 MASK_KINDS = ("box", "half", "paper")
 NUM_VARIANTS = 4
 SMALL_PX, MEDIUM_PX, LARGE_PX = 96, 128, 192
+ICON_PX, BANNER_PX = 400, 180  # the registry's largest icon; a banner of seven cells by three
 JPEG_QUALITY = 88
 
 
@@ -49,6 +52,8 @@ def main() -> None:
     save(draw_demo(model), DOCS / "demo.jpg")
     save(draw_samples(model), DOCS / "samples.jpg")
     save(draw_workflow(model), WORKFLOW)
+    save(draw_icon(model), ROOT / "docs" / "icon.png")
+    save(draw_banner(model), ROOT / "docs" / "banner.jpg")
     if model.directions:
         save(draw_edits(model), DOCS / "edits.jpg")
     for old in STRIPS.glob("*.jpg"):
@@ -86,6 +91,33 @@ def draw_samples(model: Inpainter) -> Image.Image:
     last = [label for kind in MASK_KINDS for label in (kind, *map(str, range(NUM_VARIANTS)))]
     blank = [[""] * len(last)] * (len(rows) - 1)
     return contact_sheet(rows, [*blank, last], cell_px=SMALL_PX)
+
+
+def draw_icon(model: Inpainter) -> Image.Image:
+    """Return the erased demo and three completions, two by two."""
+    image, hole = demo_input()
+    cells = [show_erased(image[0], hole[0]), *model.inpaint(image, hole, 3).images[0].cpu()]
+    return tile(cells, ICON_PX // 2, columns=2)
+
+
+def draw_banner(model: Inpainter) -> Image.Image:
+    """Return one row for each of three photographs: erased and six completions."""
+    cells: list[Tensor] = []
+    for index, path in enumerate(sorted(PHOTOGRAPH.parent.glob("*.jpg"))[:3]):
+        image = read_image(path).image
+        hole = sample_hole_masks("half", 1, image.shape[1], seed=0, first=index)[:, 0]
+        completed = model.inpaint(image, hole, 6).images[0]
+        cells += [show_erased(image[0], hole[0]), *completed.cpu()]
+    return tile(cells, BANNER_PX, columns=7)
+
+
+def tile(cells: list[Tensor], side: int, columns: int) -> Image.Image:
+    """Return images [H, W, 3] side by side, each scaled to a square."""
+    squares = [to_pil(cell).resize((side, side), Image.Resampling.LANCZOS) for cell in cells]
+    sheet = Image.new("RGB", (columns * side, len(cells) // columns * side))
+    for number, square in enumerate(squares):
+        sheet.paste(square, (number % columns * side, number // columns * side))
+    return sheet
 
 
 def draw_edits(model: Inpainter) -> Image.Image:

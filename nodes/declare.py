@@ -137,8 +137,9 @@ def crop_mode(modes: Iterable[str]) -> Spec:
         modes,
         "The square that the network sees. picture: the whole image, when the subject fills it. "
         "hole: the hole and its surroundings, for a small hole in a large image. face: the cat's "
-        "face that the hole lies in, turned upright, or else as hole. auto: the face, the hole or "
-        "the whole image, whichever fits.",
+        "face that the hole lies in, turned upright, or else as hole. auto: the face, the hole, "
+        "each hole or the whole image, whichever fits. holes: a square for each hole, where "
+        "several are far apart.",
     )
 
 
@@ -149,8 +150,8 @@ def margin() -> Spec:
         0.0,
         16.0,
         0.05,
-        "With crop mode hole: how much to include on each side of the hole, as a fraction of the "
-        "hole's size.",
+        "With crop mode hole or holes: how much to include on each side of the hole, as a fraction "
+        "of the hole's size.",
     )
 
 

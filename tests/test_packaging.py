@@ -118,6 +118,31 @@ def test_the_registry_page_has_no_second_web_folder(project):
     assert comfy["DisplayName"] == "Diverse Inpainting"
 
 
+def left_out_of_the_registry(root, path):
+    """Return whether .comfyignore names the file or a folder above it."""
+    lines = (root / ".comfyignore").read_text(encoding="utf-8").splitlines()
+    patterns = [line.strip("/") for line in lines if line and not line.startswith("#")]
+    relative = path.relative_to(root)
+    return any(str(part) in patterns for part in (relative, *relative.parents))
+
+
+def test_the_registrys_zip_has_every_file_that_the_readme_links_to(root):
+    text = (root / "README.md").read_text(encoding="utf-8")
+    linked = [root / target for target in re.findall(r"\]\((?!https?:)([^)#]+)", text)]
+    linked.append(root / "constraints.txt")
+    assert len(linked) > 20
+    assert [p.name for p in linked if not p.exists() or left_out_of_the_registry(root, p)] == []
+
+
+def test_the_registrys_zip_is_small(root):
+    """Weights do not compress, so that the sum of the sizes is nearly the zip's."""
+    folders = ("core", "web", "docs", "training", "example_workflows", "locales")
+    files = [p for folder in folders for p in (root / folder).rglob("*") if p.is_file()]
+    zipped = [p for p in files if "__pycache__" not in p.parts]
+    sizes = [p.stat().st_size for p in zipped if not left_out_of_the_registry(root, p)]
+    assert 20e6 < sum(sizes) < 32e6
+
+
 def test_version_agrees_in_all_files(root, project):
     version = project["project"]["version"]
     citation = (root / "CITATION.cff").read_text(encoding="utf-8")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..core.compositing import hole_l1, valid_l1
 from ..core.errors import CheckpointError
 from ..core.inpainter import Inpainter
 from ..core.masks import sample_hole_masks
+from ..core.region_errors import hole_l1, valid_l1
 from .sampler import Batch
 
 

@@ -7,7 +7,7 @@ from crop_samples import hole_box, images_with_holes, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diverse_inpainting.core.crops import SquareCrop, fit_crop
+from diverse_inpainting.core.crops import fit_crop
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.geometry import (
     erase,
@@ -15,6 +15,7 @@ from diverse_inpainting.core.geometry import (
     place_completed,
 )
 from diverse_inpainting.core.image import image_to_unit_bchw, unit_to_network
+from diverse_inpainting.core.square_crop import SquareCrop
 from tolerances import assert_close
 
 few = settings(max_examples=40, deadline=None, derandomize=True)

@@ -308,6 +308,11 @@ def test_fitting_takes_place_between_mixing_and_editing(model, image, hole):
     assert torch.equal(whole.images.flatten(0, 1), images)
 
 
+def test_results_know_seed_and_number_of_their_variants(model, image, hole):
+    codes = model.inpaint(image, hole, 2, seed=7, edits=[Edit("sefa:0", 1)], fit_steps=1).codes
+    assert codes.labels == ("seed 7 / #0", "seed 7 / #1") * codes.batch
+
+
 def test_fitting_hides_no_warning(image, hole):
     judging = Inpainter(tiny_checkpoint())
     judging.model.familiarity = Familiarity(FamiliarityConfig()).eval().requires_grad_(False)

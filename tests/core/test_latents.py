@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from diverse_inpainting.core.errors import GeneratorMismatchError, InputError
-from diverse_inpainting.core.latents import MAX_SEED, WPlus, sample_z, variant_seed
+from diverse_inpainting.core.latents import (
+    MAX_SEED,
+    WPlus,
+    expand_labels,
+    sample_z,
+    variant_seed,
+)
 
 ID = "a" * 64
 
@@ -44,6 +50,26 @@ def test_an_index_chooses_images_and_variants(index, images, variants) -> None:
 def test_an_index_outside_is_refused(index) -> None:
     with pytest.raises(InputError):
         _codes()[index]
+
+
+def _labelled() -> WPlus:
+    return dataclasses.replace(_codes(), labels=("a0", "a1", "a2", "b0", "b1", "b2"))
+
+
+def test_labels_stay_with_their_variants() -> None:
+    assert _labelled()[1, [2, 0]].labels == ("b2", "b0")
+    assert _labelled()[:, 1].to(dtype=torch.float64).labels == ("a1", "b1")
+    assert _codes()[1].labels == ()
+    assert _labelled().blend(_labelled(), 0.5).labels == ()
+    with pytest.raises(InputError, match="6 labels"):
+        dataclasses.replace(_codes(), labels=("a", "b", "c"))
+
+
+def test_labels_expand_as_codes_do() -> None:
+    one = _labelled()[0]
+    assert expand_labels(one, 2, 3) == ("a0", "a1", "a2") * 2
+    assert expand_labels(_labelled()[:, 1], 2, 2) == ("a1", "a1", "b1", "b1")
+    assert expand_labels(_codes(), 2, 3) == ()
 
 
 def test_blending_goes_from_one_to_the_other() -> None:

@@ -74,7 +74,7 @@ OUTPUTS = {
     "DI_FindFace": ("IMAGE", "MASK"),
     "DI_FitCodes": ("DI_W",),
     "DI_GatedMix": ("DI_W", "IMAGE"),
-    "DI_Inpaint": ("IMAGE", "DI_W"),
+    "DI_Inpaint": ("IMAGE", "DI_W", "MASK"),
     "DI_LoadDirection": ("DI_DIRECTION",),
     "DI_LoadModel": ("DI_MODEL", "STRING"),
     "DI_RandomMask": ("MASK",),

@@ -168,7 +168,7 @@ def test_the_chain_equals_inpaint_bit_for_bit(
     call, model, encoded, mixed, direction, image, mask, skip_source
 ):
     inputs = {**INPAINT, "skip_source": skip_source}
-    results, codes = call(
+    results, codes, pasted = call(
         "DI_Inpaint", model=model, image=image, mask=mask, direction=direction, **inputs
     )
     edited = edit(call, mixed[0], direction)
@@ -179,10 +179,10 @@ def test_the_chain_equals_inpaint_bit_for_bit(
         images = call(
             "DI_SkipRefine", model=model, erased=encoded[0], codes=edited, skip_codes=source
         )[0]
-    chain = call("DI_Composite", erased=encoded[0], images=images, feather_px=3)[0]
+    chain, opacity = call("DI_Composite", erased=encoded[0], images=images, feather_px=3)
     assert torch.equal(codes.codes, edited.codes)
-    assert results.shape == (2 * V, 40, 48, 3)
-    assert torch.equal(results, chain)
+    assert results.shape == (2 * V, 40, 48, 3) and pasted.shape == (2, 40, 48)
+    assert torch.equal(results, chain) and torch.equal(pasted, opacity)
 
 
 def test_inpaint_without_direction_ignores_the_strength(call, model, image, mask, mixed):
@@ -216,7 +216,9 @@ def test_fit_moves_codes_and_keeps_its_inputs(call, model, encoded, mixed):
 def test_the_chain_with_fitting_equals_inpaint_bit_for_bit(
     call, model, encoded, mixed, image, mask
 ):
-    results, codes = call("DI_Inpaint", model=model, image=image, mask=mask, **INPAINT, fit_steps=2)
+    results, codes, _ = call(
+        "DI_Inpaint", model=model, image=image, mask=mask, **INPAINT, fit_steps=2
+    )
     (fitted,) = call("DI_FitCodes", model=model, erased=encoded[0], codes=mixed[0], steps=2)
     images = call("DI_SkipRefine", model=model, erased=encoded[0], codes=fitted)[0]
     chain = call("DI_Composite", erased=encoded[0], images=images, feather_px=3)[0]
@@ -266,7 +268,7 @@ def test_inpaint_fits_random_codes_for_a_generator_alone(
     chosen = {**INPAINT, "fit_steps": 2, "feather_px": 0}
     answer = call("DI_Inpaint", model=generator_alone, image=image, mask=mask, **chosen)
     assert "no encoder" in answer["ui"]["warnings"][0]
-    results, codes = answer["result"]
+    results, codes, _ = answer["result"]
     assert results.shape == (2 * V, 40, 48, 3) and codes.codes.shape == (2, V, 8, 16)
     valid = (mask == 0)[0]
     assert all(torch.equal(one[valid], image[i // V][valid]) for i, one in enumerate(results))
@@ -347,7 +349,7 @@ def test_the_mask_of_a_part_is_completed_in_the_face(call, model, cat):
     mask = call("DI_FindFace", image=image, part="muzzle", index=0, side=64)[1]
     settings = {**INPAINT, "crop_mode": "face", "feather_px": 0}
     answer = call("DI_Inpaint", model=model, image=image, mask=mask, **settings)
-    images, _ = answer["result"] if isinstance(answer, dict) else answer
+    images, _, _ = answer["result"] if isinstance(answer, dict) else answer
     kept = mask[0] == 0
     assert torch.equal(images[:, kept], image[:, kept].expand(V, -1, -1))
     assert (images[0] != image[0])[~kept].any()
