@@ -107,6 +107,15 @@ def num_variants() -> Spec:
     return integer(8, 1, MAX_VARIANTS, "How many different completions to make of each image.")
 
 
+def keep(which: str) -> Spec:
+    """Declare the codes of variants to keep."""
+    return socket(
+        CODES,
+        f"Variants to keep: {which}. They come first; the seed fills the places up to "
+        "num_variants.",
+    )
+
+
 def truncation() -> Spec:
     """Declare the truncation of the random codes."""
     return real(
