@@ -31,6 +31,9 @@ DIRECTION_FOLDER = "directions"
 
 MODEL_SUFFIX = ".safetensors"
 
+FOREIGN_SUFFIXES = (".pkl", ".pt", ".pth", ".bin")
+"""Of pickles in which other programs store a StyleGAN2; they are listed, and never loaded."""
+
 _LIVE_MAPS = 8  # peak memory of synthesis, in copies of its largest feature map, with a reserve
 
 
@@ -51,12 +54,20 @@ def register_model_folder() -> None:
     known, suffixes = folder_paths.folder_names_and_paths.get(MODEL_FOLDER, ([], set()))
     own = str(Path(folder_paths.models_dir) / MODEL_FOLDER)
     folders = [*known, *([own] if own not in known else [])]
-    folder_paths.folder_names_and_paths[MODEL_FOLDER] = (folders, {*suffixes, MODEL_SUFFIX})
+    folder_paths.folder_names_and_paths[MODEL_FOLDER] = (
+        folders,
+        {*suffixes, MODEL_SUFFIX, *FOREIGN_SUFFIXES},
+    )
 
 
 def model_files() -> list[str]:
     """Return the names of the model files, relative to the model folder, sorted."""
     return [name for name in _files() if not _is_direction(name)]
+
+
+def foreign_files() -> list[str]:
+    """Return the names of files that have to be converted first, as `model_files` does."""
+    return [name for name in _files(FOREIGN_SUFFIXES) if not _is_direction(name)]
 
 
 def direction_files() -> list[str]:
@@ -68,14 +79,15 @@ def _is_direction(name: str) -> bool:
     return Path(name).parts[0] == DIRECTION_FOLDER
 
 
-def _files() -> list[str]:
-    """Return the names of all files with the right suffix, relative to the model folder."""
+def _files(suffixes: tuple[str, ...] = (MODEL_SUFFIX,)) -> list[str]:
+    """Return the names of all files with one of the suffixes, relative to the model folder."""
     folder_paths = _comfyui("folder_paths")
     if folder_paths is None:
         folder = _folder_without_comfyui()
-        return sorted(p.relative_to(folder).as_posix() for p in folder.rglob(f"*{MODEL_SUFFIX}"))
-    names = folder_paths.get_filename_list(MODEL_FOLDER)
-    return [name for name in names if name.endswith(MODEL_SUFFIX)]
+        names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.*"))
+    else:
+        names = folder_paths.get_filename_list(MODEL_FOLDER)
+    return [name for name in names if name.endswith(suffixes)]
 
 
 def file_path(name: str) -> Path | None:
@@ -83,8 +95,15 @@ def file_path(name: str) -> Path | None:
 
     Only listed names have a path, so a name in a shared workflow cannot leave the folders.
     """
-    if name not in _files():
-        return None
+    return _path(name) if name in _files() else None
+
+
+def foreign_path(name: str) -> Path | None:
+    """Return the path of a name from `foreign_files`; None for other names."""
+    return _path(name) if name in foreign_files() else None
+
+
+def _path(name: str) -> Path | None:
     folder_paths = _comfyui("folder_paths")
     if folder_paths is None:
         return _folder_without_comfyui() / name

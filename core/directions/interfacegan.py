@@ -26,7 +26,9 @@ _CHOSEN_FRAC = 0.1
 _ENOUGH = 250  # at each end; of few samples, half of them
 _MIN_CHOSEN = 20  # at each end
 _FOLDS = 5
-_CHANCE_DEVIATIONS = 3.0  # above a half: one score in a thousand without a meaning gets there
+# Above a half, where about one in a hundred scores without a meaning gets. The five tests are of
+# planes that share codes: the variance of their mean is twice that of independent ones.
+_CHANCE_DEVIATIONS = 2.33 * math.sqrt(2)
 _DEPENDENT = 1e-6  # of the largest singular value
 _MIN_REST = 1e-3  # of the normal's length
 _MAX_SOURCE = 300  # characters of a direction's source
@@ -65,7 +67,7 @@ class Boundary:
 
     @property
     def chance(self) -> float:
-        """The accuracy that scores without a meaning exceed once in a thousand times.
+        """The accuracy that about one in a hundred scores without a meaning exceeds.
 
         Source: the deviation of the statistic of Mann and Whitney 1947.
         """

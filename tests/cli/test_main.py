@@ -75,7 +75,7 @@ def test_the_shell_completes_commands_and_options(run, monkeypatch):
         ),
         (
             ModuleNotFoundError("no rich", name="rich.console"),
-            "rich is not installed. Run: pip install 'diverse-inpainting[cli]'",
+            f"rich is not installed. Run: {sys.executable} -m pip install typer rich",
         ),
         (
             ModuleNotFoundError("no lpips", name="lpips"),
@@ -94,7 +94,7 @@ def test_errors_of_the_system_are_plain_sentences(run, monkeypatch, error, messa
 def test_typer_is_not_installed():
     code = "import sys; sys.modules['typer'] = None; import diverse_inpainting.__main__"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    message = "typer is not installed. Run: pip install 'diverse-inpainting[cli]'\n"
+    message = f"typer is not installed. Run: {sys.executable} -m pip install typer rich\n"
     assert (answer.returncode, answer.stderr) == (2, message)
 
 

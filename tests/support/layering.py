@@ -26,7 +26,7 @@ ALLOWED_AREAS = {
 }
 
 CORE_LEVELS = (
-    {"errors", "printable"},
+    {"errors", "printable", "invocation", "abilities"},
     {
         *("checks", "config_fields", "foreign_data", "inference", "locks", "device", "files"),
         *("progress", "rng"),

@@ -287,10 +287,27 @@ def test_bgr_becomes_rgb_where_mmgeneration_trained_itself(path):
     golden.inputs["image"] = golden.inputs["image"].flip(1)
     golden.outputs["image"] = golden.outputs["image"].flip(1)
     assert max(measured(golden, imported, torch.float64).values()) <= 1e-5
-    assert "BGR and turned into RGB" in imported.notes[-1]
+    assert imported.notes[-2:] == [
+        "Its colours were taken for BGR.",
+        "They were turned from BGR into RGB.",
+    ]
     meta["config"] = "img_norm_cfg = dict(to_rgb=True)"
     foreign_files.write_torch(path, {"state_dict": golden.source, "meta": meta})
     assert "taken for RGB" in import_file(path).notes[-1]
+    imported = import_file(path, channels="bgr")
+    assert max(measured(golden, imported, torch.float64).values()) <= 1e-5
+
+
+@pytest.mark.parametrize("name", ["rosinality", "nvidia", "tensorflow"])
+def test_the_order_of_colours_can_be_told(path, name):
+    golden, _ = imported_case(name, path)
+    imported = import_file(path, channels="bgr")
+    for tensors in (golden.inputs, golden.outputs):
+        if "image" in tensors:
+            tensors["image"] = tensors["image"].flip(1)
+    assert max(measured(golden, imported, torch.float64).values()) <= CLOSER
+    assert imported.notes[-1] == "They were turned from BGR into RGB."
+    assert import_file(path, channels="rgb").notes == import_file(path).notes
 
 
 def test_progress_reaches_the_end(path):
@@ -400,10 +417,14 @@ def test_safetensors_with_nvidias_names_tell_the_clamp_in_their_metadata(path):
     metadata = {"init_kwargs": '{"z_dim": 8, "synthesis_kwargs": {"conv_clamp": 256}}'}
     save_file(tensors, path, metadata)
     imported = import_file(path)
-    assert imported.generator.config["conv_clamp"] == 256
+    assert imported.generator.config["conv_clamp"] == 256 and imported.notes == []
     assert max(measured(golden, imported, torch.float64).values()) <= CLOSER
     save_file(tensors, path)
-    assert import_file(path).generator.config["conv_clamp"] is None
+    imported = import_file(path)
+    assert imported.generator.config["conv_clamp"] is None
+    assert [note[:44] for note in imported.notes] == [
+        "The file has tensors only. Assumed: a learni"
+    ]
 
 
 def test_works_without_the_rest_of_the_package(path, root, tmp_path):
