@@ -37,11 +37,11 @@ CORE_LEVELS = (
     },
     {"hole_masks", "image_listing", "originals", "tiff_files", "transparency"},
     {"image_files", "mask_files", "mask_edits", "dataset", "masks"},
-    {"inputs", "square_crop", "turned_crop", "faces", "cat_faces", "crops"},
+    {"examples", "inputs", "square_crop", "turned_crop", "faces", "cat_faces", "crops"},
     {"geometry", "opacity", "compositing", "blending"},
     {"contact_sheet", "close_ups", "ops", "distributed", "pretrained"},
     {"networks"},
-    {"latents", "code_files", "checkpoint", "directions", "fitting"},
+    {"latents", "variants", "code_files", "checkpoint", "directions", "fitting"},
     {"editor", "inpainting"},
     {"inpainter"},
 )
