@@ -45,7 +45,7 @@ _Images = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="FOLDER",
-        help="Given twice: samples that have less of it, then samples that have more.",
+        help="Given twice: samples with less of it (negative), then with more (positive).",
     ),
 ]
 _Scorer = Annotated[
