@@ -8,7 +8,7 @@ import typer
 
 from ..training.stages import STAGES
 from .console import echo
-from .options import Device
+from .options import TRAINING_RECIPES, Device
 from .progress import display, duration
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ else:
     _StageName = StrEnum("Stage", {name.upper(): name for name in STAGES})
 
 _Stage = Annotated[_StageName, typer.Argument(help="Train them in this order.")]
-_Recipe = Annotated[str, typer.Option("--config", help="Bundled recipe or .toml file.")]
+_Recipe = Annotated[
+    str, typer.Option("--config", help=f"A .toml file, or a bundled recipe: {TRAINING_RECIPES}.")
+]
 _Out = Annotated[Path, typer.Option("--out", help="Run directory; resumes if it exists.")]
 _Data = Annotated[
     Path | None,
