@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 PHOTOGRAPH = Path(__file__).parents[1] / "core/weights/pictures/flickr_cat_000010.jpg"
 
-# Chosen by eye: a brush stroke over both eyes and a cheek; nose, mouth and ears stay.
-_MASK_KIND, _MASK_SEED, _MASK_INDEX, _HOLE_RANGE = "paper", 7, 1, (0.2, 0.35)
-
 _Out = Annotated[Path, typer.Option(help="Folder for the results.")]
 
 
@@ -70,14 +67,11 @@ def demo(
 
 def demo_input() -> "tuple[Tensor, Tensor]":
     """Return the photograph [1, H, W, 3] in [0, 1] and its hole mask [1, H, W], 1 = fill."""
+    from ..core.examples import example_mask
     from ..core.image_files import read_image
-    from ..core.masks import sample_hole_masks
 
     image = read_image(PHOTOGRAPH).image
-    masks = sample_hole_masks(
-        _MASK_KIND, 1, image.shape[1], _MASK_SEED, _HOLE_RANGE, first=_MASK_INDEX
-    )
-    return image, masks[:, 0]
+    return image, example_mask("strokes", image.shape[1])
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,11 @@ from .errors import InputError, image_number
 from .faces import FaceFinder
 from .hole_masks import hole_mask_to_b1hw, num_hole_masks, valid_mask
 from .image import image_to_unit_bchw, unit_to_network
+from .printable import counted
 from .progress import OnStep
 from .transparency import cover_hidden, hidden_mask
 
+_SQUARES_SHOWN = 8
 _MIN_VALID_FRAC = 0.5  # of what a resized pixel covers, for it to be valid
 
 
@@ -50,6 +52,15 @@ class Erased:
     """[S, 1, R, R] float32, M: 1 where known, 0 where erased or outside the image."""
     notes: tuple[str, ...] = ()
     """What the user should know about the choice of the squares."""
+
+    def __repr__(self) -> str:
+        """Return what people need to know; ComfyUI's "Preview as Text" shows it."""
+        B, _, H, W = self.original.shape
+        R, fraction = self.erased.shape[-1], float(self.hole_mask.mean())
+        head = f"erased: {counted(B, 'image')} of {W} x {H} px, {fraction:.0%} to be filled"
+        places = [f"square of {c.side} px, seen at {R} px" for c in self.crops[:_SQUARES_SHOWN]]
+        more = len(self.crops) - len(places)
+        return "\n".join([head, *places, *([f"and {more} more"] if more else []), *self.notes])
 
     def name(self, square: int) -> str:
         """Return what messages call a square."""

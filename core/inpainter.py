@@ -31,6 +31,7 @@ from .inpainting import Inpainting
 from .inputs import ImageInput, image_and_alpha, mask_tensor
 from .latents import WPlus, expand_labels
 from .progress import OnStep, parts_of
+from .variants import kept_first
 
 SKIP_SOURCES = ("edited", "unedited", "none")
 """Which stage-1 image the skip encoder sees when codes were edited; `none` leaves it out."""
@@ -311,6 +312,7 @@ class Inpainter(Editor):
         fit_steps: int = 0,
         on_step: OnStep | None = None,
         alpha: Tensor | None = None,
+        keep: WPlus | None = None,
     ) -> Inpainting:
         """Complete images in num_variants ways: encode, sample, mix, fit, edit, refine, composite.
 
@@ -333,6 +335,8 @@ class Inpainter(Editor):
             on_step: called after each step of the work, with steps done and their total; may raise
                 to interrupt.
             alpha: [B, H, W] in [0, 1], 1 = opaque; see `encode`.
+            keep: W_out of variants to keep, edits included; they come first, as they are, and
+                fresh ones fill up to V.
 
         Raises:
             InputError: unusable input, see the single steps.
@@ -343,6 +347,9 @@ class Inpainter(Editor):
         check_int(fit_steps, "fit_steps", 0, MAX_FIT_STEPS)
         check_edits(edits)
         random = self.sample_w(seed, num_variants, truncation_psi)
+        if keep is not None:  # one fresh variant at least: codes are never empty
+            keep.check_generator(self.generator_id)
+            random = random[:, min(keep.num_variants, num_variants - 1) :]
         fit_steps = fit_steps or (0 if self.can_encode else RANDOM_FIT_STEPS)
         lengths = 2, fit_steps * num_variants, num_variants
         on_encode, on_fit, on_refine = parts_of(on_step, *lengths)
@@ -352,9 +359,14 @@ class Inpainter(Editor):
             )
             unfitted, _ = self.mix(encoded, random, gate_bias)
         else:
-            erased, unfitted = self._erase(image, hole_mask, crop_mode, margin, alpha, on_encode), random
+            erased, unfitted = (
+                self._erase(image, hole_mask, crop_mode, margin, alpha, on_encode),
+                random,
+            )
         mixed = self.fit(erased, unfitted, fit_steps, on_fit) if fit_steps else unfitted
         codes = self.edit(mixed, edits)
+        if keep is not None:
+            mixed, codes = (kept_first(keep, fresh, num_variants) for fresh in (mixed, codes))
         is_same = truncation_psi == 0 and num_variants > 1
         refines = skip_source != "none" and self.model.skip_encoder is not None
         if refines:

@@ -78,14 +78,25 @@ class SampleW(Node):
                 "seed": declare.seed(),
                 "num_variants": declare.num_variants(),
                 "truncation_psi": declare.truncation(),
-            }
+            },
+            "optional": {"keep": declare.keep("random codes of this node, picked")},
         }
 
     def execute(
-        self, model: "Inpainter", seed: int, num_variants: int, truncation_psi: float
+        self,
+        model: "Inpainter",
+        seed: int,
+        num_variants: int,
+        truncation_psi: float,
+        keep: "WPlus | None" = None,
     ) -> tuple["WPlus"]:
-        """Return W_rand."""
-        return (host.codes_to_output(model.sample_w(seed, num_variants, truncation_psi)),)
+        """Return W_rand, kept variants first."""
+        from ..core.variants import kept_first
+
+        codes = model.sample_w(seed, num_variants, truncation_psi)
+        if keep is not None:
+            codes = kept_first(keep, codes, num_variants)
+        return (host.codes_to_output(codes),)
 
 
 class GatedMix(Node):

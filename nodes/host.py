@@ -5,6 +5,7 @@ anywhere else, importing them would start ComfyUI's argument parser. Without Com
 `models/` in the working directory and PyTorch's devices.
 """
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, device
 
-from ..core.printable import get_logger
+from ..core.errors import InputError
+from ..core.printable import get_logger, shown
 
 if TYPE_CHECKING:
     from ..core.geometry import Erased
@@ -117,6 +119,56 @@ def model_folders() -> list[str]:
     if folder_paths is None:
         return [str(_folder_without_comfyui())]
     return folder_paths.get_folder_paths(MODEL_FOLDER)
+
+
+def user_folder(kind: str) -> Path:
+    """Return ComfyUI's folder `input` or `output`."""
+    folder_paths = _comfyui("folder_paths")
+    return Path(kind) if folder_paths is None else Path(folder_paths.get_directory_by_type(kind))
+
+
+def next_output(prefix: str) -> tuple[Path, str, int]:
+    """Return a folder below `output`, which exists then, the beginning of a name and a free number.
+
+    Args:
+        prefix: of the name, perhaps with folders, as for ComfyUI's own nodes.
+
+    Raises:
+        InputError: it leads out of the output folder.
+    """
+    output = user_folder("output").resolve()
+    prefix = prefix.replace("\\", "/")
+    if not (output / prefix).resolve().is_relative_to(output) or prefix[-1:] in ("", "/"):
+        raise InputError(
+            "a name in ComfyUI's output folder",
+            shown(prefix),
+            "Correct filename_prefix.",
+        )
+    folder_paths = _comfyui("folder_paths")
+    if folder_paths is None:
+        target = output / prefix
+        target.parent.mkdir(parents=True, exist_ok=True)
+        taken = [p.name[len(target.name) + 1 :][:5] for p in target.parent.glob(f"{target.name}_*")]
+        return target.parent, target.name, max([int(n) for n in taken if n.isdecimal()] + [0]) + 1
+    folder, name, number, *_ = folder_paths.get_save_image_path(prefix, str(output))
+    return Path(folder), name, number
+
+
+def relative_output(path: Path) -> str:
+    """Return the place of a file below `output`, with slashes."""
+    return path.relative_to(user_folder("output").resolve()).as_posix()
+
+
+def workflow_facts(prompt: object, extra_pnginfo: object) -> dict[str, str]:
+    """Return what ComfyUI's own nodes write into files to bring a workflow back: JSON by keyword.
+
+    Nothing with ComfyUI's option --disable-metadata.
+    """
+    options = getattr(_comfyui("comfy.cli_args"), "args", None)
+    if getattr(options, "disable_metadata", False):
+        return {}
+    facts = {"prompt": prompt, **(extra_pnginfo if isinstance(extra_pnginfo, dict) else {})}
+    return {name: json.dumps(fact) for name, fact in facts.items() if fact is not None}
 
 
 def compute_device() -> device | None:

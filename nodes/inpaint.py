@@ -65,6 +65,7 @@ class Inpaint(Node):
                     "patterns follow the visible part. 0 for none, or for as many as a model "
                     "without an encoder needs; 15 are usually enough.",
                 ),
+                "keep": declare.keep("codes of this node, picked"),
             },
         }
 
@@ -85,6 +86,7 @@ class Inpaint(Node):
         direction: "Direction | None" = None,
         blend: str | None = None,
         fit_steps: int = 0,
+        keep: "WPlus | None" = None,
     ) -> tuple[Tensor, "WPlus", Tensor]:
         """Return the results, image-major, their codes, and the opacity of the completions."""
         from ..core.editor import Edit
@@ -109,6 +111,7 @@ class Inpaint(Node):
             blend=blend,
             fit_steps=fit_steps,
             on_step=on_inpaint,
+            keep=keep,
         )
         outputs = (
             host.to_output(result.composites.all(on_paste)),

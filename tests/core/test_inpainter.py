@@ -480,3 +480,27 @@ def test_the_bundled_model_knows_cats_from_other_things():
     }
     assert {name for name, warnings in warned.items() if warnings} == set(others)
     assert all("does not look like" in text for name in others for text in warned[name])
+
+
+@pytest.mark.parametrize("skip_source", ["edited", "unedited", "none"])
+def test_kept_variants_come_out_as_they_were(model, image, hole, skip_source):
+    settings = {"edits": [Edit("sefa:0", 2.0)], "skip_source": skip_source}
+    first = model.inpaint(image, hole, 4, seed=1, **settings)
+    again = model.inpaint(image, hole, 4, seed=2, keep=first.codes[:, [3, 1]], **settings)
+    fresh = model.inpaint(image, hole, 4, seed=2, **settings)
+    assert torch.equal(again.codes.codes[:, :2], first.codes.codes[:, [3, 1]])
+    torch.testing.assert_close(again.codes.codes[:, 2:], fresh.codes.codes[:, 2:])
+    assert (again.images[:, 2:] - fresh.images[:, 2:]).abs().max() <= 1 / 255
+    if skip_source != "unedited":
+        assert (again.images[:, :2] - first.images[:, [3, 1]]).abs().max() <= 1 / 255
+
+
+def test_all_may_be_kept_and_no_more(model, image, hole):
+    first = model.inpaint(image, hole, 2, seed=1)
+    again = model.inpaint(image, hole, 2, seed=2, keep=first.codes)
+    assert (again.images - first.images).abs().max() <= 1 / 255
+    with pytest.raises(InputError, match="2 variants are kept, but only 1 are wanted"):
+        model.inpaint(image, hole, 1, keep=first.codes)
+    foreign = dataclasses.replace(first.codes, generator_id="f" * 64)
+    with pytest.raises(GeneratorMismatchError):
+        model.inpaint(image, hole, 2, keep=foreign)

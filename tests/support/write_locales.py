@@ -24,8 +24,9 @@ def node_defs(classes, display_names):
 def _node_def(node_class, display_name):
     inputs = {
         name: {"name": name.replace("_", " "), "tooltip": options["tooltip"]}
-        for section in node_class.INPUT_TYPES().values()
-        for name, (_, options) in section.items()
+        for section, inputs in node_class.INPUT_TYPES().items()
+        if section != "hidden"
+        for name, (_, options) in inputs.items()
     }
     outputs = {
         str(index): {"name": name, "tooltip": tooltip}
