@@ -9,7 +9,7 @@ import typer
 
 from .console import echo
 from .direction_files import FirstLayer, LastLayer, Reverse, load, resolve, write
-from .options import Device, Model, Overwrite
+from .options import DIRECTIONS, SCORES, Device, Model, Overwrite
 from .progress import display_fraction
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ _OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the samples.
 _Score = Annotated[
     list[str] | None,
     typer.Option(
-        help="What the strength increases: brightness, warmth, markings ... or, with scores of "
-        "your own, some of them [default: all]. May be repeated."
+        help=f"What the strength increases: {SCORES}; or, with scores of your own, some of "
+        "them [default: all]. May be repeated."
     ),
 ]
 _Scores = Annotated[
@@ -62,8 +62,8 @@ _Without = Annotated[
     list[str] | None,
     typer.Option(
         metavar="DIRECTION",
-        help="A direction to be orthogonal to: a file, a bundled name, sefa:K or ganspace:K. May "
-        "be repeated.",
+        help="A direction to be orthogonal to: a file, sefa:K, ganspace:K or, of the model cats, "
+        f"{DIRECTIONS}. May be repeated.",
     ),
 ]
 _Name = Annotated[str | None, typer.Option(help="Name of the slider [default: the score's]")]
