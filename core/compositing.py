@@ -20,6 +20,7 @@ from .hole_masks import hole_mask_to_b1hw
 from .image import image_to_unit_bchw, unit_to_uint8
 from .inference import inference
 from .opacity import MAX_FEATHER_PX, Layer, cut, lay_out, paste_weight
+from .progress import OnStep
 
 _PIXELS_AT_ONCE = 2**18  # a variant of 512 x 512 px; smaller ones are faster together
 _MAX_VARIANTS_AT_ONCE = 8
@@ -57,13 +58,20 @@ class Composites:
         return self.completed.shape[1]
 
     @inference
-    def all(self) -> Tensor:
-        """Return all of them, [B*V, H, W, 3] float32 in [0, 1], image-major."""
+    def all(self, on_step: OnStep | None = None) -> Tensor:
+        """Return all of them, [B*V, H, W, 3] float32 in [0, 1], image-major.
+
+        Args:
+            on_step: called after each with their number so far and B*V; may raise to interrupt.
+        """
         B, H, W = self.weight.shape
-        images = self.weight.new_empty(B, self.num_variants, H, W, 3)
+        V = self.num_variants
+        images = self.weight.new_empty(B, V, H, W, 3)
         for b in range(B):
             for k, variant in enumerate(self.variants(b)):
                 images[b, k] = variant
+                if on_step is not None:
+                    on_step(b * V + k + 1, B * V)
         return images.flatten(0, 1)
 
     def variants(self, b: int, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
@@ -192,12 +200,14 @@ def paste_completions(
     feather_px: int = 0,
     blend_mask: Tensor | None = None,
     blend: str | None = None,
+    *,
+    on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Put completions into the original images, all at once; see `composites`.
+    """Put completions into the original images, all at once; see `composites` and its `all`.
 
     Returns:
         Images [B*V, H, W, 3] float32 in [0, 1], and the weight of the completion at each pixel
         [B, H, W], both where `erased` is.
     """
     pasted = composites(erased, images, feather_px, blend_mask, blend)
-    return pasted.all(), pasted.weight
+    return pasted.all(on_step), pasted.weight

@@ -21,8 +21,11 @@ from .errors import InputError, image_number
 from .faces import FaceFinder
 from .hole_masks import hole_mask_to_b1hw, num_hole_masks, valid_mask
 from .image import image_to_unit_bchw, unit_to_network
+from .printable import counted
+from .progress import OnStep
 from .transparency import cover_hidden, hidden_mask
 
+_SQUARES_SHOWN = 8
 _MIN_VALID_FRAC = 0.5  # of what a resized pixel covers, for it to be valid
 
 
@@ -50,6 +53,15 @@ class Erased:
     notes: tuple[str, ...] = ()
     """What the user should know about the choice of the squares."""
 
+    def __repr__(self) -> str:
+        """Return what people need to know; ComfyUI's "Preview as Text" shows it."""
+        B, _, H, W = self.original.shape
+        R, fraction = self.erased.shape[-1], float(self.hole_mask.mean())
+        head = f"erased: {counted(B, 'image')} of {W} x {H} px, {fraction:.0%} to be filled"
+        places = [f"square of {c.side} px, seen at {R} px" for c in self.crops[:_SQUARES_SHOWN]]
+        more = len(self.crops) - len(places)
+        return "\n".join([head, *places, *([f"and {more} more"] if more else []), *self.notes])
+
     def name(self, square: int) -> str:
         """Return what messages call a square."""
         b = self.image_of[square]
@@ -75,6 +87,7 @@ def erase(
     margin: float = 0.25,
     face_finder: FaceFinder | None = None,
     alpha: Tensor | None = None,
+    on_step: OnStep | None = None,
 ) -> Erased:
     """Return images and hole masks of any public layout as the encoder takes them.
 
@@ -90,6 +103,7 @@ def erase(
             square may depend, and nothing else does.
         alpha: as for `hidden_mask`, for images with transparent parts. What they hide counts as
             erased, and `original` has colours of visible pixels there.
+        on_step: called after each image's squares were chosen, with their number and B.
 
     Returns:
         Erased on the image's device.
@@ -103,10 +117,11 @@ def erase(
     if batch == 1:  # one image, completed once for each mask
         batch, original = num_masks, original.expand(num_masks, -1, -1, -1)
     hole = hole_mask_to_b1hw(hole_mask.to(original.device), batch, height, width)
-    chosen = [
-        choose_crops(one, mask, crop_mode, margin, face_finder)
-        for one, mask in zip(original, hole, strict=True)
-    ]
+    chosen = []
+    for one, mask in zip(original, hole, strict=True):
+        chosen.append(choose_crops(one, mask, crop_mode, margin, face_finder))
+        if on_step is not None:
+            on_step(len(chosen), batch)
     squares = [(b, *square) for b, (squares, _) in enumerate(chosen) for square in squares]
     image_of, crops, areas = zip(*squares, strict=True)
     known = valid_mask(hole)

@@ -20,16 +20,18 @@ from .compositing import composites
 from .crops import CROP_MODES
 from .device import resolve_device
 from .directions import bundled_directions
-from .editor import CHUNK, Edit, Editor, check_edits
+from .editor import Edit, Editor, check_edits
 from .errors import CheckpointError, InputError
 from .faces import FaceFinder
-from .fitting import FIT_STEPS, RANDOM_FIT_STEPS, OnStep, fit_codes
+from .fitting import FIT_STEPS, RANDOM_FIT_STEPS, fit_codes
 from .geometry import Erased, erase
 from .image import image_to_bhwc
 from .inference import inference
 from .inpainting import Inpainting
 from .inputs import ImageInput, image_and_alpha, mask_tensor
 from .latents import WPlus, expand_labels
+from .progress import OnStep, parts_of
+from .variants import kept_first
 
 SKIP_SOURCES = ("edited", "unedited", "none")
 """Which stage-1 image the skip encoder sees when codes were edited; `none` leaves it out."""
@@ -128,6 +130,7 @@ class Inpainter(Editor):
         margin: float = 0.25,
         *,
         alpha: Tensor | None = None,
+        on_step: OnStep | None = None,
     ) -> tuple[Erased, WPlus]:
         """Erase the hole and encode what is left (E).
 
@@ -137,6 +140,8 @@ class Inpainter(Editor):
             crop_mode: one of `CROP_MODES`.
             margin: see `fit_crop`.
             alpha: see `erase`; None takes that of a Pillow image or file.
+            on_step: called after each image and a few squares, with steps done and their total; may
+                raise to interrupt.
 
         Returns:
             The erased images, and W_enc [S, 1, L, D].
@@ -146,8 +151,10 @@ class Inpainter(Editor):
             CheckpointError: the model has no encoder.
         """
         self._require_encoder()
-        erased = self._erase(image, hole_mask, crop_mode, margin, alpha)
-        return erased, self._own(self.model.encode(erased.erased, erased.valid)[:, None])
+        on_erase, on_encode = parts_of(on_step, 1, 1)
+        erased = self._erase(image, hole_mask, crop_mode, margin, alpha, on_erase)
+        inputs = [erased.erased, erased.valid]
+        return erased, self._own(self._in_chunks(self.model.encode, inputs, on_encode)[:, None])
 
     def _erase(
         self,
@@ -156,6 +163,7 @@ class Inpainter(Editor):
         crop_mode: str,
         margin: float,
         alpha: Tensor | None,
+        on_step: OnStep | None,
     ) -> Erased:
         tensor, own_alpha = image_and_alpha(image)
         erased = erase(
@@ -166,6 +174,7 @@ class Inpainter(Editor):
             margin=margin,
             face_finder=self.face_finder,
             alpha=own_alpha if alpha is None else alpha,
+            on_step=on_step,
         )
         return erased.to(self.device)
 
@@ -209,7 +218,7 @@ class Inpainter(Editor):
             erased: the images and their S squares.
             codes: [S, V, L, D], or [1, V, L, D] for all squares; before edits.
             steps: 0 (leaves the codes as they are) to 1000.
-            on_step: called with the number of steps done and their total; may raise to interrupt.
+            on_step: see `fit_codes`; may raise to interrupt.
 
         Returns:
             [S, V, L, D].
@@ -231,12 +240,24 @@ class Inpainter(Editor):
         return self._own(fitted.unflatten(0, (S, V)), expand_labels(codes, S, V))
 
     @inference
-    def refine(self, erased: Erased, codes: WPlus, skip_codes: WPlus | None = None) -> Tensor:
+    def refine(
+        self,
+        erased: Erased,
+        codes: WPlus,
+        skip_codes: WPlus | None = None,
+        on_step: OnStep | None = None,
+    ) -> Tensor:
         """Generate images whose features S corrects (stage 2, Eq. 7).
 
         1. Stage 1 from skip_codes (None takes the codes themselves), composited (Eq. 4).
         2. S sees that, the erased image and the mask.
         3. Stage 2 from the codes, with S's maps.
+
+        Args:
+            erased: the images and their S squares.
+            codes: [S, V, L, D].
+            skip_codes: as codes, or of one square or variant for all.
+            on_step: called after a few squares, with their number and S*V; may raise to interrupt.
 
         Returns:
             [S*V, R, R, 3] float32 in [0, 1], whole squares: not yet composited.
@@ -246,9 +267,11 @@ class Inpainter(Editor):
             InputError: codes for another number of squares.
             CheckpointError: the model has no skip encoder.
         """
-        return image_to_bhwc(self._refine(erased, codes, skip_codes))
+        return image_to_bhwc(self._refine(erased, codes, skip_codes, on_step))
 
-    def _refine(self, erased: Erased, codes: WPlus, skip_codes: WPlus | None) -> Tensor:
+    def _refine(
+        self, erased: Erased, codes: WPlus, skip_codes: WPlus | None, on_step: OnStep | None
+    ) -> Tensor:
         """Return the output of stage 2, [S*V, 3, R, R] in about [-1, 1]."""
         if self.model.skip_encoder is None:
             raise CheckpointError(
@@ -270,8 +293,7 @@ class Inpainter(Editor):
         ]
         if skip_codes is not None:
             inputs.append(self._flat(skip_codes, S, V, "skip codes"))
-        chunks = zip(*(x.split(CHUNK) for x in inputs), strict=True)
-        return torch.cat([self.model.refine(*chunk).output for chunk in chunks])
+        return self._in_chunks(lambda *rows: self.model.refine(*rows).output, inputs, on_step)
 
     @inference
     def inpaint(
@@ -290,8 +312,9 @@ class Inpainter(Editor):
         skip_source: str = SKIP_SOURCES[0],
         blend: str | None = None,
         fit_steps: int = 0,
-        on_fit_step: OnStep | None = None,
+        on_step: OnStep | None = None,
         alpha: Tensor | None = None,
+        keep: WPlus | None = None,
     ) -> Inpainting:
         """Complete images in num_variants ways: encode, sample, mix, fit, edit, refine, composite.
 
@@ -311,8 +334,11 @@ class Inpainter(Editor):
             skip_source: one of `SKIP_SOURCES`; matters with edits only, except `none`.
             blend: see `paste_completions`.
             fit_steps: see `fit`; 0 for none, or with a generator alone for `RANDOM_FIT_STEPS`.
-            on_fit_step: see `fit`.
+            on_step: called after each step of the work, with steps done and their total; may raise
+                to interrupt.
             alpha: [B, H, W] in [0, 1], 1 = opaque; see `encode`.
+            keep: W_out of variants to keep, edits included; they come first, as they are, and
+                fresh ones fill up to V.
 
         Raises:
             InputError: unusable input, see the single steps.
@@ -323,21 +349,33 @@ class Inpainter(Editor):
         check_int(fit_steps, "fit_steps", 0, MAX_FIT_STEPS)
         check_edits(edits)
         random = self.sample_w(seed, num_variants, truncation_psi)
+        if keep is not None:  # one fresh variant at least: codes are never empty
+            keep.check_generator(self.generator_id)
+            random = random[:, min(keep.num_variants, num_variants - 1) :]
+        fit_steps = fit_steps or (0 if self.can_encode else RANDOM_FIT_STEPS)
+        lengths = 2, fit_steps * num_variants, num_variants
+        on_encode, on_fit, on_refine = parts_of(on_step, *lengths)
         if self.can_encode:
-            erased, encoded = self.encode(image, hole_mask, crop_mode, margin, alpha=alpha)
+            erased, encoded = self.encode(
+                image, hole_mask, crop_mode, margin, alpha=alpha, on_step=on_encode
+            )
             unfitted, _ = self.mix(encoded, random, gate_bias)
         else:
-            erased, unfitted = self._erase(image, hole_mask, crop_mode, margin, alpha), random
-            fit_steps = fit_steps or RANDOM_FIT_STEPS
-        mixed = self.fit(erased, unfitted, fit_steps, on_fit_step) if fit_steps else unfitted
+            erased, unfitted = (
+                self._erase(image, hole_mask, crop_mode, margin, alpha, on_encode),
+                random,
+            )
+        mixed = self.fit(erased, unfitted, fit_steps, on_fit) if fit_steps else unfitted
         codes = self.edit(mixed, edits)
+        if keep is not None:
+            mixed, codes = (kept_first(keep, fresh, num_variants) for fresh in (mixed, codes))
         is_same = truncation_psi == 0 and num_variants > 1
         refines = skip_source != "none" and self.model.skip_encoder is not None
         if refines:
             skip_codes = mixed if edits and skip_source == "unedited" else None
-            output = self._refine(erased, codes, skip_codes)
+            output = self._refine(erased, codes, skip_codes, on_refine)
         else:
-            output = self._synthesize(codes)
+            output = self._synthesize(codes, on_refine)
         return Inpainting(
             composites=composites(erased, image_to_bhwc(output), feather_px, blend=blend),
             codes=codes,

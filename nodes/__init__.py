@@ -1,14 +1,17 @@
 """The nodes by id. Ids are permanent, because saved workflows store them; display names are not."""
 
 from . import host
+from .blend import BlendW, WalkW
 from .codes import EncodeErased, FitCodes, GatedMix, SampleW
 from .declare import Node
 from .edits import ApplyEdit, DiscoverDirection, LoadDirection
+from .example import ExamplePicture
 from .find_face import FindFace
 from .images import Composite, SkipRefine, Synthesize
 from .inpaint import Inpaint
 from .model import LoadModel
 from .random_mask import RandomMask
+from .saved_codes import LoadW, SaveW
 
 NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
     "DI_LoadModel": LoadModel,
@@ -25,6 +28,11 @@ NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
     "DI_Composite": Composite,
     "DI_RandomMask": RandomMask,
     "DI_FindFace": FindFace,
+    "DI_ExamplePicture": ExamplePicture,
+    "DI_BlendW": BlendW,
+    "DI_WalkW": WalkW,
+    "DI_SaveW": SaveW,
+    "DI_LoadW": LoadW,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
@@ -42,6 +50,11 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "DI_Composite": "Composite Completions",
     "DI_RandomMask": "Random Mask",
     "DI_FindFace": "Find Cat Face",
+    "DI_ExamplePicture": "Example Picture",
+    "DI_BlendW": "Blend Codes",
+    "DI_WalkW": "Walk between Variants",
+    "DI_SaveW": "Save Codes",
+    "DI_LoadW": "Load Codes",
 }
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]

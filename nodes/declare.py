@@ -19,6 +19,8 @@ DIRECTION = "DI_DIRECTION"
 """Socket type of a `Direction`."""
 IMAGE = "IMAGE"
 """ComfyUI's images, [B, H, W, 3] float32 in [0, 1]."""
+TEXT = "STRING"
+"""ComfyUI's texts."""
 MASK = "MASK"
 """ComfyUI's masks, [B, H, W] float32 in [0, 1], 1 = fill."""
 
@@ -32,7 +34,7 @@ OWN_LAYERS = -1
 """Value of a layer widget that leaves the choice to the direction or the model."""
 
 Spec = tuple[Any, dict[str, Any]]  # Any: ComfyUI mixes strings, lists and numbers
-Inputs = dict[str, dict[str, Spec]]
+Inputs = dict[str, dict[str, Any]]  # of required and optional inputs a Spec
 
 
 def missing_file(name: str, folders: Iterable[str], alternative: str) -> str:
@@ -51,6 +53,8 @@ class Node:
     DESCRIPTION: ClassVar[str]
     SEARCH_ALIASES: ClassVar[list[str]]
     """Other words to search by; read by ComfyUI since January 2026."""
+    OUTPUT_NODE: ClassVar[bool] = False
+    """Whether the node shows something itself, so that ComfyUI runs it without a node after it."""
 
 
 def socket(kind: str, tooltip: str) -> Spec:
@@ -73,6 +77,16 @@ def real(default: float, low: float, high: float, step: float, tooltip: str) -> 
     """Declare a number in [low, high]; step is what one click on its arrows adds."""
     options = {"default": default, "min": low, "max": high, "step": step, "round": 0.001}
     return "FLOAT", {**options, "tooltip": tooltip}
+
+
+def text(default: str, tooltip: str) -> Spec:
+    """Declare one line of text."""
+    return TEXT, {"default": default, "multiline": False, "tooltip": tooltip}
+
+
+def boolean(default: bool, tooltip: str) -> Spec:
+    """Declare a switch."""
+    return "BOOLEAN", {"default": default, "tooltip": tooltip}
 
 
 def model() -> Spec:
@@ -105,6 +119,15 @@ def seed() -> Spec:
 def num_variants() -> Spec:
     """Declare the number of completions per image."""
     return integer(8, 1, MAX_VARIANTS, "How many different completions to make of each image.")
+
+
+def keep(which: str) -> Spec:
+    """Declare the codes of variants to keep."""
+    return socket(
+        CODES,
+        f"Variants to keep: {which}. They come first; the seed fills the places up to "
+        "num_variants.",
+    )
 
 
 def truncation() -> Spec:

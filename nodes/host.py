@@ -5,20 +5,23 @@ anywhere else, importing them would start ComfyUI's argument parser. Without Com
 `models/` in the working directory and PyTorch's devices.
 """
 
+import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, device
 
-from ..core.printable import get_logger
+from ..core.errors import InputError
+from ..core.printable import get_logger, shown
 
 if TYPE_CHECKING:
     from ..core.geometry import Erased
     from ..core.inpainter import Inpainter
     from ..core.latents import WPlus
+    from ..core.progress import OnStep
 
 logger = get_logger(__name__)
 
@@ -118,6 +121,56 @@ def model_folders() -> list[str]:
     return folder_paths.get_folder_paths(MODEL_FOLDER)
 
 
+def user_folder(kind: str) -> Path:
+    """Return ComfyUI's folder `input` or `output`."""
+    folder_paths = _comfyui("folder_paths")
+    return Path(kind) if folder_paths is None else Path(folder_paths.get_directory_by_type(kind))
+
+
+def next_output(prefix: str) -> tuple[Path, str, int]:
+    """Return a folder below `output`, which exists then, the beginning of a name and a free number.
+
+    Args:
+        prefix: of the name, perhaps with folders, as for ComfyUI's own nodes.
+
+    Raises:
+        InputError: it leads out of the output folder.
+    """
+    output = user_folder("output").resolve()
+    prefix = prefix.replace("\\", "/")
+    if not (output / prefix).resolve().is_relative_to(output) or prefix[-1:] in ("", "/"):
+        raise InputError(
+            "a name in ComfyUI's output folder",
+            shown(prefix),
+            "Correct filename_prefix.",
+        )
+    folder_paths = _comfyui("folder_paths")
+    if folder_paths is None:
+        target = output / prefix
+        target.parent.mkdir(parents=True, exist_ok=True)
+        taken = [p.name[len(target.name) + 1 :][:5] for p in target.parent.glob(f"{target.name}_*")]
+        return target.parent, target.name, max([int(n) for n in taken if n.isdecimal()] + [0]) + 1
+    folder, name, number, *_ = folder_paths.get_save_image_path(prefix, str(output))
+    return Path(folder), name, number
+
+
+def relative_output(path: Path) -> str:
+    """Return the place of a file below `output`, with slashes."""
+    return path.relative_to(user_folder("output").resolve()).as_posix()
+
+
+def workflow_facts(prompt: object, extra_pnginfo: object) -> dict[str, str]:
+    """Return what ComfyUI's own nodes write into files to bring a workflow back: JSON by keyword.
+
+    Nothing with ComfyUI's option --disable-metadata.
+    """
+    options = getattr(_comfyui("comfy.cli_args"), "args", None)
+    if getattr(options, "disable_metadata", False):
+        return {}
+    facts = {"prompt": prompt, **(extra_pnginfo if isinstance(extra_pnginfo, dict) else {})}
+    return {name: json.dumps(fact) for name, fact in facts.items() if fact is not None}
+
+
 def compute_device() -> device | None:
     """Return ComfyUI's compute device, or None to leave the choice to core."""
     management = _comfyui("comfy.model_management")
@@ -133,21 +186,22 @@ def make_room(num_bytes: int, compute: device) -> None:
 
 def make_room_for(model: "Inpainter", num_images: int) -> None:
     """Let ComfyUI make room for completing num_images at once."""
-    from ..core.editor import CHUNK
+    from ..core.progress import chunk_size
 
     generator = model.config.generator
     bytes_per_map = generator.resolution * generator.channel_base * 4
-    make_room(min(num_images, CHUNK) * _LIVE_MAPS * bytes_per_map, model.device)
+    at_once = min(num_images, chunk_size(generator.resolution, model.device))
+    make_room(at_once * _LIVE_MAPS * bytes_per_map, model.device)
 
 
 def make_room_for_fitting(model: "Inpainter") -> None:
     """Let ComfyUI make room for fitting codes, whose gradients keep all feature maps."""
-    from ..core.editor import CHUNK
+    from ..core.progress import chunk_size
 
-    make_room_for(model, CHUNK)
+    make_room_for(model, chunk_size(model.config.generator.resolution, model.device))
 
 
-def step_bar() -> Callable[[int, int], None]:
+def step_bar() -> "OnStep":
     """Return a function that shows (steps done, their total) on the node that runs.
 
     It raises what ComfyUI raises when the user cancels; nobody may catch that.

@@ -65,6 +65,7 @@ class Inpaint(Node):
                     "patterns follow the visible part. 0 for none, or for as many as a model "
                     "without an encoder needs; 15 are usually enough.",
                 ),
+                "keep": declare.keep("codes of this node, picked"),
             },
         }
 
@@ -85,10 +86,13 @@ class Inpaint(Node):
         direction: "Direction | None" = None,
         blend: str | None = None,
         fit_steps: int = 0,
+        keep: "WPlus | None" = None,
     ) -> tuple[Tensor, "WPlus", Tensor]:
         """Return the results, image-major, their codes, and the opacity of the completions."""
         from ..core.editor import Edit
+        from ..core.progress import parts_of
 
+        on_inpaint, on_paste = parts_of(host.step_bar(), 9, 1)
         host.make_room_for(model, num_variants)
         if fit_steps or not model.can_encode:
             host.make_room_for_fitting(model)
@@ -106,10 +110,11 @@ class Inpaint(Node):
             skip_source=skip_source,
             blend=blend,
             fit_steps=fit_steps,
-            on_fit_step=host.step_bar(),
+            on_step=on_inpaint,
+            keep=keep,
         )
         outputs = (
-            host.to_output(result.images.flatten(0, 1)),
+            host.to_output(result.composites.all(on_paste)),
             host.codes_to_output(result.codes),
             host.to_output(result.weight),
         )

@@ -214,3 +214,11 @@ def test_shapes_that_disagree_are_refused():
         extract(image, torch.ones(1, 1, 8, 8), crops, 4)
     with pytest.raises(InputError, match="one crop of the same size"):
         extract(image, torch.ones(2, 1, 8, 8), (whole(8, 9),) * 2, 4)
+
+
+def test_erased_images_are_readable_as_text():
+    hole = torch.zeros(1, 40, 60)
+    hole[:, 10:30, 10:30] = 1
+    text = str(erase(torch.rand(1, 40, 60, 3), hole, 16))
+    assert text.startswith("erased: 1 image of 60 x 40 px, 17% to be filled\nsquare of ")
+    assert text.count("\n") == 1
