@@ -67,7 +67,9 @@ class Inpainter(Editor):
             raise CheckpointError(
                 "a model with generator, encoder and mixer, or with a generator alone",
                 f"{checkpoint.title or 'one'} without {', '.join(sorted(missing))}",
-                "Train stage 1 on it, or choose another file.",
+                "Choose the file that has its generator."
+                if "generator" in missing
+                else "Train stage 1 on it, or choose another file.",
             )
         super().__init__(checkpoint, precision)
         self.face_finder: FaceFinder = CatFaces()
