@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 from ..core.errors import InputError
 from ..core.inpainter import Inpainter
 from .actor import SHARED_MARK, Actor, Ledger, Order, Report
-from .batch import Settings, model_digest
 from .pairing import Job
+from .settings import Settings, model_digest
 from .stores import Stores
 
 _MOST_TASKS = 5000  # each keeps the driver busy for some milliseconds

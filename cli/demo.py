@@ -35,8 +35,9 @@ def demo(
     from ..core.files import prepare_folder
     from ..core.image_files import read_image
     from ..core.inpainter import Inpainter
-    from .batch import Settings, complete, describe_run
+    from .batch import save_results
     from .result_files import ResultFiles
+    from .settings import Settings, describe_run
 
     prepare_folder(out)
     started = time.perf_counter()
@@ -47,7 +48,8 @@ def demo(
     settings = Settings(num_variants=variants, seed=seed)
     record = describe_run(inpainter, settings, Path(model).name)
     with files.claimed(wait=True):
-        complete(inpainter, file, hole_mask, files, settings, record=record)
+        result = inpainter.inpaint(file.image, hole_mask, **settings.arguments())
+        save_results(result, file, files, record=record)
     written = time.perf_counter()
     found = examine(PHOTOGRAPH, hole_mask[0], files.results)
     echo(f"model:        {inpainter.title} ({inpainter.license})")

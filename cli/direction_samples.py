@@ -87,7 +87,7 @@ def seed_of(path: Path, model: Inpainter) -> int:
             f"samples of `directions samples`, such as {path.name}",
             "an image that does not say which sample it is",
             "Leave other images out, and use the files as they were written.",
-            problem=f"{path} does not say which sample it is.",
+            problem=f"The image {path} does not say which sample it is.",
         )
     generator_id, seed = found
     check_same_generator(generator_id, model.generator_id, f"sample {path}")

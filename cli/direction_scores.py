@@ -83,14 +83,16 @@ def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        problem = f"{path} is not in UTF-8."
+        problem = f"The table {path} is not in UTF-8."
         raise _bad_table("a table in UTF-8", f"{path}", problem) from error
     head = text.partition("\n")[0]
     delimiter = next((one for one in _DELIMITERS if one in head), ",")
     try:
         lines = list(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True))
     except csv.Error as error:
-        raise _bad_table("a table in CSV", f"{path}", f"{path} is damaged ({error}).") from error
+        raise _bad_table(
+            "a table in CSV", f"{path}", f"The table {path} is damaged ({error})."
+        ) from error
     rows = [[cell.strip() for cell in line] for line in lines if any(map(str.strip, line))]
     names = rows[0] if rows else []
     is_header = len(names) > 1 and names[0] in _FIRST_COLUMNS

@@ -14,9 +14,10 @@ from ..core.hole_masks import hole_mask_to_b1hw, valid_mask
 from ..core.image_files import ImageFile, write_png
 from ..core.transparency import cover_hidden, hidden_mask
 from ..core.turned_crop import TurnedCrop
-from .batch import Settings, read_inputs
 from .console import echo
+from .job_inputs import JobInputs
 from .pairing import Job, Plan
+from .settings import Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,9 +56,7 @@ def show_plan(plan: Plan, settings: Settings, sheet: Path) -> int:
 
 def _rehearse(job: Job, settings: Settings) -> tuple[str, Image.Image]:
     """Return a line on one image, and a thumbnail with the hole in red."""
-    if job.problem is not None:
-        raise job.problem
-    file, hole_mask = read_inputs(job, settings)
+    file, hole_mask = JobInputs.read(job).decode(settings)
     _, height, width, _ = file.image.shape
     hole = hole_mask_to_b1hw(hole_mask, 1, height, width)
     pixels = file.image[0].movedim(-1, 0)

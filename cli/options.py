@@ -1,5 +1,6 @@
 """Options that several commands share. Only typer is imported, so that --help answers at once."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,3 +22,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 JsonLines = Annotated[
     bool, typer.Option("--json", help="Print a line of JSON for each image, then a summary.")
 ]
+
+_CORE = Path(__file__).parents[1] / "core"
+DIRECTIONS = "|".join(sorted(path.stem for path in (_CORE / "weights/directions").glob("*")))
+"""Bundled directions, from the names of their files: reading them would import torch."""

@@ -22,6 +22,10 @@ from ..core.printable import printable, shown
 
 _SUFFIX = ".py"
 _MAX_NAME = 60
+_REMEDY = (
+    "Correct the function: it gets images [N, H, W, 3] uint8 and returns [N] numbers, or several "
+    "of them by name."
+)
 _FILE_MODULE = "diverse_inpainting_scorer"  # shadows nothing, whatever the file's name
 
 
@@ -68,7 +72,8 @@ class UserScorer:
         try:
             returned = self._function(pixels)
         except Exception as error:
-            raise self._refusal("scores", _describe(error), "failed") from error
+            problem = f"The scorer {self._source} failed: {_describe(error)}."
+            raise InputError("scores", "an error", _REMEDY, problem=problem) from error
         scores = returned if isinstance(returned, Mapping) else {self._name: returned}
         count = len(pixels)
         found = {self._checked_name(k): self._checked(v, count) for k, v in scores.items()}
@@ -95,14 +100,8 @@ class UserScorer:
             raise self._refusal("finite numbers", f"{(~np.isfinite(scores)).sum()} that are not")
         return torch.from_numpy(scores.reshape(count))
 
-    def _refusal(self, expected: str, got: str, verb: str = "returned") -> InputError:
-        return InputError(
-            f"{expected} from {self._source}",
-            got,
-            "Correct the function: it gets images [N, H, W, 3] uint8 and returns [N] numbers, or "
-            "several of them by name.",
-            problem=f"The scorer {self._source} {verb}: {got} in place of {expected}.",
-        )
+    def _refusal(self, expected: str, got: str) -> InputError:
+        return InputError(f"{expected} from the scorer {self._source}", got, _REMEDY)
 
 
 def _import(name: str, source: str) -> ModuleType:

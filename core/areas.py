@@ -3,6 +3,8 @@
 Legend: H x W pixels of an image, n runs: pixels of a row that lie side by side.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -10,7 +12,7 @@ from torch import Tensor
 Area = tuple[slice, slice]
 """Rows and columns of an image, each with a start and a stop."""
 
-_MOST_PARTS = 256  # a mask with more has a pattern or noise, not holes
+_MOST_PARTS, _MOST_RUNS = 256, 2**18  # a mask with more has a pattern or noise, not holes
 _Indices = NDArray[np.intp]
 
 
@@ -23,26 +25,34 @@ def joined(first: Area, second: Area) -> Area:
     return rows, columns
 
 
-def meets(first: Area, second: Area, gap_px: int = 0) -> bool:
-    """Return whether two areas share a pixel, or would if one grew by so many on each side."""
-    return all(
-        a.start < b.stop + gap_px and b.start < a.stop + gap_px
-        for a, b in zip(first, second, strict=True)
-    )
+def meets(first: Area, second: Area) -> bool:
+    """Return whether two areas share a pixel."""
+    pairs = zip(first, second, strict=True)
+    return all(a.start < b.stop and b.start < a.stop for a, b in pairs)
+
+
+def nearest(areas: Sequence[Area]) -> tuple[int, int]:
+    """Return which two areas, of two or more, a smallest common square holds."""
+    starts = np.array([[part.start for part in area] for area in areas])
+    stops = np.array([[part.stop for part in area] for area in areas])
+    sides = (np.maximum(stops[:, None], stops) - np.minimum(starts[:, None], starts)).max(axis=2)
+    np.fill_diagonal(sides, np.iinfo(sides.dtype).max)
+    first, second = np.unravel_index(sides.argmin(), sides.shape)
+    return int(first), int(second)
 
 
 def connected_areas(touched_hw: Tensor) -> list[Area]:
     """Return the area of each connected part of a mask; diagonal neighbours are connected.
 
-    In a mask of more than 256 parts, those in neighbouring squares of 2 x 2, 4 x 4 ... pixels count
-    as connected, and areas hold whole squares.
+    In a mask of very many parts or runs, parts in neighbouring squares of 2 x 2, 4 x 4 ... pixels
+    count as connected, and areas hold whole squares.
 
     Args:
         touched_hw: [H, W] bool.
     """
     height, width = touched_hw.shape
     pixels, step = touched_hw.cpu().numpy(), 1
-    while len(boxes := _boxes(pixels)) > _MOST_PARTS:
+    while (boxes := _boxes(pixels)) is None:
         pixels, step = _halved(pixels), 2 * step
     return [
         (slice(top, min(bottom, height)), slice(left, min(right, width)))
@@ -57,14 +67,18 @@ def _halved(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return rows[:, ::2] | rows[:, 1::2]
 
 
-def _boxes(pixels: NDArray[np.bool_]) -> _Indices:
-    """Return top, left, bottom and right of the connected parts, [parts, 4]."""
+def _boxes(pixels: NDArray[np.bool_]) -> _Indices | None:
+    """Return top, left, bottom and right of the connected parts, [parts, 4]; None if too many."""
     # A column of zeros before each row and one after the last keep runs within rows.
     stride = pixels.shape[1] + 1
     flat = np.pad(pixels, ((0, 0), (1, 0))).ravel()
     ends = np.flatnonzero(np.diff(flat, append=False)) + 1
     starts, ends = ends[::2], ends[1::2]
+    if len(starts) > _MOST_RUNS:
+        return None
     parts, part = np.unique(_label(starts, ends, stride), return_inverse=True)
+    if len(parts) > _MOST_PARTS:
+        return None
     rows, lefts, rights = starts // stride, starts % stride - 1, (ends - 1) % stride
     boxes = np.empty((len(parts), 4), np.intp)
     for side, values, extreme in (

@@ -5,12 +5,12 @@ Legend: H x W pixels of an image.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from .areas import Area, connected_areas, joined, meets
+from .areas import Area, connected_areas, joined, meets, nearest
 from .checks import check_choice, check_range
 from .errors import InputError
 from .faces import Face, FaceFinder, face_crop
@@ -71,7 +71,7 @@ def choose_crops(
     if mode in ("picture", "hole"):
         return _alone(fit_crop(hole_mask_1hw, mode, margin)), ""
     if mode == "holes":
-        return _around_parts(hole_mask_1hw, margin)
+        return fit_crops(hole_mask_1hw, margin)
     if face_finder is None:
         raise InputError(
             f"a face finder for crop mode {mode!r}",
@@ -85,9 +85,10 @@ def choose_crops(
     if crop is not None:
         return _alone(picture if _same_square(crop, picture) else crop), said
     if mode == "auto":
-        parts, _ = _around_parts(hole_mask_1hw, margin)
+        parts, shared = fit_crops(hole_mask_1hw, margin)
         if around_hole.side > _FAR_APART * max(crop.side for crop, _ in parts):
-            return _in_faces(hole_mask_1hw, parts, faces)
+            squares, said = _in_faces(hole_mask_1hw, parts, faces)
+            return squares, "; ".join(filter(None, (shared, said)))
     if mode == "auto" and around_hole.side > _LARGE_FRAC * picture.side:
         return _alone(picture), f"{said}, so the model sees the whole image"
     return _alone(around_hole), f"{said}, so the model sees the square around the hole"
@@ -104,44 +105,6 @@ def _same_square(face: TurnedCrop, picture: SquareCrop) -> bool:
     return differs < _ALIGNED_FRAC * picture.side and abs(face.angle) < _ALIGNED_DEG
 
 
-def _around_parts(hole_mask_1hw: Tensor, margin: float) -> tuple[Chosen, str]:
-    """Return a square for each part of the hole, and a note where parts had to share one."""
-    around_hole = fit_crop(hole_mask_1hw, "hole", margin)
-    size = around_hole.height, around_hole.width
-    areas = connected_areas(hole_mask_1hw[0] > 0)
-    parts = _apart([(_square_around(area, margin, *size), area) for area in areas], margin, 0)
-    gap_px, said = 1, ""
-    if len(parts) > MAX_SQUARES:
-        said = (
-            f"the hole has {len(parts)} parts far from each other, but only {MAX_SQUARES} squares "
-            "are completed, so near parts share one"
-        )
-    while len(parts) > MAX_SQUARES:
-        parts, gap_px = _apart(parts, margin, gap_px), 2 * gap_px
-    if len(parts) == 1:
-        return _alone(around_hole), said
-    return tuple(sorted(parts, key=lambda part: [side.start for side in part[1]])), said
-
-
-def _apart(
-    parts: Sequence[tuple[SquareCrop, Area]], margin: float, gap_px: int
-) -> list[tuple[SquareCrop, Area]]:
-    """Join parts whose squares overlap, or have fewer than so many pixels between them."""
-    apart: list[tuple[SquareCrop, Area]] = []
-    pending = list(parts)
-    while pending:
-        crop, area = pending.pop()
-        box = crop.image_area
-        near = next((part for part in apart if meets(part[0].image_area, box, gap_px)), None)
-        if near is None:
-            apart.append((crop, area))
-        else:  # their common square may overlap others
-            apart.remove(near)
-            area = joined(area, near[1])
-            pending.append((_square_around(area, margin, crop.height, crop.width), area))
-    return apart
-
-
 def _in_faces(hole_mask_1hw: Tensor, parts: Chosen, faces: Sequence[Face]) -> tuple[Chosen, str]:
     """Replace the square of each part by that of the face that holds it, where there is one."""
     areas: dict[Crop, Area] = {}
@@ -151,7 +114,7 @@ def _in_faces(hole_mask_1hw: Tensor, parts: Chosen, faces: Sequence[Face]) -> tu
         chosen = face_crop(part, faces)[0] or crop
         areas[chosen] = joined(areas[chosen], area) if chosen in areas else area
     pairs = itertools.combinations(areas.values(), 2)
-    if any(meets(*pair, gap_px=1) for pair in pairs):  # faces that lie among each other
+    if any(meets(*pair) for pair in pairs):  # faces that lie among each other
         areas = dict(parts)
     num_faces = sum(isinstance(crop, TurnedCrop) for crop in areas)
     said = f"parts of the hole are far apart, so the model sees {len(areas)} squares"
@@ -183,6 +146,62 @@ def fit_crop(hole_mask_1hw: Tensor, mode: str, margin: float) -> SquareCrop:
         return SquareCrop(top, left, longest, height, width)
     area = _extent(hole_mask_1hw.amax(dim=(0, 2))), _extent(hole_mask_1hw.amax(dim=(0, 1)))
     return _square_around(area, margin, height, width)
+
+
+def fit_crops(hole_mask_1hw: Tensor, margin: float) -> tuple[Chosen, str]:
+    """Choose a square for each part of a hole.
+
+    1. Each connected part has the square of `fit_crop` around it; diagonal pixels are connected.
+    2. Parts whose squares overlap share one, and so on.
+    3. Of more than `MAX_SQUARES` parts, those share one whose common box is smallest. Such squares
+       may overlap.
+
+    Args:
+        hole_mask_1hw: as for `fit_crop`.
+        margin: as for `fit_crop`.
+
+    Returns:
+        The squares, from top to bottom, and what the user should know, or an empty string.
+
+    Raises:
+        InputError: as for `fit_crop`.
+    """
+    around_hole = fit_crop(hole_mask_1hw, "hole", margin)
+    size = around_hole.height, around_hole.width
+
+    def square(area: Area) -> Area:
+        return _square_around(area, margin, *size).image_area
+
+    areas: list[Area] = []
+    for area in connected_areas(hole_mask_1hw[0] > 0):
+        _add(areas, area, square)
+    said = ""
+    if len(areas) > MAX_SQUARES:
+        said = (
+            f"the hole has {len(areas)} parts far from each other, but only {MAX_SQUARES} squares "
+            "are completed, so near parts share one"
+        )
+    while len(areas) > MAX_SQUARES:  # their squares may overlap, or all would end up in one
+        first, second = nearest(areas)
+        pair = joined(areas[first], areas[second])
+        areas = [area for i, area in enumerate(areas) if i not in (first, second)]
+        _add(areas, pair, lambda area: area)
+    if len(areas) == 1:
+        return _alone(around_hole), said
+    areas.sort(key=lambda area: [part.start for part in area])
+    return tuple((_square_around(area, margin, *size), area) for area in areas), said
+
+
+def _add(areas: list[Area], area: Area, footprint: Callable[[Area], Area]) -> None:
+    """Add an area, joined with those whose footprints share a pixel with its own."""
+    while True:
+        own = footprint(area)
+        near = next((other for other in areas if meets(footprint(other), own)), None)
+        if near is None:
+            break
+        areas.remove(near)
+        area = joined(area, near)
+    areas.append(area)
 
 
 def _square_around(area: Area, margin: float, height: int, width: int) -> SquareCrop:

@@ -4,6 +4,7 @@ Legend: B images, V variants, R the model's resolution, L style layers, D width 
 are image-major: row b*V + v.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -24,6 +25,8 @@ from .progress import OnStep, chunk_size, in_chunks
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """Types of the generator's feature maps; everything else is computed in float32."""
+
+_DASHES = re.compile("[-_\u2010-\u2015\u2212]")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ def check_edits(edits: object) -> None:
             f"{shown(found)} ({type(found).__name__})",
             'Write edits=[Edit("sefa:0", 1.5)], for example.',
         )
+
+
+def _plain(name: str) -> str:
+    """Return a name as it is compared: long-hair, Long_Hair and "long hair" are one."""
+    return " ".join(_DASHES.sub(" ", name).casefold().split())
 
 
 class Editor:
@@ -178,14 +186,18 @@ class Editor:
     def direction(self, name: str) -> Direction:
         """Return a bundled direction by name, or the K-th discovered one: "sefa:K", "ganspace:K".
 
+        Args:
+            name: in any case, with dashes, underscores or spaces.
+
         Raises:
             InputError: unknown name.
         """
         if not isinstance(name, str):
             raise InputError("a direction or its name", shown(name), "Write 'sefa:0', for example.")
-        if name in self.directions:
-            return self.directions[name]
-        method, _, component = name.partition(":")
+        same = [known for known in self.directions if _plain(known) == _plain(name)]
+        if same:
+            return self.directions[name if name in same else same[0]]
+        method, _, component = _plain(name).partition(":")
         if method in DISCOVERY_METHODS and component.isdecimal() and len(component) < 10:
             return self.discover(method, int(component))
         known = ", ".join(sorted(self.directions)) or "none bundled"

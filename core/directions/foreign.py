@@ -72,7 +72,7 @@ def read_foreign_direction(path: str | Path, component: int | None = None) -> Fo
         problem = f"Cannot read {path}: {reason}."
         raise CheckpointError(_EXPECTED, reason, "Check the path.", problem=problem) from error
     except RefusedFileError as error:
-        problem = f"{path} cannot be imported. {error.problem}"
+        problem = f"The file {path} cannot be imported. {error.problem}"
         raise CheckpointError(_EXPECTED, str(path), error.remedy, problem=problem) from error
 
 

@@ -94,14 +94,20 @@ def find_boundary(w_samples: Tensor, scores: Tensor) -> Boundary:
     Raises:
         InputError: too few samples, or scores of another number or without variation.
     """
+    if scores.shape != w_samples.shape[:1]:
+        raise InputError(
+            "one score for each sample",
+            f"{list(scores.shape)} scores for {len(w_samples)} samples",
+            "Score them all.",
+        )
+    if len(scores) < 2 * _MIN_CHOSEN:
+        raise InputError(
+            f"at least {2 * _MIN_CHOSEN} samples with a score",
+            f"{len(scores)}",
+            "Score more samples.",
+        )
     samples = exact_samples(w_samples)
     check_finite(scores, "scores")
-    if scores.shape != (len(samples),) or len(samples) < 2 * _MIN_CHOSEN:
-        raise InputError(
-            f"one score for each of at least {2 * _MIN_CHOSEN} samples",
-            f"{list(scores.shape)} scores for {len(samples)} samples",
-            "Draw more samples and score them all.",
-        )
     # In the order of the samples, which is random: holding some out needs no seed.
     low, high = (samples[chosen] for chosen in _ends(scores.double().cpu()))
     centre, scale = samples.mean(dim=0), samples.std()

@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from answers import box, noise, pixels, save
-from diverse_inpainting.cli.batch import Settings
-from diverse_inpainting.cli.inpaint import parse_edit
+from diverse_inpainting.cli.inpaint_options import parse_edit
+from diverse_inpainting.cli.settings import Settings
 from diverse_inpainting.core.checkpoint import read_checkpoint, write_checkpoint
 from diverse_inpainting.core.directions import Direction, write_direction
 from diverse_inpainting.core.editor import Edit
@@ -261,6 +261,23 @@ def test_a_dry_run_shows_the_face(inpaint, tmp_path, root):
     found = re.search(r"crop (\d+) x \1 around \((\d+), (\d+)\), turned by -?\d+ degrees,", line)
     side, x, y = map(int, found.groups())
     assert abs(side - 160) < 40 and abs(x - 280) < 24 and abs(y - 140) < 24
+
+
+def test_far_holes_have_a_square_each_and_can_be_repeated(inpaint, tmp_path):
+    photo, mask = noise(80, 400), np.zeros((80, 400), dtype=np.uint8)
+    mask[30:50, 20:40] = mask[20:30, 300:330] = 255
+    save(tmp_path / "a.png", photo), save(tmp_path / "m.png", mask)
+    common = ("a.png", "--mask", "m.png", "--variants", 1)
+    line = inpaint(*common, "--out", "dry", "--crop", "holes", "--dry-run").out
+    assert "crop 64 x 64 at (283, 0) and 64 x 64 at (0, 8) of 400 x 80, results" in line
+    assert inpaint(*common, "--out", "out", "--crop", "holes").code == 0
+    shown = pixels(tmp_path / "out" / "a-0.png")
+    assert np.array_equal(shown[mask == 0], photo[mask == 0])
+    again = inpaint(*common, "--out", "again", "--from", "out/a-0.png")
+    assert again.code == 0
+    assert np.array_equal(pixels(tmp_path / "again" / "a-0.png"), shown)
+    with Image.open(tmp_path / "out" / "a-sheet.png") as sheet:
+        assert sheet.height > 2 * 64  # squares, not strips as low as the image
 
 
 def test_a_dry_run_lists_and_draws_and_completes_nothing(inpaint, tmp_path):

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from answers import box, noise, pixels, save
-from diverse_inpainting.cli.batch import Settings
 from diverse_inpainting.cli.recorded import changes, load_record, merge_settings
+from diverse_inpainting.cli.settings import Settings
 from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.mask_edits import MaskEdits

@@ -108,6 +108,22 @@ def test_a_bundled_direction_is_found_by_its_name(checkpoint, device):
             model.direction(name)
 
 
+@pytest.mark.parametrize(
+    "name", ["long hair", "long-hair", "Long_Hair", " LONG  HAIR ", "long\u2013hair"]
+)
+def test_a_name_is_found_whatever_its_dashes_and_case(checkpoint, device, name):
+    model = Editor(checkpoint).to(device)
+    long_hair = direction(name="long hair", generator_id=model.generator_id)
+    exact = direction(name="Long-Hair", generator_id=model.generator_id)
+    model.directions |= {"long hair": long_hair}
+    assert model.direction(name) is long_hair
+    model.directions |= {"Long-Hair": exact}
+    assert model.direction(name) is long_hair and model.direction("Long-Hair") is exact
+    assert model.direction("SeFa:1") is model.direction("sefa:1")
+    with pytest.raises(InputError):
+        model.direction("longhair")
+
+
 def test_discovered_directions_are_kept_for_each_range_of_layers(model):
     first = model.direction("sefa:1")
     assert first is model.discover("sefa", 1) and first is model.discover("sefa", 1, 0, L - 1)

@@ -183,6 +183,27 @@ def test_the_chain_equals_inpaint_bit_for_bit(
     assert torch.equal(results, chain) and torch.equal(pasted, opacity)
 
 
+def test_the_chain_with_far_holes_equals_inpaint_bit_for_bit(call, model):
+    image = torch.rand(2, 80, 300, 3, generator=torch.Generator().manual_seed(2))
+    mask = torch.zeros(2, 80, 300)
+    mask[0, 30:40, 20:40], mask[:, 50:60, 220:250] = 1, 1
+    chosen = {"model": model, "image": image, "mask": mask, "crop_mode": "holes", "margin": 0.4}
+    erased, codes, seen = call("DI_EncodeErased", **chosen)
+    assert len(seen) == codes.batch == 3
+    seeds = {"seed": INPAINT["seed"], "num_variants": V, "truncation_psi": 0.8}
+    (random,) = call("DI_SampleW", model=model, **seeds)
+    mixing = {"model": model, "encoded": codes, "random": random, "gate_bias": 0.5}
+    codes, chart = call("DI_GatedMix", **mixing)
+    assert len(chart) == 3 * V
+    (codes,) = call("DI_FitCodes", model=model, erased=erased, codes=codes, steps=1)
+    (images,) = call("DI_SkipRefine", model=model, erased=erased, codes=codes)
+    chain, opacity = call("DI_Composite", erased=erased, images=images, feather_px=3)
+    whole = call("DI_Inpaint", **{**INPAINT, **chosen}, fit_steps=1)
+    assert chain.shape == (2 * V, 80, 300, 3)
+    assert torch.equal(chain, whole[0]) and torch.equal(opacity, whole[2])
+    assert torch.equal(codes.codes, whole[1].codes)
+
+
 def test_inpaint_without_direction_ignores_the_strength(call, model, image, mask, mixed):
     codes = call("DI_Inpaint", model=model, image=image, mask=mask, **INPAINT)[1]
     assert torch.equal(codes.codes, mixed[0].codes)

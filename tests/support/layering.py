@@ -39,7 +39,7 @@ CORE_LEVELS = (
     {"image_files", "mask_files", "mask_edits", "dataset", "masks"},
     {"examples", "inputs", "square_crop", "turned_crop", "faces", "cat_faces", "crops"},
     {"geometry", "opacity", "compositing", "blending"},
-    {"contact_sheet", "ops", "distributed", "pretrained"},
+    {"contact_sheet", "close_ups", "ops", "distributed", "pretrained"},
     {"networks"},
     {"latents", "variants", "code_files", "checkpoint", "directions", "fitting"},
     {"editor", "inpainting"},

@@ -110,7 +110,7 @@ def _read_root(data: memoryview, budget: Budget) -> object:
         return read_legacy(data, budget) if root == MAGIC else root
     raise RefusedFileError(
         "It is neither a pickle nor a PyTorch, safetensors or NumPy file.",
-        "Give the checkpoint as its authors publish it.",
+        "Give the file as its authors publish it.",
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import hostile_pickles
 from diverse_inpainting.core.directions import (
     Direction,
     adopt,
@@ -126,15 +127,19 @@ def test_zeros_are_refused(tmp_path, w):
         adopt(found, w, L, ID)
 
 
-class Hostile:
-    def __reduce__(self):
-        return exec, ("raise SystemExit('the file was run')",)
+@pytest.mark.parametrize("name", hostile_pickles.ATTACKS)
+def test_nothing_in_a_hostile_file_runs(tmp_path, name):
+    canary = tmp_path / "canary"
+    content, _ = hostile_pickles.ATTACKS[name](canary)
+    (tmp_path / "a.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match="cannot be imported"):
+        read_foreign_direction(tmp_path / "a.pt")
+    assert not canary.exists()
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.pkl", Hostile(), "builtins.exec"),
         ("a.pt", {"a": torch.ones(3), "b": torch.ones(3)}, "2 arrays"),
         ("a.pt", {"a": 1}, "0 arrays"),
         ("a.npy", torch.ones(2, 3, 4), r"shape \[2, 3, 4\]"),

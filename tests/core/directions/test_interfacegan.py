@@ -120,7 +120,7 @@ def test_a_direction_says_how_it_was_found():
 @pytest.mark.parametrize(
     ("w", "scores", "message"),
     [
-        (codes(39), torch.arange(39.0), "at least 40 samples"),
+        (codes(39), torch.arange(39.0), "at least 40 samples with a score, got 39"),
         (codes(200), torch.arange(199.0), r"\[199\] scores for 200"),
         (codes(200), torch.ones(200), "lowest scores are equal"),
         (codes(200), (torch.arange(200.0) < 19).float(), "181 and 19"),
