@@ -8,7 +8,9 @@ from .find_face import FindFace
 from .images import Composite, SkipRefine, Synthesize
 from .inpaint import Inpaint
 from .model import LoadModel
+from .pick import PickVariant
 from .random_mask import RandomMask
+from .sliders import EditSliders
 
 NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
     "DI_LoadModel": LoadModel,
@@ -25,6 +27,8 @@ NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
     "DI_Composite": Composite,
     "DI_RandomMask": RandomMask,
     "DI_FindFace": FindFace,
+    "DI_PickVariant": PickVariant,
+    "DI_EditSliders": EditSliders,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
@@ -42,6 +46,8 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "DI_Composite": "Composite Completions",
     "DI_RandomMask": "Random Mask",
     "DI_FindFace": "Find Cat Face",
+    "DI_PickVariant": "Pick Variants",
+    "DI_EditSliders": "Edit Sliders",
 }
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]

@@ -19,6 +19,8 @@ DIRECTION = "DI_DIRECTION"
 """Socket type of a `Direction`."""
 IMAGE = "IMAGE"
 """ComfyUI's images, [B, H, W, 3] float32 in [0, 1]."""
+TEXT = "STRING"
+"""ComfyUI's texts."""
 MASK = "MASK"
 """ComfyUI's masks, [B, H, W] float32 in [0, 1], 1 = fill."""
 
@@ -51,6 +53,8 @@ class Node:
     DESCRIPTION: ClassVar[str]
     SEARCH_ALIASES: ClassVar[list[str]]
     """Other words to search by; read by ComfyUI since January 2026."""
+    OUTPUT_NODE: ClassVar[bool] = False
+    """Whether the node shows something itself, so that ComfyUI runs it without a node after it."""
 
 
 def socket(kind: str, tooltip: str) -> Spec:
@@ -73,6 +77,11 @@ def real(default: float, low: float, high: float, step: float, tooltip: str) -> 
     """Declare a number in [low, high]; step is what one click on its arrows adds."""
     options = {"default": default, "min": low, "max": high, "step": step, "round": 0.001}
     return "FLOAT", {**options, "tooltip": tooltip}
+
+
+def text(default: str, tooltip: str) -> Spec:
+    """Declare one line of text."""
+    return TEXT, {"default": default, "multiline": False, "tooltip": tooltip}
 
 
 def model() -> Spec:

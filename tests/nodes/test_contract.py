@@ -10,6 +10,7 @@ IDS = [
     "DI_ApplyEdit",
     "DI_Composite",
     "DI_DiscoverDirection",
+    "DI_EditSliders",
     "DI_EncodeErased",
     "DI_FindFace",
     "DI_FitCodes",
@@ -17,18 +18,21 @@ IDS = [
     "DI_Inpaint",
     "DI_LoadDirection",
     "DI_LoadModel",
+    "DI_PickVariant",
     "DI_RandomMask",
     "DI_SampleW",
     "DI_SkipRefine",
     "DI_Synthesize",
 ]
-TYPES = {"DI_MODEL", "DI_ERASED", "DI_W", "DI_DIRECTION", "IMAGE", "MASK", "INT", "FLOAT"}
+WIDGET_TYPES = {"INT", "FLOAT", "STRING"}
+TYPES = {"DI_MODEL", "DI_ERASED", "DI_W", "DI_DIRECTION", "IMAGE", "MASK", *WIDGET_TYPES}
 
 # Saved workflows hold widget values by position: append to a row, never change it.
 WIDGETS = {
     "DI_ApplyEdit": ["strength", "first_layer", "last_layer"],
     "DI_Composite": ["feather_px", "blend"],
     "DI_DiscoverDirection": ["method", "component", "first_layer", "last_layer"],
+    "DI_EditSliders": ["sliders"],
     "DI_EncodeErased": ["crop_mode", "margin"],
     "DI_FindFace": ["part", "index", "side"],
     "DI_FitCodes": ["steps"],
@@ -39,6 +43,7 @@ WIDGETS = {
     ],
     "DI_LoadDirection": ["direction_name"],
     "DI_LoadModel": ["model_name", "precision"],
+    "DI_PickVariant": ["pick"],
     "DI_RandomMask": ["kind", "width", "height", "seed", "count", "min_ratio", "max_ratio"],
     "DI_SampleW": ["seed", "num_variants", "truncation_psi"],
     "DI_SkipRefine": [],
@@ -48,6 +53,7 @@ SOCKETS = {
     "DI_ApplyEdit": [("codes", "DI_W"), ("direction", "DI_DIRECTION")],
     "DI_Composite": [("erased", "DI_ERASED"), ("images", "IMAGE"), ("blend_mask", "MASK")],
     "DI_DiscoverDirection": [("model", "DI_MODEL")],
+    "DI_EditSliders": [("model", "DI_MODEL"), ("codes", "DI_W"), ("erased", "DI_ERASED")],
     "DI_EncodeErased": [("model", "DI_MODEL"), ("image", "IMAGE"), ("mask", "MASK")],
     "DI_FindFace": [("image", "IMAGE")],
     "DI_FitCodes": [("model", "DI_MODEL"), ("erased", "DI_ERASED"), ("codes", "DI_W")],
@@ -58,6 +64,7 @@ SOCKETS = {
     ],
     "DI_LoadDirection": [("model", "DI_MODEL")],
     "DI_LoadModel": [],
+    "DI_PickVariant": [("codes", "DI_W"), ("images", "IMAGE")],
     "DI_RandomMask": [],
     "DI_SampleW": [("model", "DI_MODEL")],
     "DI_SkipRefine": [
@@ -70,6 +77,7 @@ OUTPUTS = {
     "DI_ApplyEdit": ("DI_W",),
     "DI_Composite": ("IMAGE", "MASK"),
     "DI_DiscoverDirection": ("DI_DIRECTION",),
+    "DI_EditSliders": ("DI_W", "IMAGE"),
     "DI_EncodeErased": ("DI_ERASED", "DI_W", "IMAGE"),
     "DI_FindFace": ("IMAGE", "MASK"),
     "DI_FitCodes": ("DI_W",),
@@ -77,6 +85,7 @@ OUTPUTS = {
     "DI_Inpaint": ("IMAGE", "DI_W"),
     "DI_LoadDirection": ("DI_DIRECTION",),
     "DI_LoadModel": ("DI_MODEL",),
+    "DI_PickVariant": ("DI_W", "IMAGE", "STRING"),
     "DI_RandomMask": ("MASK",),
     "DI_SampleW": ("DI_W",),
     "DI_SkipRefine": ("IMAGE",),
@@ -110,7 +119,7 @@ def test_ids_are_permanent(classes, pack):
 
 def test_widgets_keep_their_places(node, node_id):
     kinds = {name: kind for name, (kind, _) in declared(node).items()}
-    widgets = [n for n, kind in kinds.items() if isinstance(kind, list) or kind in ("INT", "FLOAT")]
+    widgets = [n for n, kind in kinds.items() if isinstance(kind, list) or kind in WIDGET_TYPES]
     assert widgets == WIDGETS[node_id]
     sockets = [(name, kind) for name, kind in kinds.items() if name not in widgets]
     assert sockets == SOCKETS[node_id]
