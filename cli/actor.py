@@ -15,10 +15,11 @@ from .. import __version__
 from ..core.device import resolve_device
 from ..core.errors import DiverseInpaintingError, InputError
 from ..core.inpainter import Inpainter
-from .batch import Outcome, Settings, model_digest, run_jobs
+from .batch import Outcome, run_jobs
 from .failures import explain
 from .pairing import Job
 from .result_files import Record
+from .settings import Settings, model_digest
 from .stores import Stores, upload_results
 
 SHARED_MARK = ".diverse-inpainting-shared"

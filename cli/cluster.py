@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 from ..core.errors import InputError
 from ..core.inpainter import Inpainter
 from .actor import SHARED_MARK, Actor, Ledger, Order, Report
-from .batch import Settings, model_digest
 from .pairing import Job
+from .settings import Settings, model_digest
 from .stores import Stores
 
 _MOST_TASKS = 5000  # each keeps the driver busy for some milliseconds
@@ -81,7 +81,7 @@ class Cluster:
                 model_name=model_name,
                 device=self.device or (None if gpus else "cpu"),
                 download=self.download,
-                settings=dataclasses.replace(settings, on_fit_step=None),
+                settings=dataclasses.replace(settings, on_step=None),
                 overwrite=overwrite,
                 stores=self.stores,
                 shared=(*self.inputs, *marks),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,6 +24,13 @@ _Out = Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The check
 _Title = Annotated[str, typer.Option(help="What the model knows, such as 'human faces'.")]
 _License = Annotated[str, typer.Option(help="Licence of the weights, as their authors state it.")]
 
+_Channels = Annotated[
+    Literal["rgb", "bgr"] | None,
+    typer.Option(
+        help="Order of the colours in the file [default: as its authors usually store them]"
+    ),
+]
+
 _SHOWN_FROM = 30_000_000
 """Values from which on progress is shown: smaller files are read in a moment."""
 
@@ -34,6 +41,7 @@ def convert(
     *,
     title: _Title = "",
     license: _License = "",
+    channels: _Channels = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -43,7 +51,11 @@ def convert(
     check_target(out, overwrite)
     with display_fraction() as show:
         conversion = convert_file(
-            source, title=title, license=license, progress=_report_to(show, source.name)
+            source,
+            title=title,
+            license=license,
+            progress=_report_to(show, source.name),
+            channels=channels,
         )
         write_checkpoint(out, conversion.checkpoint)
     report = _report(conversion, source, out)

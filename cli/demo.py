@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 PHOTOGRAPH = Path(__file__).parents[1] / "core/weights/pictures/flickr_cat_000010.jpg"
 
-# Chosen by eye: a brush stroke over both eyes and a cheek; nose, mouth and ears stay.
-_MASK_KIND, _MASK_SEED, _MASK_INDEX, _HOLE_RANGE = "paper", 7, 1, (0.2, 0.35)
-
 _Out = Annotated[Path, typer.Option(help="Folder for the results.")]
 
 
@@ -38,8 +35,9 @@ def demo(
     from ..core.files import prepare_folder
     from ..core.image_files import read_image
     from ..core.inpainter import Inpainter
-    from .batch import Settings, complete, describe_run
+    from .batch import save_results
     from .result_files import ResultFiles
+    from .settings import Settings, describe_run
 
     prepare_folder(out)
     started = time.perf_counter()
@@ -50,7 +48,8 @@ def demo(
     settings = Settings(num_variants=variants, seed=seed)
     record = describe_run(inpainter, settings, Path(model).name)
     with files.claimed(wait=True):
-        complete(inpainter, file, hole_mask, files, settings, record=record)
+        result = inpainter.inpaint(file.image, hole_mask, **settings.arguments())
+        save_results(result, file, files, record=record)
     written = time.perf_counter()
     found = examine(PHOTOGRAPH, hole_mask[0], files.results)
     echo(f"model:        {inpainter.title} ({inpainter.license})")
@@ -68,14 +67,11 @@ def demo(
 
 def demo_input() -> "tuple[Tensor, Tensor]":
     """Return the photograph [1, H, W, 3] in [0, 1] and its hole mask [1, H, W], 1 = fill."""
+    from ..core.examples import example_mask
     from ..core.image_files import read_image
-    from ..core.masks import sample_hole_masks
 
     image = read_image(PHOTOGRAPH).image
-    masks = sample_hole_masks(
-        _MASK_KIND, 1, image.shape[1], _MASK_SEED, _HOLE_RANGE, first=_MASK_INDEX
-    )
-    return image, masks[:, 0]
+    return image, example_mask("strokes", image.shape[1])
 
 
 @dataclass(frozen=True)

@@ -7,30 +7,34 @@ each direction with the fields of `DirectionSpec`.
 import dataclasses
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..core.checks import check_choice, check_int
 from ..core.config_fields import check_fields, from_mapping
-from ..core.directions import DISCOVERY_METHODS, STANDARD_DEVIATION, Direction, deviation_along
-from ..core.directions.interfacegan import Boundary, find_boundary, independent
-from ..core.directions.scores import SCORES
+from ..core.directions import (
+    DISCOVERY_METHODS,
+    SCORES,
+    Boundary,
+    Direction,
+    discover_interfacegan,
+    find_boundary,
+)
 from ..core.errors import ConfigError
 from ..core.foreign_data import read_toml
 from ..core.inpainter import Inpainter
+from .direction_scores import OnProgress, RatedSamples, rate_by_scorer
 
 RECIPES_DIR = Path(__file__).parents[1] / "core" / "directions" / "recipes"
 METHODS = (*DISCOVERY_METHODS, "interfacegan")
 
-_CHUNK = 64
-
-OnProgress = Callable[[float, str], None]
-"""(the fraction done, the current task)"""
+NUM_SAMPLES = 4000
+"""Samples that are drawn and scored, unless a recipe or an option says another number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,33 +80,65 @@ class DirectionSpec:
             raise ConfigError(expected, f"{names} for {self.method}", f"Remove {names}.")
 
 
+class Learner:
+    """Learns directions of one model from samples with scores; fits each boundary only once."""
+
+    def __init__(self, model: Inpainter, rated: RatedSamples) -> None:
+        self._model, self._rated = model, rated
+        self._boundaries: dict[str, Boundary] = {}
+
+    def learn(
+        self,
+        score: str,
+        layers: tuple[int, int],
+        *,
+        apart_from: Sequence[str] = (),
+        without: Mapping[str, Sequence[Tensor]] = MappingProxyType({}),
+    ) -> Direction:
+        """Return the direction that increases a score.
+
+        Args:
+            score: what increases.
+            layers: first and last style layer to move.
+            apart_from: scores to keep constant.
+            without: by name, vectors [D] that the direction is to be orthogonal to.
+
+        Raises:
+            InputError: an unknown score, scores that are too few, equal or without a meaning, or
+                nothing of the direction is left.
+        """
+        others = {name: [self._boundary(name).normal] for name in apart_from}
+        others |= {name: [vector.double() for vector in group] for name, group in without.items()}
+        return discover_interfacegan(
+            self._rated.of(score)[0],
+            self._boundary(score),
+            layers,
+            self._model.generator_id,
+            name=score,
+            others=others,
+        )
+
+    def _boundary(self, name: str) -> Boundary:
+        check_choice(name, "score", self._rated.scores)
+        if name not in self._boundaries:
+            self._boundaries[name] = find_boundary(*self._rated.of(name))
+        return self._boundaries[name]
+
+
 class Finder:
     """Finds directions of one model; draws and scores the samples of its codes only once."""
 
     def __init__(
         self,
         model: Inpainter,
-        num_samples: int = 4000,
+        num_samples: int = NUM_SAMPLES,
         seed: int = 0,
         on_progress: OnProgress = lambda fraction, task: None,
     ) -> None:
         check_int(num_samples, "samples", 2, float("inf"))
         self._model, self._num_samples, self._seed = model, num_samples, seed
         self._on_progress = on_progress
-        self._w: Tensor | None = None
-        self._boundaries: dict[str, Boundary] = {}
-        self._scores: dict[str, Tensor] = {}
-
-    def last_layer(self, spec: DirectionSpec) -> int:
-        """Return the last style layer that a direction edits.
-
-        Raises:
-            InputError: the model does not have these layers.
-        """
-        last = self._model.num_layers - 1 if spec.last_layer is None else spec.last_layer
-        check_int(spec.first_layer, "first_layer", 0, self._model.num_layers - 1)
-        check_int(last, "last_layer", spec.first_layer, self._model.num_layers - 1)
-        return last
+        self._learner: Learner | None = None
 
     def find(self, spec: DirectionSpec) -> Direction:
         """Return one direction.
@@ -110,60 +146,46 @@ class Finder:
         Raises:
             InputError: a number out of range, or a score that is equal for all samples.
         """
-        last = self.last_layer(spec)
+        layers = layer_range(self._model, spec.first_layer, spec.last_layer)
         if spec.method == "interfacegan":
-            found = self._learn(spec, last)
+            found = self._learn(spec, layers)
         else:
-            found = self._model.discover(spec.method, spec.component, spec.first_layer, last)
+            found = self._model.discover(spec.method, spec.component, *layers)
         sign = -1.0 if spec.reverse else 1.0
         return dataclasses.replace(
             found, name=spec.name, vector=sign * found.vector, description=spec.description
         )
 
-    def _learn(self, spec: DirectionSpec, last_layer: int) -> Direction:
-        boundary = self._boundary(spec.score)
-        others = [self._boundary(score).normal for score in spec.apart_from]
-        normal = independent(boundary.normal, others)
-        apart = f", apart from {' and '.join(spec.apart_from)}" if others else ""
-        return Direction(
-            name=spec.name,
-            vector=(normal * deviation_along(self._codes(), normal)).float(),
-            generator_id=self._model.generator_id,
-            first_layer=spec.first_layer,
-            last_layer=last_layer,
-            unit=STANDARD_DEVIATION,
-            source=f"InterFaceGAN (arXiv:1907.10786) on {spec.score}{apart}, "
-            f"{self._num_samples} samples, accuracy {boundary.accuracy(normal):.3f}",
-        )
+    def _learn(self, spec: DirectionSpec, layers: tuple[int, int]) -> Direction:
+        if self._learner is None:
+            import sklearn  # noqa: F401 - fails before the samples are drawn, if it is missing
 
-    def _boundary(self, score: str) -> Boundary:
-        if score not in self._boundaries:
-            self._measure()
-            self._boundaries[score] = find_boundary(self._codes(), self._scores[score])
-        return self._boundaries[score]
+            rated = rate_by_scorer(
+                self._model,
+                measure,
+                self._num_samples,
+                self._seed,
+                on_progress=self._on_progress,
+            )
+            self._learner = Learner(self._model, rated)
+        return self._learner.learn(spec.score, layers, apart_from=spec.apart_from)
 
-    def _codes(self) -> Tensor:
-        """Return [N, D]."""
-        if self._w is None:
-            self._w = self._model.sample_w(self._seed, self._num_samples).codes[0, :, 0].clone()
-        return self._w
 
-    def _measure(self) -> None:
-        if self._scores:
-            return
-        import sklearn  # noqa: F401 - fails before the samples are drawn, if it is missing
+def measure(images: Tensor) -> dict[str, Tensor]:
+    """Return all of `SCORES` of images [N, R, R, 3] in [0, 1]."""
+    return {name: score(images) for name, score in SCORES.items()}
 
-        parts: dict[str, list[Tensor]] = {name: [] for name in SCORES}
-        layers = self._model.num_layers
-        for start in range(0, self._num_samples, _CHUNK):
-            self._on_progress(start / self._num_samples, "scoring samples")
-            w = self._codes()[start : start + _CHUNK]
-            codes = self._model.codes(w[None, :, None].expand(-1, -1, layers, -1))
-            images = self._model.synthesize(codes)
-            for name, score in SCORES.items():
-                parts[name].append(score(images).cpu())
-        self._scores = {name: torch.cat(values) for name, values in parts.items()}
-        self._on_progress(1.0, "scored samples")
+
+def layer_range(model: Inpainter, first: int, last: int | None) -> tuple[int, int]:
+    """Return the first and last style layer that a direction moves; None is the model's last.
+
+    Raises:
+        InputError: the model does not have these layers.
+    """
+    last = model.num_layers - 1 if last is None else last
+    check_int(first, "first_layer", 0, model.num_layers - 1)
+    check_int(last, "last_layer", first, model.num_layers - 1)
+    return first, last
 
 
 def find_all(
@@ -176,9 +198,10 @@ def find_all(
         InputError: see `Finder.find`.
     """
     specs, numbers = read_specs(recipe)
-    finder = Finder(model, numbers.get("samples", 4000), numbers.get("seed", 0), on_progress)
+    samples, seed = numbers.get("samples", NUM_SAMPLES), numbers.get("seed", 0)
+    finder = Finder(model, samples, seed, on_progress)
     for spec in specs:
-        finder.last_layer(spec)
+        layer_range(model, spec.first_layer, spec.last_layer)
     return [finder.find(spec) for spec in specs]
 
 

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import echo
-from .options import Device, Model, Overwrite
+from .direction_files import FirstLayer, LastLayer, OutFile, Reverse, load, resolve, write
+from .foreign_directions import import_direction
+from .options import DIRECTION_RECIPES, DIRECTIONS, Device, Model, Overwrite
 from .progress import display_fraction
+from .rated_directions import draw_samples, interfacegan
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,25 +27,20 @@ directions = typer.Typer(
     help="Find and preview edit directions.", no_args_is_help=True, rich_markup_mode=None
 )
 
-_Out = Annotated[Path, typer.Option("--out", help="The .safetensors file to write.")]
 _OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 _Name = Annotated[str | None, typer.Option(help="Name of the slider [default: how it was found]")]
 _Component = Annotated[int, typer.Option(min=0, help="0 changes the image most.")]
-_First = Annotated[int, typer.Option(min=0, help="First style layer to edit.")]
-_Last = Annotated[
-    int | None, typer.Option(min=0, help="Last style layer to edit [default: the model's last]")
+_Recipe = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE", help=f"A .toml file, or a bundled recipe: {DIRECTION_RECIPES}."
+    ),
 ]
-_Reverse = Annotated[bool, typer.Option("--reverse", help="Swap positive and negative strengths.")]
-_Score = Annotated[
-    str, typer.Option(help="What the strength increases: brightness, warmth, markings ...")
-]
-_ApartFrom = Annotated[
-    list[str] | None, typer.Option(help="A score to keep constant. May be repeated.")
-]
-_Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="Bundled recipe or .toml file.")]
 _Which = Annotated[
     list[str],
-    typer.Argument(metavar="DIRECTION", help="A file, a bundled name, sefa:K or ganspace:K."),
+    typer.Argument(
+        metavar="DIRECTION", help=f"A file, sefa:K, ganspace:K or, of the model cats, {DIRECTIONS}."
+    ),
 ]
 _Strength = Annotated[
     list[float] | None,
@@ -55,12 +53,12 @@ _SampleSeed = Annotated[int, typer.Option(help="Seed of the rows.")]
 def _discovery(method: str) -> Callable[..., None]:
     def discover(
         *,
-        out: _Out,
+        out: OutFile,
         model: Model = "cats",
         component: _Component = 0,
-        first_layer: _First = 0,
-        last_layer: _Last = None,
-        reverse: _Reverse = False,
+        first_layer: FirstLayer = 0,
+        last_layer: LastLayer = None,
+        reverse: Reverse = False,
         name: _Name = None,
         overwrite: Overwrite = False,
     ) -> None:
@@ -87,33 +85,9 @@ directions.command(
 )(_discovery("ganspace"))
 
 
-@directions.command()
-def interfacegan(
-    *,
-    score: _Score,
-    out: _Out,
-    model: Model = "cats",
-    apart_from: _ApartFrom = None,
-    first_layer: _First = 0,
-    last_layer: _Last = None,
-    reverse: _Reverse = False,
-    name: _Name = None,
-    device: Device = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Find the direction that increases a score of the images (arXiv:1907.10786)."""
-    from .direction_recipes import DirectionSpec
-
-    spec = DirectionSpec(
-        name=name or score,
-        method="interfacegan",
-        score=score,
-        apart_from=tuple(apart_from or ()),
-        first_layer=first_layer,
-        last_layer=last_layer,
-        reverse=reverse,
-    )
-    _find(model, device, spec, out, overwrite)
+directions.command()(interfacegan)
+directions.command("samples")(draw_samples)
+directions.command("import")(import_direction)
 
 
 @directions.command()
@@ -135,11 +109,11 @@ def recipe(
     targets = [out / f"{file_stem(spec.name)}.safetensors" for spec in read_specs(path)[0]]
     for target in targets:
         check_target(target, overwrite)
-    loaded = _load(model, device)
+    loaded = load(model, device)
     with display_fraction() as show:
         found = find_all(loaded, path, show)
     for direction, target in zip(found, targets, strict=True):
-        _write(direction, target)
+        write(direction, target)
 
 
 @directions.command()
@@ -157,13 +131,13 @@ def preview(
     from ..core.files import prepare_folder
     from .direction_recipes import check_stems, file_stem
 
-    loaded = _load(model, device)
+    loaded = load(model, device)
     prepare_folder(out)
     stems = [
         file_stem(Path(name).stem if name.endswith(".safetensors") else name) for name in which
     ]
     check_stems(stems)
-    resolved = [_resolve(loaded, name) for name in which]
+    resolved = [resolve(loaded, name) for name in which]
     for direction, stem in zip(resolved, stems, strict=True):
         path = out / f"{stem}.png"
         strip(loaded, direction, strength or STRENGTHS, samples, seed).save(path)
@@ -206,23 +180,6 @@ def strip(
     )
 
 
-def _load(model: str, device: str | None) -> "Inpainter":
-    from ..core.device import resolve_device
-    from ..core.inpainter import Inpainter
-
-    return Inpainter.load(model, device=resolve_device(device))
-
-
-def _resolve(model: "Inpainter", name: str) -> "Direction":
-    """Return a direction of the model by name, or from a file."""
-    from ..core.directions import read_direction
-    from ..core.latents import check_same_generator
-
-    direction = read_direction(name) if name.endswith(".safetensors") else model.direction(name)
-    check_same_generator(direction.generator_id, model.generator_id, f"direction {name}")
-    return direction
-
-
 def _find(
     model: str, device: str | None, spec: "DirectionSpec", out: Path, overwrite: bool
 ) -> None:
@@ -230,14 +187,7 @@ def _find(
     from .direction_recipes import Finder
 
     check_target(out, overwrite)
-    loaded = _load(model, device)
+    loaded = load(model, device)
     with display_fraction() as show:
         direction = Finder(loaded, on_progress=show).find(spec)
-    _write(direction, out)
-
-
-def _write(direction: "Direction", path: Path) -> None:
-    from ..core.directions import write_direction
-
-    write_direction(path, direction)
-    echo(f"{path}: {direction.source}")
+    write(direction, out)

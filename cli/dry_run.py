@@ -8,15 +8,16 @@ from PIL import Image
 
 from ..core.cat_faces import CatFaces
 from ..core.contact_sheet import in_rows, thumbnail
-from ..core.crops import Crop, choose_crop
+from ..core.crops import Crop, choose_crops
 from ..core.errors import DiverseInpaintingError
 from ..core.hole_masks import hole_mask_to_b1hw, valid_mask
 from ..core.image_files import ImageFile, write_png
 from ..core.transparency import cover_hidden, hidden_mask
 from ..core.turned_crop import TurnedCrop
-from .batch import Settings, read_inputs
 from .console import echo
+from .job_inputs import JobInputs
 from .pairing import Job, Plan
+from .settings import Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,17 +56,16 @@ def show_plan(plan: Plan, settings: Settings, sheet: Path) -> int:
 
 def _rehearse(job: Job, settings: Settings) -> tuple[str, Image.Image]:
     """Return a line on one image, and a thumbnail with the hole in red."""
-    if job.problem is not None:
-        raise job.problem
-    file, hole_mask = read_inputs(job, settings)
+    file, hole_mask = JobInputs.read(job).decode(settings)
     _, height, width, _ = file.image.shape
     hole = hole_mask_to_b1hw(hole_mask, 1, height, width)
     pixels = file.image[0].movedim(-1, 0)
-    crop, note = choose_crop(pixels, hole[0], settings.crop_mode, settings.margin, CatFaces())
+    squares, note = choose_crops(pixels, hole[0], settings.crop_mode, settings.margin, CatFaces())
     share = 1 - float(valid_mask(hole).mean())
     mask = "its transparent part" if job.mask is None else str(job.mask)
+    crops = " and ".join(f"{crop.side} x {crop.side} {_place(crop)}" for crop, _ in squares)
     line = (
-        f"mask {mask}, hole {100 * share:.1f} %, crop {crop.side} x {crop.side} {_place(crop)} of "
+        f"mask {mask}, hole {100 * share:.1f} %, crop {crops} of "
         f"{width} x {height}{f' ({note})' if note else ''}, results {job.files.results[0]} ..."
     )
     return line, _draw(_as_seen(file), hole[0, 0])

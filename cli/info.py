@@ -1,6 +1,6 @@
 """The command `info`: what a checkpoint says about itself, without reading its values."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,6 +60,7 @@ def model_card(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: it is missing, foreign, damaged or too new.
     """
+    from ..core.abilities import lacking, way_to_complete
     from ..core.checkpoint import inspect_checkpoint
     from ..core.directions import bundled_directions
 
@@ -76,22 +77,14 @@ def model_card(path: Path) -> dict[str, Any]:
         "resolution": generator.resolution,
         "style_layers": generator.num_layers,
         "w_dim": generator.w_dim,
-        "completes": _way_to_complete(parts),
+        "completes": way_to_complete(parts),
+        "cannot": [*lacking(parts)],
         "parts": parts,
         "parameters": sum(parts.values()),
         "generator_id": checkpoint.generator_id,
         "training": checkpoint.training,
         "directions": {name: d.description for name, d in sorted(directions.items())},
     }
-
-
-def _way_to_complete(parts: Collection[str]) -> str:
-    """Return how `inpaint` completes images with a model of these parts."""
-    if {"generator", "encoder", "mixer"} <= set(parts):
-        return "with codes from its encoder, as in the paper"
-    if "generator" in parts and not {"encoder", "mixer"} & set(parts):
-        return "by fitting random codes to each image (no encoder)"
-    return "nothing: a part is missing"
 
 
 def _count_parameters(checkpoint: "Checkpoint") -> dict[str, int]:
@@ -115,7 +108,16 @@ def describe_card(
         backends: the status of each ops backend.
         limits: of diagnostics, by name.
     """
-    grouped = ("parts", "training", "directions", "stored_as", "bytes", "parameters", "measured")
+    grouped = (
+        "cannot",
+        "parts",
+        "training",
+        "directions",
+        "stored_as",
+        "bytes",
+        "parameters",
+        "measured",
+    )
     facts = {name: value for name, value in card.items() if name not in grouped}
     facts["size"] = f"{card['bytes']:,} bytes, {', '.join(card['stored_as'])}"
     counts = {**card["parts"], "total": card["parameters"]}
@@ -126,6 +128,7 @@ def describe_card(
         diagnostics[_MEASURED_NOW] = card["measured"]
     directions = card["directions"] or {"none bundled": "use sefa:0, ganspace:0 and so on"}
     yield from _table("model", facts)
+    yield from (f"  {'cannot':<18} {phrase}" for phrase in card["cannot"])
     yield from _table("parameters", {part: f"{count:,}" for part, count in counts.items()})
     yield from _table("images trained on", {stage: f"{count:,}" for stage, count in images.items()})
     yield from _table("training", {name: _plain(value) for name, value in training.items()})

@@ -1,5 +1,6 @@
 """Options that several commands share. Only typer is imported, so that --help answers at once."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,3 +22,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 JsonLines = Annotated[
     bool, typer.Option("--json", help="Print a line of JSON for each image, then a summary.")
 ]
+
+
+def _stems(*folders: str) -> str:
+    """Return the names of bundled files: reading the files would import torch."""
+    root = Path(__file__).parents[1]
+    return ", ".join(sorted(file.stem for name in folders for file in (root / name).iterdir()))
+
+
+DIRECTIONS = _stems("core/weights/directions")
+"""Bundled directions, for --help, and so on."""
+DIRECTION_RECIPES = _stems("core/directions/recipes")
+TRAINING_RECIPES = _stems("training/recipes")
+SCORES = "brightness, warmth, markings, background, white_chin, turn, size"
+"""Keys of `core.directions.SCORES`."""

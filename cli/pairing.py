@@ -1,21 +1,38 @@
-"""Which image files are meant, which mask belongs to which, and where the results go."""
+"""Which mask belongs to which image, and where the results go.
+
+1. A folder stands for its images by name, see `list_images`; a pattern such as `a*.png` for the
+   files that match. Results of images in a subfolder go to the same subfolder of the output folder.
+2. Every mask file is for all images; with several, results are named after image and mask.
+3. In a folder of masks each image takes the one of the same place and name, extensions and an
+   ending `_mask` aside. Without masks it takes NAME_mask beside it, or else its transparent part.
+4. Masks among the images are left aside.
+5. Images whose results would have the same names are all refused, so that nothing depends on their
+   order, and so are images whose results would overwrite an image or a mask.
+"""
 
 import dataclasses
-import glob
 import re
-import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..core.image_listing import SUFFIXES, is_image_name, list_images
+from ..core.files import portable_name
+from ..core.image_listing import SUFFIXES
 from ..core.originals import result_suffix
+from .found_files import (
+    FoundImage,
+    FoundMasks,
+    find_images,
+    find_masks,
+    key_of,
+    masks_beside,
+    without_masks,
+)
 from .result_files import ResultFiles
 
 _MOST_NAMED = 10
-_MASK_ENDINGS = ("_mask", "-mask", ".mask")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,34 +68,6 @@ class Plan:
             yield f"left aside ({reason}): {', '.join(names[:_MOST_NAMED])}{more}"
 
 
-@dataclass(frozen=True)
-class _Image:
-    """A file that was asked for, and its place in the folder that it came from."""
-
-    path: Path
-    folder: Path = Path()
-    """Relative to that folder; results go to the same place of the output folder."""
-
-    @property
-    def key(self) -> str:
-        return _key(self.folder / self.path.stem)
-
-
-@dataclass(frozen=True)
-class _Masks:
-    """The masks that were given."""
-
-    files: tuple[Path, ...] = ()
-    """Masks for every image."""
-    by_key: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
-    """Masks of a folder, by the place and name of their image there."""
-    folder: Path | None = None
-
-    @property
-    def all(self) -> tuple[Path, ...]:
-        return (*self.files, *(path for paths in self.by_key.values() for path in paths))
-
-
 def plan_jobs(
     sources: Sequence[Path],
     masks: Sequence[Path],
@@ -89,16 +78,6 @@ def plan_jobs(
     result_format: str = "png",
 ) -> Plan:
     """Pair images with masks.
-
-    1. A folder stands for its images by name, see `list_images`; a pattern such as `a*.png` for the
-       files that match. Results of images in a subfolder go to the same subfolder of `out`.
-    2. Every mask file is for all images; with several, results are named after image and mask.
-    3. In a folder of masks each image takes the one of the same place and name, extensions and an
-       ending `_mask` aside. Without masks it takes NAME_mask beside it, or else its transparent
-       part.
-    4. Masks among the images are left aside.
-    5. Images whose results would have the same names are all refused, so that nothing depends on
-       their order, and so are images whose results would overwrite an image or a mask.
 
     Args:
         sources: images, folders and patterns.
@@ -111,30 +90,23 @@ def plan_jobs(
     Raises:
         InputError: nothing to do, or the results would be mixed with images or masks.
     """
-    images, left_aside = _collect(sources, recursive)
-    given = _masks_of([] if _is_one_folder(sources, masks) else masks, recursive)
+
+    def files_of(image: FoundImage, ending: str) -> ResultFiles:
+        folder = out.joinpath(*map(portable_name, image.folder.parts))
+        suffix = result_suffix(image.path, result_format)
+        return ResultFiles(folder, portable_name(image.path.stem + ending), num_variants, suffix)
+
+    images, left_aside = find_images(sources, recursive=recursive)
+    is_one_folder = _is_one_folder(sources, masks)
+    given = find_masks([] if is_one_folder else masks, recursive=recursive)
     _check_output_folder([*sources, *masks], out)
-    images = _without_masks(images, given, left_aside)
+    images = without_masks(images, given, left_aside)
     if not images:
         raise _nothing_found(sources)
-    beside = {} if given.all else _beside(images)
-    if masks and not given.all and not beside:
+    beside = {} if given.all else masks_beside(images)
+    if is_one_folder and not beside:
         raise _in_one_folder(masks[0])
-    inputs = {image.path.resolve() for image in images}
-    inputs |= {path.resolve() for path in (*given.all, *beside.values())}
-    jobs: list[Job] = []
-    for image in images:
-        chosen, problem = _choose(given, image, beside.get(image.path))
-        for mask in chosen:
-            suffix = f"-{mask.stem}" if mask is not None and len(given.files) > 1 else ""
-            files = ResultFiles(
-                out / image.folder,
-                image.path.stem + suffix,
-                num_variants,
-                result_suffix(image.path, result_format),
-            )
-            job_problem = problem or _overwrites(files, inputs)
-            jobs.append(Job(image=image.path, mask=mask, files=files, problem=job_problem))
+    jobs = _pair(images, given, beside, files_of)
     used = {image.key for image in images}
     unused = [path for key, found in given.by_key.items() if key not in used for path in found]
     return Plan(
@@ -159,67 +131,6 @@ def deal_jobs(jobs: Sequence[Job], shard: str) -> tuple[Job, ...]:
             "a shard I/N with I from 1 to N", shard, "Write 1/4, 2/4, 3/4 and 4/4 for four jobs."
         )
     return tuple(jobs[index - 1 :: total])
-
-
-def _collect(sources: Sequence[Path], recursive: bool) -> tuple[list[_Image], dict[Path, str]]:
-    images: dict[Path, _Image] = {}  # by path: overlapping patterns name a file once
-    left_aside: dict[Path, str] = {}
-    for source in sources:
-        for path in _expand(source):
-            if path.is_file():
-                images[path] = _Image(path)
-                continue
-            listing = list_images(path, recursive=recursive)
-            left_aside |= listing.left_aside
-            images |= {p: _Image(p, p.parent.relative_to(path)) for p in listing.images}
-    return list(images.values()), left_aside
-
-
-def _expand(source: Path) -> list[Path]:
-    """Return the source itself, or what a pattern stands for: not every shell expands them."""
-    if source.exists():
-        return [source]
-    found = sorted(map(Path, glob.glob(str(source), recursive=True)))
-    if not found:
-        raise InputError(
-            "an existing image or folder",
-            str(source),
-            "Check the path.",
-            problem=f"The image or folder {source} does not exist.",
-        )
-    return found
-
-
-def _masks_of(masks: Sequence[Path], recursive: bool) -> _Masks:
-    for mask in masks:
-        if not mask.exists():
-            raise InputError(
-                "an existing mask or folder",
-                str(mask),
-                "Check the path.",
-                problem=f"The mask or folder {mask} does not exist.",
-            )
-    folders = [mask for mask in masks if mask.is_dir()]
-    if not folders:
-        return _Masks(tuple(dict.fromkeys(masks)))
-    if len(masks) > 1:
-        raise InputError(
-            "mask files, or one folder of masks",
-            ", ".join(map(str, masks)),
-            "Put the masks into one folder.",
-        )
-    found = _Masks(folder=folders[0])
-    for path in list_images(folders[0], recursive=recursive).images:
-        place = path.parent.relative_to(folders[0])
-        found.by_key[_key(place / _without_ending(path.stem))].append(path)
-    if not found.by_key:
-        raise InputError(
-            "masks in the folder",
-            f"none in {folders[0]}",
-            "Check the path.",
-            problem=f"The folder {folders[0]} contains no masks ({', '.join(SUFFIXES)}).",
-        )
-    return found
 
 
 def _is_one_folder(sources: Sequence[Path], masks: Sequence[Path]) -> bool:
@@ -257,36 +168,27 @@ def _check_output_folder(inputs: Sequence[Path], out: Path) -> None:
         )
 
 
-def _without_masks(
-    images: Sequence[_Image], given: _Masks, left_aside: dict[Path, str]
-) -> list[_Image]:
-    """Return the images that are no masks; the masks are left aside."""
-    masks = {path.resolve() for path in given.all}
-    names = {image.key for image in images}
-    kept = []
+def _pair(
+    images: Sequence[FoundImage],
+    given: FoundMasks,
+    beside: Mapping[Path, Path],
+    files_of: Callable[[FoundImage, str], ResultFiles],
+) -> list[Job]:
+    """Return a job for each image and mask."""
+    inputs = {image.path.resolve() for image in images}
+    inputs |= {path.resolve() for path in (*given.all, *beside.values())}
+    jobs = []
     for image in images:
-        owner = _key(image.folder / _without_ending(image.path.stem))
-        if image.path.resolve() in masks or (owner != image.key and owner in names):
-            left_aside[image.path] = "a mask"
-        else:
-            kept.append(image)
-    return kept
-
-
-def _beside(images: Sequence[_Image]) -> dict[Path, Path]:
-    """Return the masks beside images, NAME_mask, by the path of their image."""
-    by_name: dict[tuple[Path, str], Path] = {}
-    for folder in {image.path.parent for image in images}:  # each is listed once: they can be large
-        for path in sorted(folder.glob("*")):
-            name = _without_ending(path.stem)
-            if name != path.stem and is_image_name(path):
-                by_name.setdefault((folder, _key(Path(name))), path)
-    owners = ((image.path, (image.path.parent, _key(Path(image.path.stem)))) for image in images)
-    return {path: by_name[owner] for path, owner in owners if owner in by_name}
+        masks, problem = _choose(given, image, beside.get(image.path))
+        for mask in masks:
+            files = files_of(image, f"-{mask.stem}" if mask and len(given.files) > 1 else "")
+            refusal = problem or _overwrites(files, inputs)
+            jobs.append(Job(image=image.path, mask=mask, files=files, problem=refusal))
+    return jobs
 
 
 def _choose(
-    given: _Masks, image: _Image, beside: Path | None
+    given: FoundMasks, image: FoundImage, beside: Path | None
 ) -> tuple[tuple[Path | None, ...], InputError | None]:
     """Return the masks of an image, at least one, or why there is none."""
     if given.files:
@@ -307,11 +209,11 @@ def _refuse_clashes(jobs: Sequence[Job]) -> tuple[Job, ...]:
     """Return the jobs; each whose results would be named as those of others has a problem."""
     by_result: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
-        by_result[_key(job.files.folder / job.files.stem)].append(job)
+        by_result[key_of(job.files.folder / job.files.stem)].append(job)
     problems = {name: _clash(same) for name, same in by_result.items()}
     return tuple(
         dataclasses.replace(
-            job, problem=problems[_key(job.files.folder / job.files.stem)] or job.problem
+            job, problem=problems[key_of(job.files.folder / job.files.stem)] or job.problem
         )
         for job in jobs
     )
@@ -343,15 +245,3 @@ def _overwrites(files: ResultFiles, inputs: set[Path]) -> InputError | None:
         "Choose another folder for the results.",
         problem=f"The results would overwrite {path}.",
     )
-
-
-def _key(path: Path) -> str:
-    """Return a name as file systems see it that ignore case and compose accents."""
-    return unicodedata.normalize("NFC", path.as_posix()).casefold()
-
-
-def _without_ending(stem: str) -> str:
-    for ending in _MASK_ENDINGS:
-        if stem.lower().endswith(ending) and len(stem) > len(ending):
-            return stem[: -len(ending)]
-    return stem

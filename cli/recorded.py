@@ -10,8 +10,8 @@ from ..core.editor import Edit
 from ..core.errors import InputError
 from ..core.mask_edits import MaskEdits
 from ..core.printable import printable, shown
-from .batch import Settings
 from .result_files import MADE_BY, Record, read_record, with_blend_of_0_2
+from .settings import Settings
 
 # Options whose settings have another name.
 _OPTIONS = {
@@ -25,7 +25,7 @@ _OPTIONS = {
 _MASK_OPTIONS = {"grow_px": "mask_grow", "blur_px": "mask_blur"}
 
 _FACTS = {"model", "picture", "mask", MADE_BY}  # of a record, beside the settings
-_NOT_RECORDED = ("on_fit_step", "max_megapixels")
+_NOT_RECORDED = ("on_step", "max_megapixels")
 _SETTINGS = {field.name for field in dataclasses.fields(Settings)} - {*_NOT_RECORDED}
 
 
@@ -111,7 +111,7 @@ def _read_edits(recorded: object, path: Path) -> tuple[Edit, ...]:
                 edits.append(Edit(name, float(strength)))
             case _:
                 raise _unusable(path, f"the edit {shown(entry)}")
-        if re.search(r" \([0-9a-f]{12}\)$", name):  # see batch._name_of
+        if re.search(r" \([0-9a-f]{12}\)$", name):  # see settings._name_of
             raise InputError(
                 f"edits of {path} with bundled directions",
                 f"one from the file of {name}",

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..core.blending import choose_blend
+from ..core.close_ups import close_up, close_up_areas
 from ..core.contact_sheet import in_rows, show_erased, thumbnail
 from ..core.errors import InputError
 from ..core.foreign_data import parse_json
@@ -186,13 +187,14 @@ class ResultFiles:
         self.marker.unlink(missing_ok=True)
 
     def _write(self, completed: Completed, record: Record, variants: Sequence[int] | None) -> None:
-        cells = [thumbnail(completed.image), thumbnail(_erased(completed))]
+        areas = close_up_areas(completed.hole_mask)
+        cells = [thumbnail(completed.image), close_up(_erased(completed), areas)]
         results = iter(completed.results)
         for k, path in enumerate(self.results):
             result = next(results)
             if variants is None or k in variants:
                 _write_variant(path, completed, result, record, k)
-            cells.append(thumbnail(result))
+            cells.append(close_up(result, areas))
             del result  # or it would be there while the next one is computed
         labels = ["original", "erased", *map(str, range(self.num_variants))]
         sheet = in_rows(cells, labels)

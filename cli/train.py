@@ -8,7 +8,7 @@ import typer
 
 from ..training.stages import STAGES
 from .console import echo
-from .options import Device
+from .options import TRAINING_RECIPES, Device
 from .progress import display, duration
 
 if TYPE_CHECKING:
@@ -25,7 +25,14 @@ else:
     _StageName = StrEnum("Stage", {name.upper(): name for name in STAGES})
 
 _Stage = Annotated[_StageName, typer.Argument(help="Train them in this order.")]
-_Recipe = Annotated[str, typer.Option("--config", help="Bundled recipe or .toml file.")]
+_Recipe = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        help=f"A .toml file, or a bundled recipe: {TRAINING_RECIPES} [default: any-generator; "
+        "prior has none].",
+    ),
+]
 _Out = Annotated[Path, typer.Option("--out", help="Run directory; resumes if it exists.")]
 _Data = Annotated[
     Path | None,
@@ -51,10 +58,13 @@ _Set = Annotated[
 _Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads [default: all]")]
 
 
+_DEFAULT_RECIPE = "any-generator"
+
+
 def train(
     stage: _Stage,
     *,
-    recipe: _Recipe,
+    recipe: _Recipe = None,
     out: _Out,
     data: _Data = None,
     source: _Source = None,
@@ -74,14 +84,22 @@ def train(
     import torch
 
     from ..core.distributed import join
+    from ..core.errors import InputError
     from ..training.recipe_file import load_recipe
     from ..training.run import TrainOptions
 
     if threads is not None:
         torch.set_num_threads(threads)
+    if recipe is None and STAGES[stage.value].previous is None:
+        raise InputError(
+            f"a recipe for {stage.value}",
+            "none",
+            "Give one with --config: a bundled one, such as ffhq256, or a .toml file.",
+            problem=f"The stage {stage.value} needs a recipe.",
+        )
     options = TrainOptions(
         stage=stage.value,
-        recipe=load_recipe(recipe, tuple(override or ())),
+        recipe=load_recipe(recipe or _DEFAULT_RECIPE, tuple(override or ())),
         out=out,
         data=data,
         source=source,
@@ -99,7 +117,9 @@ def train(
 
 def _print_plan(options: "TrainOptions", device: "torch.device", processes: "Processes") -> None:
     from ..training.dry_run import describe_training
+    from ..training.run import fit_recipe
 
+    options = fit_recipe(options)
     if processes.is_main:
         for line in describe_training(options.recipe, options.stage, device, processes.world_size):
             echo(line)

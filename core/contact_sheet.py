@@ -16,7 +16,7 @@ _GAP_PX = 8
 _ROW_GAP_PX = 12
 _MARGIN_PX = 16
 _MIN_CELL_PX = 128  # nobody can assess a face at 64 px
-_MAX_CELL_PX = 256  # eight variants in a row still fit on a screen
+MAX_CELL_PX = 256  # eight variants in a row still fit on a screen
 _LABEL_SIZE_PX = 14
 _TITLE_SIZE_PX = 20
 _ELLIPSIS = "..."
@@ -115,7 +115,7 @@ def tile_images(images_bchw: Tensor, columns: int) -> Image.Image:
 def thumbnail(image: Tensor | Image.Image) -> Image.Image:
     """Return a copy that fits in the largest cell; keeping all results would double the memory."""
     small = image.copy() if isinstance(image, Image.Image) else to_pil(image)
-    small.thumbnail((_MAX_CELL_PX, _MAX_CELL_PX), Image.Resampling.LANCZOS)
+    small.thumbnail((MAX_CELL_PX, MAX_CELL_PX), Image.Resampling.LANCZOS)
     return small
 
 
@@ -153,7 +153,7 @@ def _row_strip(
 
 def _text_strip(text: str, width: int, size_px: int, theme: _Theme) -> Image.Image:
     """One line of text, truncated to the width; the height depends on the font size only."""
-    font = _font(size_px)
+    font = load_font(size_px)
     strip = Image.new("RGB", (width, round(size_px * 1.5)), theme.background)
     middle = strip.height / 2
     shown = _shorten(text, width, font)
@@ -189,7 +189,7 @@ def _cell_side(images: list[list[Image.Image]], cell_px: int | None) -> int:
         check_int(cell_px, "cell_px", 16, 4096)
         return cell_px
     longest = max(max(image.size) for row in images for image in row)
-    return min(max(longest, _MIN_CELL_PX), _MAX_CELL_PX)
+    return min(max(longest, _MIN_CELL_PX), MAX_CELL_PX)
 
 
 def _fit(image: Image.Image, side: int) -> Image.Image:
@@ -201,7 +201,8 @@ def _fit(image: Image.Image, side: int) -> Image.Image:
     return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def _font(size_px: int) -> _Font:
+def load_font(size_px: int) -> _Font:
+    """Return Pillow's own font; of one small size where Pillow lacks FreeType."""
     try:
         return ImageFont.load_default(size=size_px)
     except (ImportError, OSError):  # without FreeType Pillow has one bitmap font only

@@ -1,110 +1,55 @@
-"""Which square of an image the network sees.
+"""Which squares of an image the network sees.
 
-Legend: H x W pixels of an image, h x w those of its box around a square.
+Legend: H x W pixels of an image.
 """
 
+import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from .checks import check_choice, check_int, check_range
+from .areas import Area, connected_areas, joined, meets, nearest
+from .checks import check_choice, check_range
 from .errors import InputError
-from .faces import FaceFinder, face_crop
+from .faces import Face, FaceFinder, face_crop
+from .square_crop import SquareCrop
 from .turned_crop import TurnedCrop
 
-CROP_MODES = ("picture", "hole", "face", "auto")
+CROP_MODES = ("picture", "hole", "face", "auto", "holes")
 """`picture`: the smallest square around the whole image; `hole`: a square around the hole; `face`:
 the aligned square of the face that the hole lies in, else `hole`; `auto`: the same, but `picture`
-where no face holds the hole and the hole takes much of the image."""
+where no face holds the hole and the hole takes much of the image, and several squares where parts
+of the hole are far apart; `holes`: a square around each part of the hole."""
+
+MAX_SQUARES = 16
+"""Of one image; parts of a hole that are nearest to each other share one beyond that."""
 
 _MIN_CROP_SIDE_PX = 64  # a smaller crop shows too little of the surroundings
 _MAX_MARGIN = 16.0
 _LARGE_FRAC = 0.5  # of the image's longer side: `auto` then shows the network the whole image
 _ALIGNED_FRAC, _ALIGNED_DEG = 0.1, 6.0  # an image that differs less from a face's square is one
-
-
-@dataclass(frozen=True)
-class SquareCrop:
-    """A square in image coordinates; it may reach beyond the image.
-
-    Raises:
-        InputError: a side below 1, an empty image, or a square outside the image.
-    """
-
-    top: int
-    """First row, in pixels; negative above the image."""
-    left: int
-    """First column, in pixels; negative left of the image."""
-    side: int
-    """Side of the square, in pixels."""
-    height: int
-    """H of the image, in pixels."""
-    width: int
-    """W of the image, in pixels."""
-
-    def __post_init__(self) -> None:
-        for name in ("side", "height", "width"):
-            check_int(getattr(self, name), f"the crop's {name}", 1, math.inf)
-        check_int(self.top, "the crop's top", 1 - self.side, self.height - 1)
-        check_int(self.left, "the crop's left", 1 - self.side, self.width - 1)
-
-    @property
-    def image_area(self) -> tuple[slice, slice]:
-        """Rows and columns of the image that lie in the square."""
-        bottom, right = self.top + self.side, self.left + self.side
-        return (
-            slice(max(self.top, 0), min(bottom, self.height)),
-            slice(max(self.left, 0), min(right, self.width)),
-        )
-
-    @property
-    def square_area(self) -> tuple[slice, slice]:
-        """Rows and columns of the square that lie in the image."""
-        rows, columns = self.image_area
-        return (
-            slice(rows.start - self.top, rows.stop - self.top),
-            slice(columns.start - self.left, columns.stop - self.left),
-        )
-
-    def upright(self, plane_hw: Tensor) -> Tensor:
-        """Place the pixels of `image_area` among zeros: [side, side]."""
-        if plane_hw.shape == (self.side, self.side):
-            return plane_hw
-        square = plane_hw.new_zeros(self.side, self.side)
-        square[self.square_area] = plane_hw
-        return square
-
-    def lay_back(self, square_nn: Tensor) -> Tensor:
-        """Return the pixels of `image_area` from those of the square."""
-        return square_nn[self.square_area]
-
-    def inset(self, device: torch.device | str) -> Tensor:
-        """Distance to the nearest side of the square that lies inside the image, 1 beside it.
-
-        Returns:
-            [h, w] float32 for `image_area`, in pixels; infinite where no side lies inside.
-        """
-        rows, columns = self.image_area
-        vertical = _distance_to_ends(rows, self.height, device)
-        return torch.minimum(vertical[:, None], _distance_to_ends(columns, self.width, device))
-
+_FAR_APART = 4.0  # a square around all parts is so many times as wide as the widest of their own
 
 Crop = SquareCrop | TurnedCrop
 """A square of an image. Both kinds give the image's box around it (`image_area`), turn that box
 into an upright square at the image's scale (`upright`) and one back (`lay_back`), and tell how far
 each pixel lies inside (`inset`)."""
 
+Chosen = tuple[tuple[Crop, Area], ...]
+"""Squares of an image, and the rows and columns in which each completes the hole. No pixel of the
+hole is in two of these areas, or next to one in another."""
 
-def choose_crop(
+
+def choose_crops(
     image_chw: Tensor,
     hole_mask_1hw: Tensor,
     mode: str,
     margin: float,
     face_finder: FaceFinder | None,
-) -> tuple[Crop, str]:
-    """Choose the square that the network sees of an image.
+) -> tuple[Chosen, str]:
+    """Choose the squares that the network sees of an image: one, or one for each part of the hole.
 
     Args:
         image_chw: [3, H, W] in [0, 1].
@@ -114,16 +59,19 @@ def choose_crop(
         face_finder: for the modes `face` and `auto`.
 
     Returns:
-        The square, and what the user should know about the choice, or an empty string.
+        The squares, 1 to `MAX_SQUARES`, and what the user should know about the choice, or an empty
+        string.
 
     Raises:
         InputError: an unknown mode, a margin out of bounds, a mode that needs a face finder.
     """
     check_choice(mode, "crop mode", CROP_MODES)
     if not hole_mask_1hw.any():
-        return fit_crop(hole_mask_1hw, "picture", margin), ""
+        return _alone(fit_crop(hole_mask_1hw, "picture", margin)), ""
     if mode in ("picture", "hole"):
-        return fit_crop(hole_mask_1hw, mode, margin), ""
+        return _alone(fit_crop(hole_mask_1hw, mode, margin)), ""
+    if mode == "holes":
+        return fit_crops(hole_mask_1hw, margin)
     if face_finder is None:
         raise InputError(
             f"a face finder for crop mode {mode!r}",
@@ -131,13 +79,23 @@ def choose_crop(
             "Pass face_finder, or choose another crop mode.",
         )
     around_hole = fit_crop(hole_mask_1hw, "hole", margin)
-    crop, said = face_crop(hole_mask_1hw, face_finder.find(image_chw))
+    faces = face_finder.find(image_chw)
+    crop, said = face_crop(hole_mask_1hw, faces)
     picture = fit_crop(hole_mask_1hw, "picture", margin)
     if crop is not None:
-        return (picture if _same_square(crop, picture) else crop), said
+        return _alone(picture if _same_square(crop, picture) else crop), said
+    if mode == "auto":
+        parts, shared = fit_crops(hole_mask_1hw, margin)
+        if around_hole.side > _FAR_APART * max(crop.side for crop, _ in parts):
+            squares, said = _in_faces(hole_mask_1hw, parts, faces)
+            return squares, "; ".join(filter(None, (shared, said)))
     if mode == "auto" and around_hole.side > _LARGE_FRAC * picture.side:
-        return picture, f"{said}, so the model sees the whole image"
-    return around_hole, f"{said}, so the model sees the square around the hole"
+        return _alone(picture), f"{said}, so the model sees the whole image"
+    return _alone(around_hole), f"{said}, so the model sees the square around the hole"
+
+
+def _alone(crop: Crop) -> Chosen:
+    return ((crop, crop.image_area),)
 
 
 def _same_square(face: TurnedCrop, picture: SquareCrop) -> bool:
@@ -145,6 +103,22 @@ def _same_square(face: TurnedCrop, picture: SquareCrop) -> bool:
     x, y = face.centre_x - face.width / 2, face.centre_y - face.height / 2
     differs = max(abs(x), abs(y), abs(face.side - picture.side))
     return differs < _ALIGNED_FRAC * picture.side and abs(face.angle) < _ALIGNED_DEG
+
+
+def _in_faces(hole_mask_1hw: Tensor, parts: Chosen, faces: Sequence[Face]) -> tuple[Chosen, str]:
+    """Replace the square of each part by that of the face that holds it, where there is one."""
+    areas: dict[Crop, Area] = {}
+    for crop, area in parts:
+        part = torch.zeros_like(hole_mask_1hw)
+        part[(0, *area)] = hole_mask_1hw[(0, *area)]
+        chosen = face_crop(part, faces)[0] or crop
+        areas[chosen] = joined(areas[chosen], area) if chosen in areas else area
+    pairs = itertools.combinations(areas.values(), 2)
+    if any(meets(*pair) for pair in pairs):  # faces that lie among each other
+        areas = dict(parts)
+    num_faces = sum(isinstance(crop, TurnedCrop) for crop in areas)
+    said = f"parts of the hole are far apart, so the model sees {len(areas)} squares"
+    return tuple(areas.items()), f"{said}, {num_faces} of them faces" if num_faces else said
 
 
 def fit_crop(hole_mask_1hw: Tensor, mode: str, margin: float) -> SquareCrop:
@@ -170,16 +144,77 @@ def fit_crop(hole_mask_1hw: Tensor, mode: str, margin: float) -> SquareCrop:
     if mode == "picture":
         top, left = (height - longest) // 2, (width - longest) // 2
         return SquareCrop(top, left, longest, height, width)
-    first_row, num_rows = _extent(hole_mask_1hw.amax(dim=(0, 2)))
-    first_column, num_columns = _extent(hole_mask_1hw.amax(dim=(0, 1)))
-    side = math.ceil(max(num_rows, num_columns) * (1.0 + 2.0 * margin))
-    side = min(max(side, _MIN_CROP_SIDE_PX), longest)
-    top = _place(first_row, num_rows, side, height)
-    return SquareCrop(top, _place(first_column, num_columns, side, width), side, height, width)
+    area = _extent(hole_mask_1hw.amax(dim=(0, 2))), _extent(hole_mask_1hw.amax(dim=(0, 1)))
+    return _square_around(area, margin, height, width)
 
 
-def _extent(touched: Tensor) -> tuple[int, int]:
-    """First index and number of elements from the first to the last that is above 0."""
+def fit_crops(hole_mask_1hw: Tensor, margin: float) -> tuple[Chosen, str]:
+    """Choose a square for each part of a hole.
+
+    1. Each connected part has the square of `fit_crop` around it; diagonal pixels are connected.
+    2. Parts whose squares overlap share one, and so on.
+    3. Of more than `MAX_SQUARES` parts, those share one whose common box is smallest. Such squares
+       may overlap.
+
+    Args:
+        hole_mask_1hw: as for `fit_crop`.
+        margin: as for `fit_crop`.
+
+    Returns:
+        The squares, from top to bottom, and what the user should know, or an empty string.
+
+    Raises:
+        InputError: as for `fit_crop`.
+    """
+    around_hole = fit_crop(hole_mask_1hw, "hole", margin)
+    size = around_hole.height, around_hole.width
+
+    def square(area: Area) -> Area:
+        return _square_around(area, margin, *size).image_area
+
+    areas: list[Area] = []
+    for area in connected_areas(hole_mask_1hw[0] > 0):
+        _add(areas, area, square)
+    said = ""
+    if len(areas) > MAX_SQUARES:
+        said = (
+            f"the hole has {len(areas)} parts far from each other, but only {MAX_SQUARES} squares "
+            "are completed, so near parts share one"
+        )
+    while len(areas) > MAX_SQUARES:  # their squares may overlap, or all would end up in one
+        first, second = nearest(areas)
+        pair = joined(areas[first], areas[second])
+        areas = [area for i, area in enumerate(areas) if i not in (first, second)]
+        _add(areas, pair, lambda area: area)
+    if len(areas) == 1:
+        return _alone(around_hole), said
+    areas.sort(key=lambda area: [part.start for part in area])
+    return tuple((_square_around(area, margin, *size), area) for area in areas), said
+
+
+def _add(areas: list[Area], area: Area, footprint: Callable[[Area], Area]) -> None:
+    """Add an area, joined with those whose footprints share a pixel with its own."""
+    while True:
+        own = footprint(area)
+        near = next((other for other in areas if meets(footprint(other), own)), None)
+        if near is None:
+            break
+        areas.remove(near)
+        area = joined(area, near)
+    areas.append(area)
+
+
+def _square_around(area: Area, margin: float, height: int, width: int) -> SquareCrop:
+    """Return the square around an area with its margin on each side."""
+    longest = max(part.stop - part.start for part in area)
+    side = max(math.ceil(longest * (1.0 + 2.0 * margin)), _MIN_CROP_SIDE_PX)
+    side = min(side, max(height, width))
+    top, left = (_place(p, side, n) for p, n in zip(area, (height, width), strict=True))
+    return SquareCrop(top, left, side, height, width)
+
+
+def _extent(touched: Tensor) -> slice:
+    """From the first element above 0 to the last."""
     indices = touched.gt(0).nonzero()
     if len(indices) == 0:
         raise InputError(
@@ -188,20 +223,11 @@ def _extent(touched: Tensor) -> tuple[int, int]:
             "Paint the part to fill.",
             problem="The hole mask erases nothing: it is all zeros.",
         )
-    return int(indices[0]), int(indices[-1] - indices[0]) + 1
+    return slice(int(indices[0]), int(indices[-1]) + 1)
 
 
-def _place(first: int, num: int, side: int, length: int) -> int:
+def _place(part: slice, side: int, length: int) -> int:
     """Start of a square of this side along one axis: around the hole, in the image if it fits."""
     if side >= length:
         return (length - side) // 2
-    return min(max(first + (num - side) // 2, 0), length - side)
-
-
-def _distance_to_ends(part: slice, length: int, device: torch.device | str) -> Tensor:
-    """Pixels from each index to the nearest end of the part that is not an end of the image."""
-    index = torch.arange(part.start, part.stop, device=device, dtype=torch.float32)
-    far = torch.full_like(index, float("inf"))
-    before = index - part.start + 1 if part.start > 0 else far
-    after = part.stop - index if part.stop < length else far
-    return torch.minimum(before, after)
+    return min(max(part.start + (part.stop - part.start - side) // 2, 0), length - side)

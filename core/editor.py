@@ -4,7 +4,8 @@ Legend: B images, V variants, R the model's resolution, L style layers, D width 
 are image-major: row b*V + v.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .checkpoint import Checkpoint
-from .checks import check_choice, check_finite, check_range
+from .checks import check_choice, check_finite, check_int, check_range
 from .directions import DISCOVERY_METHODS, Direction, apply_direction, discover_direction
 from .errors import InputError
 from .image import image_to_bhwc
@@ -20,12 +21,12 @@ from .inference import inference
 from .latents import WPlus, expand_codes, sample_z
 from .networks import DiverseInpaintingModel, ModelConfig
 from .printable import shown
+from .progress import OnStep, chunk_size, in_chunks
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """Types of the generator's feature maps; everything else is computed in float32."""
 
-CHUNK = 32
-"""Images per pass of a network: more would not be faster, and need more memory."""
+_DASHES = re.compile("[-_\u2010-\u2015\u2212]")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ def check_edits(edits: object) -> None:
             f"{shown(found)} ({type(found).__name__})",
             'Write edits=[Edit("sefa:0", 1.5)], for example.',
         )
+
+
+def _plain(name: str) -> str:
+    """Return a name as it is compared: long-hair, Long_Hair and "long hair" are one."""
+    return " ".join(_DASHES.sub(" ", name).casefold().split())
 
 
 class Editor:
@@ -148,23 +154,50 @@ class Editor:
             InputError: a number is out of range.
         """
         check_range(truncation_psi, "truncation_psi", 0.0, 2.0)
-        generator = self.model.generator
-        z = sample_z(seed, num_variants, self.config.generator.z_dim).to(self.device)
-        w = generator.w_avg.lerp(generator.mapping(z), truncation_psi)
+        z = sample_z(seed, num_variants, self.config.generator.z_dim)
         labels = tuple(f"seed {seed} / #{k}" for k in range(num_variants))
+        return self._sample(z, truncation_psi, labels)
+
+    @inference
+    def sample_seeds(self, seeds: Sequence[int], truncation_psi: float = 1.0) -> WPlus:
+        """Sample variant 0 of each of several seeds: sample k is that of `sample_w(seeds[k], 1)`.
+
+        Args:
+            seeds: 0 to 2^64 - 1 each, at least one.
+            truncation_psi: see `sample_w`.
+
+        Returns:
+            [1, V, L, D] with V = len(seeds).
+
+        Raises:
+            InputError: no seeds, or a number is out of range.
+        """
+        check_range(truncation_psi, "truncation_psi", 0.0, 2.0)
+        check_int(len(seeds), "the number of seeds", 1, float("inf"))
+        z_dim = self.config.generator.z_dim
+        z = torch.cat([sample_z(seed, 1, z_dim) for seed in seeds])
+        return self._sample(z, truncation_psi, tuple(f"seed {seed} / #0" for seed in seeds))
+
+    def _sample(self, z: Tensor, truncation_psi: float, labels: tuple[str, ...]) -> WPlus:
+        generator = self.model.generator
+        w = generator.w_avg.lerp(generator.mapping(z.to(self.device)), truncation_psi)
         return self._own(generator.broadcast(w)[None], labels)
 
     def direction(self, name: str) -> Direction:
         """Return a bundled direction by name, or the K-th discovered one: "sefa:K", "ganspace:K".
+
+        Args:
+            name: in any case, with dashes, underscores or spaces.
 
         Raises:
             InputError: unknown name.
         """
         if not isinstance(name, str):
             raise InputError("a direction or its name", shown(name), "Write 'sefa:0', for example.")
-        if name in self.directions:
-            return self.directions[name]
-        method, _, component = name.partition(":")
+        same = [known for known in self.directions if _plain(known) == _plain(name)]
+        if same:
+            return self.directions[name if name in same else same[0]]
+        method, _, component = _plain(name).partition(":")
         if method in DISCOVERY_METHODS and component.isdecimal() and len(component) < 10:
             return self.discover(method, int(component))
         known = ", ".join(sorted(self.directions)) or "none bundled"
@@ -175,7 +208,13 @@ class Editor:
         )
 
     def discover(
-        self, method: str, component: int, first_layer: int = 0, last_layer: int | None = None
+        self,
+        method: str,
+        component: int,
+        first_layer: int = 0,
+        last_layer: int | None = None,
+        *,
+        on_step: OnStep | None = None,
     ) -> Direction:
         """Return a direction found in the generator itself; its unit is one deviation of w.
 
@@ -184,6 +223,7 @@ class Editor:
             component: from 0, the one that changes most.
             first_layer: first style layer that it moves.
             last_layer: last style layer that it moves (inclusive); None takes the model's last.
+            on_step: see `discover_direction`; not called for one that was found before.
 
         Raises:
             InputError: unknown method, or a number out of range.
@@ -191,7 +231,7 @@ class Editor:
         last = self.num_layers - 1 if last_layer is None else last_layer
         key = (method, component, (first_layer, last))
         if key not in self._discovered:
-            found = discover_direction(self.model.generator, self.generator_id, *key)
+            found = discover_direction(self.model.generator, self.generator_id, *key, on_step)
             self._discovered[key] = found
         return self._discovered[key]
 
@@ -211,14 +251,32 @@ class Editor:
         return codes
 
     @inference
-    def synthesize(self, codes: WPlus) -> Tensor:
-        """Generate images from codes (G, stage 1): [B*V, R, R, 3] float32 in [0, 1].
+    def synthesize(self, codes: WPlus, on_step: OnStep | None = None) -> Tensor:
+        """Generate images from codes (G, stage 1).
+
+        Args:
+            codes: [B, V, L, D].
+            on_step: called after a few images, with their number and B*V; may raise to interrupt.
+
+        Returns:
+            [B*V, R, R, 3] float32 in [0, 1]. How many there are affects each by rounding only.
 
         Raises:
             GeneratorMismatchError: codes of another generator.
         """
-        return image_to_bhwc(self._synthesize(codes))
+        return image_to_bhwc(self._synthesize(codes, on_step))
 
-    def _synthesize(self, codes: WPlus) -> Tensor:
+    def _synthesize(self, codes: WPlus, on_step: OnStep | None) -> Tensor:
         ws = self._flat(codes, codes.batch, codes.num_variants, "codes")
-        return torch.cat([self.model.synthesize(chunk) for chunk in ws.split(CHUNK)])
+        return self._in_chunks(self.model.synthesize, [ws], on_step)
+
+    def _in_chunks(
+        self, network: Callable[..., Tensor], inputs: Sequence[Tensor], on_step: OnStep | None
+    ) -> Tensor:
+        """Return what a network makes of inputs with N rows each, a few rows at once."""
+        size = chunk_size(self.resolution, self.device)
+
+        def compute(rows: slice) -> Tensor:
+            return network(*(tensor[rows] for tensor in inputs))
+
+        return in_chunks(compute, len(inputs[0]), size, on_step)

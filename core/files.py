@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,13 @@ from typing import BinaryIO
 from .errors import InputError
 
 _DRAFT_NAME = 55  # characters of up to four bytes: file systems allow 255 bytes
+
+# What Windows has in no name, and the names of its devices, which count whatever follows the dot.
+_FORBIDDEN = re.compile('[\\x00-\\x1f<>:"/\\\\|?*]|[. ]+$')
+_DEVICE = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])(?= *(?:\.|$))",
+    re.IGNORECASE,
+)
 
 
 def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -57,6 +65,16 @@ def publish(draft: Path, path: Path) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def portable_name(name: str) -> str:
+    """Return the name of a file or folder as every system can write it; most stay as they are.
+
+    Characters that Windows has in no name become underscores, and so do dots and spaces at the end;
+    names of devices, such as CON, get one in front.
+    """
+    name = _FORBIDDEN.sub("_", name)
+    return f"_{name}" if _DEVICE.match(name) else name
 
 
 def find_drafts(folder: Path) -> list[Path]:

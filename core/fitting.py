@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .latents import sample_z
 from .networks import DiverseInpaintingModel, Generator
+from .progress import OnStep, chunk_size, in_chunks
 
 FIT_STEPS = 15
 """Enough for codes that an encoder made from the image."""
@@ -25,8 +26,7 @@ RANDOM_FIT_STEPS = 75
 ANCHOR = 0.1
 """Weight of the anchor, for both; on random codes, 0.02 fitted no better."""
 
-FIT_CHUNK = 8
-"""Codes that are fitted at once: a gradient needs every feature map."""
+_FIT_CHUNK = 8  # at most: a gradient needs every feature map
 
 _LEARNING_RATE = 0.04  # of the first step, in deviations of w
 _BETA = 0.9  # of both of Adam's averages; the usual 0.999 of the second settles too late
@@ -35,9 +35,6 @@ _COLOUR_BLOCKS, _DETAIL_BLOCKS = 16, 8  # along a side; those of detail overlap 
 _LEAST_DETAIL = 1e-4  # energy, for images in [-1, 1]: about one step of 255
 _PATIENCE, _PROGRESS = 8, 0.01  # a loss stalls if eight steps lower it by less than 1 %
 _NUM_SAMPLES = 512  # give the deviation of w within 3 %
-
-OnStep = Callable[[int, int], None]
-"""Is told the number of steps done and their total; what it raises ends the fitting."""
 
 
 def fit_codes(
@@ -68,7 +65,7 @@ def fit_codes(
         valid: [N, 1, R, R] M.
         steps: 0 or more.
         anchor: 0 or more; the higher, the nearer codes stay to their start, and variants apart.
-        on_step: called after each step of each chunk of `FIT_CHUNK` codes.
+        on_step: called after each step of a few codes, with the steps of all codes and their total.
 
     Returns:
         [N, L, D] float32 without gradient.
@@ -84,16 +81,19 @@ def fit_codes(
             return result
         model = _differentiable(model)
         scale = deviation_of_w(model.generator)
-        chunks = rows.split(FIT_CHUNK)
-        for number, chunk in enumerate(chunks):
-            inputs = start[chunk], erased[chunk], valid[chunk]
-            objective = _Objective(model, *inputs, scale, anchor)
 
-            def report(step: int, done: int = number * steps) -> None:
+        def offsets(part: slice) -> Tensor:
+            chunk = rows[part]
+            objective = _Objective(model, start[chunk], erased[chunk], valid[chunk], scale, anchor)
+
+            def report(step: int) -> None:
                 if on_step is not None:
-                    on_step(done + step, len(chunks) * steps)
+                    on_step(part.start * steps + len(chunk) * step, len(rows) * steps)
 
-            result[chunk] += _descend(objective, steps, report) * scale
+            return _descend(objective, steps, report)
+
+        size = min(chunk_size(erased.shape[-1], erased.device), _FIT_CHUNK)
+        result[rows] += in_chunks(offsets, len(rows), size) * scale
         return result
 
 

@@ -1,6 +1,6 @@
-"""From an image of any size to the network's square, and back.
+"""From images of any size to the network's squares, and back.
 
-Legend: B images, V variants of each, H x W pixels of an image, R the network's resolution, M = 1
+Legend: B images, S squares of them, H x W pixels of an image, R the network's resolution, M = 1
 where a pixel is valid, I the image. Only `erase` depends on the range of values: it returns
 [-1, 1] for the networks.
 """
@@ -14,14 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .areas import Area
 from .checks import check_int
-from .crops import CROP_MODES, Crop, choose_crop
+from .crops import CROP_MODES, Crop, choose_crops
 from .errors import InputError, image_number
 from .faces import FaceFinder
 from .hole_masks import hole_mask_to_b1hw, num_hole_masks, valid_mask
 from .image import image_to_unit_bchw, unit_to_network
+from .printable import counted
+from .progress import OnStep
 from .transparency import cover_hidden, hidden_mask
 
+_SQUARES_SHOWN = 8
 _MIN_VALID_FRAC = 0.5  # of what a resized pixel covers, for it to be valid
 
 
@@ -35,13 +39,37 @@ class Erased:
     hole_mask: Tensor
     """[B, 1, H, W] float32 in [0, 1], soft, 1 = fill."""
     crops: tuple[Crop, ...]
-    """The B squares that were cropped."""
+    """The S squares that were cropped: one of each image, or several with crop mode `holes` or
+    `auto`. Those of an image follow each other."""
+    areas: tuple[Area, ...]
+    """Rows and columns in which each square completes the hole, S of them; see `Chosen`."""
+    image_of: tuple[int, ...]
+    """The image of each square, S numbers from 0."""
     erased: Tensor
-    """[B, 3, R, R] float32 in [-1, 1]: M * I, 0 where erased."""
+    """[S, 3, R, R] float32 in [-1, 1]: M * I, 0 where erased, be it by another square's part of the
+    hole."""
     valid: Tensor
-    """[B, 1, R, R] float32, M: 1 where known, 0 where erased or outside the image."""
+    """[S, 1, R, R] float32, M: 1 where known, 0 where erased or outside the image."""
     notes: tuple[str, ...] = ()
     """What the user should know about the choice of the squares."""
+
+    def __repr__(self) -> str:
+        """Return what people need to know; ComfyUI's "Preview as Text" shows it."""
+        B, _, H, W = self.original.shape
+        R, fraction = self.erased.shape[-1], float(self.hole_mask.mean())
+        head = f"erased: {counted(B, 'image')} of {W} x {H} px, {fraction:.0%} to be filled"
+        places = [f"square of {c.side} px, seen at {R} px" for c in self.crops[:_SQUARES_SHOWN]]
+        more = len(self.crops) - len(places)
+        return "\n".join([head, *places, *([f"and {more} more"] if more else []), *self.notes])
+
+    def name(self, square: int) -> str:
+        """Return what messages call a square."""
+        b = self.image_of[square]
+        image = image_number(b, len(self.original))
+        if self.image_of.count(b) == 1:
+            return image
+        rows, columns = self.areas[square]
+        return f"{image}, around the hole at ({columns.start}, {rows.start}),"
 
     def to(self, device: torch.device | str) -> Self:
         """Return a copy on another device."""
@@ -59,6 +87,7 @@ def erase(
     margin: float = 0.25,
     face_finder: FaceFinder | None = None,
     alpha: Tensor | None = None,
+    on_step: OnStep | None = None,
 ) -> Erased:
     """Return images and hole masks of any public layout as the encoder takes them.
 
@@ -74,6 +103,7 @@ def erase(
             square may depend, and nothing else does.
         alpha: as for `hidden_mask`, for images with transparent parts. What they hide counts as
             erased, and `original` has colours of visible pixels there.
+        on_step: called after each image's squares were chosen, with their number and B.
 
     Returns:
         Erased on the image's device.
@@ -87,21 +117,25 @@ def erase(
     if batch == 1:  # one image, completed once for each mask
         batch, original = num_masks, original.expand(num_masks, -1, -1, -1)
     hole = hole_mask_to_b1hw(hole_mask.to(original.device), batch, height, width)
-    chosen = [
-        choose_crop(one, mask, crop_mode, margin, face_finder)
-        for one, mask in zip(original, hole, strict=True)
-    ]
-    crops = tuple(crop for crop, _ in chosen)
+    chosen = []
+    for one, mask in zip(original, hole, strict=True):
+        chosen.append(choose_crops(one, mask, crop_mode, margin, face_finder))
+        if on_step is not None:
+            on_step(len(chosen), batch)
+    squares = [(b, *square) for b, (squares, _) in enumerate(chosen) for square in squares]
+    image_of, crops, areas = zip(*squares, strict=True)
     known = valid_mask(hole)
     if alpha is not None:
         hidden = hidden_mask(alpha, batch, height, width).to(hole.device)
         original, known = cover_hidden(original, hidden), known * ~hidden
-    unit, valid = extract(original, known, crops, resolution)
+    unit, valid = extract(original, known, crops, resolution, image_of)
     erased = torch.where(valid > 0, unit_to_network(unit), 0.0)
     return Erased(
         original=original,
         hole_mask=hole,
         crops=crops,
+        areas=areas,
+        image_of=image_of,
         erased=erased,
         valid=valid,
         notes=tuple(
@@ -111,7 +145,11 @@ def erase(
 
 
 def extract(
-    image_bchw: Tensor, valid_b1hw: Tensor, crops: tuple[Crop, ...], resolution: int
+    image_bchw: Tensor,
+    valid_b1hw: Tensor,
+    crops: tuple[Crop, ...],
+    resolution: int,
+    image_of: tuple[int, ...] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Crop the squares at the network's resolution, without a trace of the erased pixels.
 
@@ -123,20 +161,22 @@ def extract(
     Args:
         image_bchw: [B, C, H, W] floating point, finite where valid.
         valid_b1hw: [B, 1, H, W] 0 or 1, 1 = valid.
-        crops: one square per image.
+        crops: the S squares.
         resolution: R, in pixels.
+        image_of: the image of each square; None where there is one square per image.
 
     Returns:
-        erased [B, C, R, R] and valid [B, 1, R, R], both of the image's dtype; valid is 0 or 1.
+        erased [S, C, R, R] and valid [S, 1, R, R], both of the image's dtype; valid is 0 or 1.
 
     Raises:
         InputError: shapes do not match.
     """
     check_int(resolution, "resolution", 1, math.inf)
-    _check_shapes(image_bchw, valid_b1hw, crops)
+    image_of = tuple(range(len(image_bchw))) if image_of is None else image_of
+    _check_shapes(image_bchw, valid_b1hw, crops, len(image_of))
     pairs = [
-        _extract_one(image, valid > 0, crop, resolution)
-        for image, valid, crop in zip(image_bchw, valid_b1hw, crops, strict=True)
+        _extract_one(image_bchw[b], valid_b1hw[b] > 0, crop, resolution)
+        for b, crop in zip(image_of, crops, strict=True)
     ]
     erased, valid = zip(*pairs, strict=True)
     return torch.stack(erased), torch.stack(valid)
@@ -159,9 +199,10 @@ def place_completed(completed_crr: Tensor, crop: Crop) -> Tensor:
     return torch.stack(planes)
 
 
-def _check_shapes(image: Tensor, mask: Tensor, crops: tuple[Crop, ...]) -> None:
+def _check_shapes(image: Tensor, mask: Tensor, crops: tuple[Crop, ...], num_squares: int) -> None:
     batch, _, height, width = image.shape
-    agree = mask.shape[0] == batch == len(crops) and mask.shape[2:] == (height, width)
+    agree = mask.shape[0] == batch and mask.shape[2:] == (height, width)
+    agree = agree and len(crops) == num_squares
     if not agree or any((crop.height, crop.width) != (height, width) for crop in crops):
         raise InputError(
             "one mask and one crop of the same size for each image",

@@ -3,6 +3,7 @@
 Legend: H x W pixels, C channels.
 """
 
+import functools
 import io
 import struct
 import zlib
@@ -76,7 +77,7 @@ def decode_rgb(data: bytes, name: str) -> Image.Image:
     Raises:
         InputError: not an image, damaged, or over 178 million pixels.
     """
-    image = decode_upright(io.BytesIO(data), name)
+    image = decode_upright(data, name)
     grey = deep_grey(image, name)
     if grey is None:
         rgb, alpha = to_srgb(image, name), opacity(image)
@@ -87,42 +88,55 @@ def decode_rgb(data: bytes, name: str) -> Image.Image:
     return Image.fromarray(np.rint(grey * np.float32(255.0)).astype(np.uint8)).convert("RGB")
 
 
-def decode_upright(source: Path | io.BytesIO, name: Path | str) -> Image.Image:
+def decode_upright(data: bytes, name: Path | str) -> Image.Image:
     """Return an image in the file's own mode, as the camera was held.
 
+    Args:
+        data: what the file holds.
+        name: of the file, for messages.
+
     Raises:
-        InputError: no such file, not an image, damaged, over 178 million pixels, an animation, or
-            several pages.
+        InputError: not an image, damaged, over 178 million pixels, an animation, or several pages.
     """
-    _check_file(source, name)
-    return _decoded(name, lambda: _load(source, name, lambda _: None)[0])
+    return _decoded(name, lambda: _load(data, name, lambda _: None)[0])
 
 
-def decode_fully(path: Path) -> Decoded:
+def decode_fully(path: Path, data: bytes | None = None) -> Decoded:
     """Return an image as `decode_upright` does, with what else the file holds.
 
+    Args:
+        path: of the file.
+        data: what it holds, if it was read already.
+
     Raises:
-        InputError: as `decode_upright`.
+        InputError: as `decode_upright`, or no such file.
     """
-    _check_file(path, path)
-    image, turn, cut, metadata = _decoded(path, lambda: _load(path, path, read_metadata))
-    deep = read_deep(path.read_bytes(), image, turn) if cut else None
+    data = read_file(path) if data is None else data
+    look = functools.partial(read_metadata, data=data)
+    image, turn, cut, metadata = _decoded(path, lambda: _load(data, path, look))
+    deep = read_deep(data, image, turn) if cut else None
     return Decoded(image=image, metadata=metadata, is_cut=cut, deep=deep)
 
 
-def _check_file(source: Path | io.BytesIO, name: Path | str) -> None:
-    if isinstance(source, Path) and not source.is_file():
-        is_folder = source.is_dir()
+def read_file(path: Path) -> bytes:
+    """Return what an image file holds.
+
+    Raises:
+        InputError: there is no such file, or it cannot be read.
+    """
+    if not path.is_file():
+        is_folder = path.is_dir()
         got = "a folder" if is_folder else "no such file"
-        problem = f"{name} is a folder, not a file." if is_folder else f"No such file: {name}."
-        raise InputError(f"an image file at {name}", got, "Check the path.", problem=problem)
+        problem = f"{path} is a folder, not a file." if is_folder else f"No such file: {path}."
+        raise InputError(f"an image file at {path}", got, "Check the path.", problem=problem)
+    return _decoded(path, path.read_bytes)
 
 
 def _load(
-    source: Path | io.BytesIO, name: Path | str, look: Callable[[Image.Image], _Result]
+    data: bytes, name: Path | str, look: Callable[[Image.Image], _Result]
 ) -> tuple[Image.Image, Image.Transpose | None, bool, _Result]:
     """Return the image upright, what turned it, whether Pillow cut its depth, and a look at it."""
-    with Image.open(source) as image:
+    with Image.open(io.BytesIO(data)) as image:
         if image.width * image.height > _MAX_PIXELS:
             raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
         _check_single(image, name)

@@ -41,7 +41,7 @@ class ImageFile:
         return None if self.alpha is None else 1.0 - self.alpha
 
 
-def read_image(path: str | Path) -> ImageFile:
+def read_image(path: str | Path, data: bytes | None = None) -> ImageFile:
     """Read an image file.
 
     1. EXIF orientation is applied. An embedded ICC profile other than sRGB is converted to sRGB;
@@ -51,13 +51,14 @@ def read_image(path: str | Path) -> ImageFile:
 
     Args:
         path: of a PNG, JPEG, WebP, TIFF or another format that Pillow knows.
+        data: what the file holds, if it was read already.
 
     Raises:
         InputError: no such file, not an image, damaged, over 178 million pixels, an animation, or
             several pages.
     """
     path = Path(path)
-    decoded = decode_fully(path)
+    decoded = decode_fully(path, data)
     image, alpha = decoded.image, None
     grey = deep_grey(image, path)
     if grey is None:

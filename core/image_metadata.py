@@ -5,7 +5,6 @@ pixels are held upright; nor are small copies of the image, which would show wha
 """
 
 import html
-import io
 import re
 import struct
 from collections.abc import Mapping
@@ -68,8 +67,8 @@ class Metadata:
     """PNG chunks on colour, by name."""
 
 
-def read_metadata(image: Image.Image) -> Metadata:
-    """Return the metadata of an image that was opened from a file and loaded."""
+def read_metadata(image: Image.Image, data: bytes) -> Metadata:
+    """Return the metadata of an image that was opened from a file's data and loaded."""
     file_format = "JPEG" if image.format == "MPO" else image.format or ""
     text = dict(image.text) if isinstance(image, PngImagePlugin.PngImageFile) else {}
     exif = _stored_exif(image)
@@ -82,7 +81,7 @@ def read_metadata(image: Image.Image) -> Metadata:
         xmp=None if not xmp else upright_xmp(xmp.encode() if isinstance(xmp, str) else xmp),
         text=text,
         dpi=_dpi(image),
-        encoding=_encoding(image, file_format),
+        encoding=_encoding(image, file_format, data),
         chunks=_colour_chunks(image) if file_format == "PNG" else {},
     )
 
@@ -198,7 +197,7 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
     return (x, y) if 0 < x < 1e6 and 0 < y < 1e6 else None
 
 
-def _encoding(image: Image.Image, file_format: str) -> dict[str, Any]:
+def _encoding(image: Image.Image, file_format: str, data: bytes) -> dict[str, Any]:
     """Return what Pillow's writer needs for the same quality."""
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         sampling = JpegImagePlugin.get_sampling(image)
@@ -213,22 +212,19 @@ def _encoding(image: Image.Image, file_format: str) -> dict[str, Any]:
         compression = image.info.get("compression")
         known = compression in _LOSSLESS_TIFF
         return {"compression": compression if known else "tiff_adobe_deflate"}
-    if file_format == "WEBP" and _is_lossless_webp(getattr(image, "filename", "")):
+    if file_format == "WEBP" and _is_lossless_webp(data):
         return {"lossless": True, "exact": True}
     return {}
 
 
-def _is_lossless_webp(path: str | Path) -> bool:
+def _is_lossless_webp(data: bytes) -> bool:
     """Look for the chunk of lossless pixels: Pillow does not tell."""
-    if not path:
-        return False
-    with Path(path).open("rb") as file:
-        file.seek(_RIFF_HEAD)
-        while len(head := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", head)
-            if name in (b"VP8L", b"VP8 "):
-                return name == b"VP8L"
-            file.seek(size + size % 2, io.SEEK_CUR)
+    place = _RIFF_HEAD
+    while place + 8 <= len(data):
+        name, size = struct.unpack_from("<4sI", data, place)
+        if name in (b"VP8L", b"VP8 "):
+            return name == b"VP8L"
+        place += 8 + size + size % 2
     return False
 
 

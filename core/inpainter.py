@@ -1,7 +1,8 @@
 """Images in, completed images out: the public interface around `DiverseInpaintingModel`.
 
-Legend: B images, V variants, H x W pixels of an image, R the model's resolution, L style layers, D
-width of one code. Batches are image-major: row b*V + v.
+Legend: B images, S squares of them (one of each, unless a crop mode chooses several), V variants,
+H x W pixels of an image, R the model's resolution, L style layers, D width of one code. Batches are
+square-major: row s*V + v.
 """
 
 from collections.abc import Sequence
@@ -19,16 +20,18 @@ from .compositing import composites
 from .crops import CROP_MODES
 from .device import resolve_device
 from .directions import bundled_directions
-from .editor import CHUNK, Edit, Editor, check_edits
-from .errors import CheckpointError, InputError, image_number
+from .editor import Edit, Editor, check_edits
+from .errors import CheckpointError, InputError
 from .faces import FaceFinder
-from .fitting import FIT_STEPS, RANDOM_FIT_STEPS, OnStep, fit_codes
+from .fitting import FIT_STEPS, RANDOM_FIT_STEPS, fit_codes
 from .geometry import Erased, erase
 from .image import image_to_bhwc
 from .inference import inference
 from .inpainting import Inpainting
 from .inputs import ImageInput, image_and_alpha, mask_tensor
 from .latents import WPlus, expand_labels
+from .progress import OnStep, parts_of
+from .variants import kept_first
 
 SKIP_SOURCES = ("edited", "unedited", "none")
 """Which stage-1 image the skip encoder sees when codes were edited; `none` leaves it out."""
@@ -38,6 +41,10 @@ MAX_FIT_STEPS = 1000
 _FITTED_ONLY = (
     "This model has no encoder: each completion was fitted to the image from a random code, which "
     "takes longer."
+)
+
+_SAME_VARIANTS = (
+    "All variants are the same, because truncation_psi 0 gives each of them the same code.",
 )
 
 
@@ -60,7 +67,9 @@ class Inpainter(Editor):
             raise CheckpointError(
                 "a model with generator, encoder and mixer, or with a generator alone",
                 f"{checkpoint.title or 'one'} without {', '.join(sorted(missing))}",
-                "Train stage 1 on it, or choose another file.",
+                "Choose the file that has its generator."
+                if "generator" in missing
+                else "Train stage 1 on it, or choose another file.",
             )
         super().__init__(checkpoint, precision)
         self.face_finder: FaceFinder = CatFaces()
@@ -121,6 +130,7 @@ class Inpainter(Editor):
         margin: float = 0.25,
         *,
         alpha: Tensor | None = None,
+        on_step: OnStep | None = None,
     ) -> tuple[Erased, WPlus]:
         """Erase the hole and encode what is left (E).
 
@@ -130,17 +140,21 @@ class Inpainter(Editor):
             crop_mode: one of `CROP_MODES`.
             margin: see `fit_crop`.
             alpha: see `erase`; None takes that of a Pillow image or file.
+            on_step: called after each image and a few squares, with steps done and their total; may
+                raise to interrupt.
 
         Returns:
-            The erased images, and W_enc [B, 1, L, D].
+            The erased images, and W_enc [S, 1, L, D].
 
         Raises:
             InputError: unusable image, mask, mode or margin.
             CheckpointError: the model has no encoder.
         """
         self._require_encoder()
-        erased = self._erase(image, hole_mask, crop_mode, margin, alpha)
-        return erased, self._own(self.model.encode(erased.erased, erased.valid)[:, None])
+        on_erase, on_encode = parts_of(on_step, 1, 1)
+        erased = self._erase(image, hole_mask, crop_mode, margin, alpha, on_erase)
+        inputs = [erased.erased, erased.valid]
+        return erased, self._own(self._in_chunks(self.model.encode, inputs, on_encode)[:, None])
 
     def _erase(
         self,
@@ -149,6 +163,7 @@ class Inpainter(Editor):
         crop_mode: str,
         margin: float,
         alpha: Tensor | None,
+        on_step: OnStep | None,
     ) -> Erased:
         tensor, own_alpha = image_and_alpha(image)
         erased = erase(
@@ -159,6 +174,7 @@ class Inpainter(Editor):
             margin=margin,
             face_finder=self.face_finder,
             alpha=own_alpha if alpha is None else alpha,
+            on_step=on_step,
         )
         return erased.to(self.device)
 
@@ -167,12 +183,12 @@ class Inpainter(Editor):
         """Mix the image's codes with random ones (Mi, Eq. 1).
 
         Args:
-            encoded: [B, 1, L, D] or [B, V, L, D].
-            random: [1, V, L, D] or [B, V, L, D].
+            encoded: [S, 1, L, D] or [S, V, L, D].
+            random: [1, V, L, D] or [S, V, L, D].
             gate_bias: added to g; 0 as trained, more trusts the image more.
 
         Returns:
-            W_out [B, V, L, D], and the gate of the same shape in [0, 1].
+            W_out [S, V, L, D], and the gate of the same shape in [0, 1].
 
         Raises:
             GeneratorMismatchError: codes of another generator.
@@ -181,12 +197,12 @@ class Inpainter(Editor):
         """
         self._require_encoder()
         check_range(gate_bias, "gate_bias", -1000.0, 1000.0)
-        B = max(encoded.batch, random.batch)
+        S = max(encoded.batch, random.batch)
         V = max(encoded.num_variants, random.num_variants)
-        w_enc = self._flat(encoded, B, V, "encoded codes")
-        w_out, gate = self.model.mix(w_enc, self._flat(random, B, V, "random codes"), gate_bias)
-        labels = expand_labels(random, B, V)
-        return self._own(w_out.unflatten(0, (B, V)), labels), gate.unflatten(0, (B, V))
+        w_enc = self._flat(encoded, S, V, "encoded codes")
+        w_out, gate = self.model.mix(w_enc, self._flat(random, S, V, "random codes"), gate_bias)
+        labels = expand_labels(random, S, V)
+        return self._own(w_out.unflatten(0, (S, V)), labels), gate.unflatten(0, (S, V))
 
     @inference
     def fit(
@@ -199,72 +215,85 @@ class Inpainter(Editor):
         """Fit codes to the colours of the images' valid pixels; see `fit_codes`.
 
         Args:
-            erased: of B images.
-            codes: [B, V, L, D], or [1, V, L, D] for all images; before edits.
+            erased: the images and their S squares.
+            codes: [S, V, L, D], or [1, V, L, D] for all squares; before edits.
             steps: 0 (leaves the codes as they are) to 1000.
-            on_step: called with the number of steps done and their total; may raise to interrupt.
+            on_step: see `fit_codes`; may raise to interrupt.
 
         Returns:
-            [B, V, L, D].
+            [S, V, L, D].
 
         Raises:
             GeneratorMismatchError: codes of another generator.
-            InputError: codes for another number of images, or steps out of range.
+            InputError: codes for another number of squares, or steps out of range.
         """
         check_int(steps, "steps", 0, MAX_FIT_STEPS)
-        B, V = len(erased.erased), codes.num_variants
+        S, V = len(erased.crops), codes.num_variants
         fitted = fit_codes(
             self.model,
-            self._flat(codes, B, V, "codes"),
+            self._flat(codes, S, V, "codes"),
             erased.erased.repeat_interleave(V, dim=0),
             erased.valid.repeat_interleave(V, dim=0),
             steps,
             on_step=on_step,
         )
-        return self._own(fitted.unflatten(0, (B, V)), expand_labels(codes, B, V))
+        return self._own(fitted.unflatten(0, (S, V)), expand_labels(codes, S, V))
 
     @inference
-    def refine(self, erased: Erased, codes: WPlus, skip_codes: WPlus | None = None) -> Tensor:
+    def refine(
+        self,
+        erased: Erased,
+        codes: WPlus,
+        skip_codes: WPlus | None = None,
+        on_step: OnStep | None = None,
+    ) -> Tensor:
         """Generate images whose features S corrects (stage 2, Eq. 7).
 
         1. Stage 1 from skip_codes (None takes the codes themselves), composited (Eq. 4).
         2. S sees that, the erased image and the mask.
         3. Stage 2 from the codes, with S's maps.
 
+        Args:
+            erased: the images and their S squares.
+            codes: [S, V, L, D].
+            skip_codes: as codes, or of one square or variant for all.
+            on_step: called after a few squares, with their number and S*V; may raise to interrupt.
+
         Returns:
-            [B*V, R, R, 3] float32 in [0, 1], whole images: not yet composited.
+            [S*V, R, R, 3] float32 in [0, 1], whole squares: not yet composited.
 
         Raises:
             GeneratorMismatchError: codes of another generator.
-            InputError: codes for another number of images.
+            InputError: codes for another number of squares.
             CheckpointError: the model has no skip encoder.
         """
-        return image_to_bhwc(self._refine(erased, codes, skip_codes))
+        return image_to_bhwc(self._refine(erased, codes, skip_codes, on_step))
 
-    def _refine(self, erased: Erased, codes: WPlus, skip_codes: WPlus | None) -> Tensor:
-        """Return the output of stage 2, [B*V, 3, R, R] in about [-1, 1]."""
+    def _refine(
+        self, erased: Erased, codes: WPlus, skip_codes: WPlus | None, on_step: OnStep | None
+    ) -> Tensor:
+        """Return the output of stage 2, [S*V, 3, R, R] in about [-1, 1]."""
         if self.model.skip_encoder is None:
             raise CheckpointError(
                 "a model with a skip encoder",
                 self.title or "one that was trained in stage 1 only",
                 "Use the stage-1 image, or train stage 2.",
             )
-        B, V = len(erased.erased), codes.num_variants
-        if codes.batch != B:
+        S, V = len(erased.crops), codes.num_variants
+        if codes.batch != S:
             raise InputError(
-                f"codes for {B} images",
+                f"codes for {S} images",
                 f"codes for {codes.batch}",
                 "Connect the codes that were encoded from these images.",
             )
         inputs = [
-            self._flat(codes, B, V, "codes"),
+            self._flat(codes, S, V, "codes"),
             erased.erased.repeat_interleave(V, dim=0),
             erased.valid.repeat_interleave(V, dim=0),
         ]
         if skip_codes is not None:
-            inputs.append(self._flat(skip_codes, B, V, "skip codes"))
-        chunks = zip(*(x.split(CHUNK) for x in inputs), strict=True)
-        return torch.cat([self.model.refine(*chunk).output for chunk in chunks])
+            inputs.append(self._flat(skip_codes, S, V, "skip codes"))
+        return self._in_chunks(lambda *rows: self.model.refine(*rows).output, inputs, on_step)
 
     @inference
     def inpaint(
@@ -283,8 +312,9 @@ class Inpainter(Editor):
         skip_source: str = SKIP_SOURCES[0],
         blend: str | None = None,
         fit_steps: int = 0,
-        on_fit_step: OnStep | None = None,
+        on_step: OnStep | None = None,
         alpha: Tensor | None = None,
+        keep: WPlus | None = None,
     ) -> Inpainting:
         """Complete images in num_variants ways: encode, sample, mix, fit, edit, refine, composite.
 
@@ -304,8 +334,11 @@ class Inpainter(Editor):
             skip_source: one of `SKIP_SOURCES`; matters with edits only, except `none`.
             blend: see `paste_completions`.
             fit_steps: see `fit`; 0 for none, or with a generator alone for `RANDOM_FIT_STEPS`.
-            on_fit_step: see `fit`.
+            on_step: called after each step of the work, with steps done and their total; may raise
+                to interrupt.
             alpha: [B, H, W] in [0, 1], 1 = opaque; see `encode`.
+            keep: W_out of variants to keep, edits included; they come first, as they are, and
+                fresh ones fill up to V.
 
         Raises:
             InputError: unusable input, see the single steps.
@@ -316,31 +349,44 @@ class Inpainter(Editor):
         check_int(fit_steps, "fit_steps", 0, MAX_FIT_STEPS)
         check_edits(edits)
         random = self.sample_w(seed, num_variants, truncation_psi)
+        if keep is not None:  # one fresh variant at least: codes are never empty
+            keep.check_generator(self.generator_id)
+            random = random[:, min(keep.num_variants, num_variants - 1) :]
+        fit_steps = fit_steps or (0 if self.can_encode else RANDOM_FIT_STEPS)
+        lengths = 2, fit_steps * num_variants, num_variants
+        on_encode, on_fit, on_refine = parts_of(on_step, *lengths)
         if self.can_encode:
-            erased, encoded = self.encode(image, hole_mask, crop_mode, margin, alpha=alpha)
+            erased, encoded = self.encode(
+                image, hole_mask, crop_mode, margin, alpha=alpha, on_step=on_encode
+            )
             unfitted, _ = self.mix(encoded, random, gate_bias)
         else:
-            erased, unfitted = self._erase(image, hole_mask, crop_mode, margin, alpha), random
-            fit_steps = fit_steps or RANDOM_FIT_STEPS
-        mixed = self.fit(erased, unfitted, fit_steps, on_fit_step) if fit_steps else unfitted
+            erased, unfitted = (
+                self._erase(image, hole_mask, crop_mode, margin, alpha, on_encode),
+                random,
+            )
+        mixed = self.fit(erased, unfitted, fit_steps, on_fit) if fit_steps else unfitted
         codes = self.edit(mixed, edits)
+        if keep is not None:
+            mixed, codes = (kept_first(keep, fresh, num_variants) for fresh in (mixed, codes))
+        is_same = truncation_psi == 0 and num_variants > 1
         refines = skip_source != "none" and self.model.skip_encoder is not None
         if refines:
             skip_codes = mixed if edits and skip_source == "unedited" else None
-            output = self._refine(erased, codes, skip_codes)
+            output = self._refine(erased, codes, skip_codes, on_refine)
         else:
-            output = self._synthesize(codes)
+            output = self._synthesize(codes, on_refine)
         return Inpainting(
             composites=composites(erased, image_to_bhwc(output), feather_px, blend=blend),
             codes=codes,
-            warnings=self.warnings(erased),
+            warnings=self.warnings(erased) + (_SAME_VARIANTS if is_same else ()),
         )
 
     @inference
     def warnings(self, erased: Erased) -> tuple[str, ...]:
         """Say how the squares were chosen, and which visible parts the model does not know.
 
-        Each image is judged by itself; a model without `familiarity` judges none. A model without
+        Each square is judged by itself; a model without `familiarity` judges none. A model without
         an encoder also says how it completes.
         """
         said = erased.notes if self.can_encode else (*erased.notes, _FITTED_ONLY)
@@ -349,8 +395,8 @@ class Inpainter(Editor):
             return said
         unlike = classifier(erased.erased, erased.valid) > 0
         return said + tuple(
-            f"{image_number(b, len(unlike))} does not look like what this model knows "
-            f"({self.title}), so its completion "
-            "may not fit. Crop to the subject, turn it upright, or use another model."
-            for b in unlike.nonzero()[:, 0].tolist()
+            f"{erased.name(square)} does not look like what this model knows ({self.title}), so "
+            "its completion may not fit. Crop to the subject, turn it upright, or use another "
+            "model."
+            for square in unlike.nonzero()[:, 0].tolist()
         )

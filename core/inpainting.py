@@ -1,6 +1,7 @@
 """What `Inpainter.inpaint` returns: completed images, to look at, to save and to edit further.
 
-Legend: B images, V variants, H x W pixels of an image, L style layers, D width of one code.
+Legend: B images, S squares of them, V variants, H x W pixels of an image, L style layers, D width
+of one code.
 """
 
 import functools
@@ -25,7 +26,8 @@ class Inpainting:
     composites: Composites
     """The images one at a time; large ones take less memory than `images` do."""
     codes: WPlus
-    """W_out with the edits, [B, V, L, D]."""
+    """W_out with the edits, [S, V, L, D]: one row for each image, or one for each of its squares
+    where the crop mode chose several. Variant k of an image shows variant k of all of them."""
     warnings: tuple[str, ...]
     """Sentences for the user; empty when all is well."""
 
@@ -35,7 +37,7 @@ class Inpainting:
 
         Outside hole and feather, the input bit for bit.
         """
-        return self.composites.all().unflatten(0, self.composites.completed.shape[:2])
+        return self.composites.all().unflatten(0, (-1, self.composites.num_variants))
 
     @property
     def weight(self) -> Tensor:

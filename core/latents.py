@@ -14,13 +14,15 @@ import torch
 from torch import Tensor
 
 from .checks import MAX_SEED, check_int, check_range
-from .code_files import read_codes, write_codes
+from .code_files import StoredCodes, read_codes, write_codes
 from .errors import GeneratorMismatchError, InputError
+from .printable import counted
 
 Index = int | slice | Sequence[int]
 """Positions along an axis; negative ones count from the end."""
 
 _MAX_WEIGHT = 100.0
+_LABELS_SHOWN = 8
 _VARIANT_DOMAIN = b"diverse-inpainting/variant/1\0"
 
 
@@ -64,6 +66,15 @@ class WPlus:
                 f"{len(self.labels)}",
                 "Use expand_labels.",
             )
+
+    def __repr__(self) -> str:
+        """Return what people need to know; ComfyUI's "Preview as Text" shows it."""
+        counts = f"{counted(self.batch, 'image')} x {counted(self.num_variants, 'variant')}"
+        shape = f"{self.num_layers} layers of {self.w_dim}"
+        lines = [f"style codes: {counts}, {shape}, generator {self.generator_id[:12]}"]
+        shown = [label or "unknown" for label in self.labels[:_LABELS_SHOWN]]
+        more = len(self.labels) - len(shown)
+        return "\n".join([*lines, *shown, *([f"and {more} more"] if more else [])])
 
     @property
     def batch(self) -> int:
@@ -109,34 +120,48 @@ class WPlus:
         labels = tuple(self.labels[b * V + v] for b in rows for v in columns if self.labels)
         return dataclasses.replace(self, codes=self.codes[rows][:, columns], labels=labels)
 
-    def blend(self, other: Self, weight: float) -> Self:
+    def blend(
+        self,
+        other: Self,
+        weight: float,
+        first_layer: int = 0,
+        last_layer: int | None = None,
+    ) -> Self:
         """Return (1 - weight) * self + weight * other; one image or variant serves all.
 
         Args:
             other: codes of the same generator.
             weight: 0 gives these codes, 1 the other ones; beyond, codes are extrapolated.
+            first_layer: first style layer that is blended; others stay those of these codes.
+            last_layer: last style layer that is blended (inclusive); None takes the last.
 
         Raises:
             GeneratorMismatchError: codes of another generator.
-            InputError: numbers of images or variants that do not fit, or a weight that is no
-                number.
+            InputError: numbers of images or variants that do not fit, a weight that is no number,
+                or layers out of range.
         """
         other.check_generator(self.generator_id)
         check_range(weight, "weight", -_MAX_WEIGHT, _MAX_WEIGHT)
+        last = self.num_layers - 1 if last_layer is None else last_layer
+        check_int(first_layer, "first_layer", 0, self.num_layers - 1)
+        check_int(last, "last_layer", first_layer, self.num_layers - 1)
         B = max(self.batch, other.batch)
         V = max(self.num_variants, other.num_variants)
-        a, b = expand_codes(self, B, V, "codes"), expand_codes(other, B, V, "the other codes")
-        mixed = torch.lerp(a, b.to(a.device, a.dtype), weight)
+        mixed = expand_codes(self, B, V, "codes").clone()
+        b = expand_codes(other, B, V, "the other codes").to(mixed.device, mixed.dtype)
+        layers = slice(first_layer, last + 1)
+        mixed[:, layers] = torch.lerp(mixed[:, layers], b[:, layers], weight)
         return dataclasses.replace(self, codes=mixed.unflatten(0, (B, V)), labels=())
 
     def save(self, path: str | Path) -> None:
-        """Write the codes, see `write_codes`."""
-        write_codes(path, self.codes, self.generator_id)
+        """Write codes and labels, see `write_codes`."""
+        write_codes(path, StoredCodes(self.codes, self.generator_id, self.labels))
 
     @staticmethod
     def load(path: str | Path) -> "WPlus":
-        """Return the codes that `save` wrote, see `read_codes`."""
-        return WPlus(*read_codes(path))
+        """Return the codes that `save` wrote or a PNG carries, see `read_codes`."""
+        stored = read_codes(path)
+        return WPlus(stored.codes, stored.generator_id, stored.labels)
 
     def check_generator(self, generator_id: str) -> None:
         """Raise unless the codes belong to the generator with the given id.
@@ -228,13 +253,14 @@ def variant_seed(seed: int, k: int) -> int:
     return int.from_bytes(hashlib.sha256(message).digest()[:8], "little") >> 1
 
 
-def sample_z(seed: int, num_variants: int, z_dim: int) -> Tensor:
+def sample_z(seed: int, num_variants: int, z_dim: int, *, first: int = 0) -> Tensor:
     """Return standard normal latents; row k depends on (seed, k) alone.
 
     Args:
         seed: whole number in [0, 2**64 - 1].
         num_variants: V, at least 1.
         z_dim: width of a latent, at least 1.
+        first: k of the first row, from 0.
 
     Returns:
         [V, z_dim] float32 on the CPU, so that every device completes with the same latents.
@@ -244,7 +270,8 @@ def sample_z(seed: int, num_variants: int, z_dim: int) -> Tensor:
     """
     check_int(num_variants, "num_variants", 1, float("inf"))
     check_int(z_dim, "z_dim", 1, float("inf"))
-    return torch.stack([_normal(variant_seed(seed, k), z_dim) for k in range(num_variants)])
+    numbers = range(first, first + num_variants)
+    return torch.stack([_normal(variant_seed(seed, k), z_dim) for k in numbers])
 
 
 def _normal(seed: int, z_dim: int) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .errors import InputError
 from .hole_masks import HOLE_LEVEL
-from .image_decoding import decode_upright, deep_grey, from_8_bits, opacity, to_rgb
+from .image_decoding import decode_upright, deep_grey, from_8_bits, opacity, read_file, to_rgb
 from .printable import get_logger
 
 _log = get_logger(__name__)
@@ -21,7 +21,7 @@ _SAME = 8  # /255: colours that a person takes for one, with a codec's noise
 _BLACK = 0.1  # brightness up to which a stroke means "keep"
 
 
-def read_mask(path: str | Path) -> Tensor:
+def read_mask(path: str | Path, data: bytes | None = None) -> Tensor:
     """Read a hole mask file.
 
     1. Of constant opacity: its brightness, white = fill. Colour profiles are ignored: a mask is
@@ -36,6 +36,7 @@ def read_mask(path: str | Path) -> Tensor:
 
     Args:
         path: of a PNG, JPEG, WebP, TIFF or another format that Pillow knows.
+        data: what the file holds, if it was read already.
 
     Returns:
         [1, H, W] float32 in [0, 1], 1 = fill.
@@ -44,7 +45,7 @@ def read_mask(path: str | Path) -> Tensor:
         InputError: as for `read_image`, or a mask that can be read in two ways.
     """
     path = Path(path)
-    return mask_of(decode_upright(path, path), path)
+    return mask_of(decode_upright(read_file(path) if data is None else data, path), path)
 
 
 def mask_of(image: Image.Image, name: Path | str) -> Tensor:

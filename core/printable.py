@@ -41,6 +41,11 @@ def shown(value: object, max_length: int = 80) -> str:
         return f"one {type(value).__name__}"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return "1 image" or "2 images"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _shorten(text: str, max_length: int) -> str:
     if len(text) <= max_length:
         return text

@@ -14,10 +14,13 @@ from torch import Tensor
 from ..core.compositing import paste_completions
 from ..core.distributed import ALONE, Processes
 from ..core.errors import InputError
+from ..core.fitting import RANDOM_FIT_STEPS
+from ..core.geometry import Erased, erase
 from ..core.image import image_to_uint8
 from ..core.image_files import read_image
 from ..core.image_listing import is_image_name
 from ..core.inpainter import Inpainter
+from ..core.latents import WPlus
 from ..core.rng import rng_for
 from .types import MethodOutput, Pairs
 
@@ -47,13 +50,15 @@ def complete(
         pairs: images and holes.
         seed: of the random codes.
         batch_size: B; affects memory only, and the rounding of single values by 1/255.
-        fit_steps: of fitting the codes to the valid pixels; 0 leaves that method out.
+        fit_steps: of fitting the codes to the valid pixels; 0 leaves that method out, or with a
+            generator alone takes as many steps as `inpaint`.
         on_batch: called in every process with the number of images done so far.
         processes: those that split the batches; each returns everything.
 
     Returns:
         `stage1` and, if the model has a skip encoder, `stage2`, as in the paper: pasted (Eq. 4).
-        Then the last of them blended, `stage2-seamless`, and `stage2-fitted-seamless`.
+        Then the last of them blended, `stage2-seamless`, and `stage2-fitted-seamless`. With a
+        generator alone `fitted` and `fitted-seamless`, of random codes.
     """
     batches = torch.arange(len(pairs.names)).split(batch_size)
     done: dict[int, dict[str, _Drawn]] = {}
@@ -85,12 +90,30 @@ def _complete_batch(
 ) -> dict[str, _Drawn]:
     """Return what each method draws, and the independent samples."""
     images = pairs.originals[index].movedim(1, -1).to(model.device)
-    erased, encoded = model.encode(images, pairs.holes[index].to(model.device))
+    holes = pairs.holes[index].to(model.device)
     random = model.codes(
         torch.cat([_random_codes(model, seed, pairs.names[i]) for i in index.tolist()])
     )
-    codes, _ = model.mix(encoded, random)
-    pasted = {_INDEPENDENT: model.synthesize(random), "stage1": model.synthesize(codes)}
+    if model.can_encode:
+        erased, encoded = model.encode(images, holes)
+        pasted, blended = _draw_mixed(model, erased, model.mix(encoded, random)[0], fit_steps)
+    else:
+        erased = erase(images, holes.float(), model.resolution)
+        fitted = model.synthesize(model.fit(erased, random, fit_steps or RANDOM_FIT_STEPS))
+        pasted, blended = {"fitted": fitted}, {"fitted-seamless": fitted}
+    pasted[_INDEPENDENT] = model.synthesize(random)
+    drawn = {name: _Drawn(*[_stored(raw)] * 2) for name, raw in pasted.items()}
+    for name, raw in blended.items():
+        completed, _ = paste_completions(erased, raw, blend="seamless")
+        drawn[name] = _Drawn(_stored(raw), _stored(completed))
+    return drawn
+
+
+def _draw_mixed(
+    model: Inpainter, erased: Erased, codes: WPlus, fit_steps: int
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the raw images of the methods that paste, and of those that blend."""
+    pasted = {"stage1": model.synthesize(codes)}
     if model.model.skip_encoder is not None:
         pasted["stage2"] = model.refine(erased, codes)
     last = list(pasted)[-1]
@@ -99,11 +122,7 @@ def _complete_batch(
         fitted = model.fit(erased, codes, fit_steps)
         draw = model.synthesize if last == "stage1" else partial(model.refine, erased)
         blended[f"{last}-fitted-seamless"] = draw(fitted)
-    drawn = {name: _Drawn(*[_stored(raw)] * 2) for name, raw in pasted.items()}
-    for name, raw in blended.items():
-        completed, _ = paste_completions(erased, raw, blend="seamless")
-        drawn[name] = _Drawn(_stored(raw), _stored(completed))
-    return drawn
+    return pasted, blended
 
 
 def _stored(images: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.compositing import hole_l1
+from ..core.region_errors import hole_l1
 from .types import ImageValues, MethodOutput, in_chunks
 
 _PEAK = 255.0

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from diverse_inpainting import Edit, Inpainter
-from diverse_inpainting.cli.batch import Settings, complete
+from diverse_inpainting.cli.batch import save_results
 from diverse_inpainting.cli.demo import PHOTOGRAPH, demo_input
 from diverse_inpainting.cli.direction_recipes import file_stem
 from diverse_inpainting.cli.directions import STRENGTHS, strip
@@ -72,7 +72,8 @@ def draw_demo(model: Inpainter) -> Image.Image:
     """Return the sheet that the command writes."""
     with tempfile.TemporaryDirectory() as folder:
         files = ResultFiles(Path(folder), PHOTOGRAPH.stem, 8)
-        complete(model, read_image(PHOTOGRAPH), demo_input()[1], files, Settings())
+        file, hole_mask = read_image(PHOTOGRAPH), demo_input()[1]
+        save_results(model.inpaint(file.image, hole_mask), file, files)
         with Image.open(files.sheet) as sheet:
             return sheet.convert("RGB")
 

@@ -1,15 +1,18 @@
 """The nodes by id. Ids are permanent, because saved workflows store them; display names are not."""
 
 from . import host
+from .blend import BlendW, WalkW
 from .codes import EncodeErased, FitCodes, GatedMix, SampleW
 from .declare import Node
 from .edits import ApplyEdit, DiscoverDirection, LoadDirection
+from .example import ExamplePicture
 from .find_face import FindFace
 from .images import Composite, SkipRefine, Synthesize
 from .inpaint import Inpaint
 from .model import LoadModel
 from .pick import PickVariant
 from .random_mask import RandomMask
+from .saved_codes import LoadW, SaveW
 from .sliders import EditSliders
 
 NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
@@ -29,6 +32,11 @@ NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
     "DI_FindFace": FindFace,
     "DI_PickVariant": PickVariant,
     "DI_EditSliders": EditSliders,
+    "DI_ExamplePicture": ExamplePicture,
+    "DI_BlendW": BlendW,
+    "DI_WalkW": WalkW,
+    "DI_SaveW": SaveW,
+    "DI_LoadW": LoadW,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
@@ -48,6 +56,11 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "DI_FindFace": "Find Cat Face",
     "DI_PickVariant": "Pick Variants",
     "DI_EditSliders": "Edit Sliders",
+    "DI_ExamplePicture": "Example Picture",
+    "DI_BlendW": "Blend Codes",
+    "DI_WalkW": "Walk between Variants",
+    "DI_SaveW": "Save Codes",
+    "DI_LoadW": "Load Codes",
 }
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]

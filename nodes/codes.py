@@ -51,7 +51,7 @@ class EncodeErased(Node):
         """Return the erased images, W_enc and what the encoder saw."""
         from ..core.image import image_to_bhwc
 
-        erased, encoded = model.encode(image, mask, crop_mode, margin)
+        erased, encoded = model.encode(image, mask, crop_mode, margin, on_step=host.step_bar())
         seen = host.to_output(image_to_bhwc(erased.erased))
         outputs = host.erased_to_output(erased), host.codes_to_output(encoded), seen
         return host.with_warnings(outputs, model.warnings(erased))
@@ -78,14 +78,25 @@ class SampleW(Node):
                 "seed": declare.seed(),
                 "num_variants": declare.num_variants(),
                 "truncation_psi": declare.truncation(),
-            }
+            },
+            "optional": {"keep": declare.keep("random codes of this node, picked")},
         }
 
     def execute(
-        self, model: "Inpainter", seed: int, num_variants: int, truncation_psi: float
+        self,
+        model: "Inpainter",
+        seed: int,
+        num_variants: int,
+        truncation_psi: float,
+        keep: "WPlus | None" = None,
     ) -> tuple["WPlus"]:
-        """Return W_rand."""
-        return (host.codes_to_output(model.sample_w(seed, num_variants, truncation_psi)),)
+        """Return W_rand, kept variants first."""
+        from ..core.variants import kept_first
+
+        codes = model.sample_w(seed, num_variants, truncation_psi)
+        if keep is not None:
+            codes = kept_first(keep, codes, num_variants)
+        return (host.codes_to_output(codes),)
 
 
 class GatedMix(Node):
@@ -100,8 +111,8 @@ class GatedMix(Node):
     RETURN_NAMES = ("codes", "gate")
     OUTPUT_TOOLTIPS = (
         "Style codes of every completion (W_out): every variant of every image.",
-        "A chart of the gate for each completion, with a row per style layer and a column per "
-        "channel. Orange comes from the image, blue from the random codes.",
+        "A chart of the gate: a row per style layer, a column per variant. Orange comes from the "
+        "image, blue from the random codes.",
     )
 
     @classmethod
@@ -123,7 +134,7 @@ class GatedMix(Node):
         from .gate_chart import gate_chart
 
         codes, gate = model.mix(encoded, random, gate_bias)
-        chart = gate_chart(gate.flatten(0, 1))
+        chart = gate_chart(gate)
         return host.codes_to_output(codes), host.to_output(chart)
 
 

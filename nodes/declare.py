@@ -34,7 +34,7 @@ OWN_LAYERS = -1
 """Value of a layer widget that leaves the choice to the direction or the model."""
 
 Spec = tuple[Any, dict[str, Any]]  # Any: ComfyUI mixes strings, lists and numbers
-Inputs = dict[str, dict[str, Spec]]
+Inputs = dict[str, dict[str, Any]]  # of required and optional inputs a Spec
 
 
 def missing_file(name: str, folders: Iterable[str], alternative: str) -> str:
@@ -84,6 +84,11 @@ def text(default: str, tooltip: str) -> Spec:
     return TEXT, {"default": default, "multiline": False, "tooltip": tooltip}
 
 
+def boolean(default: bool, tooltip: str) -> Spec:
+    """Declare a switch."""
+    return "BOOLEAN", {"default": default, "tooltip": tooltip}
+
+
 def model() -> Spec:
     """Declare the model."""
     return socket(MODEL, "The model, from Load Diverse Inpainting Model.")
@@ -116,6 +121,15 @@ def num_variants() -> Spec:
     return integer(8, 1, MAX_VARIANTS, "How many different completions to make of each image.")
 
 
+def keep(which: str) -> Spec:
+    """Declare the codes of variants to keep."""
+    return socket(
+        CODES,
+        f"Variants to keep: {which}. They come first; the seed fills the places up to "
+        "num_variants.",
+    )
+
+
 def truncation() -> Spec:
     """Declare the truncation of the random codes."""
     return real(
@@ -146,8 +160,9 @@ def crop_mode(modes: Iterable[str]) -> Spec:
         modes,
         "The square that the network sees. picture: the whole image, when the subject fills it. "
         "hole: the hole and its surroundings, for a small hole in a large image. face: the cat's "
-        "face that the hole lies in, turned upright, or else as hole. auto: the face, the hole or "
-        "the whole image, whichever fits.",
+        "face that the hole lies in, turned upright, or else as hole. auto: the face, the hole, "
+        "each hole or the whole image, whichever fits. holes: a square for each hole, where "
+        "several are far apart.",
     )
 
 
@@ -158,8 +173,8 @@ def margin() -> Spec:
         0.0,
         16.0,
         0.05,
-        "With crop mode hole: how much to include on each side of the hole, as a fraction of the "
-        "hole's size.",
+        "With crop mode hole or holes: how much to include on each side of the hole, as a fraction "
+        "of the hole's size.",
     )
 
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ..core.latents import WPlus
 
 _MAX_COMPONENT = 1023
-_MAX_LAYER = 17  # a generator of 1024 pixels has 18 style layers
+MAX_LAYER = 17
+"""A generator of 1024 pixels has 18 style layers."""
 
 DEFAULT_DIRECTION = "brightness" + BUNDLED
 """A permanent name: saved workflows store it."""
@@ -141,14 +142,14 @@ class DiscoverDirection(Node):
                 "first_layer": integer(
                     0,
                     0,
-                    _MAX_LAYER,
+                    MAX_LAYER,
                     "First style layer to move. Early layers control pose and shape, middle layers "
                     "features, late layers colour.",
                 ),
                 "last_layer": integer(
                     OWN_LAYERS,
                     OWN_LAYERS,
-                    _MAX_LAYER,
+                    MAX_LAYER,
                     "Last style layer to move (inclusive); -1 is the model's last layer.",
                 ),
             }
@@ -158,7 +159,8 @@ class DiscoverDirection(Node):
         self, model: "Inpainter", method: str, component: int, first_layer: int, last_layer: int
     ) -> tuple["Direction"]:
         """Return the direction."""
-        return (model.discover(method, component, first_layer, chosen_layer(last_layer)),)
+        layers = first_layer, chosen_layer(last_layer)
+        return (model.discover(method, component, *layers, on_step=host.step_bar()),)
 
 
 class ApplyEdit(Node):
@@ -183,10 +185,10 @@ class ApplyEdit(Node):
                 "direction": socket(DIRECTION, "A direction that was found for the same model."),
                 "strength": declare.strength(),
                 "first_layer": integer(
-                    OWN_LAYERS, OWN_LAYERS, _MAX_LAYER, f"First style layer to edit {own}"
+                    OWN_LAYERS, OWN_LAYERS, MAX_LAYER, f"First style layer to edit {own}"
                 ),
                 "last_layer": integer(
-                    OWN_LAYERS, OWN_LAYERS, _MAX_LAYER, f"Last style layer to edit {own}"
+                    OWN_LAYERS, OWN_LAYERS, MAX_LAYER, f"Last style layer to edit {own}"
                 ),
             }
         }

@@ -6,20 +6,23 @@ anywhere else, importing them would start ComfyUI's argument parser. Without Com
 """
 
 import hashlib
+import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, device
 
-from ..core.printable import get_logger
+from ..core.errors import InputError
+from ..core.printable import get_logger, shown
 
 if TYPE_CHECKING:
     from ..core.geometry import Erased
     from ..core.inpainter import Inpainter
     from ..core.latents import WPlus
+    from ..core.progress import OnStep
 
 logger = get_logger(__name__)
 
@@ -32,6 +35,8 @@ DIRECTION_FOLDER = "directions"
 MODEL_SUFFIX = ".safetensors"
 
 _PREVIEW_QUALITY = 90
+FOREIGN_SUFFIXES = (".pkl", ".pt", ".pth", ".bin")
+"""Of pickles in which other programs store a StyleGAN2; they are listed, and never loaded."""
 
 _LIVE_MAPS = 8  # peak memory of synthesis, in copies of its largest feature map, with a reserve
 
@@ -53,12 +58,20 @@ def register_model_folder() -> None:
     known, suffixes = folder_paths.folder_names_and_paths.get(MODEL_FOLDER, ([], set()))
     own = str(Path(folder_paths.models_dir) / MODEL_FOLDER)
     folders = [*known, *([own] if own not in known else [])]
-    folder_paths.folder_names_and_paths[MODEL_FOLDER] = (folders, {*suffixes, MODEL_SUFFIX})
+    folder_paths.folder_names_and_paths[MODEL_FOLDER] = (
+        folders,
+        {*suffixes, MODEL_SUFFIX, *FOREIGN_SUFFIXES},
+    )
 
 
 def model_files() -> list[str]:
     """Return the names of the model files, relative to the model folder, sorted."""
     return [name for name in _files() if not _is_direction(name)]
+
+
+def foreign_files() -> list[str]:
+    """Return the names of files that have to be converted first, as `model_files` does."""
+    return [name for name in _files(FOREIGN_SUFFIXES) if not _is_direction(name)]
 
 
 def direction_files() -> list[str]:
@@ -70,14 +83,15 @@ def _is_direction(name: str) -> bool:
     return Path(name).parts[0] == DIRECTION_FOLDER
 
 
-def _files() -> list[str]:
-    """Return the names of all files with the right suffix, relative to the model folder."""
+def _files(suffixes: tuple[str, ...] = (MODEL_SUFFIX,)) -> list[str]:
+    """Return the names of all files with one of the suffixes, relative to the model folder."""
     folder_paths = _comfyui("folder_paths")
     if folder_paths is None:
         folder = _folder_without_comfyui()
-        return sorted(p.relative_to(folder).as_posix() for p in folder.rglob(f"*{MODEL_SUFFIX}"))
-    names = folder_paths.get_filename_list(MODEL_FOLDER)
-    return [name for name in names if name.endswith(MODEL_SUFFIX)]
+        names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.*"))
+    else:
+        names = folder_paths.get_filename_list(MODEL_FOLDER)
+    return [name for name in names if name.endswith(suffixes)]
 
 
 def file_path(name: str) -> Path | None:
@@ -85,8 +99,15 @@ def file_path(name: str) -> Path | None:
 
     Only listed names have a path, so a name in a shared workflow cannot leave the folders.
     """
-    if name not in _files():
-        return None
+    return _path(name) if name in _files() else None
+
+
+def foreign_path(name: str) -> Path | None:
+    """Return the path of a name from `foreign_files`; None for other names."""
+    return _path(name) if name in foreign_files() else None
+
+
+def _path(name: str) -> Path | None:
     folder_paths = _comfyui("folder_paths")
     if folder_paths is None:
         return _folder_without_comfyui() / name
@@ -100,6 +121,56 @@ def model_folders() -> list[str]:
     if folder_paths is None:
         return [str(_folder_without_comfyui())]
     return folder_paths.get_folder_paths(MODEL_FOLDER)
+
+
+def user_folder(kind: str) -> Path:
+    """Return ComfyUI's folder `input` or `output`."""
+    folder_paths = _comfyui("folder_paths")
+    return Path(kind) if folder_paths is None else Path(folder_paths.get_directory_by_type(kind))
+
+
+def next_output(prefix: str) -> tuple[Path, str, int]:
+    """Return a folder below `output`, which exists then, the beginning of a name and a free number.
+
+    Args:
+        prefix: of the name, perhaps with folders, as for ComfyUI's own nodes.
+
+    Raises:
+        InputError: it leads out of the output folder.
+    """
+    output = user_folder("output").resolve()
+    prefix = prefix.replace("\\", "/")
+    if not (output / prefix).resolve().is_relative_to(output) or prefix[-1:] in ("", "/"):
+        raise InputError(
+            "a name in ComfyUI's output folder",
+            shown(prefix),
+            "Correct filename_prefix.",
+        )
+    folder_paths = _comfyui("folder_paths")
+    if folder_paths is None:
+        target = output / prefix
+        target.parent.mkdir(parents=True, exist_ok=True)
+        taken = [p.name[len(target.name) + 1 :][:5] for p in target.parent.glob(f"{target.name}_*")]
+        return target.parent, target.name, max([int(n) for n in taken if n.isdecimal()] + [0]) + 1
+    folder, name, number, *_ = folder_paths.get_save_image_path(prefix, str(output))
+    return Path(folder), name, number
+
+
+def relative_output(path: Path) -> str:
+    """Return the place of a file below `output`, with slashes."""
+    return path.relative_to(user_folder("output").resolve()).as_posix()
+
+
+def workflow_facts(prompt: object, extra_pnginfo: object) -> dict[str, str]:
+    """Return what ComfyUI's own nodes write into files to bring a workflow back: JSON by keyword.
+
+    Nothing with ComfyUI's option --disable-metadata.
+    """
+    options = getattr(_comfyui("comfy.cli_args"), "args", None)
+    if getattr(options, "disable_metadata", False):
+        return {}
+    facts = {"prompt": prompt, **(extra_pnginfo if isinstance(extra_pnginfo, dict) else {})}
+    return {name: json.dumps(fact) for name, fact in facts.items() if fact is not None}
 
 
 def compute_device() -> device | None:
@@ -117,21 +188,22 @@ def make_room(num_bytes: int, compute: device) -> None:
 
 def make_room_for(model: "Inpainter", num_images: int) -> None:
     """Let ComfyUI make room for completing num_images at once."""
-    from ..core.editor import CHUNK
+    from ..core.progress import chunk_size
 
     generator = model.config.generator
     bytes_per_map = generator.resolution * generator.channel_base * 4
-    make_room(min(num_images, CHUNK) * _LIVE_MAPS * bytes_per_map, model.device)
+    at_once = min(num_images, chunk_size(generator.resolution, model.device))
+    make_room(at_once * _LIVE_MAPS * bytes_per_map, model.device)
 
 
 def make_room_for_fitting(model: "Inpainter") -> None:
     """Let ComfyUI make room for fitting codes, whose gradients keep all feature maps."""
-    from ..core.editor import CHUNK
+    from ..core.progress import chunk_size
 
-    make_room_for(model, CHUNK)
+    make_room_for(model, chunk_size(model.config.generator.resolution, model.device))
 
 
-def step_bar() -> Callable[[int, int], None]:
+def step_bar() -> "OnStep":
     """Return a function that shows (steps done, their total) on the node that runs.
 
     It raises what ComfyUI raises when the user cancels; nobody may catch that.

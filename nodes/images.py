@@ -38,7 +38,7 @@ class Synthesize(Node):
     def execute(self, model: "Inpainter", codes: "WPlus") -> tuple[Tensor]:
         """Return the images, image-major."""
         host.make_room_for(model, len(codes.flat()))
-        return (host.to_output(model.synthesize(codes)),)
+        return (host.to_output(model.synthesize(codes, host.step_bar())),)
 
 
 class SkipRefine(Node):
@@ -82,7 +82,8 @@ class SkipRefine(Node):
     ) -> tuple[Tensor]:
         """Return the refined images, image-major."""
         host.make_room_for(model, len(codes.flat()))
-        return (host.to_output(model.refine(erased.to(model.device), codes, skip_codes)),)
+        here = erased.to(model.device)
+        return (host.to_output(model.refine(here, codes, skip_codes, host.step_bar())),)
 
 
 class Composite(Node):
@@ -135,5 +136,7 @@ class Composite(Node):
         from ..core.compositing import paste_completions
 
         erased = erased.to(host.compute_device() or erased.original.device)
-        results, opacity = paste_completions(erased, images, feather_px, blend_mask, blend)
+        results, opacity = paste_completions(
+            erased, images, feather_px, blend_mask, blend, on_step=host.step_bar()
+        )
         return host.to_output(results), host.to_output(opacity)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 from torch import Tensor
 
 from . import declare, host
-from .declare import CODES, DIRECTION, IMAGE, Inputs, Node, choice, socket
+from .declare import CODES, DIRECTION, IMAGE, MASK, Inputs, Node, choice, socket
 
 if TYPE_CHECKING:
     from ..core.directions import Direction
@@ -21,11 +21,12 @@ class Inpaint(Node):
         "a direction. Gives the same results as the separate nodes."
     )
     SEARCH_ALIASES: ClassVar[list[str]] = ["inpaint", "fill hole", "object removal", "variations"]
-    RETURN_TYPES = (IMAGE, CODES)
-    RETURN_NAMES = ("images", "codes")
+    RETURN_TYPES = (IMAGE, CODES, MASK)
+    RETURN_NAMES = ("images", "codes", "pasted")
     OUTPUT_TOOLTIPS = (
         "The results at the original size: all variants of the first image, then of the next.",
         "Style codes of the completions, edit included, for Apply Edit and Synthesize.",
+        "The opacity of the completion at each pixel, feather included; one mask per image.",
     )
 
     @classmethod
@@ -64,6 +65,7 @@ class Inpaint(Node):
                     "patterns follow the visible part. 0 for none, or for as many as a model "
                     "without an encoder needs; 15 are usually enough.",
                 ),
+                "keep": declare.keep("codes of this node, picked"),
             },
         }
 
@@ -84,10 +86,13 @@ class Inpaint(Node):
         direction: "Direction | None" = None,
         blend: str | None = None,
         fit_steps: int = 0,
-    ) -> tuple[Tensor, "WPlus"]:
-        """Return the results, image-major, and their codes."""
+        keep: "WPlus | None" = None,
+    ) -> tuple[Tensor, "WPlus", Tensor]:
+        """Return the results, image-major, their codes, and the opacity of the completions."""
         from ..core.editor import Edit
+        from ..core.progress import parts_of
 
+        on_inpaint, on_paste = parts_of(host.step_bar(), 9, 1)
         host.make_room_for(model, num_variants)
         if fit_steps or not model.can_encode:
             host.make_room_for_fitting(model)
@@ -105,7 +110,12 @@ class Inpaint(Node):
             skip_source=skip_source,
             blend=blend,
             fit_steps=fit_steps,
-            on_fit_step=host.step_bar(),
+            on_step=on_inpaint,
+            keep=keep,
         )
-        images = host.to_output(result.images.flatten(0, 1))
-        return host.with_warnings((images, host.codes_to_output(result.codes)), result.warnings)
+        outputs = (
+            host.to_output(result.composites.all(on_paste)),
+            host.codes_to_output(result.codes),
+            host.to_output(result.weight),
+        )
+        return host.with_warnings(outputs, result.warnings)

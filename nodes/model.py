@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "cats" + BUNDLED
 """A permanent name: saved workflows store it."""
 
+UNCONVERTED = " (convert first)"
+"""Suffix of the names of files that other programs wrote."""
+
 _loaded: "WeakValueDictionary[tuple[str, ...], Inpainter]" = WeakValueDictionary()
 """Models that a node or ComfyUI's cache still uses; others are freed."""
 
@@ -27,9 +30,12 @@ class LoadModel(Node):
         ".safetensors file in models/diverse_inpainting. Never downloads anything."
     )
     SEARCH_ALIASES: ClassVar[list[str]] = ["load model", "stylegan loader", "load gan"]
-    RETURN_TYPES = (MODEL,)
-    RETURN_NAMES = ("model",)
-    OUTPUT_TOOLTIPS = ("The model, for the other nodes of this pack.",)
+    RETURN_TYPES = (MODEL, "STRING")
+    RETURN_NAMES = ("model", "about")
+    OUTPUT_TOOLTIPS = (
+        "The model, for the other nodes of this pack.",
+        "What the model can do, in one line; Preview Any shows it.",
+    )
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
@@ -54,7 +60,11 @@ class LoadModel(Node):
     @classmethod
     def VALIDATE_INPUTS(cls, model_name: str | None) -> bool | str:
         """Say what to do when the workflow's model is missing."""
-        if model_name is None or model_name in model_names():  # None: filled by a link
+        if model_name is None:  # filled by a link
+            return True
+        if _is_foreign(model_name):
+            return str(_unconverted(model_name))
+        if model_name in model_names():
             return True
         return missing_file(model_name, host.model_folders(), repr(DEFAULT_MODEL))
 
@@ -63,17 +73,56 @@ class LoadModel(Node):
         """Return a value that changes with the file."""
         return file_digest(_find(model_name))
 
-    def execute(self, model_name: str, precision: str) -> tuple["Inpainter"]:
-        """Return the model, from memory if it is still in use."""
-        return (load_model(_find(model_name), precision),)
+    def execute(self, model_name: str, precision: str) -> tuple["Inpainter", str]:
+        """Return the model, from memory if it is still in use, and what it can do."""
+        from ..core.abilities import describe_abilities
+
+        model = load_model(_find(model_name), precision)
+        parts = model.model.parts
+        return model, describe_abilities(model.title, model.resolution, parts, model.directions)
 
 
 def model_names() -> list[str]:
     """Return the choices of DI_LoadModel, the bundled default first."""
     from ..core.checkpoint import bundled_names
 
-    bundled = [name + BUNDLED for name in bundled_names()]
-    return list(dict.fromkeys([DEFAULT_MODEL, *bundled, *host.model_files()]))
+    bundled, own = [name + BUNDLED for name in bundled_names()], host.model_files()
+    foreign = [n + UNCONVERTED for n in host.foreign_files() if _converted(n) not in own]
+    return list(dict.fromkeys([DEFAULT_MODEL, *bundled, *own, *foreign]))
+
+
+def _is_foreign(model_name: str) -> bool:
+    """Return whether a choice, or the bare name of a file, has to be converted first."""
+    return model_name.endswith(UNCONVERTED) or model_name in host.foreign_files()
+
+
+def _converted(name: str) -> str:
+    """Return the name that the conversion of a file has."""
+    return name.rpartition(".")[0] + host.MODEL_SUFFIX
+
+
+def _unconverted(model_name: str) -> CheckpointError:
+    """Return the error for a file that has to be converted first."""
+    from ..core.checkpoint import convert_command
+
+    name = model_name.removesuffix(UNCONVERTED)
+    path, target = host.foreign_path(name), _converted(name)
+    if target in host.model_files():
+        remedy = f"Choose {target!r}, which was made of it."
+    elif path is None:
+        remedy = f"It is not in {' or '.join(host.model_folders())} any more: choose another model."
+    else:
+        remedy = (
+            f"Convert it once, in a terminal: {convert_command(path)} -- then press R and choose "
+            f"{target!r}."
+        )
+    return CheckpointError(
+        "a .safetensors file of this project",
+        f"{name!r}",
+        remedy,
+        problem=f"{name!r} comes from another program. Opening such a file could run code in it, "
+        "so it is never loaded.",
+    )
 
 
 def load_model(path: Path, precision: str) -> "Inpainter":
@@ -107,6 +156,8 @@ def _find(model_name: str) -> Path:
     """
     from ..core.checkpoint import bundled_names, resolve_source
 
+    if _is_foreign(model_name):
+        raise _unconverted(model_name)
     bundled = model_name.removesuffix(BUNDLED)
     if bundled != model_name and bundled in bundled_names():
         return resolve_source(bundled)

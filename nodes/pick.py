@@ -53,10 +53,11 @@ class PickVariant(Node):
 
     def execute(self, codes: "WPlus", images: Tensor, pick: str) -> dict[str, Any]:
         """Return codes [B, P, L, D], images [B*P, H, W, C], indices, and the grid's thumbnails."""
-        B, V = codes.batch, codes.num_variants
-        if len(images) != B * V:
+        V = codes.num_variants
+        B = len(images) // V
+        if len(images) != B * V or B not in (1, codes.batch):
             raise InputError(
-                f"{B * V} images, one for each of the codes",
+                f"{codes.batch * V} images, one for each of the codes",
                 f"{len(images)}",
                 "Connect codes and images of the same node.",
             )
@@ -67,10 +68,13 @@ class PickVariant(Node):
 
 
 def _picked_codes(codes: "WPlus", picks: list[list[int]]) -> "WPlus":
+    """Return the codes of the picks; one image may have codes for several squares of it."""
     import dataclasses
 
     import torch
 
+    if len(picks) == 1:
+        return codes[:, picks[0]]
     single = [codes[b, chosen] for b, chosen in enumerate(picks)]
     labels = tuple(label for one in single for label in one.labels)
     return dataclasses.replace(codes, codes=torch.cat([one.codes for one in single]), labels=labels)

@@ -108,16 +108,18 @@ def _slider(name: str, description: str = "") -> dict[str, Any]:
 def _images(model: "Inpainter", codes: "WPlus", erased: "Erased | None") -> Tensor:
     """Return the images of the codes, composited where there is an image to put them into."""
     from ..core.compositing import paste_completions
+    from ..core.progress import parts_of
 
     host.make_room_for(model, len(codes.flat()))
     if erased is None:
-        return host.to_output(model.synthesize(codes))
+        return host.to_output(model.synthesize(codes, host.step_bar()))
+    on_make, on_paste = parts_of(host.step_bar(), 4, 1)
     erased = erased.to(model.device)
     if model.model.skip_encoder is None:
-        whole = model.synthesize(codes)
+        whole = model.synthesize(codes, on_make)
     else:
-        whole = model.refine(erased, codes)
-    return host.to_output(paste_completions(erased, whole)[0])
+        whole = model.refine(erased, codes, None, on_make)
+    return host.to_output(paste_completions(erased, whole, on_step=on_paste)[0])
 
 
 def model_directions(model: "Inpainter") -> dict[str, "Direction"]:

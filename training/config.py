@@ -242,6 +242,9 @@ class Recipe:
     stages: Mapping[str, StageConfig]
     """By name; see `stage_config`."""
     perceptual: PerceptualConfig = PerceptualConfig()
+    follows_generator: bool = False
+    """In stages that start from a model: generator and discriminator are those of the model, and
+    the other networks take their resolution, layers and width of codes from them."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -273,6 +276,28 @@ class Recipe:
         changed = dataclasses.replace(self.stage_config(stage), **changes)
         return dataclasses.replace(self, stages={**self.stages, stage: changed})
 
+    def fitted_to(self, given: ModelConfig) -> "Recipe":
+        """Return a copy whose networks fit a given generator, if the recipe follows it.
+
+        Args:
+            given: networks that a stage starts from.
+        """
+        if not self.follows_generator:
+            return self
+        own, generator = self.model, given.generator
+        sizes: dict[str, dict[str, Any]] = {
+            "encoder": {"resolution": generator.resolution, "w_dim": generator.w_dim},
+            "mixer": {"num_layers": generator.num_layers, "w_dim": generator.w_dim},
+            "skip_encoder": {"resolution": generator.resolution},
+        }
+        parts = {
+            part: dataclasses.replace(config, **size)
+            for part, size in sizes.items()
+            if (config := getattr(own, part)) is not None
+        }
+        model = ModelConfig(generator=generator, discriminator=given.discriminator, **parts)
+        return dataclasses.replace(self, model=model)
+
     def require_parts(self, parts: Sequence[str]) -> None:
         """Raise ConfigError unless the recipe describes these networks."""
         missing = [part for part in parts if getattr(self.model, part) is None]
@@ -289,6 +314,7 @@ class Recipe:
             "name": self.name,
             "title": self.title,
             "license": self.license,
+            "follows_generator": self.follows_generator,
             "model": self.model.to_dict(),
             "data": dataclasses.asdict(self.data),
             **{name: dataclasses.asdict(config) for name, config in self.stages.items()},

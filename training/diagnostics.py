@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..core.compositing import hole_l1, valid_l1
+from ..core.errors import CheckpointError
 from ..core.inpainter import Inpainter
 from ..core.masks import sample_hole_masks
+from ..core.region_errors import hole_l1, valid_l1
 from .sampler import Batch
 
 
@@ -104,10 +105,21 @@ def measure_model(inpainter: Inpainter, num_images: int = 128, seed: int = 0) ->
     """Measure a finished model, stage 1, on images that it generates itself.
 
     Args:
-        inpainter: any model.
+        inpainter: a model with an encoder.
         num_images: images and masks (`paper`).
         seed: of images, codes and masks.
+
+    Raises:
+        CheckpointError: it has no encoder.
     """
+    if not inpainter.can_encode:
+        raise CheckpointError(
+            "a model with encoder and mixer to measure",
+            f"{inpainter.title or 'one'} without them",
+            "Leave the measuring out, or train stage 1 on it.",
+            problem="Whether image and random code are used can be measured with an encoder and a "
+            "mixer only, and this model is a generator alone.",
+        )
     model = inpainter.model
     w_g, w_r = inpainter.sample_w(seed, 2 * num_images).flat().chunk(2)
     holes = sample_hole_masks("paper", num_images, inpainter.resolution, seed)

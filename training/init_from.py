@@ -85,8 +85,9 @@ def _read_with_discriminator(path: Path, stage: Stage) -> Source:
         "a model with generator and discriminator"
         + (", the latter trained on photographs" if needs_photographs else ""),
         f"{path}, which contains {', '.join(header.parts)}",
-        "Give the file that the previous stage wrote, or put discriminator.safetensors beside it; "
-        "that of the bundled model is in training/state of the repository.",
+        "Give the file that the previous stage wrote, put discriminator.safetensors beside it "
+        "(that of the bundled model is in training/state of the repository), or convert a file "
+        "that also has the discriminator.",
     )
 
 

@@ -1,8 +1,8 @@
 """Recipe files: what they may contain, the recipe they are based on, and overrides.
 
-A recipe is a TOML file with `title`, `license`, `preset` and `base`, and the tables [model],
-[data], [perceptual] and one for each stage. Bundled ones lie in recipes/; their names have no
-suffix.
+A recipe is a TOML file with `title`, `license`, `preset`, `follows_generator` and `base`, and the
+tables [model], [data], [perceptual] and one for each stage. Bundled ones lie in recipes/; their
+names have no suffix.
 """
 
 import functools
@@ -103,7 +103,8 @@ def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _recipe(name: str, data: dict[str, Any]) -> Recipe:
-    known = {"title", "license", "preset", "model", "data", "perceptual", *STAGES}
+    texts = {"title", "license", "preset"}
+    known = {*texts, "follows_generator", "model", "data", "perceptual", *STAGES}
     if not set(data) <= known:
         raise ConfigError(
             f"keys among {', '.join(sorted(known))}",
@@ -114,6 +115,7 @@ def _recipe(name: str, data: dict[str, Any]) -> Recipe:
         name=name,
         title=data.get("title", name),
         license=data.get("license", "unknown"),
+        follows_generator=data.get("follows_generator", False),
         model=_model(data),
         data=from_mapping(DataConfig, data.get("data", {}), "[data]"),
         stages={

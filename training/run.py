@@ -1,6 +1,7 @@
 """Train one stage: read what it starts from, make its trainer, run the loop."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..core.checkpoint import resolve_source
+from ..core.checkpoint import inspect_checkpoint, resolve_source
 from ..core.dataset import load_images
 from ..core.distributed import ALONE, Processes
 from ..core.errors import InputError
@@ -86,6 +87,7 @@ def train(
         DiverseInpaintingError: the recipe, data, checkpoint or folder is unusable, or a loss is not
             finite.
     """
+    options = fit_recipe(options)
     stage, config = STAGES[options.stage], options.config
     options.recipe.require_parts(stage.trains)
     set_fast_arithmetic()
@@ -93,6 +95,29 @@ def train(
     with _reserved(folder) if processes.is_main else contextlib.nullcontext():
         nimg = _train(options, folder, device, on_progress, processes)
     return TrainResult(nimg, config.total_images, tuple(sorted(folder.glob("*.safetensors"))))
+
+
+def fit_recipe(options: TrainOptions) -> TrainOptions:
+    """Return the options with a recipe that fits the generator, if it follows that and has one.
+
+    Raises:
+        CheckpointError: the checkpoint that the stage starts from is unusable.
+    """
+    path = _start(options)
+    if not options.recipe.follows_generator or path is None:
+        return options
+    recipe = options.recipe.fitted_to(inspect_checkpoint(path).config)
+    return dataclasses.replace(options, recipe=recipe)
+
+
+def _start(options: TrainOptions) -> Path | None:
+    """Return the file that a stage starts from; None if there is none, or for the prior."""
+    previous = STAGES[options.stage].previous
+    if previous is None:
+        return None
+    usual = options.out / previous / f"{previous}.safetensors"
+    named = options.source or options.restart_from
+    return resolve_source(named or usual) if named is not None or usual.is_file() else None
 
 
 def _train(
@@ -179,16 +204,15 @@ def _from_checkpoint(
     options: TrainOptions, stage: Stage, device: torch.device, processes: Processes
 ) -> _Prepared:
     recipe, restart = options.recipe, None
-    usual = options.out / f"{stage.previous}" / f"{stage.previous}.safetensors"
-    named = options.source or options.restart_from
-    if named is None and not usual.is_file():
+    path = _start(options)
+    if path is None:
+        usual = options.out / f"{stage.previous}" / f"{stage.previous}.safetensors"
         raise InputError(
             f"the checkpoint of {stage.previous}",
             f"no file {usual}",
             f"Train {stage.previous} with the same --out first, or name a checkpoint with --from.",
             problem=f"The checkpoint of {stage.previous}, {usual}, does not exist.",
         )
-    path = resolve_source(named or usual)
     source = read_source(path, stage, recipe)
     if options.restart_from is not None:
         restart = plan_restart(resolve_source(options.restart_from), source, stage, recipe)

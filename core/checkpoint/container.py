@@ -140,7 +140,7 @@ def write_container(path: Path, tensors: Mapping[str, Tensor], metadata: dict[st
     path = Path(path)
     check_place(path)
     try:
-        atomic_write(path, lambda file: _write(file, tensors, metadata))
+        atomic_write(path, lambda file: write_to(file, tensors, metadata))
     except OSError as error:
         raise CheckpointError(
             "a folder that can be written to",
@@ -149,7 +149,8 @@ def write_container(path: Path, tensors: Mapping[str, Tensor], metadata: dict[st
         ) from error
 
 
-def _write(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+def write_to(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write the content of a safetensors file; see `write_container`."""
     # Wide types first, as the safetensors package does: every tensor then starts aligned.
     ordered = sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0]))
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}

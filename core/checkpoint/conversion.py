@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 
+from ..checks import check_choice
 from ..errors import CheckpointError, ConfigError
 from ..networks import DiscriminatorConfig, GeneratorConfig, ModelConfig
 from .content import Checkpoint, generator_id_of
 from .detection import detect
 from .header import FORMAT
 from .importers import Imported, RefusedFileError, open_contents
-from .importers.importing import Progress, import_contents
+from .importers.importing import CHANNELS, Progress, import_contents
 
 _EXPECTED = "a StyleGAN2 file of NVIDIA, rosinality, pSp, e4e, StyleRes, GenForce or MMGeneration"
 
@@ -39,6 +40,7 @@ def convert_file(
     title: str = "",
     license: str = "",
     progress: Progress | None = None,
+    channels: str | None = None,
 ) -> Conversion:
     """Return the checkpoint that a foreign StyleGAN2 file makes.
 
@@ -50,17 +52,20 @@ def convert_file(
         title: what the model knows, in a few words.
         license: of the weights.
         progress: called with the values read and the values to be read.
+        channels: order of the file's colours, one of `CHANNELS`; None for the family's.
 
     Raises:
         CheckpointError: the file is missing, no StyleGAN2, damaged or hostile.
     """
     path = Path(path)
+    if channels is not None:
+        check_choice(channels, "channels", CHANNELS)
     _require_importable(path)
     try:
         contents = open_contents(path)
         if contents.settings("").get("format") == FORMAT:
             raise RefusedFileError("It is a checkpoint of this project.", "Use it as it is.")
-        imported = import_contents(contents, progress)
+        imported = import_contents(contents, progress, channels)
     except RefusedFileError as error:
         raise _refusal(path, error) from error
     facts = {"imported": {"format": imported.family, "file": path.name}}

@@ -12,13 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..invocation import command_line
+
 _HEAD_SIZE = 1 << 20
 _MAX_HEADER_SIZE = 100_000_000  # the limit of the safetensors package
 
-_NEVER_UNPICKLED = (
-    "Opening such files can run code, so they are never loaded. If it is a StyleGAN2, convert it: "
-    "diverse-inpainting convert FILE OUT.safetensors; else use a model that this project saved."
-)
 _NOT_OURS = "Use a model that this project saved as .safetensors."
 _FETCH_AGAIN = "Copy or download it again."
 
@@ -106,11 +104,29 @@ def _pickle(path: Path, head: bytes) -> Detection | None:
         return None
     if b"torch_utils.persistence" in head:
         description = "an NVIDIA pickle (stylegan2-ada-pytorch or StyleGAN3)"
-        return Detection("nvidia-pickle", description, _NEVER_UNPICKLED)
+        return Detection("nvidia-pickle", description, _never_unpickled(path))
     if b"dnnlib.tflib" in head:
         description = "an NVIDIA pickle (StyleGAN2 for TensorFlow)"
-        return Detection("nvidia-pickle", description, _NEVER_UNPICKLED)
-    return Detection("pickle", "a Python pickle (.pkl or an old .pt)", _NEVER_UNPICKLED)
+        return Detection("nvidia-pickle", description, _never_unpickled(path))
+    return Detection("pickle", "a Python pickle (.pkl or an old .pt)", _never_unpickled(path))
+
+
+def _never_unpickled(path: Path) -> str:
+    return (
+        "Opening such files can run code, so they are never loaded. If it is a StyleGAN2, convert "
+        f"it: {convert_command(path)}; else use a model that this project saved."
+    )
+
+
+def convert_command(path: Path) -> str:
+    """Return the command that converts a file of another program."""
+    return command_line("convert", path, converted_name(path))
+
+
+def converted_name(path: Path) -> Path:
+    """Return where the conversion of a file goes: beside it."""
+    target = path.with_suffix(".safetensors")
+    return target if target != path else path.with_name(f"{path.stem}-converted.safetensors")
 
 
 def _zip(path: Path) -> Detection:
@@ -120,7 +136,7 @@ def _zip(path: Path) -> Detection:
     except (zipfile.BadZipFile, OSError, ValueError):
         return Detection("zip", "a truncated zip archive or .pt file", _FETCH_AGAIN)
     if any(name.endswith("data.pkl") for name in names):
-        return Detection("torch-zip", "a PyTorch pickle (.pt or .pth)", _NEVER_UNPICKLED)
+        return Detection("torch-zip", "a PyTorch pickle (.pt or .pth)", _never_unpickled(path))
     return Detection("zip", "a zip archive", "Unpack it and give the .safetensors file inside.")
 
 

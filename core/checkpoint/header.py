@@ -13,7 +13,7 @@ from ..foreign_data import parse_json as _parse_json
 from ..networks import PARTS, ModelConfig
 from .blank import build_blank
 from .container import DTYPES, Container, Layout, layout_of
-from .detection import describe_keys
+from .detection import convert_command, describe_keys
 
 FORMAT = "diverse-inpainting"
 FORMAT_VERSION = 1
@@ -59,7 +59,7 @@ def _check_format(container: Container) -> None:
         found = describe_keys(container.layouts, metadata)
         remedy = "Use a model that this project saved."
         if "StyleGAN2" in found:
-            remedy = "Convert it: diverse-inpainting convert FILE OUT.safetensors."
+            remedy = f"Convert it: {convert_command(container.path)}."
         raise CheckpointError(EXPECTED, f"{container.path}, {found}", remedy)
     version = metadata.get("format_version", "")
     if not (version.isascii() and version.isdigit() and len(version) < 6 and int(version) > 0):

@@ -12,8 +12,9 @@ from .direction import (
     write_direction,
 )
 from .discovery import DISCOVERY_METHODS, discover_direction
+from .foreign import ForeignDirection, adopt, read_foreign_direction
 from .ganspace import discover_ganspace, principal_components
-from .interfacegan import Boundary, find_boundary, independent
+from .interfacegan import Boundary, discover_interfacegan, find_boundary, independent
 from .scores import SCORES
 from .sefa import discover_sefa, factorise, select_affines
 
@@ -23,6 +24,8 @@ __all__ = [
     "STANDARD_DEVIATION",
     "Boundary",
     "Direction",
+    "ForeignDirection",
+    "adopt",
     "apply_direction",
     "bundled_direction_names",
     "bundled_directions",
@@ -30,6 +33,7 @@ __all__ = [
     "deviation_along",
     "discover_direction",
     "discover_ganspace",
+    "discover_interfacegan",
     "discover_sefa",
     "factorise",
     "find_boundary",
@@ -37,6 +41,7 @@ __all__ = [
     "principal_components",
     "read_direction",
     "read_directions",
+    "read_foreign_direction",
     "select_affines",
     "write_direction",
 ]

@@ -6,6 +6,7 @@ from torch import Tensor
 from ..checks import check_choice, check_int
 from ..latents import sample_z
 from ..networks import Generator
+from ..progress import OnStep, in_chunks
 from .direction import Direction
 from .ganspace import discover_ganspace
 from .sefa import discover_sefa
@@ -14,6 +15,7 @@ DISCOVERY_METHODS = ("sefa", "ganspace")
 """From the generator's weights, and from samples of its mapping network."""
 
 _NUM_SAMPLES = {"sefa": 512, "ganspace": 10_000}
+_SAMPLES_AT_ONCE = 500
 
 
 def discover_direction(
@@ -22,6 +24,7 @@ def discover_direction(
     method: str,
     component: int,
     layers: tuple[int, int],
+    on_step: OnStep | None = None,
 ) -> Direction:
     """Return a direction whose unit is one standard deviation of w.
 
@@ -31,6 +34,7 @@ def discover_direction(
         method: one of `DISCOVERY_METHODS`.
         component: from 0, the one that changes most.
         layers: first and last style layer that it moves (inclusive).
+        on_step: called with samples done and their total; may raise to interrupt.
 
     Raises:
         InputError: unknown method, or a number out of range.
@@ -39,7 +43,7 @@ def discover_direction(
     first, last = layers
     check_int(first, "first_layer", 0, generator.config.num_layers - 1)
     check_int(last, "last_layer", first, generator.config.num_layers - 1)
-    w_samples = _sample_w(generator, _NUM_SAMPLES[method])
+    w_samples = _sample_w(generator, _NUM_SAMPLES[method], on_step)
     if method == "ganspace":
         return discover_ganspace(w_samples, component, first, last, generator_id)
     affines = generator.synthesis.style_affines()
@@ -47,5 +51,9 @@ def discover_direction(
 
 
 @torch.no_grad()
-def _sample_w(generator: Generator, num: int) -> Tensor:
-    return generator.mapping(sample_z(0, num, generator.config.z_dim).to(generator.w_avg.device))
+def _sample_w(generator: Generator, num: int, on_step: OnStep | None) -> Tensor:
+    def some(rows: slice) -> Tensor:
+        z = sample_z(0, rows.stop - rows.start, generator.config.z_dim, first=rows.start)
+        return generator.mapping(z.to(generator.w_avg.device))
+
+    return in_chunks(some, num, _SAMPLES_AT_ONCE, on_step)

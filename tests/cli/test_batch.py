@@ -2,20 +2,20 @@
 
 import dataclasses
 import hashlib
-import inspect
 import json
 import logging
+import threading
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from diverse_inpainting.cli import result_files
-from diverse_inpainting.cli.batch import Settings, rehearse, run_jobs
+from diverse_inpainting.cli import batch, result_files
+from diverse_inpainting.cli.batch import run_jobs
+from diverse_inpainting.cli.job_inputs import JobInputs
 from diverse_inpainting.cli.pairing import plan_jobs
-from diverse_inpainting.core.editor import Edit
-from diverse_inpainting.core.errors import InputError
+from diverse_inpainting.cli.settings import Settings
 from diverse_inpainting.core.image_files import write_png, write_result
 from diverse_inpainting.core.inpainter import Inpainter
 
@@ -271,57 +271,145 @@ def test_a_name_with_control_characters_is_named_once(model, photos):
     assert line.count("[31m.png") == 1
 
 
-def test_settings_are_the_arguments_of_inpaint_with_its_defaults():
-    parameters = dict(inspect.signature(Inpainter.inpaint).parameters)
-    for name in ("self", "image", "hole_mask", "alpha"):
-        del parameters[name]
-    assert Settings().arguments() == {name: p.default for name, p in parameters.items()}
+WAIT_S = 60.0
 
 
-def test_settings_as_plain_data():
-    settings = Settings(seed=4, edits=(Edit("a", 1.5), Edit("b", -1.0)))
-    data = json.loads(json.dumps(settings.to_dict()))
-    assert data["seed"] == 4 and data["edits"] == [["a", 1.5], ["b", -1.0]]
-    assert set(data) == set(Settings().arguments()) - {"on_fit_step", "fit_steps"}
-    assert Settings(fit_steps=4).to_dict()["fit_steps"] == 4
+def copies(photos, names):
+    """Copies of an image, with masks, under other names; return the jobs."""
+    for folder in ("photos", "masks"):
+        content = (photos / folder / "b.png").read_bytes()
+        (photos / folder / "a.png").unlink()
+        (photos / folder / "b.png").unlink()
+        for name in names:
+            (photos / folder / f"{name}.png").write_bytes(content)
+    return plan(photos)
 
 
-def test_good_settings_pass(model):
-    edits = (Edit("sefa:0", 1.0),)
-    rehearse(model, Settings())
-    rehearse(
-        model,
-        Settings(
-            num_variants=2,
-            seed=2**64 - 1,
-            edits=edits,
-            truncation_psi=0.5,
-            gate_bias=2.0,
-            crop_mode="hole",
-            margin=0.0,
-            feather_px=3,
-            skip_source="none",
-            blend="feather",
-        ),
-    )
+def test_the_next_image_is_read_and_the_last_one_written_meanwhile(model, photos, monkeypatch):
+    reads_c, completes_b = threading.Event(), threading.Event()
+    decode, complete, met = JobInputs.decode, model.inpaint, []
+
+    def reading(self, settings):
+        if self.job.image.name == "c.png":
+            reads_c.set()
+        return decode(self, settings)
+
+    def completing(*args, **kwargs):
+        if met:  # b, while c is read
+            completes_b.set()
+            met.append(reads_c.wait(WAIT_S))
+        else:
+            met.append("a")
+        return complete(*args, **kwargs)
+
+    def writing(path, *content, **options):
+        if path.name == "a-0.png":  # while b is completed
+            met.append(completes_b.wait(WAIT_S))
+        write_result(path, *content, **options)
+
+    monkeypatch.setattr(JobInputs, "decode", reading)
+    monkeypatch.setattr(model, "inpaint", completing)
+    monkeypatch.setattr(result_files, "write_result", writing)
+    outcomes = run(model, photos, jobs=copies(photos, "abc"))
+    assert [(o.image.stem, o.status) for o in outcomes] == [("a", "done"), ("b", "done"),
+                                                            ("c", "done")]  # fmt: skip
+    assert len(met) == 4 and all(met)
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"num_variants": 0}, "num_variants"),
-        ({"seed": -1}, "seed"),
-        ({"seed": 2**64}, "seed"),
-        ({"edits": (Edit("smile", 1.0),)}, "'smile'"),
-        ({"truncation_psi": float("nan")}, "truncation_psi"),
-        ({"gate_bias": float("inf")}, "gate_bias"),
-        ({"crop_mode": "hat"}, "crop"),
-        ({"crop_mode": "hole", "margin": -1.0}, "margin"),
-        ({"feather_px": 100_000}, "feather"),
-        ({"skip_source": "maybe"}, "skip_source"),
-        ({"blend": "poisson"}, "blend"),
-    ],
-)
-def test_each_bad_setting_is_found_before_the_first_image(model, change, words):
-    with pytest.raises(InputError, match=words):
-        rehearse(model, dataclasses.replace(Settings(), **change))
+def test_each_image_has_its_own_warnings(model, photos):
+    names = [f"{k:02}" for k in range(12)]
+    jobs = copies(photos, names)
+    for name in names[::3]:
+        path = photos / "photos" / f"{name}.png"
+        with Image.open(path) as image:
+            image.load()
+        image.save(path, icc_profile=b"damaged")
+    outcomes = run(model, photos, jobs=jobs)
+    assert [outcome.image.stem for outcome in outcomes] == names
+    for k, outcome in enumerate(outcomes):
+        assert [outcome.image.name in text for text in outcome.warnings] == [True] * (k % 3 == 0)
+
+
+@pytest.mark.parametrize(("most_pixels", "together"), [(1, 1), (32 * 32 * 2, 2), (10**6, 3)])
+def test_large_images_are_completed_alone(model, photos, monkeypatch, most_pixels, together):
+    decode, save, lock, counts = JobInputs.decode, batch.save_results, threading.Lock(), [0]
+    full = threading.Barrier(together)
+
+    def entered(self, settings):
+        with lock:
+            counts.append(counts[-1] + 1)
+            is_early = len(counts) - 1 <= together
+        if is_early:  # the first ones are there at the same time
+            full.wait(WAIT_S)
+        return decode(self, settings)
+
+    def saved(*args, **kwargs):
+        save(*args, **kwargs)
+        with lock:
+            counts.append(counts[-1] - 1)
+
+    monkeypatch.setattr(batch, "_MOST_PIXELS", most_pixels)
+    monkeypatch.setattr(JobInputs, "decode", entered)
+    monkeypatch.setattr(batch, "save_results", saved)
+    outcomes = run(model, photos, jobs=copies(photos, "abcdef"))
+    assert {outcome.status for outcome in outcomes} == {"done"}
+    assert max(counts) == together
+
+
+def test_a_closed_run_stops_between_two_results_and_is_finished_by_the_next(
+    model, photos, monkeypatch
+):
+    begun, go = threading.Event(), threading.Event()
+
+    def write(path, *content, **options):
+        if path.name == "b-0.png":
+            begun.set()
+            go.wait(WAIT_S)
+        write_result(path, *content, **options)
+
+    jobs = copies(photos, "abcdef")
+    with monkeypatch.context() as patch:
+        patch.setattr(result_files, "write_result", write)
+        outcomes = run_jobs(model, jobs, SETTINGS)
+        assert next(outcomes).status == "done" and begun.wait(WAIT_S)
+        threading.Timer(0.2, go.set).start()
+        outcomes.close()
+    names = {path.name for path in (photos / "out").iterdir()}
+    assert {"a-sheet.png", "b-0.png", ".b.unfinished"} <= names
+    assert not names & {"b-1.png", "b-sheet.png", "f-0.png"}
+    assert not [t for t in threading.enumerate() if t.name.startswith("diverse-inpainting")]
+    a, b, *others, f = (outcome.status for outcome in run(model, photos, jobs=jobs))
+    assert (a, b, f) == ("skipped", "done", "done") and set(others) <= {"skipped", "done"}
+    assert len([*(photos / "out").iterdir()]) == 6 * 3
+
+
+def test_a_closed_run_stops_between_two_steps_of_the_model(model, photos):
+    shown, go = [], threading.Event()
+
+    def show(step, of):
+        shown.append((step, of))
+        if not go.is_set() and len(shown) > 1 and step > 6 and shown[0] in shown[1:]:  # b's sixth
+            go.set()
+            threading.Event().wait(0.5)  # until the run is closed
+
+    settings = dataclasses.replace(SETTINGS, fit_steps=5, on_step=show)
+    outcomes = run_jobs(model, copies(photos, "ab"), settings)
+    assert next(outcomes).status == "done" and go.wait(WAIT_S)
+    outcomes.close()
+    assert shown[-1][0] < shown[-1][1] == max(step for step, _ in shown)
+
+
+def test_our_own_mistake_ends_the_run(model, photos, monkeypatch):
+    decode = JobInputs.decode
+
+    def fail(self, settings):
+        if self.job.image.name == "b.png":
+            raise KeyError("mistake")
+        return decode(self, settings)
+
+    monkeypatch.setattr(JobInputs, "decode", fail)
+    outcomes = run_jobs(model, copies(photos, "abcdef"), SETTINGS)
+    assert next(outcomes).status == "done"
+    with pytest.raises(KeyError, match="mistake"):
+        next(outcomes)
+    assert not (photos / "out" / "f-0.png").exists()

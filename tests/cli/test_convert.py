@@ -3,6 +3,8 @@
 import json
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 import foreign_files
 import hostile_pickles
@@ -40,6 +42,15 @@ def test_json(run, foreign):
     assert report["left_out"] == [] and report["notes"] == []
     card = json.loads(run("info", "out.safetensors", "--json").out)
     assert card["generator_id"] == report["generator_id"]
+
+
+def test_the_order_of_colours(run, foreign):
+    for name, options in {"rgb": (), "bgr": ("--channels", "bgr")}.items():
+        assert run("convert", foreign, f"{name}.safetensors", *options).code == 0
+    key = "generator.synthesis.blocks.0.to_rgb.weight"
+    rgb, bgr = (load_file(f"{name}.safetensors")[key] for name in ("rgb", "bgr"))
+    assert torch.equal(rgb.flip(0), bgr) and not torch.equal(rgb, bgr)
+    assert "rgb" in run("convert", foreign, "x.safetensors", "--channels", "grb").err
 
 
 def test_a_hostile_file_is_one_sentence_and_leaves_nothing(run, tmp_path):

@@ -49,6 +49,15 @@ def test_the_card_says_how_images_are_completed(tiny_checkpoint, tmp_path, parts
     assert f"  completes          {card['completes']}" in describe_card(card, {}, {})
 
 
+def test_what_a_generator_alone_cannot_do(run, tiny_checkpoint, tmp_path):
+    path = tmp_path / "alone.safetensors"
+    write_checkpoint(path, read_checkpoint(tiny_checkpoint, ("generator",)))
+    told = run("info", path).out
+    assert "  cannot             refine (no skip encoder)\n" in told
+    assert "  cannot             be trained further by itself (no discriminator)\n" in told
+    assert refused(run("info", path, "--measure"))
+
+
 def test_half_precision_and_missing_parts_show(tiny_checkpoint, tmp_path):
     path = tmp_path / "half.safetensors"
     checkpoint = read_checkpoint(tiny_checkpoint, ("generator", "encoder"))

@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from answers import box, noise, pixels, save
-from diverse_inpainting.cli.batch import Settings
-from diverse_inpainting.cli.inpaint import parse_edit
+from diverse_inpainting.cli.inpaint_options import parse_edit
+from diverse_inpainting.cli.result_files import ResultFiles
+from diverse_inpainting.cli.settings import Settings
 from diverse_inpainting.core.checkpoint import read_checkpoint, write_checkpoint
 from diverse_inpainting.core.directions import Direction, write_direction
 from diverse_inpainting.core.editor import Edit
@@ -106,6 +107,8 @@ def test_orientation_is_respected(inpaint, tmp_path):
 def test_existing_results_are_skipped_unless_overwriting(inpaint, tmp_path):
     save(tmp_path / "a.png", noise(32, 32)), save(tmp_path / "m.png", box(32, 32))
     common = ("a.png", "--mask", "m.png", "--out", "out")
+    with ResultFiles(tmp_path / "out", "a", 2).claimed():
+        assert "--overwrite" not in inpaint(*common).out
     assert inpaint(*common).out.startswith("1 done")
     again = inpaint(*common)
     assert again.code == 0
@@ -226,6 +229,34 @@ def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(
     assert inpaint(*common).out.startswith("0 done, 1 skipped")
 
 
+@pytest.mark.slow
+def test_an_interrupted_run_ends_at_once_and_is_finished_by_the_next(
+    inpaint, tiny_checkpoint, tmp_path
+):
+    save(tmp_path / "m.png", box(300, 300))
+    for name in "abcdef":
+        save(tmp_path / "photos" / f"{name}.png", noise(300, 300))
+    common = ("photos", "--mask", "m.png", "--out", "out", "--variants", "24", "--json")
+    command = (sys.executable, "-m", "diverse_inpainting", "inpaint", *common)
+    process = subprocess.Popen(
+        [*command, "--model", str(tiny_checkpoint)],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert json.loads(process.stdout.readline())["status"] == "done"
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - started < 10
+    assert process.returncode != 0 and b"Traceback" not in err
+    assert len(list(tmp_path.glob("out/f-*.png"))) == 0
+    assert not list(tmp_path.glob("out/.*.lock"))
+    assert inpaint(*common).code == 0
+    assert len(list(tmp_path.glob("out/*.png"))) == 6 * 25
+    assert not list(tmp_path.glob("out/.*"))
+
+
 def test_mask_options_change_the_hole(inpaint, tmp_path):
     photo, mask = save(tmp_path / "a.png", noise(40, 40)), save(tmp_path / "m.png", box(40, 40))
     hole = box(40, 40) > 0
@@ -261,6 +292,23 @@ def test_a_dry_run_shows_the_face(inpaint, tmp_path, root):
     found = re.search(r"crop (\d+) x \1 around \((\d+), (\d+)\), turned by -?\d+ degrees,", line)
     side, x, y = map(int, found.groups())
     assert abs(side - 160) < 40 and abs(x - 280) < 24 and abs(y - 140) < 24
+
+
+def test_far_holes_have_a_square_each_and_can_be_repeated(inpaint, tmp_path):
+    photo, mask = noise(80, 400), np.zeros((80, 400), dtype=np.uint8)
+    mask[30:50, 20:40] = mask[20:30, 300:330] = 255
+    save(tmp_path / "a.png", photo), save(tmp_path / "m.png", mask)
+    common = ("a.png", "--mask", "m.png", "--variants", 1)
+    line = inpaint(*common, "--out", "dry", "--crop", "holes", "--dry-run").out
+    assert "crop 64 x 64 at (283, 0) and 64 x 64 at (0, 8) of 400 x 80, results" in line
+    assert inpaint(*common, "--out", "out", "--crop", "holes").code == 0
+    shown = pixels(tmp_path / "out" / "a-0.png")
+    assert np.array_equal(shown[mask == 0], photo[mask == 0])
+    again = inpaint(*common, "--out", "again", "--from", "out/a-0.png")
+    assert again.code == 0
+    assert np.array_equal(pixels(tmp_path / "again" / "a-0.png"), shown)
+    with Image.open(tmp_path / "out" / "a-sheet.png") as sheet:
+        assert sheet.height > 2 * 64  # squares, not strips as low as the image
 
 
 def test_a_dry_run_lists_and_draws_and_completes_nothing(inpaint, tmp_path):

@@ -215,3 +215,14 @@ def test_shards_deal_all_jobs_in_order(make, tmp_path):
 def test_what_is_no_shard_is_refused(shard):
     with pytest.raises(InputError, match="I/N"):
         pairing.deal_jobs((), shard)
+
+
+def test_results_have_names_that_every_system_can_write(make, tmp_path):
+    photos = make("photos", "10:30.png", "CON.a.png")
+    make("photos/nul", "a.png"), make("photos/dots..", "a.png")
+    jobs = plan(photos, None, tmp_path / "out", recursive=True).jobs
+    names = {job.files.results[0].relative_to(tmp_path / "out").as_posix() for job in jobs}
+    assert names == {"10_30-0.png", "_CON.a-0.png", "_nul/a-0.png", "dots_/a-0.png"}
+    make("photos", "10?30.png")
+    clashing = [job.problem for job in plan_jobs(photos, None, tmp_path / "out") if job.problem]
+    assert ["the same names" in str(problem) for problem in clashing] == [True, True]

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from answers import box, noise, pixels, save
-from diverse_inpainting.cli.batch import Settings
 from diverse_inpainting.cli.recorded import changes, load_record, merge_settings
+from diverse_inpainting.cli.settings import Settings
 from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.mask_edits import MaskEdits
@@ -136,7 +136,7 @@ def test_results_of_version_0_2_are_repeated_as_they_were(tmp_path, feather, ble
         {"mask_edits": {"grow_px": "3"}},
         {"mask_edits": {"shrink": 3}},
         {"later": 1},
-        {"on_fit_step": "x"},
+        {"on_step": "x"},
         {"blend": 1},
     ],
 )

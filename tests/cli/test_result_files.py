@@ -139,6 +139,19 @@ def test_the_sheet_holds_all_cells_and_the_record(tmp_path):
     assert [path for path in files.folder.iterdir() if path.is_file()] == [files.sheet]
 
 
+def test_the_sheet_shows_a_small_hole_enlarged(tmp_path):
+    files = ResultFiles(tmp_path, "cat", 1)
+    whole = completed(files, torch.zeros(1, 1000, 1000, 3))
+    hole = torch.zeros(1000, 1000)
+    hole[500:530, 300:330] = 1
+    result = torch.where(hole[..., None] == 1, 1.0, whole.image)
+    files.write(dataclasses.replace(whole, hole_mask=hole, results=[result]), RECORD, ())
+    with Image.open(files.sheet) as sheet:
+        colours = {colour: count for count, colour in sheet.getcolors(1 << 20)}
+    assert colours[255, 255, 255] > 100**2  # a quarter of its cell
+    assert colours[128, 128, 128] > 100**2
+
+
 def test_each_result_holds_the_record_and_its_number(files):
     made_by = {"version": "1", "title": "cats"}
     write(files, {**RECORD, "made_by": made_by})

@@ -7,8 +7,8 @@ import pytest
 
 from answers import box, noise, save
 from diverse_inpainting.cli.actor import Order, complete_job
-from diverse_inpainting.cli.batch import Settings, model_digest
 from diverse_inpainting.cli.pairing import plan_jobs
+from diverse_inpainting.cli.settings import Settings, model_digest
 from diverse_inpainting.cli.stores import Stores, is_url
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.inpainter import Inpainter

@@ -179,6 +179,7 @@ def test_a_dry_run_needs_no_data_and_writes_nothing(run, recipe, tmp_path, stage
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("prior", "--data", "images"), "needs a recipe. Give one with --config"),
         (("prior", "--config", "absent", "--data", "images"), "bundled recipe"),
         (("prior", "--config", "tiny.toml", "--data", "absent"), "No such folder or zip file"),
         (

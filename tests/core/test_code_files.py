@@ -4,8 +4,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from diverse_inpainting.core.code_files import (
+    PNG_KEY,
+    StoredCodes,
+    codes_as_text,
+    read_codes,
+    write_codes,
+)
 from diverse_inpainting.core.directions import Direction, write_direction
 from diverse_inpainting.core.errors import CheckpointError
+from diverse_inpainting.core.image_files import write_png
 from diverse_inpainting.core.latents import WPlus
 
 ID = "ab" * 32
@@ -54,3 +62,46 @@ def test_damaged_codes_are_refused(tmp_path, tensor, changes, words):
     save_file({"codes": tensor}, path, facts | changes)
     with pytest.raises(CheckpointError, match=words):
         WPlus.load(path)
+
+
+def test_labels_and_facts_come_back(tmp_path):
+    path = tmp_path / "codes.safetensors"
+    stored = StoredCodes(torch.randn(1, 2, 4, 5), ID, ("seed 7 / #0", "b"), {"picture": "x"})
+    write_codes(path, stored)
+    found = read_codes(path)
+    assert torch.equal(found.codes, stored.codes)
+    assert found[1:] == stored[1:]
+    assert WPlus.load(path).labels == stored.labels
+
+
+@pytest.mark.parametrize("labels", ["[", '["a"]', '["a", 1]', '["a", "b\\u0007"]'])
+def test_damaged_labels_are_refused(tmp_path, labels):
+    path = tmp_path / "codes.safetensors"
+    facts = {"format": "diverse-inpainting-codes", "format_version": "1", "generator_id": ID}
+    save_file({"codes": torch.zeros(1, 2, 2, 2)}, path, {**facts, "labels": labels})
+    with pytest.raises(CheckpointError, match="2 labels"):
+        read_codes(path)
+
+
+def save_png(path, text):
+    write_png(path, torch.rand(4, 4, 3), {PNG_KEY: text} if text is not None else None)
+
+
+def test_a_png_carries_codes(tmp_path):
+    stored = StoredCodes(torch.randn(1, 1, 4, 5), ID, ("seed 7 / #0",), {"picture": "x"})
+    save_png(tmp_path / "a.png", codes_as_text(stored))
+    found = read_codes(tmp_path / "a.png")
+    assert torch.equal(found.codes, stored.codes)
+    assert found[1:] == stored[1:]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [(None, "carries none"), ("?", "cannot be read"), ("AAAA", "other data under")],
+)
+def test_a_png_without_codes_is_refused(tmp_path, text, words):
+    save_png(tmp_path / "a.png", text)
+    with pytest.raises(CheckpointError, match=words):
+        read_codes(tmp_path / "a.png")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        read_codes(tmp_path / "missing.png")

@@ -1,21 +1,14 @@
-"""Eq. 4 at the network's resolution and at the image's own, and errors over regions."""
+"""Eq. 4 at the network's resolution and at the image's own."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from diverse_inpainting.core.compositing import (
-    composite,
-    composites,
-    feather,
-    hole_l1,
-    paste_completions,
-    paste_weight,
-    valid_l1,
-)
+from diverse_inpainting.core.compositing import composite, composites, paste_completions
 from diverse_inpainting.core.faces import Face
 from diverse_inpainting.core.geometry import erase
 from diverse_inpainting.core.image import image_to_uint8
+from diverse_inpainting.core.opacity import feather, paste_weight
 
 R = 32
 
@@ -26,28 +19,6 @@ def test_composite_is_equation_4(generator):
     output = torch.randn(2, 3, 4, 4, generator=generator)
     expected = torch.where(valid.bool(), image, output)
     assert torch.equal(composite(output, image * valid, valid), expected)
-
-
-def test_valid_l1_counts_valid_pixels_only():
-    erased, valid = torch.zeros(1, 3, 2, 2), torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
-    image = torch.full((1, 3, 2, 2), 9.0)
-    image[0, :, 0, 0] = torch.tensor([0.1, 0.2, -0.3])
-    torch.testing.assert_close(valid_l1(image, erased, valid), torch.tensor([0.2]))
-
-
-@pytest.mark.parametrize("width_px", [1, 2, 7, 8])
-def test_feather_falls_to_zero_outside_and_keeps_the_hole(width_px):
-    mask = torch.zeros(1, 1, 1, 41)
-    mask[..., :11] = 1
-    ramp = feather(mask, width_px)[0, 0, 0]
-    assert torch.equal(ramp[:11], torch.ones(11))
-    assert (ramp[10 : 11 + width_px].diff() < 0).all() and ramp[10 + width_px] > 0
-    assert ramp[11 + width_px :].max() == 0
-
-
-def test_a_feather_of_no_width_changes_nothing():
-    mask = torch.rand(1, 1, 4, 4)
-    assert feather(mask, 0) is mask
 
 
 def pasted_whole(erased, images, weight):
@@ -144,14 +115,6 @@ def test_a_turned_square_ends_at_its_sides_and_keeps_its_hole(generator, feather
     else:
         assert torch.equal(weight[0], mask[0])
     assert (results[0] != results[1])[mask[0] == 1].any()
-
-
-def test_hole_l1_sums_over_the_hole_only():
-    first, hole = torch.zeros(1, 3, 2, 2), torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]])
-    second = torch.full((1, 3, 2, 2), 9.0)
-    second[0, :, 0, 0] = torch.tensor([0.1, 0.2, -0.3])
-    second[0, :, 1, 1] = 0.5
-    torch.testing.assert_close(hole_l1(first, second, hole), torch.tensor([0.6 + 1.5]))
 
 
 @pytest.mark.parametrize("crop_mode", ["picture", "hole"])

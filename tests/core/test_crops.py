@@ -1,13 +1,17 @@
+import itertools
 import math
 
 import pytest
 import torch
 from crop_samples import hole_box, images_with_holes, whole
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from diverse_inpainting.core.crops import SquareCrop, choose_crop, fit_crop
+from diverse_inpainting.core.areas import meets
+from diverse_inpainting.core.crops import MAX_SQUARES, choose_crops, fit_crop
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.faces import Face
+from diverse_inpainting.core.square_crop import SquareCrop
 from diverse_inpainting.core.turned_crop import TurnedCrop
 
 few = settings(max_examples=40, deadline=None, derandomize=True)
@@ -26,6 +30,13 @@ class Finder:
     def find(self, image_chw):
         self.seen.append(image_chw)
         return self.faces
+
+
+def choose_crop(*args):
+    """Choose the squares where there is to be one, for its whole box."""
+    (((crop, area),), said) = choose_crops(*args)
+    assert area == crop.image_area
+    return crop, said
 
 
 @few
@@ -159,3 +170,114 @@ def test_a_face_needs_a_finder(mode):
 def test_bad_settings_are_refused_in_every_mode(mode, margin, words):
     with pytest.raises(InputError, match=words):
         choose_crop(IMAGE, hole_box(200, 300, (1, 9), (1, 9)), mode, margin, Finder())
+
+
+def hole_boxes(height, width, *boxes):
+    mask = torch.zeros(1, height, width)
+    for rows, columns in boxes:
+        mask[:, slice(*rows), slice(*columns)] = 1.0
+    return mask
+
+
+NEAR, FAR = ((100, 120), (80, 95)), ((110, 116), (900, 930))
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.25, 3.0])
+def test_each_far_hole_has_the_square_that_it_would_have_alone(margin):
+    squares, said = choose_crops(IMAGE, hole_boxes(300, 1000, FAR, NEAR), "holes", margin, None)
+    expected = [fit_crop(hole_boxes(300, 1000, box), "hole", margin) for box in (NEAR, FAR)]
+    assert ([crop for crop, _ in squares], said) == (expected, "")
+    assert [area for _, area in squares] == [tuple(slice(*p) for p in box) for box in (NEAR, FAR)]
+
+
+def test_holes_whose_squares_would_overlap_share_one():
+    """The second overlaps the first, and their common square the third."""
+    boxes = ((100, 160), (0, 60)), ((100, 160), (80, 140)), ((100, 110), (190, 200))
+    assert len(choose_crops(IMAGE, hole_boxes(300, 1000, *boxes, FAR), "holes", 0.25, None)[0]) == 2
+    assert len(choose_crops(IMAGE, hole_boxes(300, 1000, *boxes[1:]), "holes", 0.1, None)[0]) == 2
+    ((crop, area), _), _ = choose_crops(
+        IMAGE, hole_boxes(300, 1000, *boxes, FAR), "holes", 0.25, None
+    )
+    assert crop == fit_crop(hole_boxes(300, 1000, *boxes), "hole", 0.25)
+    assert area == (slice(100, 160), slice(0, 200))
+
+
+def check_parts(hole, squares):
+    """Each pixel of the hole is completed by one square, which sees all of its part."""
+    times = torch.zeros_like(hole)
+    for crop, area in squares:
+        times[(0, *area)] += 1
+        inside = torch.zeros_like(hole)
+        inside[(0, *crop.image_area)] = 1
+        assert inside[(0, *area)].min() == 1
+    assert bool((times[hole > 0] == 1).all())
+
+
+def test_more_holes_than_squares_share_them_and_it_is_said():
+    boxes = [((y, y + 5), (x, x + 5)) for x in range(0, 2000, 100) for y in (0, 200, 400)]
+    squares, said = choose_crops(IMAGE, hole_boxes(600, 2000, *boxes), "holes", 0.25, None)
+    assert MAX_SQUARES / 2 <= len(squares) <= MAX_SQUARES
+    check_parts(hole_boxes(600, 2000, *boxes), squares)
+    assert said.startswith("the hole has 60 parts")
+    assert max(crop.side for crop, _ in squares) < 600
+    grid = [((y, y + 5), (x, x + 5)) for x in range(0, 800, 100) for y in (0, 200)]
+    squares, said = choose_crops(IMAGE, hole_boxes(600, 2000, *grid), "holes", 0.25, None)
+    assert (len(squares), said) == (MAX_SQUARES, "")
+
+
+@few
+@given(st.data(), st.integers(1, 400), st.integers(1, 400), st.sampled_from([0.0, 0.25, 1.0]))
+def test_squares_do_not_overlap_and_each_pixel_of_the_hole_has_one(data, height, width, margin):
+    hole = torch.zeros(1, height, width)
+    for _ in range(data.draw(st.integers(1, 12))):
+        top, left = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+        size = data.draw(st.integers(1, 40))
+        hole[:, top : top + size, left : left + size] = data.draw(st.sampled_from([1.0, 0.01]))
+    squares, _ = choose_crops(IMAGE, hole, "holes", margin, None)
+    check_parts(hole, squares)
+    pairs = itertools.combinations([crop.image_area for crop, _ in squares], 2)
+    assert not any(meets(*pair) for pair in pairs)
+
+
+@pytest.mark.parametrize("boxes", [[NEAR], [NEAR, ((125, 130), (90, 99))]])
+def test_one_square_is_that_of_mode_hole(boxes):
+    hole = hole_boxes(300, 1000, *boxes)
+    assert choose_crop(IMAGE, hole, "holes", 0.25, None) == (fit_crop(hole, "hole", 0.25), "")
+
+
+def test_auto_takes_far_holes_one_by_one_each_in_its_face():
+    hole = hole_boxes(300, 1000, NEAR, FAR)
+    expected, _ = choose_crops(IMAGE, hole, "holes", 0.25, None)
+    squares, said = choose_crops(IMAGE, hole, "auto", 0.25, Finder())
+    assert squares == expected
+    assert said == "parts of the hole are far apart, so the model sees 2 squares"
+    finder = Finder(Face(910.0, 115.0, 90.0, 7.0, 0.9))
+    squares, said = choose_crops(IMAGE, hole, "auto", 0.25, finder)
+    assert squares == (expected[0], (TurnedCrop(910.0, 115.0, 90, 7.0, 300, 1000), expected[1][1]))
+    assert said.endswith("2 squares, 1 of them faces")
+
+
+def test_far_holes_of_one_face_share_its_square():
+    hole = hole_boxes(300, 1000, NEAR, ((100, 105), (250, 255)), FAR)
+    finder = Finder(Face(170.0, 110.0, 250.0, 0.0, 0.9))
+    squares, _ = choose_crops(IMAGE, hole, "auto", 0.25, finder)
+    assert [type(crop) for crop, _ in squares] == [TurnedCrop, SquareCrop]
+    assert squares[0][1] == (slice(100, 120), slice(80, 255))
+
+
+def test_faces_among_each_other_leave_each_hole_its_own_square():
+    """Two parts in one face, and between them a third in a smaller one."""
+    boxes = NEAR, ((100, 120), (400, 415)), ((105, 110), (300, 310))
+    hole = hole_boxes(300, 2000, *boxes, ((110, 116), (1900, 1930)))
+    large, small = Face(250.0, 110.0, 360.0, 0.0, 0.9), Face(305.0, 107.0, 20.0, 0.0, 0.9)
+    finder = Finder(small, large)
+    squares, said = choose_crops(IMAGE, hole, "auto", 0.25, finder)
+    assert squares == choose_crops(IMAGE, hole, "holes", 0.25, None)[0]
+    assert said.endswith("4 squares")
+
+
+def test_near_holes_are_one_for_auto():
+    hole = hole_boxes(300, 1000, NEAR, ((100, 120), (180, 195)))
+    assert len(choose_crops(IMAGE, hole, "holes", 0.25, None)[0]) == 2
+    crop, said = choose_crop(IMAGE, hole, "auto", 0.25, Finder())
+    assert crop == fit_crop(hole, "hole", 0.25) and said.startswith("no face was found")

@@ -7,9 +7,10 @@ import torch
 
 from diverse_inpainting.core.checkpoint import Checkpoint, read_checkpoint
 from diverse_inpainting.core.directions import Direction
-from diverse_inpainting.core.editor import CHUNK, Edit, Editor
+from diverse_inpainting.core.editor import Edit, Editor
 from diverse_inpainting.core.errors import CheckpointError, GeneratorMismatchError, InputError
 from diverse_inpainting.core.latents import WPlus
+from diverse_inpainting.core.progress import chunk_size
 from tolerances import assert_close
 
 L, D = 8, 16
@@ -55,13 +56,36 @@ def test_truncation_out_of_range_is_refused(model, psi):
 
 
 def test_an_image_does_not_depend_on_the_chunk_it_is_computed_in(model):
-    codes = model.sample_w(0, CHUNK + 1)
+    chunk = chunk_size(model.resolution, model.device)
+    codes = model.sample_w(0, chunk + 1)
     images = model.synthesize(codes)
-    assert images.shape == (CHUNK + 1, 32, 32, 3)
+    assert images.shape == (chunk + 1, 32, 32, 3)
     assert images.min() >= 0 and images.max() <= 1
-    last = model.synthesize(model.codes(codes.codes[:, CHUNK:]))
-    assert_close(images[CHUNK:], last)
-    assert (images[0] - images[CHUNK]).abs().mean() > 1e-3
+    last = model.synthesize(model.codes(codes.codes[:, chunk:]))
+    assert_close(images[chunk:], last)
+    assert (images[0] - images[chunk]).abs().mean() > 1e-3
+
+
+def test_steps_are_told_after_each_chunk_and_may_interrupt(model):
+    codes = model.sample_w(0, 6)
+    seen = []
+    model.to("cpu").synthesize(codes, lambda *step: seen.append(step))
+    assert seen == [(4, 6), (6, 6)]
+
+    def interrupt(done, total):
+        raise KeyboardInterrupt(done)
+
+    with pytest.raises(KeyboardInterrupt, match="4"):
+        model.synthesize(codes, interrupt)
+    assert len(model.synthesize(codes)) == 6
+
+
+def test_samples_for_ganspace_are_counted(model):
+    seen = []
+    found = model.discover("ganspace", 0, on_step=lambda *step: seen.append(step))
+    assert seen == [(done, 10_000) for done in range(500, 10_001, 500)]
+    assert model.discover("ganspace", 0, on_step=lambda *step: seen.append(step)) is found
+    assert len(seen) == 20, "it is not searched for again"
 
 
 def test_bfloat16_gives_a_similar_image(model, checkpoint, device):
@@ -82,6 +106,22 @@ def test_a_bundled_direction_is_found_by_its_name(checkpoint, device):
     for name in ("frown", "sefa:", "sefa:-1", "pca:0"):
         with pytest.raises(InputError, match=r"direction of this model \(smile\).*" + name):
             model.direction(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["long hair", "long-hair", "Long_Hair", " LONG  HAIR ", "long\u2013hair"]
+)
+def test_a_name_is_found_whatever_its_dashes_and_case(checkpoint, device, name):
+    model = Editor(checkpoint).to(device)
+    long_hair = direction(name="long hair", generator_id=model.generator_id)
+    exact = direction(name="Long-Hair", generator_id=model.generator_id)
+    model.directions |= {"long hair": long_hair}
+    assert model.direction(name) is long_hair
+    model.directions |= {"Long-Hair": exact}
+    assert model.direction(name) is long_hair and model.direction("Long-Hair") is exact
+    assert model.direction("SeFa:1") is model.direction("sefa:1")
+    with pytest.raises(InputError):
+        model.direction("longhair")
 
 
 def test_discovered_directions_are_kept_for_each_range_of_layers(model):

@@ -56,3 +56,31 @@ def test_a_name_of_the_greatest_length_is_written(tmp_path):
         files.atomic_write(tmp_path / name, lambda file: file.write(b"1"))
     assert len(list(tmp_path.iterdir())) == 2
     assert files.find_drafts(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "portable"),
+    [
+        ("cat 1.2", "cat 1.2"),
+        ("caf\u00e9 \u732b", "caf\u00e9 \u732b"),
+        (".hidden", ".hidden"),
+        ("10:30", "10_30"),
+        ('<a>"b"|c?d*e\\f/g', "_a__b__c_d_e_f_g"),
+        ("two\nlines\x00", "two_lines_"),
+        ("ends. .", "ends_"),
+        ("..", "_"),
+        ("CON", "_CON"),
+        ("con.tar", "_con.tar"),
+        ("Aux .x", "_Aux .x"),
+        ("com1", "_com1"),
+        ("LPT\u00b2.a", "_LPT\u00b2.a"),
+        ("CONIN$", "_CONIN$"),
+        ("nul ", "nul_"),
+        ("console", "console"),
+        ("com10", "com10"),
+        ("a.con", "a.con"),
+    ],
+)
+def test_names_that_every_system_can_write(name, portable):
+    assert files.portable_name(name) == portable
+    assert files.portable_name(portable) == portable

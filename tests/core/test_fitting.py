@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diverse_inpainting.core import fitting
-from diverse_inpainting.core.fitting import FIT_CHUNK, deviation_of_w, fit_codes
+from diverse_inpainting.core.fitting import deviation_of_w, fit_codes
 from diverse_inpainting.core.networks import (
     DiverseInpaintingModel,
     Generator,
@@ -112,9 +112,9 @@ def test_images_without_valid_pixels_keep_their_codes(model, case):
 
 def test_steps_are_counted_over_all_chunks(model, case):
     seen = []
-    fit_codes(model, *case, 4, on_step=lambda *step: seen.append(step))
-    assert FIT_CHUNK == 8, "so that nine codes are two chunks"
-    assert seen == [(step, 8) for step in range(1, 9)]
+    codes, erased, valid = (torch.cat([tensor, tensor])[:6] for tensor in case)
+    fit_codes(model, codes, erased, valid, 4, on_step=lambda *step: seen.append(step))
+    assert seen == [(4 * n, 24) for n in range(1, 5)] + [(16 + 2 * n, 24) for n in range(1, 5)]
 
 
 def test_codes_whose_loss_stalls_are_left_alone(model, case):
@@ -125,7 +125,7 @@ def test_codes_whose_loss_stalls_are_left_alone(model, case):
         model, codes[:2], perfect[:2], valid[:2], 50, on_step=lambda *step: seen.append(step)
     )
     assert torch.equal(fitted, codes[:2])
-    assert len(seen) < 15 and seen[-1] == (50, 50)
+    assert len(seen) < 15 and seen[-1] == (100, 100)
 
 
 def test_only_the_stalled_codes_stop(model, case):
@@ -182,7 +182,7 @@ def test_an_interruption_passes_through_and_leaves_nothing_behind(case, device):
         pass
 
     def interrupt(done, total):
-        if done == 2:
+        if done >= 8:  # after the second step of a chunk
             raise InterruptionError
 
     model = build_model(device).requires_grad_(True)

@@ -7,7 +7,7 @@ from crop_samples import hole_box, images_with_holes, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diverse_inpainting.core.crops import SquareCrop, fit_crop
+from diverse_inpainting.core.crops import fit_crop
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.geometry import (
     erase,
@@ -15,6 +15,7 @@ from diverse_inpainting.core.geometry import (
     place_completed,
 )
 from diverse_inpainting.core.image import image_to_unit_bchw, unit_to_network
+from diverse_inpainting.core.square_crop import SquareCrop
 from tolerances import assert_close
 
 few = settings(max_examples=40, deadline=None, derandomize=True)
@@ -213,3 +214,11 @@ def test_shapes_that_disagree_are_refused():
         extract(image, torch.ones(1, 1, 8, 8), crops, 4)
     with pytest.raises(InputError, match="one crop of the same size"):
         extract(image, torch.ones(2, 1, 8, 8), (whole(8, 9),) * 2, 4)
+
+
+def test_erased_images_are_readable_as_text():
+    hole = torch.zeros(1, 40, 60)
+    hole[:, 10:30, 10:30] = 1
+    text = str(erase(torch.rand(1, 40, 60, 3), hole, 16))
+    assert text.startswith("erased: 1 image of 60 x 40 px, 17% to be filled\nsquare of ")
+    assert text.count("\n") == 1

@@ -26,6 +26,7 @@ from diverse_inpainting.core.networks import (
     SkipEncoderConfig,
     build,
 )
+from diverse_inpainting.core.progress import chunk_size
 
 R, L, D = 32, 8, 16
 
@@ -101,7 +102,7 @@ def test_a_variant_does_not_depend_on_how_many_there_are_nor_on_its_batch(model,
     assert (eight[1, :4] - four[0]).abs().max() <= 1 / 255
 
 
-def test_variants_are_computed_as_one_batch(model, image, hole, monkeypatch):
+def test_variants_are_computed_a_few_at_once(model, image, hole, monkeypatch):
     sizes = []
     inner = model.model.generator.synthesis.forward
 
@@ -111,7 +112,8 @@ def test_variants_are_computed_as_one_batch(model, image, hole, monkeypatch):
 
     monkeypatch.setattr(model.model.generator.synthesis, "forward", spy)
     model.inpaint(image[:1], hole[:1], 8)
-    assert sizes == [8, 8]
+    size = min(chunk_size(R, model.device), 8)
+    assert sizes == [size] * (16 // size)
 
 
 def test_inpaint_equals_its_steps(model, image, hole):
@@ -261,9 +263,11 @@ def test_a_checkpoint_without_encoder_or_mixer_alone_is_refused(missing):
 def test_a_generator_alone_completes_by_fitting_random_codes(generator_alone, image, hole):
     seen = []
     result = generator_alone.inpaint(
-        image, hole, 2, seed=5, on_fit_step=lambda *step: seen.append(step)
+        image, hole, 2, seed=5, on_step=lambda *step: seen.append(step)
     )
-    assert seen[-1] == (RANDOM_FIT_STEPS, RANDOM_FIT_STEPS)
+    total = 2 * RANDOM_FIT_STEPS + 4
+    assert seen[0] == (1, total) and seen[-1] == (total, total)
+    assert seen == sorted(seen)
     assert len(result.warnings) == 1 and "no encoder" in result.warnings[0]
     erased = erase(image, hole, R)
     random = generator_alone.sample_w(5, 2)
@@ -296,12 +300,12 @@ def test_fitting_takes_place_between_mixing_and_editing(model, image, hole):
     edits = [Edit("sefa:1", 2.0)]
     seen = []
     whole = model.inpaint(
-        image, hole, 2, edits=edits, fit_steps=3, on_fit_step=lambda *step: seen.append(step)
+        image, hole, 2, edits=edits, fit_steps=3, on_step=lambda *step: seen.append(step)
     )
     erased, encoded = model.encode(image, hole)
     mixed, _ = model.mix(encoded, model.sample_w(0, 2))
     fitted = model.fit(erased, mixed, 3)
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert seen == [(done, 10) for done in (0, 1, 2, 4, 6, 8, 10)]
     assert not torch.equal(fitted.codes, mixed.codes)
     assert torch.equal(whole.codes.codes, model.edit(fitted, edits).codes)
     images, _ = paste_completions(erased, model.refine(erased, whole.codes))
@@ -476,3 +480,27 @@ def test_the_bundled_model_knows_cats_from_other_things():
     }
     assert {name for name, warnings in warned.items() if warnings} == set(others)
     assert all("does not look like" in text for name in others for text in warned[name])
+
+
+@pytest.mark.parametrize("skip_source", ["edited", "unedited", "none"])
+def test_kept_variants_come_out_as_they_were(model, image, hole, skip_source):
+    settings = {"edits": [Edit("sefa:0", 2.0)], "skip_source": skip_source}
+    first = model.inpaint(image, hole, 4, seed=1, **settings)
+    again = model.inpaint(image, hole, 4, seed=2, keep=first.codes[:, [3, 1]], **settings)
+    fresh = model.inpaint(image, hole, 4, seed=2, **settings)
+    assert torch.equal(again.codes.codes[:, :2], first.codes.codes[:, [3, 1]])
+    torch.testing.assert_close(again.codes.codes[:, 2:], fresh.codes.codes[:, 2:])
+    assert (again.images[:, 2:] - fresh.images[:, 2:]).abs().max() <= 1 / 255
+    if skip_source != "unedited":
+        assert (again.images[:, :2] - first.images[:, [3, 1]]).abs().max() <= 1 / 255
+
+
+def test_all_may_be_kept_and_no_more(model, image, hole):
+    first = model.inpaint(image, hole, 2, seed=1)
+    again = model.inpaint(image, hole, 2, seed=2, keep=first.codes)
+    assert (again.images - first.images).abs().max() <= 1 / 255
+    with pytest.raises(InputError, match="2 variants are kept, but only 1 are wanted"):
+        model.inpaint(image, hole, 1, keep=first.codes)
+    foreign = dataclasses.replace(first.codes, generator_id="f" * 64)
+    with pytest.raises(GeneratorMismatchError):
+        model.inpaint(image, hole, 2, keep=foreign)

@@ -183,3 +183,25 @@ def test_both_halves_of_the_seed_count(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sample_z_checks_its_sizes(num_variants: int, z_dim: int) -> None:
     with pytest.raises(InputError):
         sample_z(0, num_variants, z_dim)
+
+
+def test_a_blend_of_some_layers_keeps_the_others() -> None:
+    a, b = _codes(), dataclasses.replace(_codes(), codes=_codes().codes + 8)
+    mixed = a.blend(b, 0.25, 1, 2).codes
+    assert torch.equal(mixed[:, :, [0, 3]], a.codes[:, :, [0, 3]])
+    assert torch.equal(mixed[:, :, 1:3], a.codes[:, :, 1:3] + 2)
+    with pytest.raises(InputError, match="last_layer"):
+        a.blend(b, 0.5, 0, 4)
+    with pytest.raises(InputError, match="last_layer"):
+        a.blend(b, 0.5, 2, 1)
+
+
+def test_codes_are_readable_as_text() -> None:
+    text = str(_labelled())
+    assert text.splitlines()[0] == (
+        "style codes: 2 images x 3 variants, 4 layers of 5, generator aaaaaaaaaaaa"
+    )
+    assert text.splitlines()[1:] == ["a0", "a1", "a2", "b0", "b1", "b2"]
+    many = WPlus(torch.ones(1, 10, 2, 3), ID, tuple(f"n{k}" for k in range(10)))
+    assert str(many).endswith("\nn7\nand 2 more")
+    assert "1 image x 10 variants" in str(many)

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diverse_inpainting.core.crops import SquareCrop
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.core.geometry import extract, place_completed
+from diverse_inpainting.core.square_crop import SquareCrop
 from diverse_inpainting.core.turned_crop import TurnedCrop
 from tolerances import PIXEL, assert_close
 

@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from diverse_inpainting.core.checkpoint import read_checkpoint
 from diverse_inpainting.core.distributed import Processes
 from diverse_inpainting.core.errors import InputError
+from diverse_inpainting.core.fitting import RANDOM_FIT_STEPS
 from diverse_inpainting.core.image import image_to_uint8
 from diverse_inpainting.core.image_files import write_png
 from diverse_inpainting.core.inpainter import Inpainter
@@ -82,6 +84,27 @@ def test_the_last_stage_draws_the_fitted_codes(model, stage1_model, monkeypatch,
     found = complete(model, given, 0, 4, fit_steps=5)[-1]
     assert found.method == f"{last}-fitted-seamless" and asked == [5]
     assert torch.equal(found.raw.flatten(0, 1).movedim(1, -1), image_to_uint8(raw))
+
+
+def test_a_generator_alone_draws_fitted_codes(tiny_checkpoint, monkeypatch):
+    model = Inpainter(read_checkpoint(tiny_checkpoint, ("generator",)))
+    given, asked, fit = pairs(3, 32), [], model.fit
+
+    def count(erased, codes, steps):
+        asked.append(steps)
+        return fit(erased, codes, min(steps, 2))
+
+    monkeypatch.setattr(model, "fit", count)
+    pasted, blended = complete(model, given, 0, 4)
+    complete(model, given, 0, 4, fit_steps=5)
+    assert (pasted.method, blended.method) == ("fitted", "fitted-seamless")
+    assert asked == [RANDOM_FIT_STEPS, 5]
+    hole = given.holes[:, None].expand_as(pasted.raw)
+    assert torch.equal(pasted.results[hole], pasted.raw[hole])
+    originals = given.originals[:, None].expand_as(pasted.raw)
+    for made in (pasted, blended):
+        assert torch.equal(made.results[~hole], originals[~hole])
+    assert not torch.equal(pasted.raw, pasted.independent), "fitted"
 
 
 def test_results_depend_neither_on_the_batch_nor_on_the_other_images(model):

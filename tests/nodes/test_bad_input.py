@@ -69,7 +69,7 @@ def test_encoding_with_a_generator_alone(
     checkpoint = part("core.checkpoint")
     content = checkpoint.read_checkpoint(active_checkpoint, ("generator",))
     checkpoint.write_checkpoint(model_folder / "alone.safetensors", content)
-    (model,) = classes["DI_LoadModel"]().execute("alone.safetensors", "float32")
+    model, _ = classes["DI_LoadModel"]().execute("alone.safetensors", "float32")
     with pytest.raises(errors.CheckpointError, match=r"without them\. Use .* Diverse Inpaint"):
         encode(classes, model, image, mask)
 

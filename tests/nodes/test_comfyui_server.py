@@ -19,6 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
+import foreign_files
 from tolerances import PIXEL
 
 pytestmark = pytest.mark.comfyui
@@ -234,6 +235,77 @@ def test_an_absent_model_is_explained_before_anything_runs(server, prompt):
     text = json.dumps(answer)
     assert "'dogs.safetensors' is not in" in text
     assert "choose 'cats (bundled)'" in text
+
+
+def node(node_id, **inputs):
+    """A node of an API workflow; links to others are [id, output]."""
+    return {"class_type": node_id, "inputs": inputs}
+
+
+def generator_workflow(model_name):
+    """Load a model and say what it is, sample and edit codes, and complete an image."""
+    return {
+        "model": node("DI_LoadModel", model_name=model_name, precision="float32"),
+        "about": node("PreviewAny", source=["model", 1]),
+        "codes": node("DI_SampleW", model=["model", 0], seed=7, num_variants=2, truncation_psi=0.7),
+        "direction": node(
+            "DI_DiscoverDirection",
+            model=["model", 0],
+            **{"method": "sefa", "component": 0, "first_layer": 0, "last_layer": -1},
+        ),
+        "edited": node(
+            "DI_ApplyEdit",
+            codes=["codes", 0],
+            direction=["direction", 0],
+            **{"strength": 3.0, "first_layer": -1, "last_layer": -1},
+        ),
+        "samples": node("DI_Synthesize", model=["model", 0], codes=["edited", 0]),
+        "save samples": node("SaveImage", images=["samples", 0], filename_prefix="samples"),
+        "photo": node("LoadImage", image="hole.png"),
+        "completed": node(
+            "DI_Inpaint",
+            **{"model": ["model", 0], "image": ["photo", 0], "mask": ["photo", 1]},
+            **{"num_variants": 2, "seed": 7, "truncation_psi": 1.0, "gate_bias": 0.0},
+            **{"crop_mode": "picture", "margin": 0.25, "feather_px": 0, "strength": 3.0},
+            **{"skip_source": "edited", "direction": ["direction", 0], "fit_steps": 5},
+        ),
+        "save completions": node("SaveImage", images=["completed", 0], filename_prefix="completed"),
+    }
+
+
+def test_a_generator_of_another_program_from_the_pickle_to_completions(server, part):
+    """What its user does: put the file there, run the command of the error, choose the result."""
+    folder = server.base / "models" / "diverse_inpainting"
+    golden = foreign_files.read_golden("nvidia_32")
+    foreign_files.write_nvidia(folder / "foreign.pkl", golden)
+    info = server.get_json("/object_info")
+    listed = info["DI_LoadModel"]["input"]["required"]["model_name"][0]
+    assert listed[-1] == "foreign.pkl (convert first)"
+    status, answer = server.queue(generator_workflow(listed[-1]))
+    (error,) = answer["node_errors"]["model"]["errors"]
+    assert status == 400 and "comes from another program" in error["details"]
+    command = error["details"].partition("terminal: ")[2].partition(" -- then")[0]
+    assert command.startswith(os.environ.get("COMFYUI_PYTHON", sys.executable))
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+    entry = server.run(generator_workflow("foreign.safetensors"))
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    about = entry["outputs"].pop("about")["text"][0]
+    assert about.startswith("untitled: 32 px; completes by fitting random codes to each image")
+    core = part("core.inpainter")
+    model = core.Inpainter.load(folder / "foreign.safetensors", device="cpu")
+    edit = core.Edit("sefa:0", 3.0)
+    samples = model.synthesize(model.edit(model.sample_w(7, 2, 0.7), [edit]))
+    rgba = torch.from_numpy(with_hole()).float() / 255
+    completed = model.inpaint(
+        rgba[None, ..., :3], 1 - rgba[None, ..., 3], 2, 7, edits=[edit], fit_steps=5
+    )
+    for name, expected in (("save samples", samples), ("save completions", completed.images[0])):
+        saved = saved_images(server, {"outputs": {name: entry["outputs"][name]}})[0]
+        assert float((saved - expected).abs().max()) <= PIXEL * 1.001, name
+        assert float((saved[0] - saved[1]).abs().max()) > 0.1, name
 
 
 def test_the_server_still_answers(server):

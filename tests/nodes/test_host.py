@@ -61,7 +61,8 @@ def test_the_model_folder_is_registered_once(host, folder_paths, tmp_path):
     host.register_model_folder()
     host.register_model_folder()
     own = str(tmp_path / "models" / "diverse_inpainting")
-    expected = {"diverse_inpainting": ([own], {".safetensors"})}
+    suffixes = {".safetensors", ".pkl", ".pt", ".pth", ".bin"}
+    expected = {"diverse_inpainting": ([own], suffixes)}
     assert folder_paths.folder_names_and_paths == expected
 
 
@@ -90,13 +91,15 @@ def test_directions_are_no_models(host, folder_paths, tmp_path):
     assert host.file_path("directions/b.safetensors") == tmp_path / "directions/b.safetensors"
 
 
-def test_other_suffixes_of_the_folder_are_not_offered(host, folder_paths, tmp_path):
-    folder_paths.folder_names_and_paths["diverse_inpainting"] = ([str(tmp_path)], {".pt"})
+def test_files_of_other_programs_are_no_models(host, folder_paths, tmp_path):
+    folder_paths.folder_names_and_paths["diverse_inpainting"] = ([str(tmp_path)], {".onnx"})
     host.register_model_folder()
-    for name in ("a.safetensors", "a.pt"):
+    (tmp_path / "directions").mkdir()
+    for name in ("a.safetensors", "a.pt", "directions/b.pt", "c.onnx"):
         (tmp_path / name).write_bytes(b"")
-    assert host.model_files() == ["a.safetensors"]
-    assert host.file_path("a.pt") is None
+    assert host.model_files() == ["a.safetensors"] and host.foreign_files() == ["a.pt"]
+    assert host.file_path("a.pt") is None and host.foreign_path("a.pt") == tmp_path / "a.pt"
+    assert host.foreign_path("c.onnx") is None and host.foreign_path("directions/b.pt") is None
 
 
 def test_names_outside_the_folders_have_no_path(host, folder_paths, tmp_path):

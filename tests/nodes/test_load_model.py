@@ -2,9 +2,13 @@
 
 import gc
 import os
+import subprocess
 
 import pytest
 import torch
+from safetensors.torch import save_file
+
+import foreign_files
 
 BUNDLED = "cats (bundled)"
 
@@ -32,9 +36,55 @@ def test_files_are_listed_by_relative_name(loader, model_name, model_folder):
     (model_folder / "faces").mkdir()
     (model_folder / "faces" / "b.safetensors").write_bytes(b"")
     (model_folder / "notes.txt").write_text("no model", encoding="utf-8")
-    (model_folder / "evil.pkl").write_bytes(b"")
     assert choices(loader)[-2:] == ["faces/b.safetensors", model_name]
-    assert not any(name.endswith((".pkl", ".txt")) for name in choices(loader))
+
+
+@pytest.mark.parametrize("suffix", ["pkl", "pt", "pth", "bin"])
+def test_files_of_other_programs_are_listed_and_refused_with_the_command(
+    loader, errors, model_folder, suffix
+):
+    name, marked = f"my faces/b.{suffix}", f"my faces/b.{suffix} (convert first)"
+    (model_folder / "my faces").mkdir()
+    foreign_files.write_nvidia(model_folder / name, foreign_files.read_golden("nvidia_32"))
+    (model_folder / "directions").mkdir()
+    (model_folder / "directions" / f"age.{suffix}").write_bytes(b"")
+    assert choices(loader)[-1] == marked and not any("age" in name for name in choices(loader))
+    message = loader.VALIDATE_INPUTS(marked)
+    assert loader.VALIDATE_INPUTS(name) == message
+    with pytest.raises(errors.CheckpointError) as caught:
+        loader().execute(marked, "float32")
+    assert str(caught.value) == message
+    assert f"{name!r} comes from another program." in message
+    command = message.partition("terminal: ")[2].partition(" -- then")[0]
+    assert subprocess.run(command, shell=True, capture_output=True).returncode == 0
+    assert choices(loader)[-1] == "my faces/b.safetensors", "instead of the original"
+    model, about = loader().execute("my faces/b.safetensors", "float32")
+    assert about.startswith("untitled: 32 px; completes by fitting random codes")
+    assert not model.can_encode
+    assert loader.VALIDATE_INPUTS(marked).endswith(
+        "Choose 'my faces/b.safetensors', which was made of it."
+    )
+    for path in (model_folder / "my faces").iterdir():
+        path.unlink()
+    assert "any more: choose another model" in loader.VALIDATE_INPUTS(marked)
+
+
+def test_a_foreign_safetensors_file_is_refused_with_the_command(loader, errors, model_folder):
+    tensors = foreign_files.state_dicts(foreign_files.read_golden("nvidia_32"))["G_ema"]
+    save_file(tensors, model_folder / "b.safetensors")
+    with pytest.raises(errors.CheckpointError) as caught:
+        loader().execute("b.safetensors", "float32")
+    command = str(caught.value).partition("Convert it: ")[2].removesuffix(".")
+    assert subprocess.run(command, shell=True, capture_output=True).returncode == 0
+    assert choices(loader)[-2:] == ["b-converted.safetensors", "b.safetensors"]
+    assert loader().execute("b-converted.safetensors", "float32")[0].resolution == 32
+
+
+def test_one_line_says_what_the_model_can_do(loader, model_name):
+    assert loader().execute(model_name, "float32")[1] == (
+        "nothing, 32x32: 32 px; completes with codes from its encoder, as in the paper; refines; "
+        "no named directions, but SeFa and GANSpace find some"
+    )
 
 
 def test_a_model_in_use_is_read_once(loader, model_name):

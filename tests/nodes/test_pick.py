@@ -87,6 +87,13 @@ def test_codes_and_images_of_different_batches_are_refused(classes, batch, error
         run(classes, batch[0], batch[1][:9], "")
 
 
+def test_one_image_may_have_codes_for_several_squares(classes, batch):
+    codes, images = batch
+    kept, shown, _ = run(classes, codes, images[:5], "3,0")
+    assert torch.equal(kept.codes, codes.codes[:, [3, 0]])
+    assert numbers(shown) == [3, 0]
+
+
 def test_the_grid_has_a_labelled_thumbnail_of_every_variant(classes, batch, part, monkeypatch):
     told = [{"filename": f"{k}.jpg"} for k in range(10)]
     monkeypatch.setattr(part("nodes.host"), "save_previews", lambda images, px: told[: len(images)])

@@ -78,13 +78,11 @@ def test_sample_depends_on_seed_and_index_alone(call, model):
     torch.testing.assert_close(mean.codes[:, 0], mean.codes[:, 1])
 
 
-def test_mix_gives_codes_and_a_chart_of_each_completion(mixed):
+def test_mix_gives_codes_and_one_chart(mixed):
     codes, chart = mixed
     assert codes.codes.shape == (2, V, 8, 16)
-    assert chart.shape[0] == 2 * V
-    assert chart.shape[3] == 3
+    assert chart.shape[0] == 1 and chart.shape[3] == 3
     assert 0.0 <= float(chart.min()) < float(chart.max()) <= 1.0
-    assert not torch.equal(chart[0], chart[-1])
 
 
 def test_discover_takes_the_last_layer_for_minus_one(direction, model):
@@ -168,7 +166,7 @@ def test_the_chain_equals_inpaint_bit_for_bit(
     call, model, encoded, mixed, direction, image, mask, skip_source
 ):
     inputs = {**INPAINT, "skip_source": skip_source}
-    results, codes = call(
+    results, codes, pasted = call(
         "DI_Inpaint", model=model, image=image, mask=mask, direction=direction, **inputs
     )
     edited = edit(call, mixed[0], direction)
@@ -179,10 +177,31 @@ def test_the_chain_equals_inpaint_bit_for_bit(
         images = call(
             "DI_SkipRefine", model=model, erased=encoded[0], codes=edited, skip_codes=source
         )[0]
-    chain = call("DI_Composite", erased=encoded[0], images=images, feather_px=3)[0]
+    chain, opacity = call("DI_Composite", erased=encoded[0], images=images, feather_px=3)
     assert torch.equal(codes.codes, edited.codes)
-    assert results.shape == (2 * V, 40, 48, 3)
-    assert torch.equal(results, chain)
+    assert results.shape == (2 * V, 40, 48, 3) and pasted.shape == (2, 40, 48)
+    assert torch.equal(results, chain) and torch.equal(pasted, opacity)
+
+
+def test_the_chain_with_far_holes_equals_inpaint_bit_for_bit(call, model):
+    image = torch.rand(2, 80, 300, 3, generator=torch.Generator().manual_seed(2))
+    mask = torch.zeros(2, 80, 300)
+    mask[0, 30:40, 20:40], mask[:, 50:60, 220:250] = 1, 1
+    chosen = {"model": model, "image": image, "mask": mask, "crop_mode": "holes", "margin": 0.4}
+    erased, codes, seen = call("DI_EncodeErased", **chosen)
+    assert len(seen) == codes.batch == 3
+    seeds = {"seed": INPAINT["seed"], "num_variants": V, "truncation_psi": 0.8}
+    (random,) = call("DI_SampleW", model=model, **seeds)
+    mixing = {"model": model, "encoded": codes, "random": random, "gate_bias": 0.5}
+    codes, chart = call("DI_GatedMix", **mixing)
+    assert len(chart) == 3 * V
+    (codes,) = call("DI_FitCodes", model=model, erased=erased, codes=codes, steps=1)
+    (images,) = call("DI_SkipRefine", model=model, erased=erased, codes=codes)
+    chain, opacity = call("DI_Composite", erased=erased, images=images, feather_px=3)
+    whole = call("DI_Inpaint", **{**INPAINT, **chosen}, fit_steps=1)
+    assert chain.shape == (2 * V, 80, 300, 3)
+    assert torch.equal(chain, whole[0]) and torch.equal(opacity, whole[2])
+    assert torch.equal(codes.codes, whole[1].codes)
 
 
 def test_inpaint_without_direction_ignores_the_strength(call, model, image, mask, mixed):
@@ -216,7 +235,9 @@ def test_fit_moves_codes_and_keeps_its_inputs(call, model, encoded, mixed):
 def test_the_chain_with_fitting_equals_inpaint_bit_for_bit(
     call, model, encoded, mixed, image, mask
 ):
-    results, codes = call("DI_Inpaint", model=model, image=image, mask=mask, **INPAINT, fit_steps=2)
+    results, codes, _ = call(
+        "DI_Inpaint", model=model, image=image, mask=mask, **INPAINT, fit_steps=2
+    )
     (fitted,) = call("DI_FitCodes", model=model, erased=encoded[0], codes=mixed[0], steps=2)
     images = call("DI_SkipRefine", model=model, erased=encoded[0], codes=fitted)[0]
     chain = call("DI_Composite", erased=encoded[0], images=images, feather_px=3)[0]
@@ -238,7 +259,7 @@ def test_cancelling_ends_the_fitting_and_leaves_the_model_usable(
 
         def update_absolute(self, value, total):
             shown.append((value, total))
-            if value == 2:
+            if value == 8:
                 raise InterruptProcessingException
 
     shown = []
@@ -246,7 +267,7 @@ def test_cancelling_ends_the_fitting_and_leaves_the_model_usable(
     inputs = {"model": model, "erased": encoded[0], "codes": mixed[0]}
     with pytest.raises(InterruptProcessingException):
         call("DI_FitCodes", **inputs, steps=4)
-    assert shown == [(1, 4), (2, 4)]
+    assert shown == [(4, 24), (8, 24)]
     monkeypatch.delitem(sys.modules, "comfy.utils")
     assert call("DI_FitCodes", **inputs, steps=4)[0].codes.isfinite().all()
 
@@ -266,7 +287,7 @@ def test_inpaint_fits_random_codes_for_a_generator_alone(
     chosen = {**INPAINT, "fit_steps": 2, "feather_px": 0}
     answer = call("DI_Inpaint", model=generator_alone, image=image, mask=mask, **chosen)
     assert "no encoder" in answer["ui"]["warnings"][0]
-    results, codes = answer["result"]
+    results, codes, _ = answer["result"]
     assert results.shape == (2 * V, 40, 48, 3) and codes.codes.shape == (2, V, 8, 16)
     valid = (mask == 0)[0]
     assert all(torch.equal(one[valid], image[i // V][valid]) for i, one in enumerate(results))
@@ -347,7 +368,7 @@ def test_the_mask_of_a_part_is_completed_in_the_face(call, model, cat):
     mask = call("DI_FindFace", image=image, part="muzzle", index=0, side=64)[1]
     settings = {**INPAINT, "crop_mode": "face", "feather_px": 0}
     answer = call("DI_Inpaint", model=model, image=image, mask=mask, **settings)
-    images, _ = answer["result"] if isinstance(answer, dict) else answer
+    images, _, _ = answer["result"] if isinstance(answer, dict) else answer
     kept = mask[0] == 0
     assert torch.equal(images[:, kept], image[:, kept].expand(V, -1, -1))
     assert (images[0] != image[0])[~kept].any()

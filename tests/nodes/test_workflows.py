@@ -117,8 +117,11 @@ def test_both_forms_say_the_same(workflow, prompt, declared):
 
 def test_the_step_by_step_example_uses_every_single_step(prompt, classes):
     used = {node["class_type"] for node in prompt.values()}
-    others = {"DI_FindFace", "DI_Inpaint", "DI_FitCodes", "DI_LoadDirection", "DI_RandomMask"}
-    others |= {"DI_PickVariant", "DI_EditSliders"}
+    others = {
+        *("DI_FindFace", "DI_Inpaint", "DI_FitCodes", "DI_LoadDirection", "DI_RandomMask"),
+        *("DI_BlendW", "DI_WalkW", "DI_SaveW", "DI_LoadW", "DI_ExamplePicture"),
+        *("DI_PickVariant", "DI_EditSliders"),
+    }
     assert set(classes) - used == others
 
 

@@ -26,19 +26,22 @@ ALLOWED_AREAS = {
 }
 
 CORE_LEVELS = (
-    {"errors", "printable"},
-    {"checks", "config_fields", "foreign_data", "inference", "locks", "device", "files", "rng"},
+    {"errors", "printable", "invocation", "abilities"},
     {
-        *("image", "image_decoding", "image_metadata", "deep_colour"),
+        *("checks", "config_fields", "foreign_data", "inference", "locks", "device", "files"),
+        *("progress", "rng"),
+    },
+    {
+        *("areas", "region_errors", "image", "image_decoding", "image_metadata", "deep_colour"),
         *("rasterise", "mask_shapes", "multigrid"),
     },
     {"hole_masks", "image_listing", "originals", "tiff_files", "transparency"},
     {"image_files", "mask_files", "mask_edits", "dataset", "masks"},
-    {"inputs", "turned_crop", "faces", "cat_faces", "crops"},
-    {"geometry", "compositing", "blending"},
-    {"contact_sheet", "ops", "distributed", "pretrained"},
+    {"examples", "inputs", "square_crop", "turned_crop", "faces", "cat_faces", "crops"},
+    {"geometry", "opacity", "compositing", "blending"},
+    {"contact_sheet", "close_ups", "ops", "distributed", "pretrained"},
     {"networks"},
-    {"latents", "code_files", "checkpoint", "directions", "fitting"},
+    {"latents", "variants", "code_files", "checkpoint", "directions", "fitting"},
     {"editor", "inpainting"},
     {"inpainter"},
 )

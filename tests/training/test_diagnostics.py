@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from diverse_inpainting.core.checkpoint import read_checkpoint
+from diverse_inpainting.core.errors import CheckpointError
 from diverse_inpainting.core.inpainter import Inpainter
 from diverse_inpainting.training.diagnostics import LIMITS, measure, measure_model, warnings_of
 from diverse_inpainting.training.sampler import Batch
@@ -22,6 +24,12 @@ def test_rho_and_swap_ratio_of_models_that_ignore_an_input(tiny_checkpoint, monk
     with monkeypatch.context() as patch:
         patch.setattr(model, "mix", lambda w_enc, w_rand: (w_enc, None))
         assert measure_model(inpainter, 16)["rho"] == 0
+
+
+def test_a_generator_alone_cannot_be_measured(tiny_checkpoint):
+    alone = Inpainter(read_checkpoint(tiny_checkpoint, ("generator",)))
+    with pytest.raises(CheckpointError, match=r"generator alone\. Leave"):
+        measure_model(alone)
 
 
 def uniform(values: Tensor) -> Tensor:

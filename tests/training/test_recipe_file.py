@@ -6,7 +6,7 @@ import json
 import pytest
 
 from diverse_inpainting.core.errors import ConfigError
-from diverse_inpainting.core.networks import PRESETS
+from diverse_inpainting.core.networks import PRESETS, ModelConfig
 from diverse_inpainting.training.config import RENAMED, PerceptualConfig
 from diverse_inpainting.training.recipe_file import RECIPES_DIR, load_recipe
 
@@ -101,6 +101,24 @@ def test_bundled_recipes_load(name):
         micro_batch = stage.micro_batch or stage.batch_size
         assert micro_batch % min(group, micro_batch) == 0
         assert stage.total_images % stage.batch_size == 0
+
+
+@pytest.mark.parametrize("side", [32, 128])
+def test_networks_that_follow_a_generator(side):
+    given = load_recipe("demo128-cuda").model
+    generator = dataclasses.replace(given.generator, resolution=side, w_dim=24)
+    discriminator = dataclasses.replace(given.discriminator, resolution=side)
+    model = ModelConfig(generator=generator, discriminator=discriminator)
+    recipe = load_recipe("any-generator", ("model.encoder.width=16", "model.mixer.kind='fc'"))
+    fitted = recipe.fitted_to(model)
+    assert fitted.model.generator == generator and fitted.model.discriminator == discriminator
+    assert fitted.model.encoder == dataclasses.replace(
+        PRESETS["paper256"].encoder, resolution=side, w_dim=24, width=16
+    )
+    assert fitted.model.mixer.kind == "fc"
+    assert dataclasses.replace(fitted, model=recipe.model) == recipe
+    own = load_recipe("demo128-cuda")
+    assert own.fitted_to(model) is own and not own.follows_generator
 
 
 def test_a_file_of_the_users_own(write):

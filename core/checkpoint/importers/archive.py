@@ -1,11 +1,12 @@
 """The central directory of a zip file whose entries are stored uncompressed, as PyTorch writes it.
 
 Python's zipfile builds an object for every entry before one can look at their number, and reads
-compressed and overlapping entries. Here entries are views of the file: a zip bomb has nothing to
-unpack.
+overlapping entries. Here entries are views of the file: a zip bomb has nothing to unpack. Only
+NumPy's archives may be compressed; what they announce is counted before it is unpacked.
 """
 
 import struct
+import zlib
 from typing import NamedTuple
 
 from .errors import Budget, damaged
@@ -18,6 +19,7 @@ _LOCAL = b"PK\x03\x04"
 _END_SIZE, _LOCATOR_SIZE, _ENTRY_SIZE, _LOCAL_SIZE = 22, 20, 46, 30
 _MAX_COMMENT = 2**16
 _UNKNOWN_32 = 2**32 - 1
+_DEFLATED = 8
 _ENTRY_COST = 256
 """Bytes of memory for an entry's name and place."""
 
@@ -36,12 +38,13 @@ class _Entry(NamedTuple):
 class Archive:
     """The entries of a zip file, by name."""
 
-    def __init__(self, data: memoryview, budget: Budget) -> None:
+    def __init__(self, data: memoryview, budget: Budget, *, may_be_packed: bool = False) -> None:
         """Read the central directory.
 
         Args:
             data: the whole file.
             budget: of the file.
+            may_be_packed: whether entries may take more bytes than the file; see `unpack`.
 
         Raises:
             RefusedFileError: the directory is cut, damaged or lists too much.
@@ -51,7 +54,8 @@ class Archive:
             self._entries = self._read_directory(budget)
         except (struct.error, IndexError, UnicodeDecodeError) as error:
             raise damaged(_CUT) from error
-        total = sum(entry.size for entry in self._entries.values())
+        entries = self._entries.values()
+        total = sum(entry.packed if may_be_packed else entry.size for entry in entries)
         if total > len(data):
             raise damaged(
                 f"It is a zip archive of {len(data):,} bytes whose entries take {total:,} bytes."
@@ -75,14 +79,44 @@ class Archive:
             raise damaged(
                 f"It has the compressed or encrypted entry {name[:80]!r}; PyTorch writes none."
             )
+        return self._stored(entry)
+
+    def unpack(self, name: str, budget: Budget) -> memoryview:
+        """Return the bytes of an entry, unpacked if it is compressed.
+
+        Args:
+            name: of an entry.
+            budget: what is unpacked counts as a tensor.
+
+        Raises:
+            RefusedFileError: it is encrypted, compressed in another way than zlib's, damaged, or
+                too large.
+        """
+        entry = self._entries[name]
+        if entry.flags & 1 or entry.method not in (0, _DEFLATED):
+            raise damaged(f"It has the entry {name[:80]!r}, which is encrypted or packed oddly.")
+        if not entry.method:
+            return self.read(name)
+        budget.allocate_tensor(entry.size)
+        try:
+            unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(
+                self._stored(entry), entry.size + 1
+            )
+        except zlib.error as error:
+            raise damaged(_CUT) from error
+        if len(unpacked) != entry.size:
+            raise damaged(f"It has the entry {name[:80]!r}, which unpacks to another size.")
+        return memoryview(unpacked)
+
+    def _stored(self, entry: _Entry) -> memoryview:
         start = entry.offset
         local = bytes(self._data[start : start + _LOCAL_SIZE])
         if len(local) < _LOCAL_SIZE or not local.startswith(_LOCAL):
             raise damaged(_CUT)
         first = start + _LOCAL_SIZE + sum(struct.unpack_from("<2H", local, 26))
-        if first + entry.size > len(self._data):
+        if first + entry.packed > len(self._data):
             raise damaged(_CUT)
-        return self._data[first : first + entry.size]
+        return self._data[first : first + entry.packed]
 
     def _read_directory(self, budget: Budget) -> dict[str, _Entry]:
         position, size = self._find_directory()

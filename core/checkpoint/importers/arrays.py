@@ -223,6 +223,19 @@ def _checked(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _numpy_dtype(kind: Record) -> torch.dtype:
     name = kind.args[0] if kind.path == "numpy.dtype" and kind.args else None
     order = kind.state[1] if isinstance(kind.state, tuple) and len(kind.state) > 1 else "<"
+    return numpy_type(name, order)
+
+
+def numpy_type(name: object, order: object) -> torch.dtype:
+    """Return the type of NumPy values.
+
+    Args:
+        name: such as f4.
+        order: of their bytes, as NumPy writes it.
+
+    Raises:
+        RefusedFileError: they are big-endian, or no numbers.
+    """
     dtype = _NUMPY_TYPES.get(name) if isinstance(name, str) else None
     if dtype is None or order not in ("<", "|", "="):
         shown = name[:20] if isinstance(name, str) else "unknown"

@@ -10,6 +10,7 @@ from typing import Any
 from .arrays import Array, Storage, array_of
 from .errors import Budget, RefusedFileError, damaged
 from .machine import Machine
+from .numpy_files import is_npy, is_npz, read_npy, read_npz
 from .records import PERSISTENT, TENSORFLOW_NETWORK, Record, mapping_of, number_of
 from .safetensors_files import is_safetensors, read_safetensors
 from .torch_files import MAGIC, read_legacy, read_zip
@@ -56,7 +57,7 @@ def open_contents(path: Path) -> Contents:
     """Return what a file holds; the values of its tensors are read from the disk when used.
 
     Args:
-        path: a pickle, a PyTorch file of either format, or a safetensors file.
+        path: a pickle, a PyTorch file of either format, a safetensors file, or arrays of NumPy.
 
     Raises:
         RefusedFileError: it is none of them, damaged, hostile or too costly.
@@ -88,6 +89,13 @@ def read_contents(data: memoryview) -> Contents:
             contents.add(name, array)
         contents.attributes[""] = _parse_metadata(metadata)
         return contents
+    if is_npy(data):
+        contents.add("", read_npy(data))
+        return contents
+    if is_npz(data):
+        for name, array in read_npz(data, contents.budget).items():
+            contents.add(name, array)
+        return contents
     walk = _Walk(contents)
     walk.visit(_read_root(data, contents.budget), "", 0)
     return contents
@@ -101,8 +109,8 @@ def _read_root(data: memoryview, budget: Budget) -> object:
         root = Machine(data, budget, nested=lambda raw: read_legacy(raw, budget)).run()
         return read_legacy(data, budget) if root == MAGIC else root
     raise RefusedFileError(
-        "It is neither a pickle nor a PyTorch or safetensors file.",
-        "Give the checkpoint as its authors publish it.",
+        "It is neither a pickle nor a PyTorch, safetensors or NumPy file.",
+        "Give the file as its authors publish it.",
     )
 
 

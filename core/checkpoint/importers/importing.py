@@ -16,6 +16,9 @@ from .sources import Network, Source
 Progress = Callable[[int, int], object]
 """Called with the values read and the values to be read."""
 
+CHANNELS = ("rgb", "bgr")
+"""Orders of the colours that a file may have."""
+
 _AVERAGED = ("G_ema", "g_ema", "generator_ema", "generator_smooth", "Gs", "ema")
 _CURRENT = ("G", "g", "generator")
 _MEAN_CODES = ("latent_avg", "mean_latent")
@@ -85,26 +88,33 @@ class Imported:
     """Sentences about what the file does not say or has only in part."""
 
 
-def import_file(path: Path, progress: Progress | None = None) -> Imported:
+def import_file(
+    path: Path, progress: Progress | None = None, channels: str | None = None
+) -> Imported:
     """Return the StyleGAN2 networks in a file; no code in it is run.
 
     Args:
         path: of the file.
         progress: called after each tensor.
+        channels: one of `CHANNELS`; see `import_contents`.
 
     Raises:
         RefusedFileError: no StyleGAN2 is in it, or it is damaged, hostile or too costly.
         OSError: it cannot be read.
     """
-    return import_contents(open_contents(path), progress)
+    return import_contents(open_contents(path), progress, channels)
 
 
-def import_contents(contents: Contents, progress: Progress | None = None) -> Imported:
-    """Return the StyleGAN2 networks in what `contents.open_contents` has read.
+def import_contents(
+    contents: Contents, progress: Progress | None = None, channels: str | None = None
+) -> Imported:
+    """Return the StyleGAN2 networks in what `contents.open_contents` has read; they make RGB.
 
     Args:
         contents: of the file.
         progress: called after each tensor.
+        channels: order of the colours in the file, one of `CHANNELS`; None for that which the
+            family usually has.
 
     Raises:
         RefusedFileError: no StyleGAN2 is in it.
@@ -113,7 +123,7 @@ def import_contents(contents: Contents, progress: Progress | None = None) -> Imp
     discriminator = _find_discriminator(contents, family)
     report = _reporter(contents, [prefix, discriminator], progress)
     source = Source(contents, prefix, report)
-    imported = Imported(family.title, family.generator(source))
+    imported = Imported(family.title, family.generator(source), notes=source.notes)
     used = {*source.used}
     _add_mean_code(imported, contents, source, used)
     if discriminator is not None:
@@ -122,10 +132,24 @@ def import_contents(contents: Contents, progress: Progress | None = None) -> Imp
     report(None)
     if prefix.rstrip(".").rpartition(".")[2] in _CURRENT:
         imported.notes.append("The file has no averaged generator; the current one was taken.")
-    if family is _FAMILIES[-1]:
-        order = "BGR and turned into RGB" if mmgeneration.is_bgr(source) else "RGB"
-        imported.notes.append(f"The generator's colours were taken for {order}.")
+    if family is _FAMILIES[-1] and channels is None:
+        channels = mmgeneration.channels(source)
+        imported.notes.append(f"Its colours were taken for {channels.upper()}.")
+    if channels == "bgr":
+        _reverse_colours(imported)
     return imported
+
+
+def _reverse_colours(imported: Imported) -> None:
+    """Make RGB networks of BGR ones, or the other way round."""
+    tensors = imported.generator.tensors
+    for key in tensors:
+        if key.endswith(("to_rgb.weight", "to_rgb.bias")):
+            tensors[key] = tensors[key].flip(0)
+    if imported.discriminator is not None:
+        seen = imported.discriminator.tensors
+        seen["from_rgb.weight"] = seen["from_rgb.weight"].flip(1)
+    imported.notes.append("They were turned from BGR into RGB.")
 
 
 def _find_generator(contents: Contents) -> tuple[_Family, str]:

@@ -2,13 +2,10 @@
 
 import re
 
-from torch import Tensor
-
 from . import rosinality
 from .sources import (
     Network,
     Source,
-    Transform,
     Translate,
     build_discriminator,
     build_generator,
@@ -34,59 +31,48 @@ _NAMES: tuple[tuple[str, str], ...] = (
 """rosinality's names, and what MMGeneration calls the same; all others are equal."""
 
 
-def _reverse_outputs(values: Tensor) -> Tensor:
-    return values.flip(0)
-
-
-def _reverse_inputs(weight: Tensor) -> Tensor:
-    return weight.flip(1)
-
-
-def is_bgr(source: Source) -> bool:
-    """Return whether the network makes BGR: those that MMGeneration trained itself do.
+def channels(source: Source) -> str:
+    """Return "bgr" for networks that MMGeneration trained itself, else "rgb".
 
     Its files of training say when they were written; converted official ones, which are RGB, have
     no such note.
     """
     meta = source.contents.settings("meta")
-    text = str(meta.get("config", ""))
-    return ("iter" in meta or "epoch" in meta) and "to_rgb=True" not in text
+    is_trained = "iter" in meta or "epoch" in meta
+    return "bgr" if is_trained and "to_rgb=True" not in str(meta.get("config", "")) else "rgb"
 
 
-def _translator(translate: Translate, reverses: bool) -> Translate:
-    """Return rosinality's translation under MMGeneration's names, colours reversed if wanted."""
+def _translator(translate: Translate) -> Translate:
+    """Return rosinality's translation under MMGeneration's names."""
 
-    def renamed(key: str) -> tuple[str, Transform | None]:
+    def renamed(key: str) -> tuple[str, None]:
         name, _ = translate(key)
         for pattern, replacement in _NAMES:
             if re.fullmatch(pattern, name):
-                name = re.sub(pattern, replacement, name)
-                break
-        if reverses and key.endswith(("to_rgb.weight", "to_rgb.bias")):
-            return name, _reverse_outputs
-        return name, _reverse_inputs if reverses and key == "from_rgb.weight" else None
+                return re.sub(pattern, replacement, name), None
+        return name, None
 
     return renamed
 
 
 def convert_generator(source: Source) -> Network:
-    """Return the generator below a prefix, in RGB.
+    """Return the generator below a prefix, in the file's order of colours.
 
     Raises:
         RefusedFileError: it is no StyleGAN2, or a changed one.
     """
-    translate = _translator(rosinality.translate_generator, is_bgr(source))
+    translate = _translator(rosinality.translate_generator)
     network = build_generator(source, translate)
     network.config["mapping_lr_multiplier"] = check_multiplier(network.tensors)
     return network
 
 
 def convert_discriminator(source: Source) -> Network:
-    """Return the discriminator below a prefix, for RGB.
+    """Return the discriminator below a prefix, for the file's order of colours.
 
     Raises:
         RefusedFileError: it is no residual StyleGAN2 discriminator.
     """
-    translate = _translator(rosinality.translate_discriminator, is_bgr(source))
+    translate = _translator(rosinality.translate_discriminator)
     blocks = count(source, translate, "blocks.{}.skip.weight")
     return build_discriminator(source, translate, blocks)

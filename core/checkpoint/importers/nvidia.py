@@ -62,7 +62,19 @@ def convert_generator(source: Source) -> Network:
     layers = [f"synthesis.b{side}.{name}" for side in sides for name in ("conv0", "conv1", "torgb")]
     default = _STYLERES_CLAMP if source.rest() else None
     network.config["conv_clamp"] = _clamp(source, layers, default)
+    told = source.contents.settings("")
+    if multiplier is None and default is None and "init_kwargs" not in told:
+        source.notes.append(_assumption(network.config))
     return network
+
+
+def _assumption(config: dict[str, Any]) -> str:
+    """Return a sentence about what tensors alone do not tell."""
+    return (
+        f"The file has tensors only. Assumed: a learning-rate multiplier of "
+        f"{config['mapping_lr_multiplier']:g} for its {config['mapping_depth']} mapping layers, "
+        "and no limit on features (generators that NVIDIA trained in half precision have 256)."
+    )
 
 
 def _check_generator(source: Source, sides: list[int]) -> None:

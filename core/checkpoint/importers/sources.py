@@ -50,6 +50,8 @@ class Source:
     prefix: str
     progress: Callable[[int], object] = lambda size: None
     used: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+    """Sentences about what the file leaves open."""
 
     def has(self, name: str) -> bool:
         """Return whether the network has a tensor of this name."""

@@ -77,7 +77,7 @@ def test_a_pickle_is_never_opened(
     path: Path, refuse: Callable, tmp_path: Path, protocol: int
 ) -> None:
     path.write_bytes(pickle.dumps(_Bomb(tmp_path / "exploded"), protocol))
-    refuse("a Python pickle", PICKLE_REMEDY)
+    refuse("a Python pickle", PICKLE_REMEDY, f" convert {path} ")
     assert not (tmp_path / "exploded").exists()
 
 

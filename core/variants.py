@@ -1,0 +1,89 @@
+"""Groups of variants: keep some and fill up with fresh ones, walk from one to the next.
+
+Legend: B images, V variants, K of them kept, L style layers, D width of one code.
+"""
+
+import dataclasses
+
+import torch
+
+from .checks import check_int
+from .errors import InputError
+from .latents import WPlus, expand_codes, expand_labels
+
+_MAX_STEPS = 1000
+
+
+def kept_first(kept: WPlus, fresh: WPlus, num_variants: int) -> WPlus:
+    """Return kept variants, and the last of fresh ones in the places that remain.
+
+    Args:
+        kept: [B, K, L, D], or of one image for all.
+        fresh: of the same generator; one image serves all. As many variants as places remain,
+            or more; with no place left, any number.
+        num_variants: V, how many to return.
+
+    Raises:
+        GeneratorMismatchError: codes of another generator.
+        InputError: more kept codes than V, or numbers of images that do not fit.
+    """
+    kept.check_generator(fresh.generator_id)
+    K, B = kept.num_variants, max(kept.batch, fresh.batch)
+    if num_variants < K:
+        raise InputError(
+            f"at most {num_variants} kept variants",
+            f"{K}",
+            "Raise num_variants or keep fewer.",
+            problem=f"{K} variants are kept, but only {num_variants} are wanted.",
+        )
+    codes = expand_codes(kept, B, K, "kept codes").unflatten(0, (B, K))
+    labels = expand_labels(kept, B, K)
+    if num_variants > K:
+        rest = fresh[:, list(range(K - num_variants, 0))]
+        filling = expand_codes(rest, B, num_variants - K, "fresh codes").to(codes)
+        codes = torch.cat([codes, filling.unflatten(0, (B, num_variants - K))], dim=1)
+        labels = _interleaved(labels, expand_labels(rest, B, num_variants - K), B)
+    return dataclasses.replace(kept, codes=codes, labels=labels)
+
+
+def _interleaved(first: tuple[str, ...], second: tuple[str, ...], batch: int) -> tuple[str, ...]:
+    """Return the labels of two groups of variants for each image; () unless both are known."""
+    if not first or not second:
+        return ()
+    k, n = len(first) // batch, len(second) // batch
+    rows = ((*first[b * k : b * k + k], *second[b * n : b * n + n]) for b in range(batch))
+    return tuple(label for row in rows for label in row)
+
+
+def walk(codes: WPlus, steps: int, loop: bool = False) -> WPlus:
+    """Return codes on the way from each variant to the next, in equal steps.
+
+    Codes are interpolated linearly in W+. A spherical interpolation needs latents z, which
+    codes that were encoded, mixed, fitted or edited do not have.
+
+    Args:
+        codes: [B, V, L, D] with V of at least 2.
+        steps: from one variant to the next, at least 1; 1 returns the variants themselves.
+        loop: whether to go back to the first variant. It is not repeated at the end, so that
+            a video of the frames loops evenly.
+
+    Returns:
+        [B, N, L, D] with N = (V - 1) * steps + 1, or V * steps for a loop.
+
+    Raises:
+        InputError: a single variant, or steps out of range.
+    """
+    check_int(steps, "steps", 1, _MAX_STEPS)
+    V = codes.num_variants
+    if V < 2:
+        raise InputError(
+            "codes of two variants or more",
+            "one variant",
+            "Sample or pick more variants to walk between.",
+        )
+    frames = []
+    for frame in range(V * steps if loop else (V - 1) * steps + 1):
+        k, step = divmod(frame, steps)
+        here, there = codes.codes[:, k], codes.codes[:, (k + 1) % V]
+        frames.append(here.lerp(there, step / steps) if step else here)
+    return dataclasses.replace(codes, codes=torch.stack(frames, dim=1), labels=())
