@@ -15,9 +15,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-ROOT = Path(__file__).resolve().parents[2]
+from comfyui_server import PACK_FOLDER, ROOT
+
 WEB = ROOT / "web"
-PACK_FOLDER = "diverse-inpainting"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 _EMPTY = {
