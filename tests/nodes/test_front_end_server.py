@@ -3,6 +3,7 @@
 SCREENSHOTS names a folder for pictures of the nodes, from which those of the help pages are made.
 """
 
+import json
 import os
 from pathlib import Path
 
@@ -51,6 +52,9 @@ _SET = """([id, name, value]) => {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     base = tmp_path_factory.mktemp("comfyui")
+    user = base / "user" / "default"
+    user.mkdir(parents=True)
+    (user / "comfy.settings.json").write_text(json.dumps(front_end.SETTINGS), encoding="utf-8")
     with running_server(base, []) as running:
         picture = Image.open(front_end.ROOT / "core/weights/pictures/pixabay_cat_000336.jpg")
         picture.putalpha(255)
