@@ -18,7 +18,7 @@ from tolerances import PIXEL
 pytestmark = pytest.mark.comfyui
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKFLOW = ROOT / "example_workflows" / "api" / "diverse-inpainting.json"
+WORKFLOW = ROOT / "example_workflows" / "api" / "2-step-by-step.json"
 
 
 def with_hole():
@@ -83,8 +83,8 @@ def test_the_server_knows_every_node(server, pack):
 def test_the_example_is_a_template(server):
     templates = server.get_json("/api/workflow_templates")
     assert templates[PACK_FOLDER] == ["diverse-inpainting"]
-    path = f"/api/workflow_templates/{PACK_FOLDER}/diverse-inpainting.json"
-    workflow = (ROOT / "example_workflows" / "diverse-inpainting.json").read_bytes()
+    path = f"/api/workflow_templates/{PACK_FOLDER}/2-step-by-step.json"
+    workflow = (ROOT / "example_workflows" / "2-step-by-step.json").read_bytes()
     assert server.get(path) == workflow
 
 
