@@ -361,10 +361,8 @@ class Inpainter(Editor):
             )
             unfitted, _ = self.mix(encoded, random, gate_bias)
         else:
-            erased, unfitted = (
-                self._erase(image, hole_mask, crop_mode, margin, alpha, on_encode),
-                random,
-            )
+            erased = self._erase(image, hole_mask, crop_mode, margin, alpha, on_encode)
+            unfitted = random
         mixed = self.fit(erased, unfitted, fit_steps, on_fit) if fit_steps else unfitted
         codes = self.edit(mixed, edits)
         if keep is not None:
