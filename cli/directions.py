@@ -8,9 +8,10 @@ import typer
 
 from .console import echo
 from .direction_files import FirstLayer, LastLayer, OutFile, Reverse, load, resolve, write
+from .foreign_directions import import_direction
 from .options import DIRECTION_RECIPES, DIRECTIONS, Device, Model, Overwrite
 from .progress import display_fraction
-from .rated_directions import draw_samples, import_direction, interfacegan
+from .rated_directions import draw_samples, interfacegan
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -153,7 +153,7 @@ def _row_strip(
 
 def _text_strip(text: str, width: int, size_px: int, theme: _Theme) -> Image.Image:
     """One line of text, truncated to the width; the height depends on the font size only."""
-    font = _font(size_px)
+    font = load_font(size_px)
     strip = Image.new("RGB", (width, round(size_px * 1.5)), theme.background)
     middle = strip.height / 2
     shown = _shorten(text, width, font)
@@ -201,7 +201,8 @@ def _fit(image: Image.Image, side: int) -> Image.Image:
     return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def _font(size_px: int) -> _Font:
+def load_font(size_px: int) -> _Font:
+    """Return Pillow's own font; of one small size where Pillow lacks FreeType."""
     try:
         return ImageFont.load_default(size=size_px)
     except (ImportError, OSError):  # without FreeType Pillow has one bitmap font only

@@ -111,8 +111,8 @@ class GatedMix(Node):
     RETURN_NAMES = ("codes", "gate")
     OUTPUT_TOOLTIPS = (
         "Style codes of every completion (W_out): every variant of every image.",
-        "A chart of the gate for each completion, with a row per style layer and a column per "
-        "channel. Orange comes from the image, blue from the random codes.",
+        "A chart of the gate: a row per style layer, a column per variant. Orange comes from the "
+        "image, blue from the random codes.",
     )
 
     @classmethod
@@ -134,7 +134,7 @@ class GatedMix(Node):
         from .gate_chart import gate_chart
 
         codes, gate = model.mix(encoded, random, gate_bias)
-        chart = gate_chart(gate.flatten(0, 1))
+        chart = gate_chart(gate)
         return host.codes_to_output(codes), host.to_output(chart)
 
 

@@ -1,12 +1,13 @@
-"""Draws the mixer's gate: a row per style layer, a column per channel.
+"""Draws the mixer's gate as one table: a row per style layer, a column per variant.
 
-Legend: N completions, L style layers, D channels of a code.
+Legend: B images, V variants, N = B*V columns, L style layers, D channels of a code.
 """
 
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ..core.contact_sheet import load_font
 from ..core.image import uint8_to_unit
 
 _RANDOM = (0.18, 0.42, 0.85)
@@ -14,69 +15,92 @@ _BOTH = (0.93, 0.93, 0.93)
 _IMAGE = (0.93, 0.48, 0.10)
 _BACKGROUND = (24, 24, 24)
 _INK = (224, 224, 224)
+_DARK_INK = (16, 16, 16)
 
-_MIN_WIDTH_PX = 512
-_ROW_PX = 18
-_LEFT_PX = 64
-_RIGHT_PX = 52
-_TOP_PX = 24
-_BOTTOM_PX = 30
-_SCALE_PX = 160  # length of the colour scale below the rows
+_TITLE = "How much of each style layer comes from the image (mean gate)"
+_TEXT_PX, _TITLE_PX = 17, 19
+_ROW_PX = 32
+_LEFT_PX = 96
+_CELL_PX, _NARROW_PX, _MANY = 64, 24, 16  # width of a column, and of each of many
+_MEAN_PX = 84  # width of the last column
+_TOP_PX = 84  # title and head of the table
+_BOTTOM_PX = 64
+_MIN_WIDTH_PX = 640
+_SCALE_PX = 220  # length of the colour scale below the rows
 
 
 def gate_chart(gate: Tensor) -> Tensor:
-    """Draw the gate of each completion.
+    """Draw the mean gate of each layer and variant.
 
-    1. A cell is orange where the code comes from the image (1), blue where it is random (0).
-    2. The number at the end of a row is the layer's mean.
+    1. A cell is orange where the layer comes from the image (1), blue where it is random (0).
+    2. The last column is the mean over the variants.
 
     Args:
-        gate: [N, L, D] in [0, 1], any floating-point type and device.
+        gate: [B, V, L, D] in [0, 1], any floating-point type and device.
 
     Returns:
-        [N, H, W, 3] float32 in [0, 1] on the CPU; H and W depend only on L and D.
+        [1, H, W, 3] float32 in [0, 1] on the CPU.
     """
-    gate = gate.detach().to("cpu", torch.float32)
-    return torch.stack([_draw(one) for one in gate])
-
-
-def _draw(gate_ld: Tensor) -> Tensor:
-    num_layers, w_dim = gate_ld.shape
-    channel_px = max(1, -(-_MIN_WIDTH_PX // w_dim))
-    width, height = channel_px * w_dim, _ROW_PX * num_layers
-    canvas = Image.new("RGB", (_LEFT_PX + width + _RIGHT_PX, _TOP_PX + height + _BOTTOM_PX))
-    canvas.paste(_BACKGROUND, (0, 0, *canvas.size))
-    canvas.paste(_heat_map(gate_ld, width, height), (_LEFT_PX, _TOP_PX))
-    _label_rows(ImageDraw.Draw(canvas), gate_ld.mean(dim=1), _LEFT_PX + width)
-    _draw_scale(canvas, _TOP_PX + height)
+    B, V, L, _ = gate.shape
+    means = gate.detach().to("cpu", torch.float32).mean(dim=3).flatten(0, 1).T  # [L, N]
+    cell_px = _CELL_PX if B * V <= _MANY else _NARROW_PX
+    width = max(_LEFT_PX + cell_px * B * V + _MEAN_PX, _MIN_WIDTH_PX)
+    canvas = Image.new("RGB", (width, _TOP_PX + _ROW_PX * L + _BOTTOM_PX), _BACKGROUND)
+    draw = ImageDraw.Draw(canvas)
+    draw.text((12, 12), _TITLE, _INK, load_font(_TITLE_PX))
+    names = [f"{b}: #{v}" if B > 1 else f"#{v}" for b in range(B) for v in range(V)]
+    step = 1 if cell_px == _CELL_PX else 4  # where columns are narrow, not all have a name
+    for column in range(0, B * V, step):
+        _write(draw, names[column], _LEFT_PX + cell_px * column + cell_px // 2, _TOP_PX - 14)
+    right = _LEFT_PX + cell_px * B * V
+    _write(draw, "mean", right + _MEAN_PX // 2, _TOP_PX - 14)
+    for layer, values in enumerate(means):
+        top = _TOP_PX + _ROW_PX * layer
+        _write(draw, f"layer {layer}", _LEFT_PX - 12, top + _ROW_PX // 2, anchor="rm")
+        for column, value in enumerate(values.tolist()):
+            left = _LEFT_PX + cell_px * column
+            _cell(draw, value, (left, top, left + cell_px - 2, top + _ROW_PX - 2))
+        box = right + 8, top, right + _MEAN_PX - 8, top + _ROW_PX - 2
+        _cell(draw, float(values.mean()), box)
+    _draw_scale(canvas, _TOP_PX + _ROW_PX * L + 12)
     pixels = torch.frombuffer(bytearray(canvas.tobytes()), dtype=torch.uint8)
-    return uint8_to_unit(pixels.reshape(canvas.height, canvas.width, 3))
+    return uint8_to_unit(pixels.reshape(1, canvas.height, canvas.width, 3))
 
 
-def _heat_map(values_hw: Tensor, width: int, height: int) -> Image.Image:
-    """Draw each value in [0, 1] as a rectangle of its colour, all of one size."""
+def _write(
+    draw: ImageDraw.ImageDraw,
+    text: str,
+    x: int,
+    y: int,
+    anchor: str = "mm",
+    ink: tuple[int, int, int] = _INK,
+) -> None:
+    draw.text((x, y), text, ink, load_font(_TEXT_PX), anchor=anchor)
+
+
+def _cell(draw: ImageDraw.ImageDraw, value: float, box: tuple[int, int, int, int]) -> None:
+    """Draw a value in [0, 1] as a rectangle, with the number where it fits."""
+    left, top, right, bottom = box
+    red, green, blue = (int(c) for c in _colours(torch.tensor([value]))[0])
+    draw.rectangle((left, top, right - 1, bottom - 1), (red, green, blue))
+    if right - left > _NARROW_PX:
+        middle = (left + right) // 2, (top + bottom) // 2
+        _write(draw, f"{value:.2f}", *middle, ink=_DARK_INK)
+
+
+def _colours(values: Tensor) -> Tensor:
+    """Return the colour of each value [n] in [0, 1], [n, 3] uint8."""
     low, middle, high = (torch.tensor(colour) for colour in (_RANDOM, _BOTH, _IMAGE))
-    signed = (values_hw.clamp(0.0, 1.0) * 2.0 - 1.0)[..., None]
+    signed = (values.clamp(0.0, 1.0) * 2.0 - 1.0)[:, None]
     ends = torch.where(signed > 0, high, low)
-    pixels = ((middle + (ends - middle) * signed.abs()) * 255.0).round().to(torch.uint8)
-    size = pixels.shape[1], pixels.shape[0]
-    image = Image.frombytes("RGB", size, bytes(pixels.flatten().tolist()))
-    return image.resize((width, height), Image.Resampling.NEAREST)
-
-
-def _label_rows(draw: ImageDraw.ImageDraw, means: Tensor, right: int) -> None:
-    draw.text((8, 6), "gate per style layer (row) and channel (column)", fill=_INK)
-    draw.text((right + 8, 6), "mean", fill=_INK)
-    for layer, mean in enumerate(means.tolist()):
-        middle = _TOP_PX + _ROW_PX * layer + _ROW_PX // 2
-        draw.text((8, middle), f"layer {layer}", fill=_INK, anchor="lm")
-        draw.text((right + 8, middle), f"{mean:.2f}", fill=_INK, anchor="lm")
+    return ((middle + (ends - middle) * signed.abs()) * 255.0).round().to(torch.uint8)
 
 
 def _draw_scale(canvas: Image.Image, top: int) -> None:
-    ramp = torch.linspace(0.0, 1.0, _SCALE_PX)[None]
-    left = _LEFT_PX + 60
-    canvas.paste(_heat_map(ramp, _SCALE_PX, 10), (left, top + 10))
-    draw = ImageDraw.Draw(canvas)
-    draw.text((left - 8, top + 15), "random", fill=_INK, anchor="rm")
-    draw.text((left + _SCALE_PX + 8, top + 15), "image", fill=_INK, anchor="lm")
+    draw, left = ImageDraw.Draw(canvas), _LEFT_PX + 96
+    ramp = bytes(_colours(torch.linspace(0.0, 1.0, _SCALE_PX)).flatten().tolist())
+    strip = Image.frombytes("RGB", (_SCALE_PX, 1), ramp)
+    canvas.paste(strip.resize((_SCALE_PX, 18)), (left, top))
+    _write(draw, "0, random codes", left - 8, top + 9, anchor="rm")
+    _write(draw, "1, the image", left + _SCALE_PX + 8, top + 9, anchor="lm")
+    _write(draw, "0.5", left + _SCALE_PX // 2, top + 32)
