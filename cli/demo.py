@@ -35,8 +35,8 @@ def demo(
     from ..core.files import prepare_folder
     from ..core.image_files import read_image
     from ..core.inpainter import Inpainter
-    from .batch import save_results
     from .result_files import ResultFiles
+    from .result_writing import save_results
     from .settings import Settings, describe_run
 
     prepare_folder(out)

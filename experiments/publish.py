@@ -21,11 +21,11 @@ from PIL import Image
 from torch import Tensor
 
 from diverse_inpainting import Edit, Inpainter
-from diverse_inpainting.cli.batch import save_results
 from diverse_inpainting.cli.demo import PHOTOGRAPH, demo_input
 from diverse_inpainting.cli.direction_recipes import file_stem
 from diverse_inpainting.cli.directions import STRENGTHS, strip
 from diverse_inpainting.cli.result_files import ResultFiles
+from diverse_inpainting.cli.result_writing import save_results
 from diverse_inpainting.core.contact_sheet import contact_sheet, show_erased
 from diverse_inpainting.core.image_files import read_image, to_pil
 from diverse_inpainting.core.masks import sample_hole_masks
