@@ -51,6 +51,7 @@ class EncodeErased(Node):
         """Return the erased images, W_enc and what the encoder saw."""
         from ..core.image import image_to_bhwc
 
+        host.make_room_for(model, len(image))
         erased, encoded = model.encode(image, mask, crop_mode, margin, on_step=host.step_bar())
         seen = host.to_output(image_to_bhwc(erased.erased))
         outputs = host.erased_to_output(erased), host.codes_to_output(encoded), seen
@@ -93,6 +94,7 @@ class SampleW(Node):
         """Return W_rand, kept variants first."""
         from ..core.variants import kept_first
 
+        host.make_room_for(model)
         codes = model.sample_w(seed, num_variants, truncation_psi)
         if keep is not None:
             codes = kept_first(keep, codes, num_variants)
@@ -133,6 +135,7 @@ class GatedMix(Node):
         """Return W_out and the chart of the gate."""
         from .gate_chart import gate_chart
 
+        host.make_room_for(model)
         codes, gate = model.mix(encoded, random, gate_bias)
         chart = gate_chart(gate)
         return host.codes_to_output(codes), host.to_output(chart)

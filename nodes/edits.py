@@ -159,6 +159,7 @@ class DiscoverDirection(Node):
         self, model: "Inpainter", method: str, component: int, first_layer: int, last_layer: int
     ) -> tuple["Direction"]:
         """Return the direction."""
+        host.make_room_for(model)
         layers = first_layer, chosen_layer(last_layer)
         return (model.discover(method, component, *layers, on_step=host.step_bar()),)
 

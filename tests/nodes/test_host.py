@@ -44,15 +44,22 @@ def folder_paths(tmp_path, monkeypatch):
 
 @pytest.fixture
 def management(monkeypatch):
-    """What of comfy.model_management the host uses; `freed` records the calls."""
-    freed = []
+    """What of comfy.model_management the host uses; `loads` records the calls."""
+    loads = []
     module = SimpleNamespace(
-        freed=freed,
+        loads=loads,
         get_torch_device=lambda: torch.device("cpu"),
         intermediate_device=lambda: torch.device("meta"),
-        free_memory=lambda num_bytes, device: freed.append((num_bytes, device)),
+        unet_offload_device=lambda: torch.device("cpu"),
+        load_models_gpu=lambda patchers, **options: loads.append((*patchers, options)),
     )
     monkeypatch.setitem(sys.modules, "comfy.model_management", module)
+    patching = SimpleNamespace(
+        ModelPatcher=lambda model, load_device, offload_device: SimpleNamespace(
+            model=model, load_device=load_device, offload_device=offload_device
+        )
+    )
+    monkeypatch.setitem(sys.modules, "comfy.model_patcher", patching)
     return module
 
 
@@ -152,26 +159,81 @@ def test_steps_bring_erased_images_to_the_compute_device(
     assert targets == [model.device, torch.device("cpu", 0)]
 
 
-def test_room_is_made_on_accelerators_only(host, management):
-    host.make_room(1000, torch.device("cpu"))
-    assert management.freed == []
-    host.make_room(1000, torch.device("cuda", 0))
-    assert management.freed == [(1000, torch.device("cuda", 0))]
+@pytest.fixture
+def loaded(classes, management, model_name):
+    """A model from the loader, before any other node has used it."""
+    return classes["DI_LoadModel"]().execute(model_name, "float32")[0]
 
 
-def test_room_grows_with_images_up_to_what_core_computes_at_once(host, management):
-    generator = SimpleNamespace(resolution=256, channel_base=16384)
-    config = SimpleNamespace(generator=generator)
-    model = SimpleNamespace(config=config, device=torch.device("cuda"))
-    for num_images in (1, 2, 32, 64):
-        host.make_room_for(model, num_images)
-    one, two, chunk, more = (num_bytes for num_bytes, _ in management.freed)
-    assert one == 8 * 256 * 16384 * 4
-    assert (two, chunk, more) == (2 * one, 32 * one, 32 * one)
+def test_on_the_cpu_there_is_nothing_to_load(host, management, loaded):
+    host.make_room_for(loaded, 8)
+    assert management.loads == []
 
 
-def test_models_are_loaded_on_the_device_of_comfyui(classes, management, model_name):
-    management.get_torch_device = lambda: torch.device("meta")  # one that is refused by its name
+def test_comfyui_loads_a_model_when_a_node_uses_it(host, management, loaded):
+    accelerator = torch.device("meta")
+    management.get_torch_device = lambda: accelerator
+    assert host.storage_device() == loaded.device == torch.device("cpu")
+    host.make_room_for(loaded)
+    ((patcher, options),) = management.loads
+    assert patcher.model is loaded.model
+    assert (patcher.load_device, patcher.offload_device) == (accelerator, torch.device("cpu"))
+    assert options["force_full_load"] is True
+    assert {p.device for p in loaded.model.parameters()} == {accelerator}, "wholly"
+    assert not any(p.is_inference() for p in loaded.model.parameters())
+    host.make_room_for(loaded)
+    assert management.loads[1][0] is patcher, "ComfyUI knows a model as one"
+
+
+def test_room_grows_with_images_up_to_what_core_computes_at_once(host, management, loaded):
+    management.get_torch_device = lambda: torch.device("meta")
+    with torch.inference_mode():
+        for num_images in (1, 2, 32, 64):
+            host.make_room_for(loaded, num_images)
+    host.make_room_for_fitting(loaded)
+    one, two, chunk, more, fitting = (o["memory_required"] for _, o in management.loads)
+    generator = loaded.config.generator
+    assert one == 8 * generator.resolution * generator.channel_base * 4
+    assert (two, chunk, more, fitting) == (2 * one, 32 * one, 32 * one, 32 * one)
+
+
+NODES = {
+    "DI_EncodeErased": ("model", "image", "mask", "crop_mode", "margin"),
+    "DI_SampleW": ("model", "seed", "num_variants", "truncation_psi"),
+    "DI_GatedMix": ("model", "encoded", "random", "gate_bias"),
+    "DI_FitCodes": ("model", "erased", "codes", "steps"),
+    "DI_DiscoverDirection": ("model", "method", "component", "first_layer", "last_layer"),
+    "DI_Synthesize": ("model", "codes"),
+    "DI_SkipRefine": ("model", "erased", "codes"),
+}
+
+
+@pytest.mark.parametrize("node_id", NODES)
+def test_every_node_brings_the_model_to_the_device_first(
+    classes, host, model, image, mask, monkeypatch, node_id
+):
+    erased, encoded, _ = classes["DI_EncodeErased"]().execute(model, image, mask, "picture", 0.25)
+    values = {
+        **{"model": model, "image": image, "mask": mask, "crop_mode": "picture", "margin": 0.25},
+        **{"erased": erased, "codes": encoded, "encoded": encoded, "random": encoded, "steps": 1},
+        **{"seed": 0, "num_variants": 1, "truncation_psi": 1.0, "gate_bias": 0.0},
+        **{"method": "sefa", "component": 0, "first_layer": 0, "last_layer": -1},
+    }
+
+    class NotReadyError(Exception):
+        pass
+
+    def make_room_for(*args):
+        raise NotReadyError
+
+    monkeypatch.setattr(host, "make_room_for", make_room_for)
+    with pytest.raises(NotReadyError):
+        classes[node_id]().execute(**{name: values[name] for name in NODES[node_id]})
+
+
+def test_models_are_read_to_where_comfyui_keeps_them(classes, management, model_name):
+    management.get_torch_device = lambda: torch.device("cuda")
+    management.unet_offload_device = lambda: torch.device("meta")  # refused by its name
     with pytest.raises(Exception, match="Device 'meta' is not available"):
         classes["DI_LoadModel"]().execute(model_name, "float32")
 
