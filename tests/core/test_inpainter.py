@@ -227,8 +227,8 @@ def test_unusable_arguments_are_refused(model, image, hole, arguments):
 
 def test_codes_that_do_not_belong_to_the_images_are_refused(model, image, hole):
     erased, encoded = model.encode(image, hole)
-    with pytest.raises(InputError):
-        model.refine(erased, model.codes(encoded.codes[:1]))
+    with pytest.raises(InputError, match="codes for 2 images, or for one, got codes for 3"):
+        model.refine(erased, model.codes(encoded.codes[[0, 1, 0]]))
     with pytest.raises(InputError, match="skip codes for 2 images and 1 variants"):
         model.refine(erased, encoded, model.codes(encoded.codes.expand(-1, 3, -1, -1)))
     with pytest.raises(InputError):
