@@ -8,9 +8,10 @@ import typer
 
 from .console import echo
 from .direction_files import FirstLayer, LastLayer, OutFile, Reverse, load, resolve, write
-from .options import Device, Model, Overwrite
+from .foreign_directions import import_direction
+from .options import DIRECTION_RECIPES, DIRECTIONS, Device, Model, Overwrite
 from .progress import display_fraction
-from .rated_directions import draw_samples, import_direction, interfacegan
+from .rated_directions import draw_samples, interfacegan
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,10 +30,17 @@ directions = typer.Typer(
 _OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 _Name = Annotated[str | None, typer.Option(help="Name of the slider [default: how it was found]")]
 _Component = Annotated[int, typer.Option(min=0, help="0 changes the image most.")]
-_Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="Bundled recipe or .toml file.")]
+_Recipe = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE", help=f"A .toml file, or a bundled recipe: {DIRECTION_RECIPES}."
+    ),
+]
 _Which = Annotated[
     list[str],
-    typer.Argument(metavar="DIRECTION", help="A file, a bundled name, sefa:K or ganspace:K."),
+    typer.Argument(
+        metavar="DIRECTION", help=f"A file, sefa:K, ganspace:K or, of the model cats, {DIRECTIONS}."
+    ),
 ]
 _Strength = Annotated[
     list[float] | None,

@@ -38,8 +38,8 @@ class InpaintOptions:
         list[str] | None,
         typer.Option(
             metavar="NAME=STRENGTH",
-            help=f"Direction: of the model cats {DIRECTIONS}; of any model sefa:K or ganspace:K; "
-            "or a file. Repeat for more edits.",
+            help=f"Direction: a file, sefa:K, ganspace:K or, of the model cats, {DIRECTIONS}. "
+            "Repeat for more edits.",
         ),
     ] = None
     truncation: Annotated[

@@ -23,6 +23,16 @@ JsonLines = Annotated[
     bool, typer.Option("--json", help="Print a line of JSON for each image, then a summary.")
 ]
 
-_CORE = Path(__file__).parents[1] / "core"
-DIRECTIONS = "|".join(sorted(path.stem for path in (_CORE / "weights/directions").glob("*")))
-"""Bundled directions, from the names of their files: reading them would import torch."""
+
+def _stems(*folders: str) -> str:
+    """Return the names of bundled files: reading the files would import torch."""
+    root = Path(__file__).parents[1]
+    return ", ".join(sorted(file.stem for name in folders for file in (root / name).iterdir()))
+
+
+DIRECTIONS = _stems("core/weights/directions")
+"""Bundled directions, for --help, and so on."""
+DIRECTION_RECIPES = _stems("core/directions/recipes")
+TRAINING_RECIPES = _stems("training/recipes")
+SCORES = "brightness, warmth, markings, background, white_chin, turn, size"
+"""Keys of `core.directions.SCORES`."""

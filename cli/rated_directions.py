@@ -1,15 +1,15 @@
-"""The commands `directions interfacegan`, `samples` and `import`."""
+"""The commands `directions interfacegan` and `directions samples`."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .console import echo
-from .direction_files import FirstLayer, LastLayer, OutFile, Reverse, load, resolve, write
-from .options import Device, Model, Overwrite
+from .direction_files import FirstLayer, LastLayer, Reverse, load, resolve, write
+from .options import DIRECTIONS, SCORES, Device, Model, Overwrite
 from .progress import display_fraction
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ _OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the samples.
 _Score = Annotated[
     list[str] | None,
     typer.Option(
-        help="What the strength increases: brightness, warmth, markings ... or, with scores of "
-        "your own, some of them [default: all]. May be repeated."
+        help=f"What the strength increases: {SCORES}; or, with scores of your own, some of "
+        "them [default: all]. May be repeated."
     ),
 ]
 _Scores = Annotated[
@@ -45,7 +45,7 @@ _Images = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="FOLDER",
-        help="Given twice: samples that have less of it, then samples that have more.",
+        help="Given twice: samples with less of it (negative), then with more (positive).",
     ),
 ]
 _Scorer = Annotated[
@@ -62,8 +62,8 @@ _Without = Annotated[
     list[str] | None,
     typer.Option(
         metavar="DIRECTION",
-        help="A direction to be orthogonal to: a file, a bundled name, sefa:K or ganspace:K. May "
-        "be repeated.",
+        help="A direction to be orthogonal to: a file, sefa:K, ganspace:K or, of the model cats, "
+        f"{DIRECTIONS}. May be repeated.",
     ),
 ]
 _Name = Annotated[str | None, typer.Option(help="Name of the slider [default: the score's]")]
@@ -101,14 +101,15 @@ def interfacegan(
 
     from .direction_recipes import Learner, layer_range
 
-    _check_source(score, scores, images, scorer, samples if seed is None else seed)
+    source = _Source(scores, images, scorer, samples, seed)
+    source.check(bool(score))
     loaded = load(model, device)
     layers = layer_range(loaded, first_layer, last_layer)
     fixed = [resolve(loaded, one) for one in without or ()]
     orthogonal = {one.name: _vectors(one) for one in fixed}
     plan = _Plan(out, tuple(score or ()), tuple(apart_from or ()), name, overwrite)
     with display_fraction() as show:
-        rated = _rate(loaded, plan, show, scores, images, scorer, (samples or 0, seed or 0))
+        rated = source.rate(loaded, plan, show)
     targets = plan.targets(rated.scores)
     learner = Learner(loaded, rated)
     found = [
@@ -172,60 +173,57 @@ class _Plan:
         return dict(zip(wanted, paths, strict=True))
 
 
-def _check_source(
-    score: Sequence[str] | None,
-    scores: Path | None,
-    images: Sequence[Path] | None,
-    scorer: str | None,
-    drawing: int | None,
-) -> None:
-    from ..core.errors import ConfigError
+@dataclasses.dataclass(frozen=True)
+class _Source:
+    """Where scores come from; no source of the user's own means those that are measured."""
 
-    given = {"--scores": scores, "--images": images, "--scorer": scorer}
-    own = [option for option, value in given.items() if value]
-    if len(own) > 1 or not (own or score):
-        raise ConfigError(
-            "--score with the name of a measured score, or one of --scores, --images and --scorer",
-            " and ".join(own) or "none of them",
-            "Give one.",
+    scores: Path | None
+    images: Sequence[Path] | None
+    scorer: str | None
+    samples: int | None
+    seed: int | None
+
+    def check(self, has_score: bool) -> None:
+        """Raise ConfigError unless there is one source, with options that belong to it."""
+        from ..core.errors import ConfigError
+
+        given = {"--scores": self.scores, "--images": self.images, "--scorer": self.scorer}
+        own = [option for option, value in given.items() if value]
+        if len(own) > 1 or not (own or has_score):
+            raise ConfigError(
+                "--score with the name of a measured score, or one of --scores, --images and "
+                "--scorer",
+                " and ".join(own) or "none of them",
+                "Give one.",
+            )
+        if (self.scores or self.images) and (self.samples, self.seed) != (None, None):
+            raise ConfigError(
+                "--samples and --seed with --score or --scorer only",
+                f"them with {own[0]}",
+                "Leave them out: the samples are those that were rated.",
+            )
+
+    def rate(self, model: "Inpainter", plan: _Plan, show: "OnProgress") -> "RatedSamples":
+        """Return samples with their scores."""
+        from .direction_recipes import NUM_SAMPLES, SCORES, measure
+        from .direction_scores import rate_by_folders, rate_by_scorer, rate_by_table
+        from .scorers import UserScorer
+
+        if self.scores:
+            return rate_by_table(model, self.scores)
+        if self.images:
+            name = plan.name or self.images[-1].resolve().name
+            return rate_by_folders(model, self.images, name)
+        if self.scorer is None:
+            plan.targets(SCORES)  # before any sample is drawn
+        return rate_by_scorer(
+            model,
+            UserScorer(self.scorer) if self.scorer else measure,
+            self.samples or NUM_SAMPLES,
+            self.seed or 0,
+            check_names=plan.targets,
+            on_progress=show,
         )
-    if drawing is not None and (scores or images):
-        raise ConfigError(
-            "--samples and --seed with --score or --scorer only",
-            f"them with {own[0]}",
-            "Leave them out: the samples are those that were rated.",
-        )
-
-
-def _rate(
-    model: "Inpainter",
-    plan: _Plan,
-    show: "OnProgress",
-    scores: Path | None,
-    images: Sequence[Path] | None,
-    scorer: str | None,
-    drawing: tuple[int, int],
-) -> "RatedSamples":
-    from .direction_recipes import NUM_SAMPLES, SCORES, measure
-    from .direction_scores import rate_by_folders, rate_by_scorer, rate_by_table
-    from .scorers import UserScorer
-
-    if scores:
-        return rate_by_table(model, scores)
-    if images:
-        return rate_by_folders(model, images, plan.name or images[-1].resolve().name)
-    if scorer is None:
-        plan.targets(SCORES)  # before any sample is drawn
-    function: Callable[[Tensor], Mapping[str, Tensor]] = UserScorer(scorer) if scorer else measure
-    samples, seed = drawing
-    return rate_by_scorer(
-        model,
-        function,
-        samples or NUM_SAMPLES,
-        seed,
-        check_names=plan.targets,
-        on_progress=show,
-    )
 
 
 def _vectors(direction: "Direction") -> "list[Tensor]":
@@ -261,68 +259,3 @@ def draw_samples(
             loaded, out, range(seed, seed + count), overwrite=overwrite, on_progress=show
         )
     echo(f"{out}: {len(paths)} samples, {paths[0].name} to {paths[-1].name}, and {TEMPLATE}")
-
-
-_File = Annotated[
-    Path,
-    typer.Argument(
-        metavar="FILE", help="A .npy, .npz, .pt or .pkl of InterFaceGAN, e4e, GANSpace, SeFa."
-    ),
-]
-_Generator = Annotated[
-    str, typer.Option("--model", help="The generator that the direction was found for.")
-]
-_Layers = Annotated[
-    str | None,
-    typer.Option(metavar="FIRST-LAST", help="Style layers to edit [default: the file's, or all]"),
-]
-_ForeignComponent = Annotated[
-    int | None, typer.Option(min=0, help="Which of the file's components.")
-]
-_ForeignName = Annotated[str | None, typer.Option(help="Name of the slider [default: the file's]")]
-
-
-def import_direction(
-    source: _File,
-    *,
-    model: _Generator,
-    out: OutFile,
-    name: _ForeignName = None,
-    layers: _Layers = None,
-    component: _ForeignComponent = None,
-    reverse: Reverse = False,
-    overwrite: Overwrite = False,
-) -> None:
-    """Make a direction of another program one of your model; no code in the file is run."""
-    from ..core.directions import adopt, check_target, read_foreign_direction
-
-    check_target(out, overwrite)
-    chosen = None if layers is None else _parse_layers(layers)
-    foreign = read_foreign_direction(source, component)
-    loaded = load(model, "cpu")
-    w = loaded.sample_w(0, _DEVIATION_SAMPLES).codes[0, :, 0]
-    direction = adopt(
-        foreign,
-        w,
-        loaded.num_layers,
-        loaded.generator_id,
-        name=name,
-        layers=chosen,
-        source=source.name,
-    )
-    sign = -1.0 if reverse else 1.0
-    write(dataclasses.replace(direction, vector=sign * direction.vector), out)
-
-
-_DEVIATION_SAMPLES = 2000
-
-
-def _parse_layers(text: str) -> tuple[int, int]:
-    """Return (first, last) of "0-7" or "3"."""
-    from ..core.errors import ConfigError
-
-    first, dash, last = text.partition("-")
-    parts = (first, last if dash else first)
-    if all(part.isascii() and part.isdecimal() and len(part) < 4 for part in parts):
-        return int(parts[0]), int(parts[1])
-    raise ConfigError("--layers such as 0-7 or 3", text, "Write the first and the last layer.")

@@ -8,7 +8,7 @@ import typer
 
 from ..training.stages import STAGES
 from .console import echo
-from .options import Device
+from .options import TRAINING_RECIPES, Device
 from .progress import display, duration
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ _Recipe = Annotated[
     str | None,
     typer.Option(
         "--config",
-        help="Bundled recipe or .toml file [default: any-generator; prior has none]",
+        help=f"A .toml file, or a bundled recipe: {TRAINING_RECIPES} [default: any-generator; "
+        "prior has none].",
     ),
 ]
 _Out = Annotated[Path, typer.Option("--out", help="Run directory; resumes if it exists.")]

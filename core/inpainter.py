@@ -67,7 +67,9 @@ class Inpainter(Editor):
             raise CheckpointError(
                 "a model with generator, encoder and mixer, or with a generator alone",
                 f"{checkpoint.title or 'one'} without {', '.join(sorted(missing))}",
-                "Train stage 1 on it, or choose another file.",
+                "Choose the file that has its generator."
+                if "generator" in missing
+                else "Train stage 1 on it, or choose another file.",
             )
         super().__init__(checkpoint, precision)
         self.face_finder: FaceFinder = CatFaces()
@@ -359,10 +361,8 @@ class Inpainter(Editor):
             )
             unfitted, _ = self.mix(encoded, random, gate_bias)
         else:
-            erased, unfitted = (
-                self._erase(image, hole_mask, crop_mode, margin, alpha, on_encode),
-                random,
-            )
+            erased = self._erase(image, hole_mask, crop_mode, margin, alpha, on_encode)
+            unfitted = random
         mixed = self.fit(erased, unfitted, fit_steps, on_fit) if fit_steps else unfitted
         codes = self.edit(mixed, edits)
         if keep is not None:

@@ -10,8 +10,10 @@ from .find_face import FindFace
 from .images import Composite, SkipRefine, Synthesize
 from .inpaint import Inpaint
 from .model import LoadModel
+from .pick import PickVariant
 from .random_mask import RandomMask
 from .saved_codes import LoadW, SaveW
+from .sliders import EditSliders
 
 NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
     "DI_LoadModel": LoadModel,
@@ -28,6 +30,8 @@ NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
     "DI_Composite": Composite,
     "DI_RandomMask": RandomMask,
     "DI_FindFace": FindFace,
+    "DI_PickVariant": PickVariant,
+    "DI_EditSliders": EditSliders,
     "DI_ExamplePicture": ExamplePicture,
     "DI_BlendW": BlendW,
     "DI_WalkW": WalkW,
@@ -50,6 +54,8 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "DI_Composite": "Composite Completions",
     "DI_RandomMask": "Random Mask",
     "DI_FindFace": "Find Cat Face",
+    "DI_PickVariant": "Pick Variants",
+    "DI_EditSliders": "Edit Sliders",
     "DI_ExamplePicture": "Example Picture",
     "DI_BlendW": "Blend Codes",
     "DI_WalkW": "Walk between Variants",

@@ -5,6 +5,7 @@ anywhere else, importing them would start ComfyUI's argument parser. Without Com
 `models/` in the working directory and PyTorch's devices.
 """
 
+import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ DIRECTION_FOLDER = "directions"
 
 MODEL_SUFFIX = ".safetensors"
 
+_PREVIEW_QUALITY = 90
 FOREIGN_SUFFIXES = (".pkl", ".pt", ".pth", ".bin")
 """Of pickles in which other programs store a StyleGAN2; they are listed, and never loaded."""
 
@@ -266,6 +268,33 @@ def with_warnings(outputs: tuple[Any, ...], warnings: Sequence[str]) -> Any:  # 
     for warning in warnings:
         logger.warning(warning)
     return {"ui": {"warnings": list(warnings)}, "result": outputs} if warnings else outputs
+
+
+def save_previews(images: Tensor, longest_px: int) -> list[dict[str, str]]:
+    """Write small copies of images where the front end can show them.
+
+    Args:
+        images: [N, H, W, C] in [0, 1].
+        longest_px: longest side of a copy; smaller images keep their size.
+
+    Returns:
+        For each image what the front end asks the server for; nothing without ComfyUI. Equal
+        images have equal names, so that previews do not pile up.
+    """
+    folder_paths = _comfyui("folder_paths")
+    if folder_paths is None:
+        return []
+    from ..core.image_files import to_pil
+
+    folder, previews = Path(folder_paths.get_temp_directory()), []
+    folder.mkdir(parents=True, exist_ok=True)
+    for image in images:
+        small = to_pil(image).convert("RGB")
+        small.thumbnail((longest_px, longest_px))
+        name = f"{MODEL_FOLDER}_{hashlib.sha256(small.tobytes()).hexdigest()[:24]}.jpg"
+        small.save(folder / name, quality=_PREVIEW_QUALITY)
+        previews.append({"filename": name, "subfolder": "", "type": "temp"})
+    return previews
 
 
 def _output_device() -> device:

@@ -11,6 +11,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one core each; programs that tests st
 import pytest
 import torch
 
+import front_end
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -51,6 +53,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         absent["slow"] = "slow; give --run-slow"
     if not os.environ.get("COMFYUI_DIR"):
         absent["comfyui"] = "COMFYUI_DIR is not set"
+    if reason := front_end.missing():
+        absent["browser"] = reason
     for item in items:
         for marker, reason in absent.items():
             if item.get_closest_marker(marker):

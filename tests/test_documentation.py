@@ -125,6 +125,12 @@ def test_links_and_files_exist(page):
     assert missing_files(text) == []
 
 
+def test_tests_exist(page):
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", page.read_text("utf-8"))
+    assert [name for name in named if f"def {name}(" not in tests] == []
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [

@@ -16,6 +16,7 @@ from PIL import Image
 
 from answers import box, noise, pixels, save
 from diverse_inpainting.cli.inpaint_options import parse_edit
+from diverse_inpainting.cli.result_files import ResultFiles
 from diverse_inpainting.cli.settings import Settings
 from diverse_inpainting.core.checkpoint import read_checkpoint, write_checkpoint
 from diverse_inpainting.core.directions import Direction, write_direction
@@ -106,6 +107,8 @@ def test_orientation_is_respected(inpaint, tmp_path):
 def test_existing_results_are_skipped_unless_overwriting(inpaint, tmp_path):
     save(tmp_path / "a.png", noise(32, 32)), save(tmp_path / "m.png", box(32, 32))
     common = ("a.png", "--mask", "m.png", "--out", "out")
+    with ResultFiles(tmp_path / "out", "a", 2).claimed():
+        assert "--overwrite" not in inpaint(*common).out
     assert inpaint(*common).out.startswith("1 done")
     again = inpaint(*common)
     assert again.code == 0
@@ -224,6 +227,34 @@ def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(
     assert inpaint(*common).out.startswith("1 done")
     assert len(list(tmp_path.glob("out/a-*.png"))) == 25
     assert inpaint(*common).out.startswith("0 done, 1 skipped")
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_ends_at_once_and_is_finished_by_the_next(
+    inpaint, tiny_checkpoint, tmp_path
+):
+    save(tmp_path / "m.png", box(300, 300))
+    for name in "abcdef":
+        save(tmp_path / "photos" / f"{name}.png", noise(300, 300))
+    common = ("photos", "--mask", "m.png", "--out", "out", "--variants", "24", "--json")
+    command = (sys.executable, "-m", "diverse_inpainting", "inpaint", *common)
+    process = subprocess.Popen(
+        [*command, "--model", str(tiny_checkpoint)],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert json.loads(process.stdout.readline())["status"] == "done"
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - started < 10
+    assert process.returncode != 0 and b"Traceback" not in err
+    assert len(list(tmp_path.glob("out/f-*.png"))) == 0
+    assert not list(tmp_path.glob("out/.*.lock"))
+    assert inpaint(*common).code == 0
+    assert len(list(tmp_path.glob("out/*.png"))) == 6 * 25
+    assert not list(tmp_path.glob("out/.*"))
 
 
 def test_mask_options_change_the_hole(inpaint, tmp_path):

@@ -4,12 +4,16 @@ import resource
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
 import diverse_inpainting as pack
 from diverse_inpainting.cli import main as command_line
+from diverse_inpainting.core.blending import BLENDS
+from diverse_inpainting.core.directions import SCORES, bundled_direction_names
 from diverse_inpainting.core.inpainter import CROP_MODES, SKIP_SOURCES
+from diverse_inpainting.training.stages import STAGES
 
 EXTRAS = [
     ("training", ("accelerate", "matplotlib", "scikit-learn", "tensorboard")),
@@ -41,9 +45,26 @@ def test_help_answers_at_once():
     assert min(spent) < 0.3
 
 
-def test_help_names_the_choices_that_core_has(run):
-    text = " ".join(run("inpaint", "--help").out.split())
-    assert all(choice in text for choice in (*CROP_MODES, *SKIP_SOURCES))
+def choices(folder):
+    return ",".join(sorted(path.stem for path in (Path(pack.__file__).parent / folder).iterdir()))
+
+
+NAMED = ",".join(name.replace(" ", "-") for name in bundled_direction_names())
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("inpaint", ("|".join(CROP_MODES), "|".join(SKIP_SOURCES), "|".join(BLENDS), NAMED)),
+        ("directions interfacegan", (",".join(SCORES), NAMED)),
+        ("directions recipe", (choices("core/directions/recipes"),)),
+        ("directions preview", (NAMED,)),
+        ("train", ("|".join(STAGES), choices("training/recipes"))),
+    ],
+)
+def test_help_lists_the_choices_that_there_are(run, command, expected):
+    text = "".join(run(*command.split(), "--help").out.split())  # it breaks lines at hyphens
+    assert all(choice in text for choice in expected)
 
 
 def test_no_command_and_an_unknown_option_are_wrong_use(run):

@@ -1,4 +1,4 @@
-"""`directions interfacegan`, `samples` and `import`: from ratings and foreign files to sliders."""
+"""`directions interfacegan` and `samples`: from ratings to sliders."""
 
 import shutil
 
@@ -7,40 +7,16 @@ import pytest
 import torch
 from PIL import Image
 
-import tiny_model
 from answers import refused
-from diverse_inpainting.core import networks
-from diverse_inpainting.core.checkpoint import Checkpoint, generator_id_of, write_checkpoint
 from diverse_inpainting.core.directions import read_direction
 
 NUM_SAMPLES = 120
 
 
-@pytest.fixture(scope="module")
-def generator_alone(tmp_path_factory):
-    """A model like a converted file: a generator without encoder."""
-    config = networks.ModelConfig(generator=tiny_model.config().generator)
-    tensors = dict(tiny_model.build_lively(config).state_dict())
-    path = tmp_path_factory.mktemp("model") / "alone.safetensors"
-    own_id = generator_id_of(tensors)
-    write_checkpoint(path, Checkpoint(config=config, tensors=tensors, generator_id=own_id))
-    return path
-
-
 @pytest.fixture
-def directions(run, generator_alone):
-    """Run `directions` with a generator alone."""
-
-    def answer(command, *arguments):
-        return run("directions", command, *arguments, "--model", generator_alone)
-
-    return answer
-
-
-@pytest.fixture
-def samples(directions, tmp_path):
+def samples(own_directions, tmp_path):
     """Samples, and by file name how red they are."""
-    assert directions("samples", "--out", "samples", "--count", NUM_SAMPLES).code == 0
+    assert own_directions("samples", "--out", "samples", "--count", NUM_SAMPLES).code == 0
     paths = sorted((tmp_path / "samples").glob("*.png"))
     return {path: np.asarray(Image.open(path)).astype(float)[..., 0].mean() for path in paths}
 
@@ -49,16 +25,16 @@ def cosine(a, b):
     return torch.nn.functional.cosine_similarity(a.vector, b.vector, dim=0).item()
 
 
-def test_samples_say_what_was_written(directions, tmp_path):
-    answer = directions("samples", "--out", "s", "--count", 3, "--seed", 8)
+def test_samples_say_what_was_written(own_directions, tmp_path):
+    answer = own_directions("samples", "--out", "s", "--count", 3, "--seed", 8)
     assert answer.code == 0 and "3 samples, 000008.png to 000010.png" in answer.out
     names = {"000008.png", "000009.png", "000010.png", "scores.csv"}
     assert {path.name for path in (tmp_path / "s").iterdir()} == names
-    assert refused(directions("samples", "--out", "s", "--seed", 2**64))
+    assert refused(own_directions("samples", "--out", "s", "--seed", 2**64))
 
 
 def test_the_same_direction_from_a_table_from_folders_and_from_a_function(
-    directions, samples, tmp_path
+    own_directions, samples, tmp_path
 ):
     middle = np.median(list(samples.values()))
     for name in ("less", "more"):
@@ -76,7 +52,7 @@ def test_the_same_direction_from_a_table_from_folders_and_from_a_function(
         "folders": ("--images", "less", "--images", "more"),
         "function": ("--scorer", "own.py:red", "--samples", 400, "--seed", 3),
     }.items():
-        answer = directions("interfacegan", "--out", f"{name}.safetensors", *options)
+        answer = own_directions("interfacegan", "--out", f"{name}.safetensors", *options)
         assert answer.code == 0, answer.err
         found[name] = read_direction(tmp_path / f"{name}.safetensors")
         assert float(found[name].source.rpartition(" ")[2]) > 0.85
@@ -87,12 +63,12 @@ def test_the_same_direction_from_a_table_from_folders_and_from_a_function(
     assert cosine(found["table"], found["function"]) > 0.8
 
 
-def test_several_scores_become_several_files(directions, tmp_path):
+def test_several_scores_become_several_files(own_directions, tmp_path):
     (tmp_path / "own.py").write_text(
         "def all(images):\n    m = images.mean((1, 2))\n"
         "    return {'Red': m[:, 0], 'Green Tint': m[:, 1] - m[:, 2]}\n"
     )
-    answer = directions(
+    answer = own_directions(
         *("interfacegan", "--scorer", "own:all", "--samples", 200, "--out", "found"),
         *("--apart-from", "Red", "--reverse", "--first-layer", 1, "--last-layer", 3),
     )
@@ -106,15 +82,15 @@ def test_several_scores_become_several_files(directions, tmp_path):
     assert (green.first_layer, green.last_layer) == (1, 3)
 
 
-def test_without_makes_a_direction_orthogonal_to_files_and_names(directions, tmp_path):
+def test_without_makes_a_direction_orthogonal_to_files_and_names(own_directions, tmp_path):
     options = ("interfacegan", "--score", "brightness", "--samples", 200, "--out")
-    assert directions("ganspace", "--out", "g.safetensors").code == 0
-    assert directions(*options, "plain.safetensors").code == 0
-    answer = directions(
+    assert own_directions("ganspace", "--out", "g.safetensors").code == 0
+    assert own_directions(*options, "plain.safetensors").code == 0
+    answer = own_directions(
         *(*options, "apart.safetensors", "--without", "g.safetensors", "--without", "sefa:1"),
     )
     assert answer.code == 0 and "apart from ganspace:0 and sefa:1" in answer.out
-    assert directions("sefa", "--component", 1, "--out", "s.safetensors").code == 0
+    assert own_directions("sefa", "--component", 1, "--out", "s.safetensors").code == 0
     g, s, plain, apart = (
         read_direction(tmp_path / f"{name}.safetensors") for name in ("g", "s", "plain", "apart")
     )
@@ -122,12 +98,12 @@ def test_without_makes_a_direction_orthogonal_to_files_and_names(directions, tmp
     assert max(abs(cosine(apart, g)), abs(cosine(apart, s))) < 1e-5
 
 
-def test_rows_of_layers_are_left_out_too(directions, tmp_path, generator_alone):
+def test_rows_of_layers_are_left_out_too(own_directions, tmp_path, generator_alone):
     rows = np.zeros((8, 16))
     rows[2, 5], rows[3, 7] = 1, 2
     np.save(tmp_path / "rows.npy", rows)
-    assert directions("import", "rows.npy", "--out", "rows.safetensors").code == 0
-    answer = directions(
+    assert own_directions("import", "rows.npy", "--out", "rows.safetensors").code == 0
+    answer = own_directions(
         *("interfacegan", "--score", "brightness", "--samples", 200),
         *("--without", "rows.safetensors", "--out", "apart.safetensors", "--name", "light"),
     )
@@ -155,45 +131,11 @@ def test_rows_of_layers_are_left_out_too(directions, tmp_path, generator_alone):
         ((), "none of them"),
     ],
 )
-def test_wrong_use_is_one_sentence(directions, tmp_path, options, message):
+def test_wrong_use_is_one_sentence(own_directions, tmp_path, options, message):
     chance = np.random.default_rng(2).normal(size=60)
     for name, scores in {"chance": chance, "few": chance[:5], "equal": [1] * 60}.items():
         rows = "".join(f"{seed},{score}\n" for seed, score in enumerate(scores))
         (tmp_path / f"{name}.csv").write_text(f"seed,mood\n{rows}")
-    answer = directions("interfacegan", "--out", "x.safetensors", *options)
+    answer = own_directions("interfacegan", "--out", "x.safetensors", *options)
     assert refused(answer) and message in answer.err
     assert not (tmp_path / "x.safetensors").exists()
-
-
-def test_a_foreign_direction_becomes_a_slider(run, directions, tmp_path):
-    np.save(tmp_path / "age.npy", np.eye(1, 16))
-    answer = directions("import", "age.npy", "--layers", "0-3", "--out", "age.safetensors")
-    assert answer.code == 0 and "age.npy" in answer.out
-    direction = read_direction(tmp_path / "age.safetensors")
-    assert (direction.name, direction.first_layer, direction.last_layer) == ("age", 0, 3)
-    assert direction.unit == "one standard deviation of w"
-    options = ("--layers", "2", "--name", "old", "--reverse", "--overwrite")
-    assert directions("import", "age.npy", *options, "--out", "age.safetensors").code == 0
-    back = read_direction(tmp_path / "age.safetensors")
-    assert (back.name, back.first_layer, back.last_layer) == ("old", 2, 2)
-    torch.testing.assert_close(back.vector, -direction.vector)
-    assert directions("preview", "age.safetensors", "--samples", 1, "--out", "strips").code == 0
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("age.npy", "--layers", "first"), "0-7 or 3"),
-        (("age.npy", "--layers", "3-99"), "last layer"),
-        (("age.npy", "--component", "1"), "one direction"),
-        (("wide.npy",), "[17]"),
-        (("none.npy",), "none.npy"),
-        (("own.py",), "neither a pickle"),
-    ],
-)
-def test_wrong_imports_are_one_sentence(directions, tmp_path, options, message):
-    np.save(tmp_path / "age.npy", np.eye(1, 16))
-    np.save(tmp_path / "wide.npy", np.ones(17))
-    (tmp_path / "own.py").write_text("pass")
-    answer = directions("import", *options, "--out", "x.safetensors")
-    assert refused(answer) and message in answer.err

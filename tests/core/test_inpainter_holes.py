@@ -136,13 +136,13 @@ def test_squares_that_overlap_leave_each_other_alone(overlapping, image):
     assert torch.equal(shown[:, kept], image[:, kept].expand(2, -1, -1))
     mask = mask_of(*OVERLAPPING)
     hidden = torch.where(mask[..., None] == 1, 1 - image, image)
-    for chosen in ({}, {"feather_px": 60}):
+    for chosen in ({}, {"feather_px": 90}):
         pair = [overlapping(x, **chosen).images for x in (image, hidden)]
         assert torch.equal(*pair)
 
 
 def test_feathers_that_overlap_fade_and_round_alike(overlapping):
-    result = overlapping(feather_px=60)
+    result = overlapping(feather_px=90)
     opacities = torch.zeros(3, 80, 400)
     for opacity, layer in zip(opacities, result.composites.layers, strict=True):
         opacity[layer.area] = layer.weight.cpu()

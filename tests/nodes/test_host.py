@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 
 
 @pytest.fixture
@@ -255,3 +256,19 @@ def test_a_warning_is_logged_and_shown_on_the_node(part, caplog):
     shown = with_warnings((1, 2), ("Too dark.",))
     assert shown == {"ui": {"warnings": ["Too dark."]}, "result": (1, 2)}
     assert [record.getMessage() for record in caplog.records] == ["Too dark."]
+
+
+def test_previews_are_small_files_named_after_what_they_show(
+    host, folder_paths, tmp_path, monkeypatch
+):
+    folder_paths.get_temp_directory = lambda: str(tmp_path / "temp")
+    images = torch.zeros(3, 40, 80, 3)
+    images[1] = 1.0
+    told = host.save_previews(images, 32)
+    assert [one["type"] for one in told] == ["temp"] * 3
+    assert told[0] == told[2] != told[1]
+    with Image.open(tmp_path / "temp" / told[1]["filename"]) as small:
+        assert small.size == (32, 16) and small.getpixel((5, 5)) == (255, 255, 255)
+    assert host.save_previews(torch.zeros(1, 8, 9, 4), 32)[0] not in told
+    monkeypatch.delitem(sys.modules, "folder_paths")
+    assert host.save_previews(images, 32) == []

@@ -120,6 +120,7 @@ def test_the_step_by_step_example_uses_every_single_step(prompt, classes):
     others = {
         *("DI_FindFace", "DI_Inpaint", "DI_FitCodes", "DI_LoadDirection", "DI_RandomMask"),
         *("DI_BlendW", "DI_WalkW", "DI_SaveW", "DI_LoadW", "DI_ExamplePicture"),
+        *("DI_PickVariant", "DI_EditSliders"),
     }
     assert set(classes) - used == others
 

@@ -135,7 +135,7 @@ def _limited() -> Iterator[None]:
               (signal.ITIMER_REAL, signal.SIGALRM, WAITING_LIMIT_S))  # fmt: skip
     before = [signal.signal(number, stop) for _, number, _ in timers]
     for timer, _, seconds in timers:
-        signal.setitimer(timer, seconds)
+        signal.setitimer(timer, seconds, seconds)  # again, while threads are waited for
     try:
         yield
     finally:

@@ -1,10 +1,9 @@
 """Reads a pickle without running it: opcodes build plain data and inert records.
 
-Unlike Python's own unpickler, it checks every declared size against the bytes that are left before
-anything is allocated, numbers the memo with a dict instead of an array (an index of two billion
-costs nothing), accepts only text, bytes and small numbers as keys (hashing shared nested tuples
-takes exponential time) and gives up after a number of opcodes. Large byte strings are views of the
-file. Protocols 2 to 5 are read.
+Unlike Python's own unpickler, it checks sizes as it reads (`stream.py`), numbers the memo with a
+dict instead of an array (an index of two billion costs nothing), accepts only text, bytes and small
+numbers as keys (hashing shared nested tuples takes exponential time) and gives up after a number of
+opcodes. Large byte strings are views of the file. Protocols 2 to 5 are read.
 """
 
 import contextlib
@@ -15,12 +14,8 @@ from typing import Any
 
 from .errors import Budget, RefusedFileError, damaged
 from .records import ENCODE, LOAD_FROM_BYTES, Global, Record
+from .stream import Stream
 
-_MAX_TEXT = 2**24
-_MAX_NAME = 512
-_MAX_NUMBER = 1024
-"""Bytes of an integer."""
-_BYTES_PER_CHARACTER = 4
 _COUNT_EVERY = 256
 _MAX_KEY = 2**60
 
@@ -28,7 +23,7 @@ Persistent = Callable[[object], object]
 """Turns a persistent id into a storage."""
 
 
-class Machine:
+class Machine(Stream):
     """The pickle machine: a stack, marks and a memo."""
 
     def __init__(
@@ -47,15 +42,12 @@ class Machine:
             persistent: for pickles inside PyTorch files; None refuses persistent ids.
             nested: reads the bytes of `torch.storage._load_from_bytes`; None refuses them.
         """
-        self._data = data
-        self._budget = budget
+        super().__init__(data, budget)
         self._persistent = persistent
         self._nested = nested
         self._memo: dict[int, Any] = {}
         self._stack: list[Any] = []
         self._marked: list[list[Any]] = []
-        self.position = 0
-        """Of the next byte to be read."""
 
     def run(self) -> object:
         """Read one pickle, and return what it holds.
@@ -87,33 +79,6 @@ class Machine:
         except (IndexError, struct.error, UnicodeDecodeError) as error:
             raise damaged("It has a pickle that is cut or damaged.") from error
         raise damaged("It has a pickle that is cut: the end is missing.")
-
-    # --- reading ---
-
-    def _take(self, size: int) -> memoryview:
-        left = len(self._data) - self.position
-        if size > left:
-            raise damaged(f"It announces {size:,} bytes where {left:,} are left.")
-        start, self.position = self.position, self.position + size
-        return self._data[start : self.position]
-
-    def _number(self, layout: str) -> Any:  # noqa: ANN401 - an int or a float, as the layout says
-        return struct.unpack(layout, self._take(struct.calcsize(layout)))[0]
-
-    def _text(self, size: int, encoding: str = "utf-8") -> str:
-        raw = self._take(size)
-        if size > _MAX_TEXT:
-            raise damaged(f"It holds a text of {size:,} bytes.")
-        self._budget.allocate_object(_BYTES_PER_CHARACTER * size)
-        return str(raw, encoding, "surrogatepass" if encoding == "utf-8" else "strict")
-
-    def _line(self) -> str:
-        raw = bytes(self._data[self.position : self.position + _MAX_NAME])
-        end = raw.find(b"\n")
-        if end < 0:
-            raise damaged("It has a pickle with a name that does not end.")
-        self.position += end + 1
-        return raw[:end].decode("utf-8")
 
     # --- the stack ---
 
@@ -214,14 +179,9 @@ class Machine:
         self._push(self._persistent(self._stack.pop()))
 
     def _protocol(self) -> None:
-        protocol = self._take(1)[0]
+        protocol = self.take(1)[0]
         if not 2 <= protocol <= 5:
             raise damaged(f"It has a pickle of protocol {protocol}.")
-
-    def _long(self, size: int) -> None:
-        if size > _MAX_NUMBER:
-            raise damaged(f"It holds a whole number of {size:,} bytes.")
-        self._push(int.from_bytes(self._take(size), "little", signed=True))
 
 
 @contextlib.contextmanager
@@ -265,8 +225,8 @@ def _new_record_with_names(machine: Machine) -> None:
 
 
 def _global_line(machine: Machine) -> None:
-    module = machine._line()
-    machine._global(module, machine._line())
+    module = machine.line()
+    machine._global(module, machine.line())
 
 
 def _global_stack(machine: Machine) -> None:
@@ -284,25 +244,25 @@ _HANDLERS: dict[int, Callable[[Machine], object]] = {
     ord(code): handler
     for code, handler in {
         "\x80": Machine._protocol,
-        "\x95": lambda m: m._take(8),  # a frame's length: the bytes follow anyway
+        "\x95": lambda m: m.take(8),  # a frame's length: the bytes follow anyway
         "N": lambda m: m._push(None),
         "\x88": lambda m: m._push(True),
         "\x89": lambda m: m._push(False),
-        "K": lambda m: m._push(m._number("<B")),
-        "M": lambda m: m._push(m._number("<H")),
-        "J": lambda m: m._push(m._number("<i")),
-        "\x8a": lambda m: m._long(m._number("<B")),
-        "\x8b": lambda m: m._long(m._number("<I")),
-        "G": lambda m: m._push(m._number(">d")),
-        "\x8c": lambda m: m._push(m._text(m._number("<B"))),
-        "X": lambda m: m._push(m._text(m._number("<I"))),
-        "\x8d": lambda m: m._push(m._text(m._number("<Q"))),
-        "U": lambda m: m._push(m._text(m._number("<B"), "latin-1")),
-        "T": lambda m: m._push(m._text(m._number("<I"), "latin-1")),
-        "C": lambda m: m._push(m._take(m._number("<B"))),
-        "B": lambda m: m._push(m._take(m._number("<I"))),
-        "\x8e": lambda m: m._push(m._take(m._number("<Q"))),
-        "\x96": lambda m: m._push(m._take(m._number("<Q"))),
+        "K": lambda m: m._push(m.number("<B")),
+        "M": lambda m: m._push(m.number("<H")),
+        "J": lambda m: m._push(m.number("<i")),
+        "\x8a": lambda m: m._push(m.whole_number(m.number("<B"))),
+        "\x8b": lambda m: m._push(m.whole_number(m.number("<I"))),
+        "G": lambda m: m._push(m.number(">d")),
+        "\x8c": lambda m: m._push(m.text(m.number("<B"))),
+        "X": lambda m: m._push(m.text(m.number("<I"))),
+        "\x8d": lambda m: m._push(m.text(m.number("<Q"))),
+        "U": lambda m: m._push(m.text(m.number("<B"), "latin-1")),
+        "T": lambda m: m._push(m.text(m.number("<I"), "latin-1")),
+        "C": lambda m: m._push(m.take(m.number("<B"))),
+        "B": lambda m: m._push(m.take(m.number("<I"))),
+        "\x8e": lambda m: m._push(m.take(m.number("<Q"))),
+        "\x96": lambda m: m._push(m.take(m.number("<Q"))),
         "(": Machine._mark,
         ")": lambda m: m._push(()),
         "\x85": lambda m: m._tuple(1),
@@ -322,11 +282,11 @@ _HANDLERS: dict[int, Callable[[Machine], object]] = {
         "0": Machine._pop,
         "1": Machine._pop_mark,
         "2": Machine._duplicate,
-        "q": lambda m: m._memoize(m._number("<B")),
-        "r": lambda m: m._memoize(m._number("<I")),
+        "q": lambda m: m._memoize(m.number("<B")),
+        "r": lambda m: m._memoize(m.number("<I")),
         "\x94": lambda m: m._memoize(len(m._memo)),
-        "h": lambda m: m._recall(m._number("<B")),
-        "j": lambda m: m._recall(m._number("<I")),
+        "h": lambda m: m._recall(m.number("<B")),
+        "j": lambda m: m._recall(m.number("<I")),
         "c": _global_line,
         "\x93": _global_stack,
         "R": _new_record,

@@ -1,16 +1,16 @@
 """Nothing in a hostile file runs, hangs or takes much memory, and each is refused by name."""
 
 import pickle
-import random
 import time
 import tracemalloc
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
+import damaged_files
 import foreign_files
 import hostile_pickles
+from damaged_files import KINDS, write_small
 from diverse_inpainting.core.checkpoint.importers import RefusedFileError, import_file
 
 LONGEST_S = 5
@@ -83,19 +83,6 @@ def test_source_in_a_tensorflow_pickle_is_left_alone(path, canary, monkeypatch):
     assert import_file(path).discriminator is not None
 
 
-def write_small(kind, path):
-    """Write a whole file of each container."""
-    if kind == "nvidia":
-        foreign_files.write_nvidia(path, foreign_files.read_golden("nvidia_32"))
-    elif kind == "tensorflow":
-        foreign_files.write_tensorflow(path, foreign_files.read_golden("tensorflow_32"))
-    elif kind == "safetensors":
-        save_file(foreign_files.read_golden("rosinality_32").source, path)
-    else:
-        golden = foreign_files.read_golden("rosinality_32")
-        foreign_files.write_rosinality(path, golden, legacy=kind == "legacy")
-
-
 def outcome(path):
     """Return whether a file is accepted; anything but an import or a refusal fails the test."""
     start = time.process_time()
@@ -108,27 +95,17 @@ def outcome(path):
     return accepted
 
 
-KINDS = ("nvidia", "tensorflow", "zip", "legacy", "safetensors")
-
-
 def cut_files(path, count, seed):
-    content, chance = path.read_bytes(), random.Random(seed)
-    for _ in range(count):
-        path.write_bytes(content[: chance.randrange(len(content))])
+    for content in damaged_files.cut(path.read_bytes(), count, seed):
+        path.write_bytes(content)
         assert not outcome(path)
 
 
 def flip_bits(path, count, seed):
-    """Flip one to eight bits, half of the times in the first or last 4 KB, where structure is."""
-    content, chance = path.read_bytes(), random.Random(seed)
+    """Return how many of the changed files are accepted."""
     accepted = 0
-    for _ in range(count):
-        changed = bytearray(content)
-        for _ in range(chance.choice((1, 1, 2, 8))):
-            near = chance.choice((4096, len(content)))
-            place = chance.randrange(min(near, len(content)))
-            changed[place if chance.random() < 0.5 else -1 - place] ^= 1 << chance.randrange(8)
-        path.write_bytes(changed)
+    for content in damaged_files.flipped(path.read_bytes(), count, seed):
+        path.write_bytes(content)
         accepted += outcome(path)
     return accepted
 

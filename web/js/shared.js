@@ -1,0 +1,113 @@
+// What the other modules share: widgets of nodes, results of runs, files on the server.
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
+
+export const INK = "#ddd";
+export const ACCENT = "#d4e157";
+
+/** Return a node's widget by name. */
+export function widgetOf(node, name) {
+  return node.widgets?.find((widget) => widget.name === name);
+}
+
+/** Set a widget as if the user had typed, so that the workflow saves it and undo knows it. */
+export function setWidget(node, name, value) {
+  const widget = widgetOf(node, name);
+  if (!widget || widget.value === value) return;
+  widget.value = value;
+  widget.callback?.(value, app.canvas, node);
+  node.graph?.setDirtyCanvas(true, true);
+}
+
+/** Call listener(value) whenever somebody changes a widget. */
+export function onWidgetChange(node, name, listener) {
+  const widget = widgetOf(node, name);
+  if (!widget) return;
+  const callback = widget.callback;
+  widget.callback = function (value, ...rest) {
+    callback?.call(this, value, ...rest);
+    listener(value);
+  };
+}
+
+/** Return an element with styles and properties. */
+export function element(tag, style = {}, properties = {}) {
+  const made = document.createElement(tag);
+  Object.assign(made.style, style);
+  return Object.assign(made, properties);
+}
+
+/**
+ * Add an element below a node's widgets; height() is its height in pixels.
+ * It is not saved: a workflow stores the values of widgets by position.
+ */
+export function addElement(node, name, type, box, height) {
+  const options = { serialize: false, getMinHeight: height, getMaxHeight: height };
+  const widget = node.addDOMWidget(name, type, box, options);
+  widget.serialize = false;
+  return widget;
+}
+
+/** Let a node grow where its widgets need more room; return by how many pixels it grew. */
+export function grow(node) {
+  const before = node.size[1];
+  node.setSize?.([node.size[0], Math.max(before, node.computeSize()[1])]);
+  node.graph?.setDirtyCanvas(true, true);
+  return node.size[1] - before;
+}
+
+/** Make a new node at least so wide; a saved one takes its saved size afterwards. */
+export function widen(node, width) {
+  node.setSize?.([Math.max(node.size[0], width), node.size[1]]);
+}
+
+/** Keep keys for an element, except those of the front end, such as Ctrl+Enter. */
+export function keepKeys(box) {
+  box.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+  });
+}
+
+/** Let the wheel zoom the canvas, as over the rest of a node. */
+export function passWheel(box) {
+  box.addEventListener("wheel", (event) => {
+    if (!globalThis.LiteGraph?.vueNodesMode) app.canvas.processMouseWheel?.(event);
+  });
+}
+
+/** Return the address of a file that a node's run named. */
+export function addressOf({ filename, subfolder, type }) {
+  return api.apiURL(`/view?${new URLSearchParams({ filename, subfolder, type })}`);
+}
+
+/** Call listener(node, output) after each run of nodes of a type, and for results on reload. */
+export function onResult(nodeType, listener) {
+  const { onExecuted, onConfigure } = nodeType.prototype;
+  nodeType.prototype.onExecuted = function (output, ...rest) {
+    onExecuted?.call(this, output, ...rest);
+    if (output) listener(this, output);
+  };
+  nodeType.prototype.onConfigure = function (...rest) {
+    onConfigure?.apply(this, rest);
+    // The front end brings back the results of a tab after its nodes.
+    setTimeout(() => {
+      const output = app.nodeOutputs?.[this.id];
+      if (output) listener(this, output);
+    });
+  };
+}
+
+/** Return a button in the colours of the front end's widgets. */
+export function button(text, title, onClick) {
+  const made = element("button", {
+    background: "#444",
+    border: "none",
+    borderRadius: "4px",
+    color: INK,
+    cursor: "pointer",
+    font: "inherit",
+    padding: "2px 8px",
+  }, { textContent: text, title, type: "button" });
+  made.addEventListener("click", onClick);
+  return made;
+}
