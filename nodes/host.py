@@ -85,7 +85,7 @@ def direction_files() -> list[str]:
 
 
 def _is_direction(name: str) -> bool:
-    return Path(name).parts[0] == DIRECTION_FOLDER
+    return name.replace("\\", "/").startswith(f"{DIRECTION_FOLDER}/")
 
 
 def _files(suffixes: tuple[str, ...] = (MODEL_SUFFIX,)) -> list[str]:
@@ -104,12 +104,34 @@ def file_path(name: str) -> Path | None:
 
     Only listed names have a path, so a name in a shared workflow cannot leave the folders.
     """
-    return _path(name) if name in _files() else None
+    listed = listed_name(name, _files())
+    return None if listed is None else _path(listed)
+
+
+def direction_name(file: str) -> str:
+    """Return the bare name of a direction file from `direction_files`: w, or faces/w."""
+    return file.replace("\\", "/").removeprefix(f"{DIRECTION_FOLDER}/").removesuffix(MODEL_SUFFIX)
+
+
+def direction_path(name: str) -> Path | None:
+    """Return the path of a direction by its bare name or that of its file; None if unknown."""
+    bare = f"{DIRECTION_FOLDER}/{name}{MODEL_SUFFIX}"
+    listed = listed_name(bare, direction_files()) or listed_name(name, direction_files())
+    return None if listed is None else _path(listed)
+
+
+def listed_name(name: str, names: Sequence[str]) -> str | None:
+    """Return a name of the list, which a workflow may give with the other system's separators."""
+    if name in names:
+        return name
+    wanted = name.replace("\\", "/")
+    return next((listed for listed in names if listed.replace("\\", "/") == wanted), None)
 
 
 def foreign_path(name: str) -> Path | None:
     """Return the path of a name from `foreign_files`; None for other names."""
-    return _path(name) if name in foreign_files() else None
+    listed = listed_name(name, foreign_files())
+    return None if listed is None else _path(listed)
 
 
 def _path(name: str) -> Path | None:

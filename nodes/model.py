@@ -64,7 +64,7 @@ class LoadModel(Node):
             return True
         if _is_foreign(model_name):
             return str(_unconverted(model_name))
-        if model_name in model_names():
+        if host.listed_name(model_name, model_names()) is not None:
             return True
         return missing_file(model_name, host.model_folders(), repr(DEFAULT_MODEL))
 

@@ -272,3 +272,18 @@ def test_previews_are_small_files_named_after_what_they_show(
     assert host.save_previews(torch.zeros(1, 8, 9, 4), 32)[0] not in told
     monkeypatch.delitem(sys.modules, "folder_paths")
     assert host.save_previews(images, 32) == []
+
+
+def test_names_may_have_the_separators_of_another_system(host, folder_paths, tmp_path):
+    """A list made on Windows, and workflows made there and elsewhere."""
+    host.register_model_folder()
+    names = ["cats\\fine.safetensors", "directions\\faces\\w.safetensors"]
+    folder_paths.get_filename_list = lambda name: names
+    folder_paths.get_full_path = lambda name, filename: str(tmp_path / filename)
+    assert host.model_files() == names[:1] and host.direction_files() == names[1:]
+    for name in ("cats/fine.safetensors", "cats\\fine.safetensors"):
+        assert host.file_path(name) == tmp_path / names[0]
+    assert host.direction_name(names[1]) == "faces/w"
+    for name in ("faces/w", "faces\\w", "directions/faces/w.safetensors", names[1]):
+        assert host.direction_path(name) == tmp_path / names[1]
+    assert host.direction_path("w") is None

@@ -392,9 +392,7 @@ def test_nodes_that_take_the_picture_warn_of_one_that_the_model_does_not_know(
 
 
 @pytest.mark.parametrize(("num_images", "num_masks"), [(1, 3), (3, 1), (3, 3)])
-def test_one_image_or_one_mask_of_any_size_that_fits_serves_all(
-    call, model, num_images, num_masks
-):
+def test_one_image_or_one_mask_of_any_size_that_fits_serves_all(call, model, num_images, num_masks):
     images = torch.rand(num_images, 40, 48, 3)
     masks = torch.zeros(num_masks, 80, 96)  # twice as large
     masks[:, 20:50, 30:60] = 1.0
