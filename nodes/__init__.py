@@ -39,7 +39,7 @@ NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
     "DI_LoadW": LoadW,
 }
 
-NODE_DISPLAY_NAME_MAPPINGS = {
+TITLES = {
     "DI_LoadModel": "Load Diverse Inpainting Model",
     "DI_Inpaint": "Diverse Inpaint",
     "DI_EncodeErased": "Encode Erased Image",
@@ -62,7 +62,20 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "DI_SaveW": "Save Codes",
     "DI_LoadW": "Load Codes",
 }
+"""What texts call the nodes."""
 
-__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]
+_SEARCH_WORDS = {
+    "DI_LoadModel": "",
+    "DI_Inpaint": "Fill",
+    "DI_DiscoverDirection": "Diverse, SeFa, GANSpace",
+}
+
+# Before January 2026, ComfyUI searches display names only, and not even the category.
+NODE_DISPLAY_NAME_MAPPINGS = {
+    node_id: f"{title} ({words})" if (words := _SEARCH_WORDS.get(node_id, "Diverse")) else title
+    for node_id, title in TITLES.items()
+}
+
+__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "TITLES"]
 
 host.register_model_folder()

@@ -29,7 +29,7 @@ class LoadModel(Node):
         "Loads a Diverse Inpainting model: the bundled one, which knows centred cat faces, or a "
         ".safetensors file in models/diverse_inpainting. Never downloads anything."
     )
-    SEARCH_ALIASES: ClassVar[list[str]] = ["load model", "stylegan loader", "load gan"]
+    SEARCH_ALIASES: ClassVar[list[str]] = ["stylegan loader", "load gan", "stylegan2"]
     RETURN_TYPES = (MODEL, "STRING")
     RETURN_NAMES = ("model", "about")
     OUTPUT_TOOLTIPS = (
