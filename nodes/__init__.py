@@ -64,16 +64,13 @@ TITLES = {
 }
 """What texts call the nodes."""
 
-_SEARCH_WORDS = {
-    "DI_LoadModel": "",
-    "DI_Inpaint": "Fill",
-    "DI_DiscoverDirection": "Diverse, SeFa, GANSpace",
-}
-
-# Before January 2026, ComfyUI searches display names only, and not even the category.
+# Before January 2026, ComfyUI searches display names only, and only their first 30 characters.
 NODE_DISPLAY_NAME_MAPPINGS = {
-    node_id: f"{title} ({words})" if (words := _SEARCH_WORDS.get(node_id, "Diverse")) else title
-    for node_id, title in TITLES.items()
+    node_id: f"{title} (Diverse)" for node_id, title in TITLES.items()
+} | {
+    "DI_LoadModel": "Load Diverse Inpainting Model",
+    "DI_Inpaint": "Diverse Inpaint (Fill)",
+    "DI_DiscoverDirection": "Discover Edit (Diverse, SeFa, GANSpace)",
 }
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "TITLES"]
