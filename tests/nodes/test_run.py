@@ -267,7 +267,7 @@ def test_cancelling_ends_the_fitting_and_leaves_the_model_usable(
     inputs = {"model": model, "erased": encoded[0], "codes": mixed[0]}
     with pytest.raises(InterruptProcessingException):
         call("DI_FitCodes", **inputs, steps=4)
-    assert shown == [(4, 24), (8, 24)]
+    assert shown == [(2, 24), (4, 24), (6, 24), (8, 24)]
     monkeypatch.delitem(sys.modules, "comfy.utils")
     assert call("DI_FitCodes", **inputs, steps=4)[0].codes.isfinite().all()
 
