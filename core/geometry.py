@@ -87,6 +87,7 @@ def erase(
     margin: float = 0.25,
     face_finder: FaceFinder | None = None,
     alpha: Tensor | None = None,
+    may_be_empty: bool = False,
     on_step: OnStep | None = None,
 ) -> Erased:
     """Return images and hole masks of any public layout as the encoder takes them.
@@ -103,6 +104,7 @@ def erase(
             square may depend, and nothing else does.
         alpha: as for `hidden_mask`, for images with transparent parts. What they hide counts as
             erased, and `original` has colours of visible pixels there.
+        may_be_empty: see `hole_mask_to_b1hw`.
         on_step: called after each image's squares were chosen, with their number and B.
 
     Returns:
@@ -116,7 +118,9 @@ def erase(
     num_masks = num_hole_masks(hole_mask, height, width)
     if batch == 1:  # one image, completed once for each mask
         batch, original = num_masks, original.expand(num_masks, -1, -1, -1)
-    hole = hole_mask_to_b1hw(hole_mask.to(original.device), batch, height, width)
+    hole = hole_mask_to_b1hw(
+        hole_mask.to(original.device), batch, height, width, may_be_empty=may_be_empty
+    )
     chosen = []
     for one, mask in zip(original, hole, strict=True):
         chosen.append(choose_crops(one, mask, crop_mode, margin, face_finder))

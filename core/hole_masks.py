@@ -24,7 +24,9 @@ _ASPECT_SLACK = 0.02  # a mask at another size than its image's, each rounded to
 _EMPTY_MASK_SIDE = 64  # ComfyUI's LoadImage makes such a mask of zeros for an image without alpha
 
 
-def hole_mask_to_b1hw(hole_mask: Tensor, batch: int, height: int, width: int) -> Tensor:
+def hole_mask_to_b1hw(
+    hole_mask: Tensor, batch: int, height: int, width: int, *, may_be_empty: bool = False
+) -> Tensor:
     """Return the hole mask of each image at the image's size.
 
     1. A mask of another size but the same aspect ratio (within 2 %) is resized with antialiasing;
@@ -41,6 +43,7 @@ def hole_mask_to_b1hw(hole_mask: Tensor, batch: int, height: int, width: int) ->
         batch: number of images.
         height: of the images, in pixels.
         width: of the images, in pixels.
+        may_be_empty: whether masks that are 0 everywhere are used when there are no others.
 
     Returns:
         [B, 1, H, W] float32 in [0, 1], same device.
@@ -56,6 +59,8 @@ def hole_mask_to_b1hw(hole_mask: Tensor, batch: int, height: int, width: int) ->
         hole_mask = hole_mask.bool()  # zeros and ones are as common as 0 and 255
     b1hw = to_unit_range(_mask_to_b1hw(hole_mask, height, width), "a hole mask")
     _check_batch(b1hw.shape[0], batch)
+    if may_be_empty and not b1hw.any():
+        return b1hw.new_zeros(batch, 1, height, width)
     _check_erases(b1hw, height, width)
     if b1hw.shape[2:] != (height, width):
         _check_aspect_ratio(b1hw, height, width)

@@ -130,6 +130,7 @@ class Inpainter(Editor):
         margin: float = 0.25,
         *,
         alpha: Tensor | None = None,
+        may_be_empty: bool = False,
         on_step: OnStep | None = None,
     ) -> tuple[Erased, WPlus]:
         """Erase the hole and encode what is left (E).
@@ -140,6 +141,7 @@ class Inpainter(Editor):
             crop_mode: one of `CROP_MODES`.
             margin: see `fit_crop`.
             alpha: see `erase`; None takes that of a Pillow image or file.
+            may_be_empty: whether an image without a hole is encoded, to edit all of it.
             on_step: called after each image and a few squares, with steps done and their total; may
                 raise to interrupt.
 
@@ -152,7 +154,9 @@ class Inpainter(Editor):
         """
         self._require_encoder()
         on_erase, on_encode = parts_of(on_step, 1, 1)
-        erased = self._erase(image, hole_mask, crop_mode, margin, alpha, on_erase)
+        erased = self._erase(
+            image, hole_mask, crop_mode, margin, alpha, on_erase, may_be_empty=may_be_empty
+        )
         inputs = [erased.erased, erased.valid]
         return erased, self._own(self._in_chunks(self.model.encode, inputs, on_encode)[:, None])
 
@@ -164,6 +168,8 @@ class Inpainter(Editor):
         margin: float,
         alpha: Tensor | None,
         on_step: OnStep | None,
+        *,
+        may_be_empty: bool = False,
     ) -> Erased:
         tensor, own_alpha = image_and_alpha(image)
         erased = erase(
@@ -174,6 +180,7 @@ class Inpainter(Editor):
             margin=margin,
             face_finder=self.face_finder,
             alpha=own_alpha if alpha is None else alpha,
+            may_be_empty=may_be_empty,
             on_step=on_step,
         )
         return erased.to(self.device)

@@ -9,13 +9,11 @@ index, not by taste.
     web/docs/samples.jpg                       bundled photographs x kinds of mask x variants
     web/docs/edits.jpg                         completions of the demo moved along each direction
     web/docs/directions/NAME.jpg               random samples moved along each direction
-    example_workflows/diverse-inpainting.jpg   the results of the workflow's settings
     docs/icon.png                              for the registry: erased and three completions
     docs/banner.jpg                            for the registry, 21:9: a row per photograph
 """
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 
@@ -35,12 +33,10 @@ from diverse_inpainting.core.masks import sample_hole_masks
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "web" / "docs"
 STRIPS = DOCS / "directions"
-WORKFLOW = ROOT / "example_workflows" / "diverse-inpainting.jpg"
-PROMPT = ROOT / "example_workflows" / "api" / "diverse-inpainting.json"
 
 MASK_KINDS = ("box", "half", "paper")
 NUM_VARIANTS = 4
-SMALL_PX, MEDIUM_PX, LARGE_PX = 96, 128, 192
+SMALL_PX, MEDIUM_PX = 96, 128
 ICON_PX, BANNER_PX = 400, 180  # the registry's largest icon; a banner of seven cells by three
 JPEG_QUALITY = 88
 
@@ -51,7 +47,6 @@ def main() -> None:
     model = Inpainter.load("cats")
     save(draw_demo(model), DOCS / "demo.jpg")
     save(draw_samples(model), DOCS / "samples.jpg")
-    save(draw_workflow(model), WORKFLOW)
     save(draw_icon(model), ROOT / "docs" / "icon.png")
     save(draw_banner(model), ROOT / "docs" / "banner.jpg")
     if model.directions:
@@ -133,33 +128,6 @@ def draw_edits(model: Inpainter) -> Image.Image:
     ]
     labels = [[f"{name} {s:+g}" for s in STRENGTHS] for name in model.directions]
     return contact_sheet(rows, labels, cell_px=MEDIUM_PX)
-
-
-def draw_workflow(model: Inpainter) -> Image.Image:
-    """Return the erased demo and eight results of the example's settings, three by three.
-
-    tests/nodes hold that the workflow gives what the library gives.
-    """
-    nodes = {node["class_type"]: node["inputs"] for node in json.loads(PROMPT.read_text()).values()}
-    sampled, found, edit = (
-        nodes[name] for name in ("DI_SampleW", "DI_DiscoverDirection", "DI_ApplyEdit")
-    )
-    last = None if found["last_layer"] == -1 else found["last_layer"]
-    direction = model.discover(found["method"], found["component"], found["first_layer"], last)
-    image, hole = demo_input()
-    result = model.inpaint(
-        image,
-        hole,
-        **{k: sampled[k] for k in ("num_variants", "seed", "truncation_psi")},
-        edits=[Edit(direction, edit["strength"])],
-        gate_bias=nodes["DI_GatedMix"]["gate_bias"],
-        crop_mode=nodes["DI_EncodeErased"]["crop_mode"],
-        margin=nodes["DI_EncodeErased"]["margin"],
-        feather_px=nodes["DI_Composite"]["feather_px"],
-        blend=nodes["DI_Composite"]["blend"],
-    )
-    cells = [show_erased(image[0], hole[0]), *result.images[0, :8].cpu()]
-    return contact_sheet([cells[0:3], cells[3:6], cells[6:9]], cell_px=LARGE_PX)
 
 
 if __name__ == "__main__":

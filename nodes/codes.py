@@ -52,7 +52,11 @@ class EncodeErased(Node):
         from ..core.image import image_to_bhwc
 
         host.make_room_for(model, len(image))
-        erased, encoded = model.encode(image, mask, crop_mode, margin, on_step=host.step_bar())
+        # Of another size, an empty mask is what Load Image gives for an image without alpha.
+        is_meant = mask.shape[-2:] == image.shape[1:3]
+        erased, encoded = model.encode(
+            image, mask, crop_mode, margin, may_be_empty=is_meant, on_step=host.step_bar()
+        )
         seen = host.to_output(image_to_bhwc(erased.erased))
         outputs = host.erased_to_output(erased), host.codes_to_output(encoded), seen
         return host.with_warnings(outputs, model.warnings(erased))

@@ -24,7 +24,17 @@ def test_the_empty_mask_of_load_image_is_explained(classes, model, errors, image
 
 def test_a_mask_that_erases_nothing(classes, model, errors, image):
     with pytest.raises(errors.InputError, match=r"all zeros.*Paint the part to fill"):
-        encode(classes, model, image, torch.zeros(1, 40, 48))
+        model.inpaint(image, torch.zeros(1, 40, 48))
+
+
+def test_an_empty_mask_of_the_images_size_encodes_all_of_it(classes, model, image):
+    outputs = encode(classes, model, image, torch.zeros(1, 40, 48))
+    erased, _, seen = outputs["result"] if isinstance(outputs, dict) else outputs
+    assert not erased.hole_mask.any()
+    assert erased.valid[0, 0, :, erased.valid.shape[-1] // 2].any()
+    [pasted, weight] = classes["DI_Composite"]().execute(erased, 1 - seen, 0)
+    assert torch.equal(pasted, image)
+    assert not weight.any()
 
 
 def test_a_mask_of_another_shape(classes, model, errors, image):

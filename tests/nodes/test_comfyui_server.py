@@ -1,17 +1,9 @@
-"""The pack in the real ComfyUI server.
-
-Runs where COMFYUI_DIR names a checkout of ComfyUI; COMFYUI_PYTHON is the interpreter that has its
-requirements (default: this one). Everything happens in a temporary base directory.
-"""
+"""The pack in the real ComfyUI server; see `comfyui_server` for what it needs."""
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -20,65 +12,13 @@ import torch
 from PIL import Image
 
 import foreign_files
+from comfyui_server import PACK_FOLDER, running_server
 from tolerances import PIXEL
 
 pytestmark = pytest.mark.comfyui
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKFLOW = ROOT / "example_workflows" / "api" / "diverse-inpainting.json"
-PACK_FOLDER = "diverse-inpainting"
-START_S = 180
-RUN_S = 120
-
-
-class Server:
-    """A running ComfyUI."""
-
-    def __init__(self, base, port, process, log):
-        self.base, self.url, self.process, self.log = base, f"http://127.0.0.1:{port}", process, log
-
-    def get(self, path):
-        with urllib.request.urlopen(self.url + path, timeout=30) as response:
-            return response.read()
-
-    def get_json(self, path):
-        return json.loads(self.get(path))
-
-    def queue(self, prompt):
-        """Post a workflow; return (status, answer)."""
-        body = json.dumps({"prompt": prompt}).encode()
-        request = urllib.request.Request(self.url + "/prompt", body, method="POST")
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                return response.status, json.loads(response.read())
-        except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read())
-
-    def run(self, prompt):
-        """Run a workflow to its end; return its entry of the history."""
-        status, answer = self.queue(prompt)
-        assert status == 200, answer
-        for _ in range(RUN_S * 5):
-            history = self.get_json(f"/history/{answer['prompt_id']}")
-            if history:
-                return history[answer["prompt_id"]]
-            time.sleep(0.2)
-        raise AssertionError(f"no result after {RUN_S} s:\n{self.log.read_text()}")
-
-    def wait(self):
-        for _ in range(START_S * 5):
-            assert self.process.poll() is None, self.log.read_text()
-            try:
-                return self.get("/system_stats")
-            except OSError:
-                time.sleep(0.2)
-        raise AssertionError(f"not up after {START_S} s:\n{self.log.read_text()}")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+WORKFLOW = ROOT / "example_workflows" / "api" / "2-step-by-step.json"
 
 
 def with_hole():
@@ -93,29 +33,10 @@ def with_hole():
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, active_checkpoint):
     base = tmp_path_factory.mktemp("comfyui")
-    for folder in ("custom_nodes", "input", "models/diverse_inpainting"):
-        (base / folder).mkdir(parents=True)
-    (base / "custom_nodes" / PACK_FOLDER).symlink_to(ROOT, target_is_directory=True)
-    (base / "models/diverse_inpainting" / active_checkpoint.name).write_bytes(
-        active_checkpoint.read_bytes()
-    )
-    Image.fromarray(with_hole()).save(base / "input" / "hole.png")
-    Image.fromarray(with_hole()[..., :3]).save(base / "input" / "whole.png")
-    port, log = free_port(), base / "server.log"
-    python = os.environ.get("COMFYUI_PYTHON", sys.executable)
-    command = [python, "main.py", "--cpu", "--disable-api-nodes", "--port", str(port)]
-    command += ["--base-directory", str(base), "--database-url", "sqlite:///:memory:"]
-    with log.open("w", encoding="utf-8") as output:
-        process = subprocess.Popen(
-            command, cwd=os.environ["COMFYUI_DIR"], stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            running = Server(base, port, process, log)
-            running.wait()
-            yield running
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    with running_server(base, [active_checkpoint]) as running:
+        Image.fromarray(with_hole()).save(base / "input" / "hole.png")
+        Image.fromarray(with_hole()[..., :3]).save(base / "input" / "whole.png")
+        yield running
 
 
 @pytest.fixture
@@ -162,8 +83,8 @@ def test_the_server_knows_every_node(server, pack):
 def test_the_example_is_a_template(server):
     templates = server.get_json("/api/workflow_templates")
     assert templates[PACK_FOLDER] == ["diverse-inpainting"]
-    path = f"/api/workflow_templates/{PACK_FOLDER}/diverse-inpainting.json"
-    workflow = (ROOT / "example_workflows" / "diverse-inpainting.json").read_bytes()
+    path = f"/api/workflow_templates/{PACK_FOLDER}/2-step-by-step.json"
+    workflow = (ROOT / "example_workflows" / "2-step-by-step.json").read_bytes()
     assert server.get(path) == workflow
 
 

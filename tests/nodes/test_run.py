@@ -193,8 +193,7 @@ def test_the_chain_with_far_holes_equals_inpaint_bit_for_bit(call, model):
     seeds = {"seed": INPAINT["seed"], "num_variants": V, "truncation_psi": 0.8}
     (random,) = call("DI_SampleW", model=model, **seeds)
     mixing = {"model": model, "encoded": codes, "random": random, "gate_bias": 0.5}
-    codes, chart = call("DI_GatedMix", **mixing)
-    assert len(chart) == 1
+    codes = call("DI_GatedMix", **mixing)[0]
     (codes,) = call("DI_FitCodes", model=model, erased=erased, codes=codes, steps=1)
     (images,) = call("DI_SkipRefine", model=model, erased=erased, codes=codes)
     chain, opacity = call("DI_Composite", erased=erased, images=images, feather_px=3)

@@ -8,6 +8,29 @@ CORE_NODES = {
     "SaveImage": ([("images", "IMAGE"), ("filename_prefix", "STRING")], [], ["filename_prefix"]),
     "PreviewImage": ([("images", "IMAGE")], [], []),
     "PreviewAny": ([("source", "*")], [], []),
+    "ImageBatch": ([("image1", "IMAGE"), ("image2", "IMAGE")], ["IMAGE"], []),
+    "ImageScaleBy": (
+        [("image", "IMAGE"), ("upscale_method", "COMBO"), ("scale_by", "FLOAT")],
+        ["IMAGE"],
+        ["upscale_method", "scale_by"],
+    ),
+    "ImageStitch": (
+        [
+            ("image1", "IMAGE"),
+            ("direction", "COMBO"),
+            ("match_image_size", "BOOLEAN"),
+            ("spacing_width", "INT"),
+            ("spacing_color", "COMBO"),
+            ("image2", "IMAGE"),
+        ],
+        ["IMAGE"],
+        ["direction", "match_image_size", "spacing_width", "spacing_color"],
+    ),
+    "SolidMask": (
+        [("value", "FLOAT"), ("width", "INT"), ("height", "INT")],
+        ["MASK"],
+        ["value", "width", "height"],
+    ),
     "SaveAnimatedWEBP": (
         [
             ("images", "IMAGE"),

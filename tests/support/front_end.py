@@ -15,23 +15,26 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-ROOT = Path(__file__).resolve().parents[2]
+from comfyui_server import PACK_FOLDER, ROOT
+
 WEB = ROOT / "web"
-PACK_FOLDER = "diverse-inpainting"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+SETTINGS = {
+    "Comfy.Canvas.NavigationMode": "custom",  # 1.27 fails where a new user has none
+    "Comfy.Canvas.SelectionToolbox": True,
+    "Comfy.InstalledVersion": "1.27.0",
+    "Comfy.Minimap.Visible": False,
+    "Comfy.TutorialCompleted": True,
+    # The front end starts with ComfyUI's default workflow, of nodes that are not here.
+    "Comfy.Workflow.ShowMissingModelsWarning": False,
+    "Comfy.Workflow.ShowMissingNodesWarning": False,
+}
+"""Of a user for whom the front end opens no dialog at its start."""
 
 _EMPTY = {
     "/users": {"storage": "server", "migrated": True},
-    "/settings": {
-        "Comfy.Canvas.NavigationMode": "custom",  # 1.27 fails where a new user has none
-        "Comfy.Canvas.SelectionToolbox": True,
-        "Comfy.InstalledVersion": "1.27.0",
-        "Comfy.Minimap.Visible": False,
-        "Comfy.TutorialCompleted": True,
-        # The front end starts with ComfyUI's default workflow, of nodes that are not here.
-        "Comfy.Workflow.ShowMissingModelsWarning": False,
-        "Comfy.Workflow.ShowMissingNodesWarning": False,
-    },
+    "/settings": SETTINGS,
     "/system_stats": {"system": {"comfyui_version": "0.3.64", "argv": []}, "devices": []},
     "/queue": {"queue_running": [], "queue_pending": []},
     "/features": {},

@@ -5,28 +5,6 @@ from types import SimpleNamespace
 import torch
 
 
-class Sink:
-    """Stands for SaveImage and PreviewImage: keeps what it was given."""
-
-    FUNCTION = "keep"
-    RETURN_TYPES = ()
-    OUTPUT_NODE = True
-
-    def __init__(self):
-        self.images = None
-
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {
-            "required": {"images": ("IMAGE", {})},
-            "optional": {"filename_prefix": ("STRING", {})},
-        }
-
-    def keep(self, images, filename_prefix=""):
-        self.images = images
-        return ()
-
-
 def loader_of(image, mask):
     """Return a class that stands for LoadImage and gives these tensors."""
 
@@ -69,7 +47,9 @@ def check(prompt, classes):
             kind, options = types[name]
             if isinstance(value, list):
                 source = classes[prompt[value[0]]["class_type"]]
-                assert source.RETURN_TYPES[value[1]] == kind, f"{key}.{name} has a wrong link"
+                assert kind in (source.RETURN_TYPES[value[1]], "*"), (
+                    f"{key}.{name} is linked wrongly"
+                )
             else:
                 check_value(f"{key}.{name}", value, kind, options)
 
@@ -88,6 +68,8 @@ def run(prompt, classes):
             }
             instance = classes[node["class_type"]]()
             outputs = getattr(instance, instance.FUNCTION)(**values)
+            if isinstance(outputs, dict):  # with something for the front end to show
+                outputs = outputs.get("result", ())
             results[key] = SimpleNamespace(outputs=outputs, instance=instance)
         return results[key]
 
