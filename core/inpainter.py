@@ -287,9 +287,9 @@ class Inpainter(Editor):
                 "Use the stage-1 image, or train stage 2.",
             )
         S, V = len(erased.crops), codes.num_variants
-        if codes.batch != S:
+        if codes.batch not in (1, S):
             raise InputError(
-                f"codes for {S} images",
+                f"codes for {S} images, or for one",
                 f"codes for {codes.batch}",
                 "Connect the codes that were encoded from these images.",
             )

@@ -227,8 +227,8 @@ def test_unusable_arguments_are_refused(model, image, hole, arguments):
 
 def test_codes_that_do_not_belong_to_the_images_are_refused(model, image, hole):
     erased, encoded = model.encode(image, hole)
-    with pytest.raises(InputError):
-        model.refine(erased, model.codes(encoded.codes[:1]))
+    with pytest.raises(InputError, match="codes for 2 images, or for one, got codes for 3"):
+        model.refine(erased, model.codes(encoded.codes[[0, 1, 0]]))
     with pytest.raises(InputError, match="skip codes for 2 images and 1 variants"):
         model.refine(erased, encoded, model.codes(encoded.codes.expand(-1, 3, -1, -1)))
     with pytest.raises(InputError):
@@ -305,7 +305,7 @@ def test_fitting_takes_place_between_mixing_and_editing(model, image, hole):
     erased, encoded = model.encode(image, hole)
     mixed, _ = model.mix(encoded, model.sample_w(0, 2))
     fitted = model.fit(erased, mixed, 3)
-    assert seen == [(done, 10) for done in (0, 1, 2, 4, 6, 8, 10)]
+    assert seen == [(done, 10) for done in range(9)] + [(10, 10)]
     assert not torch.equal(fitted.codes, mixed.codes)
     assert torch.equal(whole.codes.codes, model.edit(fitted, edits).codes)
     images, _ = paste_completions(erased, model.refine(erased, whole.codes))
