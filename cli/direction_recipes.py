@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..core.checks import check_choice, check_int
+from ..core.checks import check_choice, check_int, checked_layers
 from ..core.config_fields import check_fields, from_mapping
 from ..core.directions import (
     DISCOVERY_METHODS,
@@ -146,7 +146,7 @@ class Finder:
         Raises:
             InputError: a number out of range, or a score that is equal for all samples.
         """
-        layers = layer_range(self._model, spec.first_layer, spec.last_layer)
+        layers = checked_layers(spec.first_layer, spec.last_layer, self._model.num_layers)
         if spec.method == "interfacegan":
             found = self._learn(spec, layers)
         else:
@@ -176,18 +176,6 @@ def measure(images: Tensor) -> dict[str, Tensor]:
     return {name: score(images) for name, score in SCORES.items()}
 
 
-def layer_range(model: Inpainter, first: int, last: int | None) -> tuple[int, int]:
-    """Return the first and last style layer that a direction moves; None is the model's last.
-
-    Raises:
-        InputError: the model does not have these layers.
-    """
-    last = model.num_layers - 1 if last is None else last
-    check_int(first, "first_layer", 0, model.num_layers - 1)
-    check_int(last, "last_layer", first, model.num_layers - 1)
-    return first, last
-
-
 def find_all(
     model: Inpainter, recipe: Path, on_progress: OnProgress = lambda fraction, task: None
 ) -> list[Direction]:
@@ -201,7 +189,7 @@ def find_all(
     samples, seed = numbers.get("samples", NUM_SAMPLES), numbers.get("seed", 0)
     finder = Finder(model, samples, seed, on_progress)
     for spec in specs:
-        layer_range(model, spec.first_layer, spec.last_layer)
+        checked_layers(spec.first_layer, spec.last_layer, model.num_layers)
     return [finder.find(spec) for spec in specs]
 
 

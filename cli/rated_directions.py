@@ -99,12 +99,13 @@ def interfacegan(
     """
     import sklearn  # noqa: F401 - fails before the model is loaded, if it is missing
 
-    from .direction_recipes import Learner, layer_range
+    from ..core.checks import checked_layers
+    from .direction_recipes import Learner
 
     source = _Source(scores, images, scorer, samples, seed)
     source.check(bool(score))
     loaded = load(model, device)
-    layers = layer_range(loaded, first_layer, last_layer)
+    layers = checked_layers(first_layer, last_layer, loaded.num_layers)
     fixed = [resolve(loaded, one) for one in without or ()]
     orthogonal = {one.name: _vectors(one) for one in fixed}
     plan = _Plan(out, tuple(score or ()), tuple(apart_from or ()), name, overwrite)

@@ -17,7 +17,7 @@ from ..checkpoint.container import (
     open_container,
     write_container,
 )
-from ..checks import check_finite, check_generator_id, check_int, check_range
+from ..checks import check_finite, check_generator_id, check_int, check_range, checked_layers
 from ..errors import CheckpointError, InputError
 from ..latents import WPlus, check_same_generator
 from ..printable import get_logger, is_printable
@@ -141,10 +141,11 @@ def apply_direction(
             has another width or number of rows than the codes.
     """
     check_same_generator(direction.generator_id, w.generator_id, f"direction {direction.name!r}")
-    first = direction.first_layer if first_layer is None else first_layer
-    last = direction.last_layer if last_layer is None else last_layer
-    check_int(first, "first_layer", 0, w.num_layers - 1)
-    check_int(last, "last_layer", first, w.num_layers - 1)
+    first, last = checked_layers(
+        direction.first_layer if first_layer is None else first_layer,
+        direction.last_layer if last_layer is None else last_layer,
+        w.num_layers,
+    )
     check_range(strength, "strength", -MAX_STRENGTH, MAX_STRENGTH)
     wanted = (w.num_layers, w.w_dim)[2 - direction.vector.ndim :]
     if tuple(direction.vector.shape) != wanted:
