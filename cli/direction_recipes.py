@@ -28,7 +28,8 @@ from ..core.directions import (
 from ..core.errors import ConfigError
 from ..core.foreign_data import read_toml
 from ..core.inpainter import Inpainter
-from .direction_scores import OnProgress, RatedSamples, rate_by_scorer
+from .direction_scores import RatedSamples, rate_by_scorer
+from .progress import OnProgress
 
 RECIPES_DIR = Path(__file__).parents[1] / "core" / "directions" / "recipes"
 METHODS = (*DISCOVERY_METHODS, "interfacegan")
@@ -151,10 +152,8 @@ class Finder:
             found = self._learn(spec, layers)
         else:
             found = self._model.discover(spec.method, spec.component, *layers)
-        sign = -1.0 if spec.reverse else 1.0
-        return dataclasses.replace(
-            found, name=spec.name, vector=sign * found.vector, description=spec.description
-        )
+        named = dataclasses.replace(found, name=spec.name, description=spec.description)
+        return named.reversed() if spec.reverse else named
 
     def _learn(self, spec: DirectionSpec, layers: tuple[int, int]) -> Direction:
         if self._learner is None:

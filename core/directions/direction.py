@@ -5,6 +5,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -99,6 +100,10 @@ class Direction:
         place = f"{self.generator_id} {self.first_layer}-{self.last_layer} {self.vector.shape}"
         content = place.encode() + self.vector.contiguous().numpy().tobytes()
         return hashlib.sha256(content).hexdigest()
+
+    def reversed(self) -> Self:
+        """Return the direction with positive and negative strengths swapped."""
+        return dataclasses.replace(self, vector=-self.vector)
 
     def _check_texts(self) -> None:
         check_generator_id(self.generator_id)
