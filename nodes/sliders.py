@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor
 
 from ..core.errors import InputError
-from . import declare, host
+from . import declare, host, model_folder
 from .declare import CODES, ERASED, IMAGE, Inputs, Node, socket, text
 from .model import file_digest
 
@@ -72,7 +72,7 @@ class EditSliders(Node):
         cls, sliders: str, model: object = None, codes: object = None, erased: object = None
     ) -> str:
         """Return a value that changes with the direction files, which can become sliders."""
-        paths = map(host.file_path, host.direction_files())
+        paths = map(model_folder.file_path, model_folder.direction_files())
         return " ".join(file_digest(path) for path in paths if path is not None)
 
     def execute(
@@ -127,7 +127,7 @@ def model_directions(model: "Inpainter") -> dict[str, "Direction"]:
     from ..core.directions import read_direction
 
     found = dict(sorted(model.directions.items()))
-    for path in map(host.file_path, host.direction_files()):
+    for path in map(model_folder.file_path, model_folder.direction_files()):
         direction = None if path is None else read_direction(path)
         if direction is not None and direction.generator_id == model.generator_id:
             found.setdefault(direction.name, direction)
