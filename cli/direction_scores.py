@@ -18,9 +18,8 @@ from ..core.errors import ConfigError, InputError
 from ..core.inpainter import Inpainter
 from ..core.printable import shown
 from .direction_samples import check_once, seed_of, seeds_in
+from .progress import OnProgress
 
-OnProgress = Callable[[float, str], None]
-"""(the fraction done, the current task)"""
 Scorer = Callable[[Tensor], Mapping[str, Tensor]]
 """Maps images [n, R, R, 3] in [0, 1] to scores [n] by name."""
 

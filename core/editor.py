@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .checkpoint import Checkpoint
-from .checks import check_choice, check_finite, check_int, check_range
+from .checks import check_choice, check_finite, check_int, check_range, checked_layers
 from .directions import DISCOVERY_METHODS, Direction, apply_direction, discover_direction
 from .errors import InputError
 from .image import image_to_bhwc
@@ -228,8 +228,7 @@ class Editor:
         Raises:
             InputError: unknown method, or a number out of range.
         """
-        last = self.num_layers - 1 if last_layer is None else last_layer
-        key = (method, component, (first_layer, last))
+        key = (method, component, checked_layers(first_layer, last_layer, self.num_layers))
         if key not in self._discovered:
             found = discover_direction(self.model.generator, self.generator_id, *key, on_step)
             self._discovered[key] = found

@@ -13,7 +13,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from .checks import MAX_SEED, check_int, check_range
+from .checks import MAX_SEED, check_int, check_range, checked_layers
 from .code_files import StoredCodes, read_codes, write_codes
 from .errors import GeneratorMismatchError, InputError
 from .printable import counted
@@ -142,14 +142,12 @@ class WPlus:
         """
         other.check_generator(self.generator_id)
         check_range(weight, "weight", -_MAX_WEIGHT, _MAX_WEIGHT)
-        last = self.num_layers - 1 if last_layer is None else last_layer
-        check_int(first_layer, "first_layer", 0, self.num_layers - 1)
-        check_int(last, "last_layer", first_layer, self.num_layers - 1)
+        first, last = checked_layers(first_layer, last_layer, self.num_layers)
         B = max(self.batch, other.batch)
         V = max(self.num_variants, other.num_variants)
         mixed = expand_codes(self, B, V, "codes").clone()
         b = expand_codes(other, B, V, "the other codes").to(mixed.device, mixed.dtype)
-        layers = slice(first_layer, last + 1)
+        layers = slice(first, last + 1)
         mixed[:, layers] = torch.lerp(mixed[:, layers], b[:, layers], weight)
         return dataclasses.replace(self, codes=mixed.unflatten(0, (B, V)), labels=())
 

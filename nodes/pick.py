@@ -105,12 +105,12 @@ def parse_picks(pick: str, num_images: int, num_variants: int) -> list[list[int]
     if len(parts) not in (1, num_images):
         raise InputError(
             f"one choice in pick, or one for each of the {num_images} images",
-            f"{len(parts)} between semicolons",
+            f"{len(parts)} choices",
             "Add or remove a semicolon.",
         )
     if len(counts := sorted({len(part) for part in parts})) > 1:
         raise InputError(
-            "as many picks for each image",
+            "the same number of picks for each image",
             f"{' and '.join(map(str, counts))}",
             "Pick as many of each, or pick from one image at a time.",
         )

@@ -85,6 +85,7 @@ class EditSliders(Node):
         """Return the edited codes and images [B*V, H, W, 3], a preview and the sliders."""
         from ..core.editor import Edit
 
+        host.make_room_for(model, len(codes.flat()))
         directions = model_directions(model)
         edits = [
             Edit(directions.get(name, name), strength)
@@ -110,7 +111,6 @@ def _images(model: "Inpainter", codes: "WPlus", erased: "Erased | None") -> Tens
     from ..core.compositing import paste_completions
     from ..core.progress import parts_of
 
-    host.make_room_for(model, len(codes.flat()))
     if erased is None:
         return host.to_output(model.synthesize(codes, host.step_bar()))
     on_make, on_paste = parts_of(host.step_bar(), 4, 1)

@@ -72,9 +72,9 @@ def test_each_image_has_its_own_choice(classes, batch):
         ("-1", "numbers and ranges"),
         ("3-1", "numbers and ranges"),
         ("\u0663", "numbers and ranges"),
-        ("0;1;2", "one for each of the 2 images, got 3 between semicolons"),
-        ("0,1;2", "as many picks for each image, got 1 and 2"),
-        ("0;", "as many picks for each image, got 1 and 5"),
+        ("0;1;2", "one for each of the 2 images, got 3 choices"),
+        ("0,1;2", "the same number of picks for each image, got 1 and 2"),
+        ("0;", "the same number of picks for each image, got 1 and 5"),
     ],
 )
 def test_a_choice_that_cannot_be_met_is_one_sentence(classes, batch, errors, text, message):
