@@ -114,3 +114,30 @@ def test_a_model_of_stage_1_is_composited_without_refinement(
     images = run(classes, model, codes, "{}", erased)["result"][1]
     whole = classes["DI_Synthesize"]().execute(model, codes)[0]
     assert torch.equal(images, classes["DI_Composite"]().execute(erased, whole, 0)[0])
+
+
+def test_files_that_cannot_be_sliders_are_named_and_the_others_work(
+    classes, model, completed, named, model_folder, part
+):
+    import dataclasses
+
+    folder = model_folder / "directions"
+    (folder / "bad.safetensors").write_bytes(b"junk")
+    (folder / "link.safetensors").symlink_to("nowhere")
+    other = dataclasses.replace(named, vector=-named.vector)
+    part("core.directions").write_direction(folder / "zz.safetensors", other)
+    (folder / "copy.safetensors").write_bytes((folder / "own.safetensors").read_bytes())
+    shown = run(classes, model, completed[1], '{"age": 1}')
+    expected = run(classes, model, completed[1], "{}")["result"][0].codes + named.vector
+    assert torch.allclose(shown["result"][0].codes, expected, atol=1e-5)
+    bad, link, twin = shown["ui"]["warnings"]
+    assert bad.startswith("directions/bad.safetensors is left out: ")
+    assert link.startswith("directions/link.safetensors is left out: ")
+    assert twin == "directions/zz.safetensors is left out: another direction is named 'age'."
+    assert classes["DI_EditSliders"].IS_CHANGED("{}")
+
+
+def test_a_long_text_is_not_repeated(classes, model, completed, errors):
+    with pytest.raises(errors.InputError) as caught:
+        run(classes, model, completed[1], "[" * 100_000)
+    assert len(str(caught.value)) < 300
