@@ -109,6 +109,7 @@ def _slider(name: str, description: str = "") -> dict[str, Any]:
 def _images(model: "Inpainter", codes: "WPlus", erased: "Erased | None") -> Tensor:
     """Return the images of the codes, composited where there is an image to put them into."""
     from ..core.compositing import paste_completions
+    from ..core.inpainter import check_squares
     from ..core.progress import parts_of
 
     host.make_room_for(model, len(codes.flat()))
@@ -117,6 +118,7 @@ def _images(model: "Inpainter", codes: "WPlus", erased: "Erased | None") -> Tens
     on_make, on_paste = parts_of(host.step_bar(), 4, 1)
     erased = erased.to(model.device)
     if model.model.skip_encoder is None:
+        check_squares(erased, codes)
         whole = model.synthesize(codes, on_make)
     else:
         whole = model.refine(erased, codes, None, on_make)
