@@ -124,7 +124,10 @@ def completed_again(codes):
             "DI_SkipRefine",
             {"model": ["model", 0], "erased": ["encoded", 0], "codes": ["codes", 0]},
         ),
-        "pasted": ("DI_Composite", {"erased": ["encoded", 0], "images": ["refined", 0]}),
+        "pasted": (
+            "DI_Composite",
+            {"erased": ["encoded", 0], "images": ["refined", 0], "feather_px": 0},
+        ),
         "save": ("SaveImage", {"images": ["pasted", 0], "filename_prefix": "again"}),
     }
     return {key: {"class_type": kind, "inputs": given} for key, (kind, given) in described.items()}
