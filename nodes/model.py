@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from ..core.errors import CheckpointError
 from . import host
-from .declare import BUNDLED, MODEL, Inputs, Node, choice, missing_file
+from .declare import BUNDLED, MODEL, TEXT, Inputs, Node, choice, missing_file
 
 if TYPE_CHECKING:
     from ..core.inpainter import Inpainter
@@ -30,7 +30,7 @@ class LoadModel(Node):
         ".safetensors file in models/diverse_inpainting. Never downloads anything."
     )
     SEARCH_ALIASES: ClassVar[list[str]] = ["stylegan loader", "load gan", "stylegan2"]
-    RETURN_TYPES = (MODEL, "STRING")
+    RETURN_TYPES = (MODEL, TEXT)
     RETURN_NAMES = ("model", "about")
     OUTPUT_TOOLTIPS = (
         "The model, for the other nodes of this pack.",
@@ -176,7 +176,11 @@ def file_digest(path: Path) -> str:
 
     It does not reveal the path, because ComfyUI writes it into the metadata of saved images.
     """
-    return hashlib.sha256("\n".join(_fingerprint(path)).encode()).hexdigest()
+    try:
+        facts = _fingerprint(path)
+    except OSError:  # a link to nothing, or deleted since: running the node says so
+        facts = (str(path),)
+    return hashlib.sha256("\n".join(facts).encode(errors="surrogatepass")).hexdigest()
 
 
 def _fingerprint(path: Path) -> tuple[str, ...]:

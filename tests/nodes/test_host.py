@@ -206,6 +206,7 @@ NODES = {
     "DI_DiscoverDirection": ("model", "method", "component", "first_layer", "last_layer"),
     "DI_Synthesize": ("model", "codes"),
     "DI_SkipRefine": ("model", "erased", "codes"),
+    "DI_EditSliders": ("model", "codes", "sliders"),
 }
 
 
@@ -219,6 +220,7 @@ def test_every_node_brings_the_model_to_the_device_first(
         **{"erased": erased, "codes": encoded, "encoded": encoded, "random": encoded, "steps": 1},
         **{"seed": 0, "num_variants": 1, "truncation_psi": 1.0, "gate_bias": 0.0},
         **{"method": "sefa", "component": 0, "first_layer": 0, "last_layer": -1},
+        "sliders": '{"unknown": 1}',  # refused as soon as the model is used
     }
 
     class NotReadyError(Exception):

@@ -10,6 +10,7 @@ import {
   element,
   grow,
   keepKeys,
+  onLoad,
   onResult,
   onWidgetChange,
   passWheel,
@@ -218,6 +219,7 @@ app.registerExtension({
   beforeRegisterNodeDef(nodeType, nodeData) {
     if (nodeData.name !== NODE) return;
     bundled = nodeData.input?.required?.sliders?.[1]?.directions ?? [];
+    onLoad(nodeType, (node) => panels.get(node)?.draw());
     onResult(nodeType, (node, output) => panels.get(node)?.show(output));
   },
 });
