@@ -27,6 +27,17 @@ _FITTED_ONLY = (
 )
 
 
+def check_squares(erased: Erased, codes: WPlus) -> None:
+    """Raise InputError unless there are codes for each square of the erased images, or for one."""
+    S = len(erased.crops)
+    if codes.batch not in (1, S):
+        raise InputError(
+            f"codes for {S} images, or for one" if S > 1 else "codes for one image",
+            f"codes for {codes.batch}",
+            "Connect the codes that were encoded from these images.",
+        )
+
+
 class CompletionSteps(Editor):
     """What a model that completes images can do beyond an `Editor`, step by step.
 
@@ -235,13 +246,8 @@ class CompletionSteps(Editor):
                 self.title or "one that was trained in stage 1 only",
                 "Use the stage-1 image, or train stage 2.",
             )
+        check_squares(erased, codes)
         S, V = len(erased.crops), codes.num_variants
-        if codes.batch not in (1, S):
-            raise InputError(
-                f"codes for {S} images, or for one",
-                f"codes for {codes.batch}",
-                "Connect the codes that were encoded from these images.",
-            )
         inputs = [
             self._flat(codes, S, V, "codes"),
             erased.erased.repeat_interleave(V, dim=0),

@@ -133,9 +133,19 @@ class Editor:
         """Mark codes that the networks made, unchecked: a check would synchronise with the GPU."""
         return WPlus(codes, self.generator_id, labels)
 
+    def check_own(self, codes: WPlus) -> None:
+        """Raise unless these are codes of this model's generator.
+
+        Raises:
+            GeneratorMismatchError: codes of another generator.
+            InputError: codes with other layers, which only a forged file has.
+        """
+        codes.check_generator(self.generator_id)
+        codes.check_shape(self.num_layers, self.w_dim)
+
     def _flat(self, codes: WPlus, batch: int, num_variants: int, name: str) -> Tensor:
         """Return codes of this model's generator as [B*V, L, D], on its device."""
-        codes.check_generator(self.generator_id)
+        self.check_own(codes)
         return expand_codes(codes, batch, num_variants, name).to(self.device, torch.float32)
 
     @inference

@@ -10,7 +10,7 @@ from torch import Tensor
 from .blending import BLENDS
 from .checkpoint import inspect_checkpoint, read_checkpoint, resolve_source
 from .checks import check_choice, check_int
-from .completion_steps import CompletionSteps
+from .completion_steps import CompletionSteps, check_squares
 from .compositing import composites
 from .crops import CROP_MODES
 from .device import resolve_device
@@ -23,10 +23,15 @@ from .inpainting import Inpainting
 from .inputs import ImageInput
 from .latents import WPlus
 from .progress import OnStep, parts_of
-from .variants import kept_first
+from .variants import check_kept, kept_first
 
 SKIP_SOURCES = ("edited", "unedited", "none")
 """Which stage-1 image the skip encoder sees when codes were edited; `none` leaves it out."""
+
+_KEPT_EDITED = (
+    "Kept variants bring only their edited codes, so with skip_source unedited they look slightly "
+    "different from before.",
+)
 
 _SAME_VARIANTS = (
     "All variants are the same, because truncation_psi 0 gives each of them the same code.",
@@ -125,8 +130,10 @@ class Inpainter(CompletionSteps):
         check_int(fit_steps, "fit_steps", 0, MAX_FIT_STEPS)
         check_edits(edits)
         random = self.sample_w(seed, num_variants, truncation_psi)
-        if keep is not None:  # one fresh variant at least: codes are never empty
-            keep.check_generator(self.generator_id)
+        if keep is not None:
+            self.check_own(keep)
+            check_kept(keep, num_variants)
+            # One fresh variant at least: codes are never empty.
             random = random[:, min(keep.num_variants, num_variants - 1) :]
         fit_steps = fit_steps or (0 if self.can_encode else RANDOM_FIT_STEPS)
         on_encode, on_fit, on_refine = parts_of(on_step, 2, fit_steps * num_variants, num_variants)
@@ -138,18 +145,23 @@ class Inpainter(CompletionSteps):
         else:
             erased = self._erase(image, hole_mask, crop_mode, margin, alpha, on_encode)
             unfitted = random
+        if keep is not None:
+            check_squares(erased, keep)
         mixed = self.fit(erased, unfitted, fit_steps, on_fit) if fit_steps else unfitted
         codes = self.edit(mixed, edits)
         if keep is not None:
             mixed, codes = (kept_first(keep, fresh, num_variants) for fresh in (mixed, codes))
-        if skip_source == "none" or self.model.skip_encoder is None:
-            output = self._synthesize(codes, on_refine)
-        else:
-            skip_codes = mixed if edits and skip_source == "unedited" else None
+        refines = skip_source != "none" and self.model.skip_encoder is not None
+        skip_codes = mixed if refines and edits and skip_source == "unedited" else None
+        if refines:
             output = self._refine(erased, codes, skip_codes, on_refine)
+        else:
+            output = self._synthesize(codes, on_refine)
         is_same = truncation_psi == 0 and num_variants > 1
         return Inpainting(
             composites=composites(erased, image_to_bhwc(output), feather_px, blend=blend),
             codes=codes,
-            warnings=self.warnings(erased) + (_SAME_VARIANTS if is_same else ()),
+            warnings=self.warnings(erased)
+            + (_SAME_VARIANTS if is_same else ())
+            + (_KEPT_EDITED if keep is not None and skip_codes is not None else ()),
         )

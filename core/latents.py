@@ -140,7 +140,7 @@ class WPlus:
             InputError: numbers of images or variants that do not fit, a weight that is no number,
                 or layers out of range.
         """
-        other.check_generator(self.generator_id)
+        other.check_like(self)
         check_range(weight, "weight", -_MAX_WEIGHT, _MAX_WEIGHT)
         first, last = checked_layers(first_layer, last_layer, self.num_layers)
         B = max(self.batch, other.batch)
@@ -168,6 +168,25 @@ class WPlus:
             GeneratorMismatchError: they belong to another one.
         """
         check_same_generator(self.generator_id, generator_id, "codes")
+
+    def check_like(self, other: Self) -> None:
+        """Raise unless the codes can be used together with others.
+
+        Raises:
+            GeneratorMismatchError: they belong to another generator.
+            InputError: they have other layers or another width, which only a forged file has.
+        """
+        self.check_generator(other.generator_id)
+        self.check_shape(other.num_layers, other.w_dim)
+
+    def check_shape(self, num_layers: int, w_dim: int) -> None:
+        """Raise InputError unless the codes have so many layers of this width."""
+        if (self.num_layers, self.w_dim) != (num_layers, w_dim):
+            raise InputError(
+                f"codes of {num_layers} layers of {w_dim}",
+                f"codes of {self.num_layers} layers of {self.w_dim}",
+                "Make the codes again with this model.",
+            )
 
 
 def _positions(index: Index, length: int) -> list[int]:

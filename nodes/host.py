@@ -5,10 +5,11 @@ anywhere else, importing them would start ComfyUI's argument parser. Without Com
 `models/` in the working directory and PyTorch's devices.
 """
 
+import glob
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, device
 
 from ..core.errors import InputError
-from ..core.printable import get_logger, shown
+from ..core.printable import get_logger, is_printable, shown
 
 if TYPE_CHECKING:
     from ..core.geometry import Erased
@@ -106,11 +107,11 @@ def next_output(prefix: str) -> tuple[Path, str, int]:
         prefix: of the name, perhaps with folders, as for ComfyUI's own nodes.
 
     Raises:
-        InputError: it leads out of the output folder.
+        InputError: it leads out of the output folder, or is no name.
     """
     output = user_folder("output").resolve()
     prefix = prefix.replace("\\", "/")
-    if not (output / prefix).resolve().is_relative_to(output) or prefix[-1:] in ("", "/"):
+    if not is_printable(prefix) or not _is_name_below(output, prefix):
         raise InputError(
             "a name in ComfyUI's output folder",
             shown(prefix),
@@ -120,10 +121,18 @@ def next_output(prefix: str) -> tuple[Path, str, int]:
     if folder_paths is None:
         target = output / prefix
         target.parent.mkdir(parents=True, exist_ok=True)
-        taken = [p.name[len(target.name) + 1 :][:5] for p in target.parent.glob(f"{target.name}_*")]
+        files = target.parent.glob(f"{glob.escape(target.name)}_*")
+        taken = [p.name[len(target.name) + 1 :][:5] for p in files]
         return target.parent, target.name, max([int(n) for n in taken if n.isdecimal()] + [0]) + 1
     folder, name, number, *_ = folder_paths.get_save_image_path(prefix, str(output))
     return Path(folder), name, number
+
+
+def _is_name_below(folder: Path, name: str) -> bool:
+    """Return whether a name, perhaps with folders, is that of a file below a resolved folder."""
+    path = folder / name
+    is_name = name[-1:] not in ("", "/") and path.name not in ("", "..") and path != folder
+    return is_name and path.resolve().is_relative_to(folder)
 
 
 def relative_output(path: Path) -> str:
@@ -224,15 +233,25 @@ def erased_to_output(erased: "Erased") -> "Erased":
     return erased.to(_output_device())
 
 
-def with_warnings(outputs: tuple[Any, ...], warnings: Sequence[str]) -> Any:  # noqa: ANN401
+def with_warnings(
+    outputs: tuple[Any, ...],
+    warnings: Sequence[str],
+    ui: Mapping[str, Any] | None = None,
+) -> Any:  # noqa: ANN401
     """Log warnings, and return a node's outputs with them in the form that ComfyUI takes.
 
     `web/js/warnings.js` shows them on the node, and the server's history lists them. ComfyUI keeps
     them with the cached outputs, so that a node that need not run again shows them again.
+
+    Args:
+        outputs: of the node.
+        warnings: sentences for the user.
+        ui: what else the front end shows.
     """
     for warning in warnings:
         logger.warning(warning)
-    return {"ui": {"warnings": list(warnings)}, "result": outputs} if warnings else outputs
+    shown = {**(ui or {}), **({"warnings": list(warnings)} if warnings else {})}
+    return {"ui": shown, "result": outputs} if shown else outputs
 
 
 def save_previews(images: Tensor, longest_px: int) -> list[dict[str, str]]:

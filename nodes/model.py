@@ -176,7 +176,11 @@ def file_digest(path: Path) -> str:
 
     It does not reveal the path, because ComfyUI writes it into the metadata of saved images.
     """
-    return hashlib.sha256("\n".join(_fingerprint(path)).encode()).hexdigest()
+    try:
+        facts = _fingerprint(path)
+    except OSError:  # a link to nothing, or deleted since: running the node says so
+        facts = (str(path),)
+    return hashlib.sha256("\n".join(facts).encode(errors="surrogatepass")).hexdigest()
 
 
 def _fingerprint(path: Path) -> tuple[str, ...]:

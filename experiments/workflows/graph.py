@@ -8,13 +8,15 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from core_nodes import CORE_NODES, WIDGET_TYPES, declared
 from diverse_inpainting import NODE_CLASS_MAPPINGS
 from diverse_inpainting.nodes import TITLES
 
-COLUMN_GAP_PX, ROW_GAP_PX = 60, 80  # a title takes 30 of the latter
-SLOT_PX, WIDGET_PX, IMAGE_PX = 20, 26, 300
+COLUMN_GAP_PX, ROW_GAP_PX = 60, 90  # a title takes 30 of the latter
+SLOT_PX, WIDGET_PX, FOOT_PX = 20, 26, 44  # "Nodes 2.0" name the pack in the foot
+LINE_PX, LETTER_PX, PARAGRAPH_PX = 17, 5.6, 10  # of a note
 GROUP_PADDING_PX, GROUP_TITLE_PX = 20, 80
 
 
@@ -58,26 +60,29 @@ class Workflow:
         self._column = (left + last + COLUMN_GAP_PX if self.nodes or self.notes else 0, 0, width)
 
     def add(
-        self, node_type: str, *, title: str | None = None, images_shown: int = 0, **values: object
+        self, node_type: str, *, title: str | None = None, images_px: int = 0, **values: object
     ) -> Placed:
-        """Add a node below the last one of its column; images_shown: rows of images on it."""
+        """Add a node below the last one of its column; images_px: height of the images on it."""
         inputs, outputs, widgets = declared(node_type, NODE_CLASS_MAPPINGS)
         unknown = set(values) - {name for name, _ in inputs}
         assert not unknown, f"{node_type} has no inputs {unknown}"
         sockets = sum(name not in widgets for name, _ in inputs)
-        height = max(sockets, len(outputs)) * SLOT_PX + len(widgets) * WIDGET_PX + 20
-        placed = self._place(node_type, values, height + IMAGE_PX * images_shown, title)
+        height = max(sockets, len(outputs)) * SLOT_PX + len(widgets) * WIDGET_PX + FOOT_PX
+        placed = self._place(node_type, values, height + images_px, title)
         self.nodes.append(placed)
         return placed
 
-    def note(self, text: str, height: int, title: str = "Note") -> Placed:
-        """Add a note in Markdown below the last node."""
-        placed = self._place("MarkdownNote", {"text": text.strip()}, height, title)
+    def note(self, text: str, title: str = "Note") -> Placed:
+        """Add a note in Markdown, whose paragraphs and list items are a line each."""
+        letters = int((self._column[2] - 50) / LETTER_PX)
+        lines = [1 + len(line) // letters for line in text.splitlines() if line]
+        height = LINE_PX * sum(lines) + PARAGRAPH_PX * len(lines) + FOOT_PX
+        placed = self._place("MarkdownNote", {"text": text}, height, title)
         self.notes.append(placed)
         return placed
 
     def group(self, title: str, *members: Placed) -> None:
-        """Put a titled frame around nodes; to be called before the next column starts."""
+        """Put a titled frame around nodes."""
         left, top = (min(node.position[axis] for node in members) for axis in (0, 1))
         right, bottom = (
             max(node.position[axis] + node.size[axis] for node in members) for axis in (0, 1)
@@ -134,7 +139,7 @@ class Workflow:
         for order, node in enumerate(saved):
             node["order"] = order
         return {
-            "id": f"diverse-inpainting-{self.name}",
+            "id": str(uuid5(NAMESPACE_URL, f"diverse-inpainting/{self.name}")),
             "revision": 0,
             "last_node_id": len(saved),
             "last_link_id": len(links),

@@ -33,13 +33,13 @@ def start(flow: Workflow, hole: str = "half") -> tuple[Placed, Placed]:
 
 def quick(flow: Workflow) -> App:
     picture, model = start(flow)
-    flow.note(f"## Eight answers\n\nPress **Run**.\n\n{OWN_IMAGE}", 250)
+    flow.note(f"## Eight answers\n\nPress **Run**.\n\n{OWN_IMAGE}")
     flow.column()
     inpaint = flow.add("DI_Inpaint", model=model[0], image=picture[0], mask=picture[1], seed=7)
-    flow.note("`seed`: other answers.\n\n`num_variants`: more; the ones you have stay.", 120)
+    flow.note("`seed`: other answers.\n\n`num_variants`: more; the ones you have stay.")
     flow.column(720)
     saved = flow.add(
-        "SaveImage", images=inpaint[0], filename_prefix="diverse-inpainting/quick", images_shown=3
+        "SaveImage", images=inpaint[0], filename_prefix="diverse-inpainting/quick", images_px=720
     )
     return {
         "inputs": [
@@ -62,7 +62,6 @@ def step_by_step(flow: Workflow) -> App:
         "4. **Apply Edit** moves all answers along a direction: change `strength`.\n"
         "5. **Refine with Skip Encoder** matches them to the rest of the image.\n"
         "6. **Composite Completions** pastes them, without touching another pixel.",
-        360,
     )
     flow.column()
     encoded = flow.add("DI_EncodeErased", model=model[0], image=picture[0], mask=picture[1])
@@ -71,25 +70,26 @@ def step_by_step(flow: Workflow) -> App:
     flow.group("Codes", encoded, sampled, found)
     flow.column()
     mixed = flow.add("DI_GatedMix", model=model[0], encoded=encoded[1], random=sampled[0])
+    flow.add("PreviewImage", title="What the encoder saw", images=encoded[2], images_px=260)
+    flow.column()
     edited = flow.add("DI_ApplyEdit", codes=mixed[0], direction=found[0])
     flow.group("Mix and edit", mixed, edited)
+    flow.add("PreviewImage", title="Gate: image or chance", images=mixed[1], images_px=260)
     flow.column()
     refined = flow.add("DI_SkipRefine", model=model[0], erased=encoded[0], codes=edited[0])
-    pasted = flow.add("DI_Composite", erased=encoded[0], images=refined[0])
     stage1 = flow.add("DI_Synthesize", model=model[0], codes=edited[0])
-    flow.group("Images", refined, pasted, stage1)
-    flow.column(560)
+    flow.column()
+    pasted = flow.add("DI_Composite", erased=encoded[0], images=refined[0])
+    flow.group("Images", refined, stage1, pasted)
+    flow.column(720)
     flow.add(
         "SaveImage",
         title="The completions",
         images=pasted[0],
         filename_prefix="diverse-inpainting/step-by-step",
-        images_shown=2,
+        images_px=360,
     )
-    flow.add("PreviewImage", title="Stage 1, before refinement", images=stage1[0], images_shown=2)
-    flow.column()
-    flow.add("PreviewImage", title="What the encoder saw", images=encoded[2], images_shown=1)
-    flow.add("PreviewImage", title="Gate: image or chance", images=mixed[1], images_shown=1)
+    flow.add("PreviewImage", title="Stage 1, before refinement", images=stage1[0], images_px=360)
     return None
 
 
@@ -102,18 +102,19 @@ def pick_and_edit(flow: Workflow) -> App:
         "change its `seed` for others.\n"
         "3. Click one in the second grid, then drag the sliders.\n"
         "4. *Save Codes* writes a PNG that brings its codes back through *Load Codes*.",
-        300,
     )
     flow.column()
     inputs = {"model": model[0], "image": picture[0], "mask": picture[1]}
     first = flow.add("DI_Inpaint", title="First roll", **inputs, seed=1)
     encoded = flow.add("DI_EncodeErased", **inputs)
     flow.column(420)
-    liked = flow.add("DI_PickVariant", codes=first[1], images=first[0], pick="0,3", images_shown=1)
+    liked = flow.add("DI_PickVariant", codes=first[1], images=first[0], pick="0,3", images_px=300)
+    flow.group("1. Roll and pick", first, liked)
     flow.column()
     second = flow.add("DI_Inpaint", title="Second roll", **inputs, keep=liked[0], seed=2)
     flow.column(420)
-    chosen = flow.add("DI_PickVariant", codes=second[1], images=second[0], pick="0", images_shown=1)
+    chosen = flow.add("DI_PickVariant", codes=second[1], images=second[0], pick="0", images_px=300)
+    flow.group("2. Lock and roll again", second, chosen)
     flow.column(420)
     sliders = flow.add(
         "DI_EditSliders",
@@ -121,10 +122,11 @@ def pick_and_edit(flow: Workflow) -> App:
         codes=chosen[0],
         erased=encoded[0],
         sliders='{"warmth": 1.5}',
-        images_shown=1,
+        images_px=440,
     )
+    flow.group("3. Slide", sliders)
     flow.column(420)
-    flow.add("PreviewImage", title="Before", images=chosen[1], images_shown=1)
+    flow.add("PreviewImage", title="Before", images=chosen[1], images_px=300)
     saved = flow.add(
         "DI_SaveW",
         title="After, with its codes",
@@ -132,7 +134,7 @@ def pick_and_edit(flow: Workflow) -> App:
         images=sliders[1],
         picture=picture[0],
         filename_prefix="diverse-inpainting/picked",
-        images_shown=1,
+        images_px=300,
     )
     return {
         "inputs": [
@@ -152,7 +154,6 @@ def blend_and_animate(flow: Workflow) -> App:
     flow.note(
         "## From answer to answer\n\n*Walk between Variants* goes from pick to pick and back, in "
         "order for a video. *Blend Codes* mixes two of them: change `amount`.",
-        180,
     )
     flow.column()
     inputs = {"model": model[0], "image": picture[0], "mask": picture[1]}
@@ -165,7 +166,7 @@ def blend_and_animate(flow: Workflow) -> App:
         codes=inpaint[1],
         images=inpaint[0],
         pick="0,2,5",
-        images_shown=1,
+        images_px=300,
     )
     ends = [
         flow.add(
@@ -174,7 +175,7 @@ def blend_and_animate(flow: Workflow) -> App:
             codes=inpaint[1],
             images=inpaint[0],
             pick=pick,
-            images_shown=1,
+            images_px=300,
         )
         for name, pick in (("first", "0"), ("second", "5"))
     ]
@@ -182,10 +183,12 @@ def blend_and_animate(flow: Workflow) -> App:
     walk = flow.add("DI_WalkW", codes=path[0], steps=8, loop=True)
     blend = flow.add("DI_BlendW", a=ends[0][0], b=ends[1][0], amount=0.5)
     flow.column()
-    shown = []
-    for codes in (walk, blend):
-        refined = flow.add("DI_SkipRefine", model=model[0], erased=encoded[0], codes=codes[0])
-        shown.append(flow.add("DI_Composite", erased=encoded[0], images=refined[0]))
+    refined = [
+        flow.add("DI_SkipRefine", model=model[0], erased=encoded[0], codes=codes[0])
+        for codes in (walk, blend)
+    ]
+    flow.column()
+    shown = [flow.add("DI_Composite", erased=encoded[0], images=images[0]) for images in refined]
     flow.column(420)
     flow.add(
         "SaveAnimatedWEBP",
@@ -195,9 +198,9 @@ def blend_and_animate(flow: Workflow) -> App:
         lossless=False,
         quality=85,
         method="default",
-        images_shown=1,
+        images_px=300,
     )
-    flow.add("PreviewImage", title="The blend", images=shown[1][0], images_shown=1)
+    flow.add("PreviewImage", title="The blend", images=shown[1][0], images_px=300)
     return None
 
 
@@ -212,7 +215,6 @@ def large_photograph(flow: Workflow) -> App:
         "2048 x 1024 pixels: replace them by *Load Image*.\n\n*Find Cat Face* masks a part of a "
         "face; `index` says which. With `crop_mode` `auto` the model sees that face alone, "
         "upright; the answers are pasted back at full size, and no other pixel changes.",
-        260,
     )
     flow.column()
     wide = flow.add(
@@ -224,9 +226,11 @@ def large_photograph(flow: Workflow) -> App:
         spacing_width=0,
         spacing_color="white",
     )
+    flow.column()
     large = flow.add("ImageScaleBy", image=wide[0], upscale_method="lanczos", scale_by=4.0)
+    flow.group("A large photograph", wide, large)
+    flow.column()
     face = flow.add("DI_FindFace", image=large[0], part="muzzle", index=1)
-    flow.group("A photograph and a part of a face", wide, large, face)
     flow.column()
     inpaint = flow.add(
         "DI_Inpaint",
@@ -237,10 +241,10 @@ def large_photograph(flow: Workflow) -> App:
         seed=7,
         crop_mode="auto",
     )
-    flow.add("PreviewImage", title="The face", images=face[0], images_shown=1)
+    flow.add("PreviewImage", title="The face", images=face[0], images_px=300)
     flow.column(720)
     flow.add(
-        "SaveImage", images=inpaint[0], filename_prefix="diverse-inpainting/large", images_shown=3
+        "SaveImage", images=inpaint[0], filename_prefix="diverse-inpainting/large", images_px=400
     )
     return None
 
@@ -251,7 +255,6 @@ def edit_whole_picture(flow: Workflow) -> App:
         "## Edit without a hole\n\nThe mask is empty, so that the whole image is encoded. Drag the "
         "sliders. The result is the model's own image at its own size, close to the photograph "
         "but not equal to it; *Load Image* needs an empty mask of the image's size.",
-        200,
     )
     flow.column()
     nothing = flow.add("SolidMask", title="An empty mask", value=0.0, width=256, height=256)
@@ -260,26 +263,26 @@ def edit_whole_picture(flow: Workflow) -> App:
     flow.group("Encode all of it", nothing, encoded, sampled)
     flow.column()
     mixed = flow.add("DI_GatedMix", model=model[0], encoded=encoded[1], random=sampled[0])
-    plain = flow.add("DI_SkipRefine", model=model[0], erased=encoded[0], codes=mixed[0])
     flow.column(420)
     sliders = flow.add(
         "DI_EditSliders",
         model=model[0],
         codes=mixed[0],
         sliders='{"warmth": 2.0}',
-        images_shown=1,
+        images_px=440,
     )
+    plain = flow.add("DI_SkipRefine", model=model[0], erased=encoded[0], codes=mixed[0])
     flow.column()
     refined = flow.add("DI_SkipRefine", model=model[0], erased=encoded[0], codes=sliders[0])
     flow.column(420)
-    flow.add("PreviewImage", title="The photograph", images=encoded[2], images_shown=1)
-    flow.add("PreviewImage", title="Before", images=plain[0], images_shown=1)
+    flow.add("PreviewImage", title="The photograph", images=encoded[2], images_px=300)
+    flow.add("PreviewImage", title="Before", images=plain[0], images_px=300)
     flow.add(
         "SaveImage",
         title="After",
         images=refined[0],
         filename_prefix="diverse-inpainting/edited",
-        images_shown=1,
+        images_px=300,
     )
     return None
 
@@ -293,20 +296,20 @@ def batch(flow: Workflow) -> App:
         "## Many images\n\nImages of one size make a batch; each has a mask of its own. For a "
         "folder, use *Load Image Dataset from Folder*, or the script `client.py` beside the API "
         "workflows, or the command `diverse-inpainting inpaint`.",
-        220,
     )
     flow.column()
     two = flow.add("ImageBatch", image1=pictures[0][0], image2=pictures[1][0])
-    all_ = flow.add("ImageBatch", image1=two[0], image2=pictures[2][0])
     masks = flow.add("DI_RandomMask", width=256, height=256, count=3, seed=5)
-    flow.group("Three images, three masks", two, all_, masks)
+    flow.column()
+    all_ = flow.add("ImageBatch", image1=two[0], image2=pictures[2][0])
+    flow.group("Three images, three masks", two, masks, all_)
     flow.column()
     inpaint = flow.add(
         "DI_Inpaint", model=model[0], image=all_[0], mask=masks[0], num_variants=4, seed=7
     )
     flow.column(720)
     flow.add(
-        "SaveImage", images=inpaint[0], filename_prefix="diverse-inpainting/batch", images_shown=3
+        "SaveImage", images=inpaint[0], filename_prefix="diverse-inpainting/batch", images_px=560
     )
     return None
 
@@ -319,7 +322,6 @@ def any_generator(flow: Workflow) -> App:
         "imported. *Discover Edit Direction* finds what it can change: each `component` is "
         "another direction, `sefa` from its weights, `ganspace` from samples. Give the layers to "
         "change coarse or fine things only.",
-        240,
     )
     flow.add("PreviewAny", title="What the model can do", source=model[1])
     flow.column()
@@ -334,14 +336,13 @@ def any_generator(flow: Workflow) -> App:
         flow.add("DI_ApplyEdit", codes=sampled[0], direction=direction[0], strength=2.0)
         for direction in directions
     ]
-    flow.column(420)
-    for title, codes in (
-        ("Samples", sampled),
-        ("Component 0", edits[0]),
-        ("Component 1", edits[1]),
-    ):
-        images = flow.add("DI_Synthesize", model=model[0], codes=codes[0])
-        flow.add("PreviewImage", title=title, images=images[0], images_shown=1)
+    flow.column()
+    images = [
+        flow.add("DI_Synthesize", model=model[0], codes=codes[0]) for codes in (sampled, *edits)
+    ]
+    flow.column(720)
+    for title, shown in zip(("Samples", "Component 0", "Component 1"), images, strict=True):
+        flow.add("PreviewImage", title=title, images=shown[0], images_px=180)
     return None
 
 

@@ -420,7 +420,9 @@ def test_kept_variants_come_out_as_they_were(model, image, hole, skip_source):
     assert torch.equal(again.codes.codes[:, :2], first.codes.codes[:, [3, 1]])
     torch.testing.assert_close(again.codes.codes[:, 2:], fresh.codes.codes[:, 2:])
     assert (again.images[:, 2:] - fresh.images[:, 2:]).abs().max() <= 1 / 255
-    if skip_source != "unedited":
+    is_said = any("Kept variants bring only" in text for text in again.warnings)
+    assert is_said == (skip_source == "unedited")
+    if not is_said:
         assert (again.images[:, :2] - first.images[:, [3, 1]]).abs().max() <= 1 / 255
 
 
@@ -433,3 +435,17 @@ def test_all_may_be_kept_and_no_more(model, image, hole):
     foreign = dataclasses.replace(first.codes, generator_id="f" * 64)
     with pytest.raises(GeneratorMismatchError):
         model.inpaint(image, hole, 2, keep=foreign)
+
+
+@pytest.mark.parametrize("skip_source", ["edited", "none"])
+def test_kept_codes_of_another_number_of_images_are_refused_at_once(
+    model, image, hole, skip_source, monkeypatch
+):
+    kept = model.sample_w(0, 2)
+    kept = dataclasses.replace(kept, codes=kept.codes.repeat(3, 1, 1, 1), labels=())
+    monkeypatch.setattr(model, "fit", None)
+    with pytest.raises(InputError, match=r"codes for one image, got codes for 3"):
+        model.inpaint(image[:1], hole[:1], 4, keep=kept, skip_source=skip_source, fit_steps=9)
+    forged = dataclasses.replace(kept, codes=kept.codes[:, :, :, 1:])
+    with pytest.raises(InputError, match=r"codes of 8 layers of 16, got codes of 8 layers of 15"):
+        model.inpaint(image, hole, 4, keep=forged)

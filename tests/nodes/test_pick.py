@@ -94,6 +94,15 @@ def test_one_image_may_have_codes_for_several_squares(classes, batch):
     assert numbers(shown) == [3, 0]
 
 
+def test_images_with_several_squares_share_a_choice(classes, batch, errors):
+    codes = dataclasses.replace(batch[0], codes=batch[0].codes.repeat(2, 1, 1, 1)[:3], labels=())
+    kept, shown, told = run(classes, codes, batch[1], "3,0")
+    assert torch.equal(kept.codes, codes.codes[:, [3, 0]])
+    assert (numbers(shown), told) == ([3, 0, 8, 5], "3,0")
+    with pytest.raises(errors.InputError, match="the same picks for all images"):
+        run(classes, codes, batch[1], "3;0")
+
+
 def test_the_grid_has_a_labelled_thumbnail_of_every_variant(classes, batch, part, monkeypatch):
     told = [{"filename": f"{k}.jpg"} for k in range(10)]
     monkeypatch.setattr(part("nodes.host"), "save_previews", lambda images, px: told[: len(images)])

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACK_FOLDER = "diverse-inpainting"
 START_S = 180
-RUN_S = 120
+RUN_S = 300
 
 
 class Server:

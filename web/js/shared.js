@@ -83,18 +83,26 @@ export function addressOf({ filename, subfolder, type }) {
 
 /** Call listener(node, output) after each run of nodes of a type, and for results on reload. */
 export function onResult(nodeType, listener) {
-  const { onExecuted, onConfigure } = nodeType.prototype;
+  const { onExecuted } = nodeType.prototype;
   nodeType.prototype.onExecuted = function (output, ...rest) {
     onExecuted?.call(this, output, ...rest);
     if (output) listener(this, output);
   };
+  // The front end brings back the results of a tab after its nodes.
+  onLoad(nodeType, (node) =>
+    setTimeout(() => {
+      const output = app.nodeOutputs?.[node.id];
+      if (output) listener(node, output);
+    }),
+  );
+}
+
+/** Call listener(node) once a workflow or a copy has set a node's widgets: that calls nobody. */
+export function onLoad(nodeType, listener) {
+  const { onConfigure } = nodeType.prototype;
   nodeType.prototype.onConfigure = function (...rest) {
     onConfigure?.apply(this, rest);
-    // The front end brings back the results of a tab after its nodes.
-    setTimeout(() => {
-      const output = app.nodeOutputs?.[this.id];
-      if (output) listener(this, output);
-    });
+    listener(this);
   };
 }
 

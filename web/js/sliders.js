@@ -9,6 +9,7 @@ import {
   button,
   element,
   grow,
+  onLoad,
   onResult,
   onWidgetChange,
   panel,
@@ -212,6 +213,7 @@ app.registerExtension({
   beforeRegisterNodeDef(nodeType, nodeData) {
     if (nodeData.name !== NODE) return;
     bundled = nodeData.input?.required?.sliders?.[1]?.directions ?? [];
+    onLoad(nodeType, (node) => panels.get(node)?.draw());
     onResult(nodeType, (node, output) => panels.get(node)?.show(output));
   },
 });

@@ -1,0 +1,100 @@
+"""Every template opens in the real front end without a complaint and is saved as it was."""
+
+import json
+
+import pytest
+
+import front_end
+from comfyui_server import ROOT
+
+pytestmark = pytest.mark.browser
+
+FOLDER = ROOT / "example_workflows"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+
+_OPEN = """async (workflow) => {
+  await app.loadGraphData(workflow, true, true, null)
+  await new Promise((done) => setTimeout(done, 300))
+  return app.graph.serialize()
+}"""
+_OVERLAPS = """() => {
+  // Nodes 2.0 of 1.27 do not follow the graph.
+  const drawn = (node) => document.querySelector(`[data-node-id="${node.id}"]`)
+  if (LiteGraph.vueNodesMode && !app.graph.nodes.every(drawn)) return []
+  const nodes = app.graph.nodes.map((node) => [node.title, ...node.getBounding()])
+  const apart = (a, b) =>
+    a[1] + a[3] <= b[1] || b[1] + b[3] <= a[1] || a[2] + a[4] <= b[2] || b[2] + b[4] <= a[2]
+  return nodes.flatMap((a, i) =>
+    nodes.slice(i + 1).filter((b) => !apart(a, b)).map((b) => [a[0], b[0]]))
+}"""
+_MESSAGES = """() => [...document.querySelectorAll(
+    "[role=dialog], [role=alert]:not([aria-hidden]), [data-testid=error-overlay]")]
+  .map((element) => element.textContent).filter(Boolean)"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with front_end.chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module", params=front_end.front_ends(), ids=lambda path: path.parts[-3])
+def stand_in(request, pack):
+    info = front_end.object_info(pack.NODE_CLASS_MAPPINGS, pack.NODE_DISPLAY_NAME_MAPPINGS)
+    with front_end.StandIn(request.param, info, b"") as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["canvas", "nodes 2.0"])
+def editor(request, browser, stand_in):
+    """A front end that warns of missing nodes and models and of workflows against its schema."""
+    opened = front_end.Editor(browser, stand_in.url, nodes_2=request.param, stand_in=stand_in)
+    warnings = ["Workflow.ShowMissingNodesWarning", "Workflow.ShowMissingModelsWarning"]
+    for name in (*warnings, "Validation.Workflows"):
+        opened.page.evaluate(
+            "(name) => app.extensionManager.setting.set(name, true)", f"Comfy.{name}"
+        )
+    opened.alerts = []
+    opened.page.on("dialog", lambda box: (opened.alerts.append(box.message), box.dismiss()))
+    return opened
+
+
+def told(editor):
+    """Return what the page says to its user and what went wrong in it."""
+    return [*editor.page.evaluate(_MESSAGES), *editor.alerts, *editor.problems]
+
+
+def linked(node):
+    return {entry["name"] for entry in node["inputs"] if entry["link"] is not None}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_template_opens_and_is_saved_as_it_was(editor, name):
+    workflow = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    saved = editor.page.evaluate(_OPEN, workflow)
+    assert told(editor) == []
+    before, after = ({node["id"]: node for node in form["nodes"]} for form in (workflow, saved))
+    assert set(before) == set(after)
+    for node_id, node in before.items():
+        kept = after[node_id]
+        assert kept.get("widgets_values", []) == node["widgets_values"], node["type"]
+        assert linked(kept) == linked(node), node["type"]
+    assert saved["extra"].get("linearData") == workflow["extra"].get("linearData")
+    assert editor.page.evaluate(_OVERLAPS) == []
+
+
+def test_sliders_show_what_a_template_saved(editor):
+    workflow = json.loads((FOLDER / "3-pick-and-edit.json").read_text(encoding="utf-8"))
+    editor.page.evaluate(_OPEN, workflow)
+    shown = editor.page.evaluate("""() => app.graph.nodes
+      .flatMap((node) => node.widgets ?? [])
+      .find((widget) => widget.name === "diverse-inpainting-sliders")
+      .element.querySelector("input[name=warmth]").value""")
+    assert shown == "1.5"
+
+
+def test_a_workflow_with_faults_is_complained_about(editor):
+    workflow = json.loads((FOLDER / "1-quick.json").read_text(encoding="utf-8"))
+    for fault in ({"id": "quick"}, {"nodes": [{**workflow["nodes"][0], "type": "DI_Absent"}]}):
+        editor.page.evaluate(_OPEN, {**workflow, "links": [], **fault})
+        assert any(next(iter(fault)) in text or "DI_Absent" in text for text in told(editor)), fault
