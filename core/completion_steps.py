@@ -222,8 +222,8 @@ class CompletionSteps(Editor):
 
         Args:
             erased: the images and their S squares.
-            codes: [S, V, L, D].
-            skip_codes: as codes, or of one square or variant for all.
+            codes: [S, V, L, D], or of one square for all.
+            skip_codes: as codes, or of one variant for all.
             on_step: called after a few squares, with their number and S*V; may raise to interrupt.
 
         Returns:
