@@ -395,15 +395,23 @@ def test_a_closed_run_stops_between_two_results_and_is_finished_by_the_next(
     assert len([*(photos / "out").iterdir()]) == 6 * 3
 
 
-def test_a_closed_run_stops_between_two_steps_of_the_model(model, photos, stopped):
-    shown, begun = [], threading.Event()
+def test_a_closed_run_stops_between_two_steps_of_the_model(model, photos, monkeypatch, stopped):
+    shown, begun, has_a = [], threading.Event(), threading.Event()
+    decode = JobInputs.decode
+
+    def after_a(self, settings):
+        if self.job.image.name == "b.png":  # or the model might complete it first
+            has_a.wait(WAIT_S)
+        return decode(self, settings)
 
     def show(step, of):
+        has_a.set()
         shown.append((step, of))
         if step == 6 and shown.count((step, of)) == 2:  # b's sixth
             begun.set()
             stopped.wait(WAIT_S)
 
+    monkeypatch.setattr(JobInputs, "decode", after_a)
     settings = dataclasses.replace(SETTINGS, fit_steps=5, on_step=show)
     outcomes = run_jobs(model, copies(photos, "ab"), settings)
     assert next(outcomes).status == "done" and begun.wait(WAIT_S)
