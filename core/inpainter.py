@@ -54,11 +54,11 @@ _SAME_VARIANTS = (
 
 
 def check_squares(erased: Erased, codes: WPlus) -> None:
-    """Raise InputError unless there are codes for each square of the erased images."""
+    """Raise InputError unless there are codes for each square of the erased images, or for one."""
     S = len(erased.crops)
-    if codes.batch != S:
+    if codes.batch not in (1, S):
         raise InputError(
-            f"codes for {S} images",
+            f"codes for {S} images, or for one",
             f"codes for {codes.batch}",
             "Connect the codes that were encoded from these images.",
         )

@@ -515,7 +515,7 @@ def test_kept_codes_of_another_number_of_images_are_refused_at_once(
     kept = model.sample_w(0, 2)
     kept = dataclasses.replace(kept, codes=kept.codes.repeat(3, 1, 1, 1), labels=())
     monkeypatch.setattr(model, "fit", None)
-    with pytest.raises(InputError, match=r"codes for 1 images, got codes for 3"):
+    with pytest.raises(InputError, match=r"codes for 1 images, or for one, got codes for 3"):
         model.inpaint(image[:1], hole[:1], 4, keep=kept, skip_source=skip_source, fit_steps=9)
     forged = dataclasses.replace(kept, codes=kept.codes[:, :, :, 1:])
     with pytest.raises(InputError, match=r"codes of 8 layers of 16, got codes of 8 layers of 15"):
