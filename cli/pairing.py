@@ -21,6 +21,7 @@ from ..core.errors import InputError
 from ..core.files import portable_name
 from ..core.image_listing import SUFFIXES
 from ..core.originals import result_suffix
+from ..core.printable import listed
 from .found_files import (
     FoundImage,
     FoundMasks,
@@ -64,8 +65,7 @@ class Plan:
         for path, reason in self.left_aside.items():
             by_reason[reason].append(path.name)
         for reason, names in by_reason.items():
-            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-            yield f"left aside ({reason}): {', '.join(names[:_MOST_NAMED])}{more}"
+            yield f"left aside ({reason}): {listed(names, _MOST_NAMED)}"
 
 
 def plan_jobs(

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterable
 
+from .printable import listed
+
 _ENCODING = {"generator", "encoder", "mixer"}
 _MOST_NAMED = 8
 
@@ -38,13 +40,12 @@ def describe_abilities(
         directions: names of the directions that come with it.
     """
     names = sorted(directions)
-    listed = ", ".join(names[:_MOST_NAMED])
-    if len(names) > _MOST_NAMED:
-        listed += f" and {len(names) - _MOST_NAMED} more"
     facts = (
         f"{title or 'untitled'}: {resolution} px",
         f"completes {way_to_complete(parts)}",
         "refines" if "skip_encoder" in parts else "does not refine",
-        f"directions {listed}" if names else "no named directions, but SeFa and GANSpace find some",
+        f"directions {listed(names, _MOST_NAMED)}"
+        if names
+        else "no named directions, but SeFa and GANSpace find some",
     )
     return "; ".join(facts)

@@ -23,6 +23,7 @@ FIT_STEPS = 15
 """Enough for codes that an encoder made from the image."""
 RANDOM_FIT_STEPS = 75
 """Enough for random codes, which have further to go."""
+MAX_FIT_STEPS = 1000
 ANCHOR = 0.1
 """Weight of the anchor, for both; on random codes, 0.02 fitted no better."""
 

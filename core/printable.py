@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Sequence
 
 MAX_LENGTH = 2000
 """Characters of foreign text that are shown: more than any honest name, message or list needs."""
@@ -44,6 +45,12 @@ def shown(value: object, max_length: int = 80) -> str:
 def counted(count: int, noun: str) -> str:
     """Return "1 image" or "2 images"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return "a, b, c", or "a, b and 5 more" where there are more than so many."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _shorten(text: str, max_length: int) -> str:

@@ -212,6 +212,6 @@ def strength() -> Spec:
 
 def fit_steps(default: int, tooltip: str) -> Spec:
     """Declare how many steps of fitting to take."""
-    from ..core.inpainter import MAX_FIT_STEPS
+    from ..core.fitting import MAX_FIT_STEPS
 
     return integer(default, 0, MAX_FIT_STEPS, tooltip)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from ..core.errors import GeneratorMismatchError, InputError
-from . import declare, host
+from . import declare, host, model_folder
 from .declare import (
     BUNDLED,
     CODES,
@@ -64,22 +64,25 @@ class LoadDirection(Node):
         """Say what to do when the workflow's direction is missing."""
         if direction_name is None:  # filled by a link
             return True
-        if direction_name in direction_names() or host.direction_path(direction_name) is not None:
+        if (
+            direction_name in direction_names()
+            or model_folder.direction_path(direction_name) is not None
+        ):
             return True
-        folders = [f"{folder}/{host.DIRECTION_FOLDER}" for folder in host.model_folders()]
+        folders = [f"{folder}/{model_folder.DIRECTION_FOLDER}" for folder in host.model_folders()]
         return missing_file(direction_name, folders, "another direction")
 
     @classmethod
     def IS_CHANGED(cls, direction_name: str, model: object = None) -> str:
         """Return a value that changes with the file."""
-        path = host.direction_path(direction_name)
+        path = model_folder.direction_path(direction_name)
         return direction_name if path is None else file_digest(path)
 
     def execute(self, model: "Inpainter", direction_name: str) -> tuple["Direction"]:
         """Return the direction."""
         from ..core.directions import read_direction
 
-        path = host.direction_path(direction_name)
+        path = model_folder.direction_path(direction_name)
         if path is None:
             return (_bundled(model, direction_name),)
         direction = read_direction(path)
@@ -111,7 +114,7 @@ def direction_names() -> list[str]:
     from ..core.directions import bundled_direction_names
 
     bundled = [name + BUNDLED for name in bundled_direction_names()]
-    own = map(host.direction_name, host.direction_files())
+    own = map(model_folder.direction_name, model_folder.direction_files())
     return list(dict.fromkeys([DEFAULT_DIRECTION, *bundled, *own]))
 
 

@@ -31,15 +31,14 @@ logger = get_logger(__name__)
 MODEL_FOLDER = "diverse_inpainting"
 """Folder of model files below ComfyUI's `models`, or its name in extra_model_paths.yaml."""
 
-DIRECTION_FOLDER = "directions"
-"""Folder of direction files in the model folder."""
-
 MODEL_SUFFIX = ".safetensors"
 
-_PREVIEW_QUALITY = 90
 _MAX_PREFIX = 1000  # characters; ComfyUI makes folders by recursion
+
 FOREIGN_SUFFIXES = (".pkl", ".pt", ".pth", ".bin")
 """Of pickles in which other programs store a StyleGAN2; they are listed, and never loaded."""
+
+_PREVIEW_QUALITY = 90
 
 _patchers: "WeakKeyDictionary[Inpainter, Any]" = WeakKeyDictionary()
 """What ComfyUI knows of each model; it holds them weakly, too."""
@@ -71,72 +70,17 @@ def register_model_folder() -> None:
     )
 
 
-def model_files() -> list[str]:
-    """Return the names of the model files, relative to the model folder, sorted."""
-    return [name for name in _files() if not _is_direction(name)]
-
-
-def foreign_files() -> list[str]:
-    """Return the names of files that have to be converted first, as `model_files` does."""
-    return [name for name in _files(FOREIGN_SUFFIXES) if not _is_direction(name)]
-
-
-def direction_files() -> list[str]:
-    """Return the names of the direction files, relative to the model folder, sorted."""
-    return [name for name in _files() if _is_direction(name)]
-
-
-def _is_direction(name: str) -> bool:
-    return name.replace("\\", "/").startswith(f"{DIRECTION_FOLDER}/")
-
-
-def _files(suffixes: tuple[str, ...] = (MODEL_SUFFIX,)) -> list[str]:
-    """Return the names of all files with one of the suffixes, relative to the model folder."""
+def model_folder_files() -> list[str]:
+    """Return the names of the files in the model folder, relative to it."""
     folder_paths = _comfyui("folder_paths")
-    if folder_paths is None:
-        folder = _folder_without_comfyui()
-        names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.*"))
-    else:
-        names = folder_paths.get_filename_list(MODEL_FOLDER)
-    return [name for name in names if name.endswith(suffixes)]
+    if folder_paths is not None:
+        return folder_paths.get_filename_list(MODEL_FOLDER)
+    folder = _folder_without_comfyui()
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
 
 
-def file_path(name: str) -> Path | None:
-    """Return the path of a name from `model_files` or `direction_files`; None for other names.
-
-    Only listed names have a path, so a name in a shared workflow cannot leave the folders.
-    """
-    listed = listed_name(name, _files())
-    return None if listed is None else _path(listed)
-
-
-def direction_name(file: str) -> str:
-    """Return the bare name of a direction file from `direction_files`: w, or faces/w."""
-    return file.replace("\\", "/").removeprefix(f"{DIRECTION_FOLDER}/").removesuffix(MODEL_SUFFIX)
-
-
-def direction_path(name: str) -> Path | None:
-    """Return the path of a direction by its bare name or that of its file; None if unknown."""
-    bare = f"{DIRECTION_FOLDER}/{name}{MODEL_SUFFIX}"
-    listed = listed_name(bare, direction_files()) or listed_name(name, direction_files())
-    return None if listed is None else _path(listed)
-
-
-def listed_name(name: str, names: Sequence[str]) -> str | None:
-    """Return a name of the list, which a workflow may give with the other system's separators."""
-    if name in names:
-        return name
-    wanted = name.replace("\\", "/")
-    return next((listed for listed in names if listed.replace("\\", "/") == wanted), None)
-
-
-def foreign_path(name: str) -> Path | None:
-    """Return the path of a name from `foreign_files`; None for other names."""
-    listed = listed_name(name, foreign_files())
-    return None if listed is None else _path(listed)
-
-
-def _path(name: str) -> Path | None:
+def model_folder_path(name: str) -> Path | None:
+    """Return the path of a name from `model_folder_files`, which a caller has to check."""
     folder_paths = _comfyui("folder_paths")
     if folder_paths is None:
         return _folder_without_comfyui() / name

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakValueDictionary
 
 from ..core.errors import CheckpointError
-from . import host
+from . import host, model_folder
 from .declare import BUNDLED, MODEL, TEXT, Inputs, Node, choice, missing_file
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class LoadModel(Node):
             return True
         if _is_foreign(model_name):
             return str(_unconverted(model_name))
-        if host.listed_name(model_name, model_names()) is not None:
+        if model_folder.listed_name(model_name, model_names()) is not None:
             return True
         return missing_file(model_name, host.model_folders(), repr(DEFAULT_MODEL))
 
@@ -86,14 +86,14 @@ def model_names() -> list[str]:
     """Return the choices of DI_LoadModel, the bundled default first."""
     from ..core.checkpoint import bundled_names
 
-    bundled, own = [name + BUNDLED for name in bundled_names()], host.model_files()
-    foreign = [n + UNCONVERTED for n in host.foreign_files() if _converted(n) not in own]
+    bundled, own = [name + BUNDLED for name in bundled_names()], model_folder.model_files()
+    foreign = [n + UNCONVERTED for n in model_folder.foreign_files() if _converted(n) not in own]
     return list(dict.fromkeys([DEFAULT_MODEL, *bundled, *own, *foreign]))
 
 
 def _is_foreign(model_name: str) -> bool:
     """Return whether a choice, or the bare name of a file, has to be converted first."""
-    return model_name.endswith(UNCONVERTED) or model_name in host.foreign_files()
+    return model_name.endswith(UNCONVERTED) or model_name in model_folder.foreign_files()
 
 
 def _converted(name: str) -> str:
@@ -106,8 +106,8 @@ def _unconverted(model_name: str) -> CheckpointError:
     from ..core.checkpoint import convert_command
 
     name = model_name.removesuffix(UNCONVERTED)
-    path, target = host.foreign_path(name), _converted(name)
-    if target in host.model_files():
+    path, target = model_folder.foreign_path(name), _converted(name)
+    if target in model_folder.model_files():
         remedy = f"Choose {target!r}, which was made of it."
     elif path is None:
         remedy = f"It is not in {' or '.join(host.model_folders())} any more: choose another model."
@@ -159,7 +159,7 @@ def _find(model_name: str) -> Path:
     bundled = model_name.removesuffix(BUNDLED)
     if bundled != model_name and bundled in bundled_names():
         return resolve_source(bundled)
-    path = host.file_path(model_name)
+    path = model_folder.file_path(model_name)
     if path is None:
         raise CheckpointError(
             f"one of the models {', '.join(model_names())}",

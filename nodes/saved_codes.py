@@ -74,6 +74,7 @@ class SaveW(Node):
         extra_pnginfo: Any = None,  # noqa: ANN401
     ) -> dict[str, Any]:
         """Write the files, and return what the front end shows."""
+        from ..core.code_files import write_codes
         from ..core.files import explain_writing
 
         facts = {} if picture is None else {_PICTURE: _fingerprint(picture)}
@@ -82,7 +83,7 @@ class SaveW(Node):
             folder, name, number = host.next_output(filename_prefix)
             if images is None:
                 path = folder / f"{name}_{number:05}_{_ENDING}.safetensors"
-                _save(path, codes, {**workflow, **facts})
+                write_codes(path, _stored(codes, {**workflow, **facts}))
                 return {"ui": {"text": [host.relative_output(path)]}}
             shown = []
             for index, (single, image) in enumerate(_pairs(codes, images)):
@@ -113,12 +114,6 @@ def _stored(codes: "WPlus", facts: "Mapping[str, str]") -> "StoredCodes":
     from ..core.code_files import StoredCodes
 
     return StoredCodes(codes.codes, codes.generator_id, codes.labels, facts)
-
-
-def _save(path: Path, codes: "WPlus", facts: "Mapping[str, str]") -> None:
-    from ..core.code_files import write_codes
-
-    write_codes(path, _stored(codes, facts))
 
 
 def _save_png(

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..core.errors import CheckpointError, InputError
 from ..core.printable import shown
-from . import declare, host
+from . import declare, host, model_folder
 from .declare import CODES, ERASED, IMAGE, Inputs, Node, socket, text
 from .model import file_digest
 
@@ -73,7 +73,7 @@ class EditSliders(Node):
         cls, sliders: str, model: object = None, codes: object = None, erased: object = None
     ) -> str:
         """Return a value that changes with the direction files, which can become sliders."""
-        paths = map(host.file_path, host.direction_files())
+        paths = map(model_folder.file_path, model_folder.direction_files())
         return " ".join(file_digest(path) for path in paths if path is not None)
 
     def execute(
@@ -109,8 +109,8 @@ def _slider(name: str, description: str = "") -> dict[str, Any]:
 
 def _images(model: "Inpainter", codes: "WPlus", erased: "Erased | None") -> Tensor:
     """Return the images of the codes, composited where there is an image to put them into."""
+    from ..core.completion_steps import check_squares
     from ..core.compositing import paste_completions
-    from ..core.inpainter import check_squares
     from ..core.progress import parts_of
 
     if erased is None:
@@ -119,7 +119,8 @@ def _images(model: "Inpainter", codes: "WPlus", erased: "Erased | None") -> Tens
     erased = erased.to(model.device)
     if model.model.skip_encoder is None:
         check_squares(erased, codes)
-        whole = model.synthesize(codes, on_make)
+        same = codes[[0] * len(erased.crops)] if codes.batch == 1 else codes
+        whole = model.synthesize(same, on_make)
     else:
         whole = model.refine(erased, codes, None, on_make)
     return host.to_output(paste_completions(erased, whole, on_step=on_paste)[0])
@@ -133,9 +134,9 @@ def model_directions(model: "Inpainter") -> tuple[dict[str, "Direction"], list[s
     from ..core.directions import read_direction
 
     found, warnings = dict(sorted(model.directions.items())), []
-    for file in host.direction_files():
+    for file in model_folder.direction_files():
         try:
-            path = host.file_path(file)
+            path = model_folder.file_path(file)
             direction = None if path is None else read_direction(path)
         except CheckpointError as error:
             warnings.append(f"{file} is left out: {error}")

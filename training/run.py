@@ -112,12 +112,17 @@ def fit_recipe(options: TrainOptions) -> TrainOptions:
 
 def _start(options: TrainOptions) -> Path | None:
     """Return the file that a stage starts from; None if there is none, or for the prior."""
-    previous = STAGES[options.stage].previous
-    if previous is None:
+    if STAGES[options.stage].previous is None:
         return None
-    usual = options.out / previous / f"{previous}.safetensors"
+    usual = _usual_start(options)
     named = options.source or options.restart_from
     return resolve_source(named or usual) if named is not None or usual.is_file() else None
+
+
+def _usual_start(options: TrainOptions) -> Path:
+    """Return the file that the previous stage writes."""
+    previous = STAGES[options.stage].previous
+    return options.out / f"{previous}" / f"{previous}.safetensors"
 
 
 def _train(
@@ -206,7 +211,7 @@ def _from_checkpoint(
     recipe, restart = options.recipe, None
     path = _start(options)
     if path is None:
-        usual = options.out / f"{stage.previous}" / f"{stage.previous}.safetensors"
+        usual = _usual_start(options)
         raise InputError(
             f"the checkpoint of {stage.previous}",
             f"no file {usual}",

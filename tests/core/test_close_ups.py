@@ -30,7 +30,7 @@ def test_a_small_hole_is_shown_with_its_surroundings():
 def test_one_area_is_shrunk_to_a_cell_and_keeps_its_pixels_where_it_fits():
     image = torch.rand(600, 400, 3)
     part = image[10:110, 20:90]
-    (shown,) = (np.asarray(close_up(image, [(slice(10, 110), slice(20, 90))])),)
+    shown = np.asarray(close_up(image, [(slice(10, 110), slice(20, 90))]))
     assert np.array_equal(shown, (part * 255).round().to(torch.uint8).numpy())
     whole = [(slice(0, 600), slice(0, 400))]
     assert np.array_equal(np.asarray(close_up(image, whole)), np.asarray(thumbnail(image)))

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from diverse_inpainting.core.printable import get_logger, is_printable, printable, shown
+from diverse_inpainting.core.printable import get_logger, is_printable, listed, printable, shown
 from layering import AREAS
 
 
@@ -74,3 +74,9 @@ def test_every_module_logs_through_it(root):
     found = [path.name for path in modules if plain.search(path.read_text(encoding="utf-8"))]
     assert found == []
     assert isinstance(get_logger(__name__), logging.Logger)
+
+
+def test_long_lists_end_with_a_count():
+    assert listed(["a", "b"], 2) == "a, b"
+    assert listed(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert listed([], 2) == ""

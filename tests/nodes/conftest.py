@@ -2,7 +2,9 @@
 
 import dataclasses
 import importlib
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -84,3 +86,33 @@ def mask():
     hole[:, 10:25, 12:30] = 1.0
     hole[:, 25, 12:30] = 0.3
     return hole
+
+
+@pytest.fixture
+def folder_paths(tmp_path, monkeypatch):
+    """What of ComfyUI's folder_paths (v0.3.64) the host uses."""
+    registered = {}
+
+    def get_filename_list(name):
+        folders, suffixes = registered[name]
+        found = [
+            path.relative_to(folder)
+            for folder in map(type(tmp_path), folders)
+            for path in folder.rglob("*")
+            if not suffixes or path.suffix in suffixes
+        ]
+        return sorted({path.as_posix() for path in found})
+
+    def get_full_path(name, filename):
+        folders = map(type(tmp_path), registered[name][0])
+        return next((str(f / filename) for f in folders if (f / filename).is_file()), None)
+
+    module = SimpleNamespace(
+        models_dir=str(tmp_path / "models"),
+        folder_names_and_paths=registered,
+        get_filename_list=get_filename_list,
+        get_full_path=get_full_path,
+        get_folder_paths=lambda name: registered[name][0],
+    )
+    monkeypatch.setitem(sys.modules, "folder_paths", module)
+    return module

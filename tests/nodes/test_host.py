@@ -14,36 +14,6 @@ def host(part):
 
 
 @pytest.fixture
-def folder_paths(tmp_path, monkeypatch):
-    """What of ComfyUI's folder_paths (v0.3.64) the host uses."""
-    registered = {}
-
-    def get_filename_list(name):
-        folders, suffixes = registered[name]
-        found = [
-            path.relative_to(folder)
-            for folder in map(type(tmp_path), folders)
-            for path in folder.rglob("*")
-            if not suffixes or path.suffix in suffixes
-        ]
-        return sorted({path.as_posix() for path in found})
-
-    def get_full_path(name, filename):
-        folders = map(type(tmp_path), registered[name][0])
-        return next((str(f / filename) for f in folders if (f / filename).is_file()), None)
-
-    module = SimpleNamespace(
-        models_dir=str(tmp_path / "models"),
-        folder_names_and_paths=registered,
-        get_filename_list=get_filename_list,
-        get_full_path=get_full_path,
-        get_folder_paths=lambda name: registered[name][0],
-    )
-    monkeypatch.setitem(sys.modules, "folder_paths", module)
-    return module
-
-
-@pytest.fixture
 def management(monkeypatch):
     """What of comfy.model_management the host uses; `loads` records the calls."""
     loads = []
@@ -83,44 +53,14 @@ def test_folders_of_extra_model_paths_stay(host, folder_paths, tmp_path):
     host.register_model_folder()
     own = str(tmp_path / "models" / "diverse_inpainting")
     assert host.model_folders() == [str(other), own]
-    assert host.model_files() == ["a.safetensors"]
-    assert host.file_path("a.safetensors") == other / "a.safetensors"
-
-
-def test_directions_are_no_models(host, folder_paths, tmp_path):
-    folder_paths.folder_names_and_paths["diverse_inpainting"] = ([str(tmp_path)], set())
-    host.register_model_folder()
-    (tmp_path / "directions").mkdir()
-    for name in ("a.safetensors", "directions/b.safetensors"):
-        (tmp_path / name).write_bytes(b"")
-    assert host.model_files() == ["a.safetensors"]
-    assert host.direction_files() == ["directions/b.safetensors"]
-    assert host.file_path("directions/b.safetensors") == tmp_path / "directions/b.safetensors"
-
-
-def test_files_of_other_programs_are_no_models(host, folder_paths, tmp_path):
-    folder_paths.folder_names_and_paths["diverse_inpainting"] = ([str(tmp_path)], {".onnx"})
-    host.register_model_folder()
-    (tmp_path / "directions").mkdir()
-    for name in ("a.safetensors", "a.pt", "directions/b.pt", "c.onnx"):
-        (tmp_path / name).write_bytes(b"")
-    assert host.model_files() == ["a.safetensors"] and host.foreign_files() == ["a.pt"]
-    assert host.file_path("a.pt") is None and host.foreign_path("a.pt") == tmp_path / "a.pt"
-    assert host.foreign_path("c.onnx") is None and host.foreign_path("directions/b.pt") is None
-
-
-def test_names_outside_the_folders_have_no_path(host, folder_paths, tmp_path):
-    host.register_model_folder()
-    (tmp_path / "models" / "diverse_inpainting").mkdir(parents=True)
-    (tmp_path / "secret.safetensors").write_bytes(b"")
-    for name in ("../../secret.safetensors", str(tmp_path / "secret.safetensors")):
-        assert host.file_path(name) is None
+    assert host.model_folder_files() == ["a.pkl", "a.safetensors"]
+    assert host.model_folder_path("a.safetensors") == other / "a.safetensors"
 
 
 def test_without_comfyui_nothing_is_registered_and_core_chooses(host, model_folder):
     host.register_model_folder()
     assert host.compute_device() is None
-    assert host.model_files() == []
+    assert host.model_folder_files() == []
     assert host.to_output(torch.ones(2)).device.type == "cpu"
 
 
@@ -274,18 +214,3 @@ def test_previews_are_small_files_named_after_what_they_show(
     assert host.save_previews(torch.zeros(1, 8, 9, 4), 32)[0] not in told
     monkeypatch.delitem(sys.modules, "folder_paths")
     assert host.save_previews(images, 32) == []
-
-
-def test_names_may_have_the_separators_of_another_system(host, folder_paths, tmp_path):
-    """A list made on Windows, and workflows made there and elsewhere."""
-    host.register_model_folder()
-    names = ["cats\\fine.safetensors", "directions\\faces\\w.safetensors"]
-    folder_paths.get_filename_list = lambda name: names
-    folder_paths.get_full_path = lambda name, filename: str(tmp_path / filename)
-    assert host.model_files() == names[:1] and host.direction_files() == names[1:]
-    for name in ("cats/fine.safetensors", "cats\\fine.safetensors"):
-        assert host.file_path(name) == tmp_path / names[0]
-    assert host.direction_name(names[1]) == "faces/w"
-    for name in ("faces/w", "faces\\w", "directions/faces/w.safetensors", names[1]):
-        assert host.direction_path(name) == tmp_path / names[1]
-    assert host.direction_path("w") is None

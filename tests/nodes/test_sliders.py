@@ -118,6 +118,16 @@ def test_a_model_of_stage_1_is_composited_without_refinement(
         run(classes, model, twice, "{}", erased)
 
 
+@pytest.mark.parametrize("stage", [1, 2])
+def test_codes_of_one_image_serve_all(classes, model, completed, monkeypatch, stage):
+    erased, codes = completed
+    if stage == 1:
+        monkeypatch.setattr(model.model, "skip_encoder", None)
+    images = run(classes, model, codes[:1], "{}", erased)["result"][1]
+    same = run(classes, model, codes[[0, 0]], "{}", erased)["result"][1]
+    assert len(images) == 2 * codes.num_variants and torch.equal(images, same)
+
+
 def test_files_that_cannot_be_sliders_are_named_and_the_others_work(
     classes, model, completed, named, model_folder, part
 ):

@@ -43,7 +43,7 @@ CORE_LEVELS = (
     {"networks"},
     {"latents", "variants", "code_files", "checkpoint", "directions", "fitting"},
     {"editor", "inpainting"},
-    {"inpainter"},
+    {"completion_steps", "inpainter"},
 )
 
 COMFYUI = {

@@ -2,16 +2,15 @@
 import { app } from "../../../scripts/app.js";
 import {
   ACCENT,
-  INK,
+  FOOT_PX,
   addElement,
   addressOf,
   button,
   element,
   grow,
-  keepKeys,
   onResult,
   onWidgetChange,
-  passWheel,
+  panel,
   setWidget,
   widen,
   widgetOf,
@@ -21,7 +20,6 @@ const NODE = "DI_PickVariant";
 const CELL_PX = 92;
 const GAP_PX = 4;
 const LABEL_PX = 16;
-const STATUS_PX = 28;
 const WIDTH_PX = 420; // four cells in a row
 
 /** Return the picks of each image, [[0, 2], ...], or null where the text has another form. */
@@ -71,16 +69,11 @@ class Grid {
     this.list.setAttribute("role", "listbox");
     this.list.setAttribute("aria-multiselectable", "true");
     this.list.setAttribute("aria-label", "variants");
-    this.status = element("span", { flex: "1", overflow: "hidden", whiteSpace: "nowrap" });
-    this.clear = button("Keep all", "Empty the choice", () => this.write(this.empty()));
-    const foot = element("div", { alignItems: "center", display: "flex", height: `${STATUS_PX}px` });
-    foot.append(this.status, this.clear);
-    this.box = element("div", { color: INK, font: "12px sans-serif", width: "100%" });
-    this.box.append(this.list, foot);
     this.list.addEventListener("keydown", (event) => this.onKey(event));
-    keepKeys(this.box);
-    passWheel(this.box);
-    addElement(node, "diverse-inpainting-grid", "grid", this.box, () => this.height());
+    this.clear = button("Keep all", "Empty the choice", () => this.write(this.empty()));
+    const { box, status } = panel(this.list, this.clear);
+    this.status = status;
+    addElement(node, "diverse-inpainting-grid", "grid", box, () => this.height());
     onWidgetChange(node, "pick", () => this.mark());
     this.mark();
   }
@@ -99,7 +92,7 @@ class Grid {
     const rows = Math.ceil(this.cells.length / columns);
     const side = (this.node.size[0] - 30) / Math.min(columns, this.cells.length || 1);
     const cell = Math.max(CELL_PX, side) + LABEL_PX;
-    return Math.ceil(rows * (cell + GAP_PX)) + STATUS_PX + 8;
+    return Math.ceil(rows * (cell + GAP_PX)) + FOOT_PX + 8;
   }
 
   show(variants, numVariants) {

@@ -2,8 +2,9 @@
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 
-export const INK = "#ddd";
+const INK = "#ddd";
 export const ACCENT = "#d4e157";
+export const FOOT_PX = 28; // of a panel's line of text
 
 /** Return a node's widget by name. */
 export function widgetOf(node, name) {
@@ -62,14 +63,14 @@ export function widen(node, width) {
 }
 
 /** Keep keys for an element, except those of the front end, such as Ctrl+Enter. */
-export function keepKeys(box) {
+function keepKeys(box) {
   box.addEventListener("keydown", (event) => {
     if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
   });
 }
 
 /** Let the wheel zoom the canvas, as over the rest of a node. */
-export function passWheel(box) {
+function passWheel(box) {
   box.addEventListener("wheel", (event) => {
     if (!globalThis.LiteGraph?.vueNodesMode) app.canvas.processMouseWheel?.(event);
   });
@@ -118,4 +119,16 @@ export function button(text, title, onClick) {
   }, { textContent: text, title, type: "button" });
   made.addEventListener("click", onClick);
   return made;
+}
+
+/** Return a box for a node: its content, and below a line of text with a button. */
+export function panel(content, push) {
+  const status = element("span", { flex: "1", overflow: "hidden", whiteSpace: "nowrap" });
+  const foot = element("div", { alignItems: "center", display: "flex", height: `${FOOT_PX}px` });
+  foot.append(status, push);
+  const box = element("div", { color: INK, font: "12px sans-serif", width: "100%" });
+  box.append(content, foot);
+  keepKeys(box);
+  passWheel(box);
+  return { box, status };
 }

@@ -4,16 +4,15 @@ import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import {
   ACCENT,
-  INK,
+  FOOT_PX,
   addElement,
   button,
   element,
   grow,
-  keepKeys,
   onLoad,
   onResult,
   onWidgetChange,
-  passWheel,
+  panel,
   setWidget,
   widen,
   widgetOf,
@@ -106,16 +105,11 @@ class Sliders {
       gridAutoRows: `${ROW_PX}px`,
       gridTemplateColumns: "minmax(60px, max-content) 1fr 40px",
     });
-    this.status = element("span", { flex: "1", overflow: "hidden", whiteSpace: "nowrap" });
     const reset = button("Reset", "Set all sliders to 0", () => this.write({}));
-    const foot = element("div", { alignItems: "center", display: "flex", height: "28px" });
-    foot.append(this.status, reset);
-    this.box = element("div", { color: INK, font: "12px sans-serif", width: "100%" });
-    this.box.append(this.rows, foot);
-    keepKeys(this.box);
-    passWheel(this.box);
+    const { box, status } = panel(this.rows, reset);
+    this.status = status;
     this.preview = new Preview(node, (text) => this.say(text));
-    addElement(node, "diverse-inpainting-sliders", "sliders", this.box, () => this.height());
+    addElement(node, "diverse-inpainting-sliders", "sliders", box, () => this.height());
     this.hideText();
     onWidgetChange(node, "sliders", () => this.draw());
     this.draw();
@@ -131,7 +125,7 @@ class Sliders {
   }
 
   height() {
-    return (this.rows.childElementCount / 3) * ROW_PX + 36;
+    return (this.rows.childElementCount / 3) * ROW_PX + FOOT_PX + 8;
   }
 
   say(text) {

@@ -1,6 +1,7 @@
 // Shows on a node what it warned about: `ui.warnings` of its last run.
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { addElement, element, grow } from "./shared.js";
 
 const WIDGET = "diverse-inpainting-warning";
 const LINE_PX = 16;
@@ -12,21 +13,15 @@ function clear(node) {
   if (index < 0) return;
   node.widgets[index].onRemove?.();
   node.widgets.splice(index, 1);
-  resize(node, Math.max(node.size[1] - (warned.get(node) ?? 0), node.computeSize()[1]));
+  const height = node.size[1] - (warned.get(node) ?? 0);
+  node.setSize?.([node.size[0], Math.max(height, node.computeSize()[1])]);
   warned.delete(node);
-}
-
-function resize(node, height) {
-  node.setSize?.([node.size[0], height]);
 }
 
 function show(node, sentences) {
   clear(node);
   const text = sentences.join("\n");
-  const box = document.createElement("div");
-  box.textContent = `\u26a0 ${text}`;
-  box.title = text;
-  Object.assign(box.style, {
+  const box = element("div", {
     background: "#4a3a10",
     borderRadius: "4px",
     boxSizing: "border-box",
@@ -36,15 +31,10 @@ function show(node, sentences) {
     overflow: "auto",
     padding: "6px",
     whiteSpace: "pre-wrap",
-  });
+  }, { textContent: `\u26a0 ${text}`, title: text });
   const lines = Math.min(Math.ceil(text.length / CHARACTERS_PER_LINE) + sentences.length, 12);
-  const height = lines * LINE_PX + 12;
-  const options = { serialize: false, getMinHeight: () => height, getMaxHeight: () => height };
-  // Not saved: a workflow stores the values of widgets by position.
-  node.addDOMWidget(WIDGET, "warning", box, options).serialize = false;
-  const before = node.size[1];
-  resize(node, Math.max(before, node.computeSize()[1]));
-  warned.set(node, node.size[1] - before);
+  addElement(node, WIDGET, "warning", box, () => lines * LINE_PX + 12);
+  warned.set(node, grow(node));
 }
 
 app.registerExtension({
