@@ -140,12 +140,12 @@ def pick_and_edit(flow: Workflow) -> App:
         "inputs": [
             [picture.id, "picture"],
             [first.id, "seed"],
-            [liked.id, "pick"],
+            [liked.id, "diverse-inpainting-grid"],
             [second.id, "seed"],
-            [chosen.id, "pick"],
-            [sliders.id, "sliders"],
+            [chosen.id, "diverse-inpainting-grid"],
+            [sliders.id, "diverse-inpainting-sliders"],
         ],
-        "outputs": [liked.id, chosen.id, saved.id],
+        "outputs": [saved.id],
     }
 
 

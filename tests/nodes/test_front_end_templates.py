@@ -17,6 +17,8 @@ _OPEN = """async (workflow) => {
   await new Promise((done) => setTimeout(done, 300))
   return app.graph.serialize()
 }"""
+_HAS_WIDGET = """([id, name]) =>
+  app.graph.getNodeById(id).widgets.some((widget) => widget.name === name)"""
 _OVERLAPS = """() => {
   // Nodes 2.0 of 1.27 do not follow the graph.
   const drawn = (node) => document.querySelector(`[data-node-id="${node.id}"]`)
@@ -79,7 +81,11 @@ def test_a_template_opens_and_is_saved_as_it_was(editor, name):
         kept = after[node_id]
         assert kept.get("widgets_values", []) == node["widgets_values"], node["type"]
         assert linked(kept) == linked(node), node["type"]
-    assert saved["extra"].get("linearData") == workflow["extra"].get("linearData")
+    app_mode = workflow["extra"].get("linearData", {"inputs": [], "outputs": []})
+    assert saved["extra"].get("linearData", app_mode) == app_mode
+    for node_id, widget in app_mode["inputs"]:
+        assert editor.page.evaluate(_HAS_WIDGET, [node_id, widget]), widget
+    assert set(app_mode["outputs"]) <= set(before)
     assert editor.page.evaluate(_OVERLAPS) == []
 
 

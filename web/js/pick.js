@@ -80,7 +80,7 @@ class Grid {
     this.list.addEventListener("keydown", (event) => this.onKey(event));
     keepKeys(this.box);
     passWheel(this.box);
-    addElement(node, "diverse-inpainting-grid", "grid", this.box, () => this.height());
+    addElement(node, "diverse-inpainting-grid", "variants", this.box, () => this.height());
     onWidgetChange(node, "pick", () => this.mark());
     this.mark();
   }
