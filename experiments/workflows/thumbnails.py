@@ -1,6 +1,8 @@
 """The square picture of a workflow in the template browser: the results of a real run."""
 
 import math
+from contextlib import chdir
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from core_stand_ins import CORE_CLASSES
@@ -16,7 +18,8 @@ MAX_COLUMNS, SIDE_PX = 3, 600
 
 def thumbnail(prompt: dict[str, Any]) -> Image.Image:
     """Return nine results of a workflow, evenly taken from all that it shows and saves."""
-    results = run(prompt, {**NODE_CLASS_MAPPINGS, **CORE_CLASSES})
+    with TemporaryDirectory() as folder, chdir(folder):  # nodes that save do so where they run
+        results = run(prompt, {**NODE_CLASS_MAPPINGS, **CORE_CLASSES})
     shown: list[Tensor] = []
     for key, node in prompt.items():  # grids to pick from, previews and what is saved
         source = node["inputs"].get("images")
