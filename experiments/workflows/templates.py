@@ -268,7 +268,7 @@ def edit_whole_picture(flow: Workflow) -> App:
         "DI_EditSliders",
         model=model[0],
         codes=mixed[0],
-        sliders='{"warmth": 2.0}',
+        sliders='{"warmth": 3.0}',
         images_px=440,
     )
     plain = flow.add("DI_SkipRefine", model=model[0], erased=encoded[0], codes=mixed[0])
