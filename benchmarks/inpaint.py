@@ -17,8 +17,8 @@ import torch
 from machine import peak_mib
 
 from diverse_inpainting import Inpainter
-from diverse_inpainting.cli.demo import demo_input
 from diverse_inpainting.core.device import resolve_device
+from diverse_inpainting.core.examples import demo_input
 from diverse_inpainting.training.hardware import device_name
 
 # The first line is what ComfyUI has imported before it loads a node pack.

@@ -8,30 +8,24 @@ import dataclasses
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from ..core.errors import DiverseInpaintingError
-from ..core.image_files import ImageFile
 from ..core.inpainter import Inpainter
-from ..core.inpainting import Inpainting
 from ..core.locks import LockedError
-from ..core.originals import losses
-from ..core.printable import get_logger, printable
+from ..core.printable import printable
 from .failures import explain
 from .job_inputs import JobInputs
 from .pairing import Job
-from .result_files import Completed, Record, ResultFiles, StaleResultsError
+from .result_files import Record, ResultFiles, StaleResultsError
+from .result_writing import save_results
 from .settings import Settings, describe_run
-
-_log = get_logger(__name__)
 
 _AT_ONCE = 3  # images: one for the model, one before it and one after it
 _MOST_PIXELS = 24_000_000  # of these together: no more memory than a single photograph can take
@@ -211,52 +205,6 @@ class _Room:
             with self._changed:
                 self._taken -= num_pixels
                 self._changed.notify_all()
-
-
-def save_results(
-    result: Inpainting,
-    file: ImageFile,
-    files: ResultFiles,
-    *,
-    record: Record | None = None,
-    variants: Sequence[int] | None = None,
-    is_opaque: bool = False,
-    on_result: Callable[[], object] = lambda: None,
-) -> None:
-    """Write the results and the contact sheet of one image, one result at a time.
-
-    To be called with the files `claimed`.
-
-    Args:
-        result: the completed image.
-        file: what was completed.
-        files: the files to write.
-        record: see `ResultFiles.write`.
-        variants: see `ResultFiles.write`.
-        is_opaque: see `Original.filled`.
-        on_result: called before each result; may raise to stop.
-
-    Raises:
-        InputError: files that cannot be written.
-    """
-
-    def prepared(variant: Tensor) -> Tensor:
-        on_result()
-        return variant.cpu()
-
-    for warning in (*result.warnings, *losses(file.original, files.suffix)):
-        _log.warning("%s", warning)
-    # What the file holds in 8 bits is rounded at once: a quarter of the memory.
-    dtype = torch.uint8 if file.original.pixels.dtype == np.uint8 else torch.float32
-    completed = Completed(
-        file=file,
-        image=result.erased.original[0].movedim(0, -1).cpu(),
-        hole_mask=result.erased.hole_mask[0, 0].cpu(),
-        results=map(prepared, result.composites.variants(0, dtype)),
-        weight=result.weight[0].cpu(),
-        is_opaque=is_opaque,
-    )
-    files.write(completed, record or {}, variants)
 
 
 def _explain(error: Exception) -> str:

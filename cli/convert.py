@@ -8,7 +8,7 @@ import typer
 
 from .console import echo, echo_json
 from .options import Json, Overwrite
-from .progress import display_fraction
+from .progress import OnProgress, display_fraction
 
 if TYPE_CHECKING:
     from ..core.checkpoint import Conversion
@@ -66,7 +66,7 @@ def convert(
         echo(line)
 
 
-def _report_to(show: Callable[[float, str], None], name: str) -> Callable[[int, int], None]:
+def _report_to(show: OnProgress, name: str) -> Callable[[int, int], None]:
     def progress(done: int, total: int) -> None:
         if total >= _SHOWN_FROM:
             show(done / total, f"reading {name}")

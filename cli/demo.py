@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-PHOTOGRAPH = Path(__file__).parents[1] / "core/weights/pictures/flickr_cat_000010.jpg"
-
 _Out = Annotated[Path, typer.Option(help="Folder for the results.")]
 
 
@@ -32,11 +30,12 @@ def demo(
 ) -> None:
     """Complete a bundled photograph and check the results."""
     from ..core.device import resolve_device
+    from ..core.examples import PHOTOGRAPH, demo_input
     from ..core.files import prepare_folder
     from ..core.image_files import read_image
     from ..core.inpainter import Inpainter
-    from .batch import save_results
     from .result_files import ResultFiles
+    from .result_writing import save_results
     from .settings import Settings, describe_run
 
     prepare_folder(out)
@@ -63,15 +62,6 @@ def demo(
         echo(f"inside mask:  any two results differ by {low:.1f}/255 to {high:.1f}/255 on average")
     if not (found.keeps_valid_pixels and found.all_differ):
         fail("Check failed: results must differ inside the mask, and nowhere else.", 1)
-
-
-def demo_input() -> "tuple[Tensor, Tensor]":
-    """Return the photograph [1, H, W, 3] in [0, 1] and its hole mask [1, H, W], 1 = fill."""
-    from ..core.examples import example_mask
-    from ..core.image_files import read_image
-
-    image = read_image(PHOTOGRAPH).image
-    return image, example_mask("strokes", image.shape[1])
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from ..core.directions import Direction
     from ..core.inpainter import Inpainter
 
+SUFFIX = ".safetensors"
+"""Of a direction's file; what ends with it is a file, not a name."""
+
 OutFile = Annotated[Path, typer.Option("--out", help="The .safetensors file to write.")]
 FirstLayer = Annotated[int, typer.Option(min=0, help="First style layer to edit.")]
 LastLayer = Annotated[
@@ -32,7 +35,7 @@ def resolve(model: "Inpainter", name: str) -> "Direction":
     from ..core.directions import read_direction
     from ..core.latents import check_same_generator
 
-    direction = read_direction(name) if name.endswith(".safetensors") else model.direction(name)
+    direction = read_direction(name) if name.endswith(SUFFIX) else model.direction(name)
     check_same_generator(direction.generator_id, model.generator_id, f"direction {name}")
     return direction
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..core.checks import check_choice, check_int
+from ..core.checks import check_choice, check_int, checked_layers
 from ..core.config_fields import check_fields, from_mapping
 from ..core.directions import (
     DISCOVERY_METHODS,
@@ -28,7 +28,8 @@ from ..core.directions import (
 from ..core.errors import ConfigError
 from ..core.foreign_data import read_toml
 from ..core.inpainter import Inpainter
-from .direction_scores import OnProgress, RatedSamples, rate_by_scorer
+from .direction_scores import RatedSamples, rate_by_scorer
+from .progress import OnProgress
 
 RECIPES_DIR = Path(__file__).parents[1] / "core" / "directions" / "recipes"
 METHODS = (*DISCOVERY_METHODS, "interfacegan")
@@ -146,15 +147,13 @@ class Finder:
         Raises:
             InputError: a number out of range, or a score that is equal for all samples.
         """
-        layers = layer_range(self._model, spec.first_layer, spec.last_layer)
+        layers = checked_layers(spec.first_layer, spec.last_layer, self._model.num_layers)
         if spec.method == "interfacegan":
             found = self._learn(spec, layers)
         else:
             found = self._model.discover(spec.method, spec.component, *layers)
-        sign = -1.0 if spec.reverse else 1.0
-        return dataclasses.replace(
-            found, name=spec.name, vector=sign * found.vector, description=spec.description
-        )
+        named = dataclasses.replace(found, name=spec.name, description=spec.description)
+        return named.reversed() if spec.reverse else named
 
     def _learn(self, spec: DirectionSpec, layers: tuple[int, int]) -> Direction:
         if self._learner is None:
@@ -176,18 +175,6 @@ def measure(images: Tensor) -> dict[str, Tensor]:
     return {name: score(images) for name, score in SCORES.items()}
 
 
-def layer_range(model: Inpainter, first: int, last: int | None) -> tuple[int, int]:
-    """Return the first and last style layer that a direction moves; None is the model's last.
-
-    Raises:
-        InputError: the model does not have these layers.
-    """
-    last = model.num_layers - 1 if last is None else last
-    check_int(first, "first_layer", 0, model.num_layers - 1)
-    check_int(last, "last_layer", first, model.num_layers - 1)
-    return first, last
-
-
 def find_all(
     model: Inpainter, recipe: Path, on_progress: OnProgress = lambda fraction, task: None
 ) -> list[Direction]:
@@ -201,7 +188,7 @@ def find_all(
     samples, seed = numbers.get("samples", NUM_SAMPLES), numbers.get("seed", 0)
     finder = Finder(model, samples, seed, on_progress)
     for spec in specs:
-        layer_range(model, spec.first_layer, spec.last_layer)
+        checked_layers(spec.first_layer, spec.last_layer, model.num_layers)
     return [finder.find(spec) for spec in specs]
 
 

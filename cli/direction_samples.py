@@ -4,7 +4,7 @@ Sample of seed s: z = sample_z(s, 1)[0], variant 0 of the seed; w = mapping(z), 
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..core.checks import MAX_SEED, check_int
@@ -15,6 +15,7 @@ from ..core.image_listing import list_images
 from ..core.image_metadata import RECORD_KEY
 from ..core.inpainter import Inpainter
 from ..core.latents import check_same_generator
+from .progress import OnProgress
 from .result_files import read_record
 
 TEMPLATE = "scores.csv"
@@ -31,7 +32,7 @@ def write_samples(
     seeds: Iterable[int],
     *,
     overwrite: bool = False,
-    on_progress: Callable[[float, str], None] = lambda fraction, task: None,
+    on_progress: OnProgress = lambda fraction, task: None,
 ) -> list[Path]:
     """Write a PNG for each seed, and a table to fill in unless there is one; return the PNGs.
 

@@ -16,15 +16,15 @@ from torch import Tensor
 from ..core.checks import MAX_SEED, check_int
 from ..core.errors import ConfigError, InputError
 from ..core.inpainter import Inpainter
-from ..core.printable import shown
+from ..core.printable import is_printable, shown
 from .direction_samples import check_once, seed_of, seeds_in
+from .progress import OnProgress
 
-OnProgress = Callable[[float, str], None]
-"""(the fraction done, the current task)"""
 Scorer = Callable[[Tensor], Mapping[str, Tensor]]
 """Maps images [n, R, R, 3] in [0, 1] to scores [n] by name."""
 
 _CHUNK = 64
+_SEEDS_AT_ONCE = 4096  # the mapping network takes twenty times the memory of its codes
 _DELIMITERS = ",;\t"
 _FIRST_COLUMNS = ("seed", "file")
 _MAX_DIGITS = 20  # of a seed
@@ -59,12 +59,12 @@ def rate_by_table(model: Inpainter, path: Path) -> RatedSamples:
     names, rows = _read_rows(path)
     first, *attributes = names
     if first == "file":
-        seeds = [seed_of(path.parent / row[0], model) for row in rows]
+        seeds = [seed_of(path.parent / row[0], model) for row in rows.values()]
     else:
-        seeds = [_seed(row[0], path, line) for line, row in enumerate(rows, 2)]
+        seeds = [_seed(row[0], path, line) for line, row in rows.items()]
     check_once(seeds, str(path))
     columns = [
-        [_score(row[1 + k], name, path, line) for line, row in enumerate(rows, 2)]
+        [_score(row[1 + k], name, path, line) for line, row in rows.items()]
         for k, name in enumerate(attributes)
     ]
     scores = {
@@ -75,37 +75,39 @@ def rate_by_table(model: Inpainter, path: Path) -> RatedSamples:
 
 
 def _codes(model: Inpainter, seeds: Sequence[int]) -> Tensor:
-    return model.sample_seeds(seeds).codes[0, :, 0].clone()
+    parts = [seeds[k : k + _SEEDS_AT_ONCE] for k in range(0, len(seeds), _SEEDS_AT_ONCE)]
+    return torch.cat([model.sample_seeds(part).codes[0, :, 0] for part in parts])
 
 
-def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Return the header and the rows, all of the header's length."""
+def _read_rows(path: Path) -> tuple[list[str], dict[int, list[str]]]:
+    """Return the header, and by their number in the file the rows, all of the header's length."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         problem = f"The table {path} is not in UTF-8."
         raise _bad_table("a table in UTF-8", f"{path}", problem) from error
-    head = text.partition("\n")[0]
+    head = next(iter(text.splitlines()), "")
     delimiter = next((one for one in _DELIMITERS if one in head), ",")
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, strict=True)
     try:
-        lines = list(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True))
+        lines = [(reader.line_num, [cell.strip() for cell in line]) for line in reader]
     except csv.Error as error:
         raise _bad_table(
             "a table in CSV", f"{path}", f"The table {path} is damaged ({error})."
         ) from error
-    rows = [[cell.strip() for cell in line] for line in lines if any(map(str.strip, line))]
-    names = rows[0] if rows else []
-    is_header = len(names) > 1 and names[0] in _FIRST_COLUMNS
+    rows = {line: row for line, row in lines if any(row)}
+    names = rows.pop(next(iter(rows))) if rows else []
+    is_header = len(names) > 1 and names[0] in _FIRST_COLUMNS and all(map(is_printable, names))
     if not is_header or not all(names) or len(set(names)) < len(names):
         problem = f"The header of {path} is {shown(','.join(names))}."
         raise _bad_table("a header like seed,smile or file,smile,age", shown(names), problem)
-    for line, row in enumerate(rows[1:], 2):
+    for line, row in rows.items():
         if len(row) != len(names):
             problem = f"Row {line} of {path} has {len(row)} cells, and its header {len(names)}."
             raise _bad_table(f"{len(names)} cells in each row", f"{len(row)}", problem)
-    if len(rows) < 2:
+    if not rows:
         raise _bad_table("scores", "none", f"There are no scores in {path}.")
-    return names, rows[1:]
+    return names, rows
 
 
 def _bad_table(expected: str, got: str, problem: str) -> ConfigError:
@@ -128,7 +130,7 @@ def _score(cell: str, name: str, path: Path, line: int) -> float:
     if not cell:
         return math.nan
     try:
-        score = float(cell)
+        score = float(cell) if cell.isascii() and "_" not in cell else math.nan
     except ValueError:
         score = math.nan
     if math.isfinite(score):

@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import echo
-from .direction_files import FirstLayer, LastLayer, OutFile, Reverse, load, resolve, write
+from .direction_files import (
+    SUFFIX,
+    FirstLayer,
+    LastLayer,
+    OutFile,
+    Reverse,
+    load,
+    resolve,
+    write,
+)
 from .foreign_directions import import_direction
-from .options import DIRECTION_RECIPES, DIRECTIONS, Device, Model, Overwrite
+from .options import DIRECTION_NAMES, DIRECTION_RECIPES, Device, Model, Overwrite
 from .progress import display_fraction
 from .rated_directions import draw_samples, interfacegan
 
@@ -38,9 +47,7 @@ _Recipe = Annotated[
 ]
 _Which = Annotated[
     list[str],
-    typer.Argument(
-        metavar="DIRECTION", help=f"A file, sefa:K, ganspace:K or, of the model cats, {DIRECTIONS}."
-    ),
+    typer.Argument(metavar="DIRECTION", help=f"What to draw: {DIRECTION_NAMES}."),
 ]
 _Strength = Annotated[
     list[float] | None,
@@ -106,7 +113,7 @@ def recipe(
 
     path = recipe_path(source)
     prepare_folder(out)
-    targets = [out / f"{file_stem(spec.name)}.safetensors" for spec in read_specs(path)[0]]
+    targets = [out / f"{file_stem(spec.name)}{SUFFIX}" for spec in read_specs(path)[0]]
     for target in targets:
         check_target(target, overwrite)
     loaded = load(model, device)
@@ -133,9 +140,7 @@ def preview(
 
     loaded = load(model, device)
     prepare_folder(out)
-    stems = [
-        file_stem(Path(name).stem if name.endswith(".safetensors") else name) for name in which
-    ]
+    stems = [file_stem(Path(name).stem if name.endswith(SUFFIX) else name) for name in which]
     check_stems(stems)
     resolved = [resolve(loaded, name) for name in which]
     for direction, stem in zip(resolved, stems, strict=True):

@@ -1,6 +1,5 @@
 """The command `directions import`: a direction of another program as one of a model."""
 
-import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -59,8 +58,7 @@ def import_direction(
         layers=chosen,
         source=source.name,
     )
-    sign = -1.0 if reverse else 1.0
-    write(dataclasses.replace(direction, vector=sign * direction.vector), out)
+    write(direction.reversed() if reverse else direction, out)
 
 
 def _parse_layers(text: str) -> tuple[int, int]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import DIRECTIONS, Device, Download, JsonLines, Model, Overwrite, Seed, Variants
+from .direction_files import SUFFIX
+from .options import DIRECTION_NAMES, Device, Download, JsonLines, Model, Overwrite, Seed, Variants
 
 if TYPE_CHECKING:
     from ..core.editor import Edit
@@ -38,8 +39,7 @@ class InpaintOptions:
         list[str] | None,
         typer.Option(
             metavar="NAME=STRENGTH",
-            help=f"Direction: a file, sefa:K, ganspace:K or, of the model cats, {DIRECTIONS}. "
-            "Repeat for more edits.",
+            help=f"Direction: {DIRECTION_NAMES}. Repeat for more edits.",
         ),
     ] = None
     truncation: Annotated[
@@ -200,4 +200,4 @@ def parse_edit(text: str) -> "Edit":
         strength = math.nan
     if not name or not math.isfinite(strength):
         raise InputError("an edit as NAME=STRENGTH", repr(text), "Write sefa:0=1.5, for example.")
-    return Edit(read_direction(name) if name.endswith(".safetensors") else name, strength)
+    return Edit(read_direction(name) if name.endswith(SUFFIX) else name, strength)

@@ -30,8 +30,10 @@ def _stems(*folders: str) -> str:
     return ", ".join(sorted(file.stem for name in folders for file in (root / name).iterdir()))
 
 
-DIRECTIONS = _stems("core/weights/directions")
-"""Bundled directions, for --help, and so on."""
+DIRECTION_NAMES = (
+    f"a file, sefa:K, ganspace:K or, of the model cats, {_stems('core/weights/directions')}"
+)
+"""What names a direction, for --help; so are those below."""
 DIRECTION_RECIPES = _stems("core/directions/recipes")
 TRAINING_RECIPES = _stems("training/recipes")
 SCORES = "brightness, warmth, markings, background, white_chin, turn, size"

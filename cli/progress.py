@@ -14,6 +14,9 @@ Say = Callable[[str], None]
 Advance = Callable[[int, str], bool]
 """(completed, text) moves the bar; returns whether a bar is shown."""
 
+OnProgress = Callable[[float, str], None]
+"""(the fraction done, the current task)"""
+
 
 @contextlib.contextmanager
 def display(total: int, unit: str) -> Iterator[tuple[Say, Advance]]:
@@ -46,7 +49,7 @@ def display(total: int, unit: str) -> Iterator[tuple[Say, Advance]]:
 
 
 @contextlib.contextmanager
-def display_fraction() -> Iterator[Callable[[float, str], None]]:
+def display_fraction() -> Iterator[OnProgress]:
     """Yield a function that shows (the fraction done, the current task).
 
     If stderr is not a terminal, it writes one line per task.

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import echo
-from .direction_files import FirstLayer, LastLayer, Reverse, load, resolve, write
-from .options import DIRECTIONS, SCORES, Device, Model, Overwrite
-from .progress import display_fraction
+from .direction_files import SUFFIX, FirstLayer, LastLayer, Reverse, load, resolve, write
+from .options import DIRECTION_NAMES, SCORES, Device, Model, Overwrite
+from .progress import OnProgress, display_fraction
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..core.directions import Direction
     from ..core.inpainter import Inpainter
-    from .direction_scores import OnProgress, RatedSamples
-
-_SUFFIX = ".safetensors"
+    from .direction_scores import RatedSamples
 
 _Out = Annotated[
     Path,
@@ -62,8 +60,7 @@ _Without = Annotated[
     list[str] | None,
     typer.Option(
         metavar="DIRECTION",
-        help="A direction to be orthogonal to: a file, sefa:K, ganspace:K or, of the model cats, "
-        f"{DIRECTIONS}. May be repeated.",
+        help=f"A direction to be orthogonal to: {DIRECTION_NAMES}. May be repeated.",
     ),
 ]
 _Name = Annotated[str | None, typer.Option(help="Name of the slider [default: the score's]")]
@@ -99,12 +96,13 @@ def interfacegan(
     """
     import sklearn  # noqa: F401 - fails before the model is loaded, if it is missing
 
-    from .direction_recipes import Learner, layer_range
+    from ..core.checks import checked_layers
+    from .direction_recipes import Learner
 
     source = _Source(scores, images, scorer, samples, seed)
     source.check(bool(score))
     loaded = load(model, device)
-    layers = layer_range(loaded, first_layer, last_layer)
+    layers = checked_layers(first_layer, last_layer, loaded.num_layers)
     fixed = [resolve(loaded, one) for one in without or ()]
     orthogonal = {one.name: _vectors(one) for one in fixed}
     plan = _Plan(out, tuple(score or ()), tuple(apart_from or ()), name, overwrite)
@@ -121,10 +119,9 @@ def interfacegan(
         )
         for one in targets
     ]
-    sign = -1.0 if reverse else 1.0
     for direction, path in zip(found, targets.values(), strict=True):
-        own = name or direction.name
-        write(dataclasses.replace(direction, name=own, vector=sign * direction.vector), path)
+        named = dataclasses.replace(direction, name=name or direction.name)
+        write(named.reversed() if reverse else named, path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +151,7 @@ class _Plan:
         for one in (*self.wanted, *self.apart_from):
             check_choice(one, "score", names)
         wanted = list(dict.fromkeys(self.wanted or names))
-        is_file = self.out.suffix == _SUFFIX
+        is_file = self.out.suffix == SUFFIX
         if len(wanted) > 1 and (is_file or self.name):
             raise ConfigError(
                 "a folder as --out, and no --name, for several directions",
@@ -167,7 +164,7 @@ class _Plan:
             stems = [file_stem(self.name or one) for one in wanted]
             check_stems(stems)
             prepare_folder(self.out)
-            paths = [self.out / f"{stem}{_SUFFIX}" for stem in stems]
+            paths = [self.out / f"{stem}{SUFFIX}" for stem in stems]
         for path in paths:
             check_target(path, self.overwrite)
         return dict(zip(wanted, paths, strict=True))
@@ -203,7 +200,7 @@ class _Source:
                 "Leave them out: the samples are those that were rated.",
             )
 
-    def rate(self, model: "Inpainter", plan: _Plan, show: "OnProgress") -> "RatedSamples":
+    def rate(self, model: "Inpainter", plan: _Plan, show: OnProgress) -> "RatedSamples":
         """Return samples with their scores."""
         from .direction_recipes import NUM_SAMPLES, SCORES, measure
         from .direction_scores import rate_by_folders, rate_by_scorer, rate_by_table

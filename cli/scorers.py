@@ -26,6 +26,8 @@ _REMEDY = (
     "Correct the function: it gets images [N, H, W, 3] uint8 and returns [N] numbers, or several "
     "of them by name."
 )
+_FAILURES = (Exception, SystemExit)
+"""What the user's code may raise; one that exits would end this program with its own exit code."""
 _FILE_MODULE = "diverse_inpainting_scorer"  # shadows nothing, whatever the file's name
 
 
@@ -71,7 +73,7 @@ class UserScorer:
         pixels = image_to_uint8(images).cpu().numpy()
         try:
             returned = self._function(pixels)
-        except Exception as error:
+        except _FAILURES as error:
             problem = f"The scorer {self._source} failed: {_describe(error)}."
             raise InputError("scores", "an error", _REMEDY, problem=problem) from error
         scores = returned if isinstance(returned, Mapping) else {self._name: returned}
@@ -91,7 +93,10 @@ class UserScorer:
         if isinstance(values, Tensor):
             values = values.detach().cpu()
         try:
-            scores = np.asarray(values, dtype=np.float64)
+            scores = np.asarray(values)
+            if np.iscomplexobj(scores):
+                raise TypeError("complex numbers have no order")
+            scores = scores.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise self._refusal(f"{count} numbers", shown(values)) from error
         if scores.size != count or scores.ndim not in (1, 2):
@@ -107,7 +112,7 @@ class UserScorer:
 def _import(name: str, source: str) -> ModuleType:
     try:
         return _import_file(Path(name)) if name.endswith(_SUFFIX) else _import_module(name)
-    except Exception as error:
+    except _FAILURES as error:
         raise ConfigError(
             f"a scorer {source}",
             _describe(error),
@@ -133,5 +138,9 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _describe(error: Exception) -> str:
-    return printable(f"{type(error).__name__}: {error}".rstrip(".: "), 300)
+def _describe(error: BaseException) -> str:
+    kind = type(error).__name__
+    try:
+        return printable(f"{kind}: {error}".rstrip(".: "), 300)
+    except Exception:  # the user's code once more
+        return kind

@@ -60,6 +60,18 @@ def check_int(value: int, name: str, low: float, high: float) -> None:
         )
 
 
+def checked_layers(first: int, last: int | None, num_layers: int) -> tuple[int, int]:
+    """Return the first and last style layer of a range (inclusive); None takes the model's last.
+
+    Raises:
+        InputError: they are not whole numbers, not in order, or not in [0, num_layers - 1].
+    """
+    last = num_layers - 1 if last is None else last
+    check_int(first, "first_layer", 0, num_layers - 1)
+    check_int(last, "last_layer", first, num_layers - 1)
+    return first, last
+
+
 def check_choice(value: str, name: str, choices: Collection[str]) -> None:
     """Raise InputError, which suggests the nearest, unless value is one of the choices."""
     if isinstance(value, str) and value in choices:

@@ -31,6 +31,7 @@ _TENSOR = "codes"
 _LABELS = "labels"  # key of the metadata, as are those of _OWN
 _OWN = ("format", "format_version", "generator_id", _LABELS)
 _MAX_VALUES = 2**26  # 64 variants of 64 images at 1024 px: 32 million
+_MAX_VALUE = 1e12  # codes are about 1, and 1e8 after the strongest edit; images of 1e30 are NaN
 _MAX_LABEL = 200
 _NO_FACTS: Mapping[str, str] = MappingProxyType({})
 _REMEDY = "Use a file that Save Codes or WPlus.save wrote."
@@ -110,8 +111,9 @@ def _read(path: Path) -> StoredCodes:
             raise CheckpointError(expected, f"something else in {path}", "Save the codes again.")
         labels = _read_labels(container, math.prod(shape[:2]))
         tensor = container.load(_TENSOR)
-    if not bool(tensor.isfinite().all()):
-        raise CheckpointError("finite codes", f"NaN or infinity in {path}", "Save the codes again.")
+    if not bool((tensor.abs() <= _MAX_VALUE).all()):  # NaN is not, either
+        got = f"NaN, infinity or values beyond {_MAX_VALUE:g} in {path}"
+        raise CheckpointError("codes that give an image", got, "Save the codes again.")
     facts = {key: value for key, value in metadata.items() if key not in _OWN}
     return StoredCodes(tensor.float(), str(generator_id), labels, facts)
 

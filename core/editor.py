@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .checkpoint import Checkpoint
-from .checks import check_choice, check_finite, check_int, check_range
+from .checks import check_choice, check_finite, check_int, check_range, checked_layers
 from .directions import DISCOVERY_METHODS, Direction, apply_direction, discover_direction
 from .errors import InputError
 from .image import image_to_bhwc
@@ -133,9 +133,19 @@ class Editor:
         """Mark codes that the networks made, unchecked: a check would synchronise with the GPU."""
         return WPlus(codes, self.generator_id, labels)
 
+    def check_own(self, codes: WPlus) -> None:
+        """Raise unless these are codes of this model's generator.
+
+        Raises:
+            GeneratorMismatchError: codes of another generator.
+            InputError: codes with other layers, which only a forged file has.
+        """
+        codes.check_generator(self.generator_id)
+        codes.check_shape(self.num_layers, self.w_dim)
+
     def _flat(self, codes: WPlus, batch: int, num_variants: int, name: str) -> Tensor:
         """Return codes of this model's generator as [B*V, L, D], on its device."""
-        codes.check_generator(self.generator_id)
+        self.check_own(codes)
         return expand_codes(codes, batch, num_variants, name).to(self.device, torch.float32)
 
     @inference
@@ -228,8 +238,7 @@ class Editor:
         Raises:
             InputError: unknown method, or a number out of range.
         """
-        last = self.num_layers - 1 if last_layer is None else last_layer
-        key = (method, component, (first_layer, last))
+        key = (method, component, checked_layers(first_layer, last_layer, self.num_layers))
         if key not in self._discovered:
             found = discover_direction(self.model.generator, self.generator_id, *key, on_step)
             self._discovered[key] = found

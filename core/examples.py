@@ -23,6 +23,9 @@ EXAMPLES = {
 }
 """Files by name; names are permanent, because workflows store them."""
 
+PHOTOGRAPH = EXAMPLES["grey longhair"]
+"""Of the demo."""
+
 EXAMPLE_MASKS = ("strokes", "box", "half")
 """A painted stroke over both eyes and a cheek, a box over the muzzle, the right half."""
 
@@ -58,3 +61,9 @@ def example_mask(kind: str, side: int) -> Tensor:
     mask = torch.zeros(1, side, side)
     mask[:, top:bottom, left:right] = 1.0
     return mask
+
+
+def demo_input() -> tuple[Tensor, Tensor]:
+    """Return the demo's photograph [1, H, W, 3] in [0, 1] and its hole mask [1, H, W], 1 = fill."""
+    image = read_image(PHOTOGRAPH).image
+    return image, example_mask("strokes", image.shape[1])

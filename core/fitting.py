@@ -92,7 +92,8 @@ def fit_codes(
 
             return _descend(objective, steps, report)
 
-        size = min(chunk_size(erased.shape[-1], erased.device), _FIT_CHUNK)
+        # A step is a pass forward and one back: three times as slow as an image.
+        size = min(max(chunk_size(erased.shape[-1], erased.device) // 2, 1), _FIT_CHUNK)
         result[rows] += in_chunks(offsets, len(rows), size) * scale
         return result
 

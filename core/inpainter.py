@@ -31,7 +31,7 @@ from .inpainting import Inpainting
 from .inputs import ImageInput, image_and_alpha, mask_tensor
 from .latents import WPlus, expand_labels
 from .progress import OnStep, parts_of
-from .variants import kept_first
+from .variants import check_kept, kept_first
 
 SKIP_SOURCES = ("edited", "unedited", "none")
 """Which stage-1 image the skip encoder sees when codes were edited; `none` leaves it out."""
@@ -43,9 +43,25 @@ _FITTED_ONLY = (
     "takes longer."
 )
 
+_KEPT_EDITED = (
+    "Kept variants bring only their edited codes, so with skip_source unedited they look slightly "
+    "different from before.",
+)
+
 _SAME_VARIANTS = (
     "All variants are the same, because truncation_psi 0 gives each of them the same code.",
 )
+
+
+def check_squares(erased: Erased, codes: WPlus) -> None:
+    """Raise InputError unless there are codes for each square of the erased images, or for one."""
+    S = len(erased.crops)
+    if codes.batch not in (1, S):
+        raise InputError(
+            f"codes for {S} images, or for one",
+            f"codes for {codes.batch}",
+            "Connect the codes that were encoded from these images.",
+        )
 
 
 class Inpainter(Editor):
@@ -286,13 +302,8 @@ class Inpainter(Editor):
                 self.title or "one that was trained in stage 1 only",
                 "Use the stage-1 image, or train stage 2.",
             )
+        check_squares(erased, codes)
         S, V = len(erased.crops), codes.num_variants
-        if codes.batch != S:
-            raise InputError(
-                f"codes for {S} images",
-                f"codes for {codes.batch}",
-                "Connect the codes that were encoded from these images.",
-            )
         inputs = [
             self._flat(codes, S, V, "codes"),
             erased.erased.repeat_interleave(V, dim=0),
@@ -356,8 +367,10 @@ class Inpainter(Editor):
         check_int(fit_steps, "fit_steps", 0, MAX_FIT_STEPS)
         check_edits(edits)
         random = self.sample_w(seed, num_variants, truncation_psi)
-        if keep is not None:  # one fresh variant at least: codes are never empty
-            keep.check_generator(self.generator_id)
+        if keep is not None:
+            self.check_own(keep)
+            check_kept(keep, num_variants)
+            # One fresh variant at least: codes are never empty.
             random = random[:, min(keep.num_variants, num_variants - 1) :]
         fit_steps = fit_steps or (0 if self.can_encode else RANDOM_FIT_STEPS)
         lengths = 2, fit_steps * num_variants, num_variants
@@ -370,21 +383,25 @@ class Inpainter(Editor):
         else:
             erased = self._erase(image, hole_mask, crop_mode, margin, alpha, on_encode)
             unfitted = random
+        if keep is not None and keep.batch > 1:  # one serves all
+            check_squares(erased, keep)
         mixed = self.fit(erased, unfitted, fit_steps, on_fit) if fit_steps else unfitted
         codes = self.edit(mixed, edits)
         if keep is not None:
             mixed, codes = (kept_first(keep, fresh, num_variants) for fresh in (mixed, codes))
         is_same = truncation_psi == 0 and num_variants > 1
         refines = skip_source != "none" and self.model.skip_encoder is not None
+        skip_codes = mixed if refines and edits and skip_source == "unedited" else None
         if refines:
-            skip_codes = mixed if edits and skip_source == "unedited" else None
             output = self._refine(erased, codes, skip_codes, on_refine)
         else:
             output = self._synthesize(codes, on_refine)
         return Inpainting(
             composites=composites(erased, image_to_bhwc(output), feather_px, blend=blend),
             codes=codes,
-            warnings=self.warnings(erased) + (_SAME_VARIANTS if is_same else ()),
+            warnings=self.warnings(erased)
+            + (_SAME_VARIANTS if is_same else ())
+            + (_KEPT_EDITED if keep is not None and skip_codes is not None else ()),
         )
 
     @inference

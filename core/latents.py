@@ -13,7 +13,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from .checks import MAX_SEED, check_int, check_range
+from .checks import MAX_SEED, check_int, check_range, checked_layers
 from .code_files import StoredCodes, read_codes, write_codes
 from .errors import GeneratorMismatchError, InputError
 from .printable import counted
@@ -140,16 +140,14 @@ class WPlus:
             InputError: numbers of images or variants that do not fit, a weight that is no number,
                 or layers out of range.
         """
-        other.check_generator(self.generator_id)
+        other.check_like(self)
         check_range(weight, "weight", -_MAX_WEIGHT, _MAX_WEIGHT)
-        last = self.num_layers - 1 if last_layer is None else last_layer
-        check_int(first_layer, "first_layer", 0, self.num_layers - 1)
-        check_int(last, "last_layer", first_layer, self.num_layers - 1)
+        first, last = checked_layers(first_layer, last_layer, self.num_layers)
         B = max(self.batch, other.batch)
         V = max(self.num_variants, other.num_variants)
         mixed = expand_codes(self, B, V, "codes").clone()
         b = expand_codes(other, B, V, "the other codes").to(mixed.device, mixed.dtype)
-        layers = slice(first_layer, last + 1)
+        layers = slice(first, last + 1)
         mixed[:, layers] = torch.lerp(mixed[:, layers], b[:, layers], weight)
         return dataclasses.replace(self, codes=mixed.unflatten(0, (B, V)), labels=())
 
@@ -170,6 +168,25 @@ class WPlus:
             GeneratorMismatchError: they belong to another one.
         """
         check_same_generator(self.generator_id, generator_id, "codes")
+
+    def check_like(self, other: Self) -> None:
+        """Raise unless the codes can be used together with others.
+
+        Raises:
+            GeneratorMismatchError: they belong to another generator.
+            InputError: they have other layers or another width, which only a forged file has.
+        """
+        self.check_generator(other.generator_id)
+        self.check_shape(other.num_layers, other.w_dim)
+
+    def check_shape(self, num_layers: int, w_dim: int) -> None:
+        """Raise InputError unless the codes have so many layers of this width."""
+        if (self.num_layers, self.w_dim) != (num_layers, w_dim):
+            raise InputError(
+                f"codes of {num_layers} layers of {w_dim}",
+                f"codes of {self.num_layers} layers of {self.w_dim}",
+                "Make the codes again with this model.",
+            )
 
 
 def _positions(index: Index, length: int) -> list[int]:

@@ -27,15 +27,9 @@ def kept_first(kept: WPlus, fresh: WPlus, num_variants: int) -> WPlus:
         GeneratorMismatchError: codes of another generator.
         InputError: more kept codes than V, or numbers of images that do not fit.
     """
-    kept.check_generator(fresh.generator_id)
+    kept.check_like(fresh)
+    check_kept(kept, num_variants)
     K, B = kept.num_variants, max(kept.batch, fresh.batch)
-    if num_variants < K:
-        raise InputError(
-            f"at most {num_variants} kept variants",
-            f"{K}",
-            "Raise num_variants or keep fewer.",
-            problem=f"{K} variants are kept, but only {num_variants} are wanted.",
-        )
     codes = expand_codes(kept, B, K, "kept codes").unflatten(0, (B, K))
     labels = expand_labels(kept, B, K)
     if num_variants > K:
@@ -44,6 +38,17 @@ def kept_first(kept: WPlus, fresh: WPlus, num_variants: int) -> WPlus:
         codes = torch.cat([codes, filling.unflatten(0, (B, num_variants - K))], dim=1)
         labels = _interleaved(labels, expand_labels(rest, B, num_variants - K), B)
     return dataclasses.replace(kept, codes=codes, labels=labels)
+
+
+def check_kept(kept: WPlus, num_variants: int) -> None:
+    """Raise InputError if more variants are kept than are wanted."""
+    if num_variants < kept.num_variants:
+        raise InputError(
+            f"at most {num_variants} kept variants",
+            f"{kept.num_variants}",
+            "Raise num_variants or keep fewer.",
+            problem=f"{kept.num_variants} variants are kept, but only {num_variants} are wanted.",
+        )
 
 
 def _interleaved(first: tuple[str, ...], second: tuple[str, ...], batch: int) -> tuple[str, ...]:

@@ -21,12 +21,12 @@ from PIL import Image
 from torch import Tensor
 
 from diverse_inpainting import Edit, Inpainter
-from diverse_inpainting.cli.batch import save_results
-from diverse_inpainting.cli.demo import PHOTOGRAPH, demo_input
 from diverse_inpainting.cli.direction_recipes import file_stem
 from diverse_inpainting.cli.directions import STRENGTHS, strip
 from diverse_inpainting.cli.result_files import ResultFiles
+from diverse_inpainting.cli.result_writing import save_results
 from diverse_inpainting.core.contact_sheet import contact_sheet, show_erased
+from diverse_inpainting.core.examples import EXAMPLES, PHOTOGRAPH, demo_input
 from diverse_inpainting.core.image_files import read_image, to_pil
 from diverse_inpainting.core.masks import sample_hole_masks
 
@@ -76,7 +76,7 @@ def draw_demo(model: Inpainter) -> Image.Image:
 def draw_samples(model: Inpainter) -> Image.Image:
     """Return one row for each photograph: erased and completed for each kind of mask."""
     rows = []
-    for index, path in enumerate(sorted(PHOTOGRAPH.parent.glob("*.jpg"))):
+    for index, path in enumerate(EXAMPLES.values()):
         image = read_image(path).image
         row: list[Tensor] = []
         for kind in MASK_KINDS:
@@ -99,7 +99,7 @@ def draw_icon(model: Inpainter) -> Image.Image:
 def draw_banner(model: Inpainter) -> Image.Image:
     """Return one row for each of three photographs: erased and six completions."""
     cells: list[Tensor] = []
-    for index, path in enumerate(sorted(PHOTOGRAPH.parent.glob("*.jpg"))[:3]):
+    for index, path in enumerate(list(EXAMPLES.values())[:3]):
         image = read_image(path).image
         hole = sample_hole_masks("half", 1, image.shape[1], seed=0, first=index)[:, 0]
         completed = model.inpaint(image, hole, 6).images[0]

@@ -39,7 +39,7 @@ NODE_CLASS_MAPPINGS: dict[str, type[Node]] = {
     "DI_LoadW": LoadW,
 }
 
-NODE_DISPLAY_NAME_MAPPINGS = {
+TITLES = {
     "DI_LoadModel": "Load Diverse Inpainting Model",
     "DI_Inpaint": "Diverse Inpaint",
     "DI_EncodeErased": "Encode Erased Image",
@@ -62,7 +62,17 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "DI_SaveW": "Save Codes",
     "DI_LoadW": "Load Codes",
 }
+"""What texts call the nodes."""
 
-__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]
+# Before January 2026, ComfyUI searches display names only, and only their first 30 characters.
+NODE_DISPLAY_NAME_MAPPINGS = {
+    node_id: f"{title} (Diverse)" for node_id, title in TITLES.items()
+} | {
+    "DI_LoadModel": "Load Diverse Inpainting Model",
+    "DI_Inpaint": "Diverse Inpaint (Fill)",
+    "DI_DiscoverDirection": "Discover Edit (Diverse, SeFa, GANSpace)",
+}
+
+__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "TITLES"]
 
 host.register_model_folder()

@@ -51,6 +51,7 @@ class EncodeErased(Node):
         """Return the erased images, W_enc and what the encoder saw."""
         from ..core.image import image_to_bhwc
 
+        host.make_room_for(model, len(image))
         # Of another size, an empty mask is what Load Image gives for an image without alpha.
         is_meant = mask.shape[-2:] == image.shape[1:3]
         erased, encoded = model.encode(
@@ -97,6 +98,7 @@ class SampleW(Node):
         """Return W_rand, kept variants first."""
         from ..core.variants import kept_first
 
+        host.make_room_for(model)
         codes = model.sample_w(seed, num_variants, truncation_psi)
         if keep is not None:
             codes = kept_first(keep, codes, num_variants)
@@ -137,6 +139,7 @@ class GatedMix(Node):
         """Return W_out and the chart of the gate."""
         from .gate_chart import gate_chart
 
+        host.make_room_for(model)
         codes, gate = model.mix(encoded, random, gate_bias)
         chart = gate_chart(gate)
         return host.codes_to_output(codes), host.to_output(chart)

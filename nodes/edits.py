@@ -62,21 +62,24 @@ class LoadDirection(Node):
     @classmethod
     def VALIDATE_INPUTS(cls, direction_name: str | None) -> bool | str:
         """Say what to do when the workflow's direction is missing."""
-        if direction_name is None or direction_name in direction_names():  # None: filled by a link
+        if direction_name is None:  # filled by a link
             return True
-        return missing_file(direction_name, host.model_folders(), "another direction")
+        if direction_name in direction_names() or host.direction_path(direction_name) is not None:
+            return True
+        folders = [f"{folder}/{host.DIRECTION_FOLDER}" for folder in host.model_folders()]
+        return missing_file(direction_name, folders, "another direction")
 
     @classmethod
     def IS_CHANGED(cls, direction_name: str, model: object = None) -> str:
         """Return a value that changes with the file."""
-        path = host.file_path(direction_name)
+        path = host.direction_path(direction_name)
         return direction_name if path is None else file_digest(path)
 
     def execute(self, model: "Inpainter", direction_name: str) -> tuple["Direction"]:
         """Return the direction."""
         from ..core.directions import read_direction
 
-        path = host.file_path(direction_name)
+        path = host.direction_path(direction_name)
         if path is None:
             return (_bundled(model, direction_name),)
         direction = read_direction(path)
@@ -108,7 +111,8 @@ def direction_names() -> list[str]:
     from ..core.directions import bundled_direction_names
 
     bundled = [name + BUNDLED for name in bundled_direction_names()]
-    return list(dict.fromkeys([DEFAULT_DIRECTION, *bundled, *host.direction_files()]))
+    own = map(host.direction_name, host.direction_files())
+    return list(dict.fromkeys([DEFAULT_DIRECTION, *bundled, *own]))
 
 
 class DiscoverDirection(Node):
@@ -159,6 +163,7 @@ class DiscoverDirection(Node):
         self, model: "Inpainter", method: str, component: int, first_layer: int, last_layer: int
     ) -> tuple["Direction"]:
         """Return the direction."""
+        host.make_room_for(model)
         layers = first_layer, chosen_layer(last_layer)
         return (model.discover(method, component, *layers, on_step=host.step_bar()),)
 

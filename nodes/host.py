@@ -5,18 +5,20 @@ anywhere else, importing them would start ComfyUI's argument parser. Without Com
 `models/` in the working directory and PyTorch's devices.
 """
 
+import glob
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from torch import Tensor, device
 
 from ..core.errors import InputError
-from ..core.printable import get_logger, shown
+from ..core.printable import get_logger, is_printable, shown
 
 if TYPE_CHECKING:
     from ..core.geometry import Erased
@@ -38,6 +40,10 @@ _PREVIEW_QUALITY = 90
 FOREIGN_SUFFIXES = (".pkl", ".pt", ".pth", ".bin")
 """Of pickles in which other programs store a StyleGAN2; they are listed, and never loaded."""
 
+_patchers: "WeakKeyDictionary[Inpainter, Any]" = WeakKeyDictionary()
+"""What ComfyUI knows of each model; it holds them weakly, too."""
+
+_FITTING_ROOM = 32  # images whose synthesis takes as much memory as one step of fitting
 _LIVE_MAPS = 8  # peak memory of synthesis, in copies of its largest feature map, with a reserve
 
 
@@ -80,7 +86,7 @@ def direction_files() -> list[str]:
 
 
 def _is_direction(name: str) -> bool:
-    return Path(name).parts[0] == DIRECTION_FOLDER
+    return name.replace("\\", "/").startswith(f"{DIRECTION_FOLDER}/")
 
 
 def _files(suffixes: tuple[str, ...] = (MODEL_SUFFIX,)) -> list[str]:
@@ -99,12 +105,34 @@ def file_path(name: str) -> Path | None:
 
     Only listed names have a path, so a name in a shared workflow cannot leave the folders.
     """
-    return _path(name) if name in _files() else None
+    listed = listed_name(name, _files())
+    return None if listed is None else _path(listed)
+
+
+def direction_name(file: str) -> str:
+    """Return the bare name of a direction file from `direction_files`: w, or faces/w."""
+    return file.replace("\\", "/").removeprefix(f"{DIRECTION_FOLDER}/").removesuffix(MODEL_SUFFIX)
+
+
+def direction_path(name: str) -> Path | None:
+    """Return the path of a direction by its bare name or that of its file; None if unknown."""
+    bare = f"{DIRECTION_FOLDER}/{name}{MODEL_SUFFIX}"
+    listed = listed_name(bare, direction_files()) or listed_name(name, direction_files())
+    return None if listed is None else _path(listed)
+
+
+def listed_name(name: str, names: Sequence[str]) -> str | None:
+    """Return a name of the list, which a workflow may give with the other system's separators."""
+    if name in names:
+        return name
+    wanted = name.replace("\\", "/")
+    return next((listed for listed in names if listed.replace("\\", "/") == wanted), None)
 
 
 def foreign_path(name: str) -> Path | None:
     """Return the path of a name from `foreign_files`; None for other names."""
-    return _path(name) if name in foreign_files() else None
+    listed = listed_name(name, foreign_files())
+    return None if listed is None else _path(listed)
 
 
 def _path(name: str) -> Path | None:
@@ -136,11 +164,11 @@ def next_output(prefix: str) -> tuple[Path, str, int]:
         prefix: of the name, perhaps with folders, as for ComfyUI's own nodes.
 
     Raises:
-        InputError: it leads out of the output folder.
+        InputError: it leads out of the output folder, or is no name.
     """
     output = user_folder("output").resolve()
     prefix = prefix.replace("\\", "/")
-    if not (output / prefix).resolve().is_relative_to(output) or prefix[-1:] in ("", "/"):
+    if not is_printable(prefix) or not _is_name_below(output, prefix):
         raise InputError(
             "a name in ComfyUI's output folder",
             shown(prefix),
@@ -150,10 +178,18 @@ def next_output(prefix: str) -> tuple[Path, str, int]:
     if folder_paths is None:
         target = output / prefix
         target.parent.mkdir(parents=True, exist_ok=True)
-        taken = [p.name[len(target.name) + 1 :][:5] for p in target.parent.glob(f"{target.name}_*")]
+        files = target.parent.glob(f"{glob.escape(target.name)}_*")
+        taken = [p.name[len(target.name) + 1 :][:5] for p in files]
         return target.parent, target.name, max([int(n) for n in taken if n.isdecimal()] + [0]) + 1
     folder, name, number, *_ = folder_paths.get_save_image_path(prefix, str(output))
     return Path(folder), name, number
+
+
+def _is_name_below(folder: Path, name: str) -> bool:
+    """Return whether a name, perhaps with folders, is that of a file below a resolved folder."""
+    path = folder / name
+    is_name = name[-1:] not in ("", "/") and path.name not in ("", "..") and path != folder
+    return is_name and path.resolve().is_relative_to(folder)
 
 
 def relative_output(path: Path) -> str:
@@ -179,28 +215,52 @@ def compute_device() -> device | None:
     return None if management is None else management.get_torch_device()
 
 
-def make_room(num_bytes: int, compute: device) -> None:
-    """Let ComfyUI unload other models until num_bytes are free on the device."""
-    management = _comfyui("comfy.model_management")
-    if management is not None and compute.type != "cpu":
-        management.free_memory(num_bytes, compute)
+def storage_device() -> device | None:
+    """Return where ComfyUI keeps idle models, or None to leave the choice to core."""
+    management, compute = _comfyui("comfy.model_management"), compute_device()
+    if management is None or compute is None or compute.type == "cpu":
+        return compute
+    return management.unet_offload_device()
 
 
-def make_room_for(model: "Inpainter", num_images: int) -> None:
-    """Let ComfyUI make room for completing num_images at once."""
+def make_room_for(model: "Inpainter", num_images: int = 1) -> None:
+    """Bring a model to ComfyUI's device, with room for completing num_images at once.
+
+    ComfyUI unloads other models for it, and this one for others when it is not in use. Every node
+    calls this before it uses a model.
+    """
     from ..core.progress import chunk_size
 
+    compute = compute_device()
+    if compute is None or compute.type == "cpu":
+        return
     generator = model.config.generator
     bytes_per_map = generator.resolution * generator.channel_base * 4
-    at_once = min(num_images, chunk_size(generator.resolution, model.device))
-    make_room(at_once * _LIVE_MAPS * bytes_per_map, model.device)
+    at_once = min(num_images, chunk_size(generator.resolution, compute))
+    _load(model, at_once * _LIVE_MAPS * bytes_per_map, compute)
 
 
 def make_room_for_fitting(model: "Inpainter") -> None:
-    """Let ComfyUI make room for fitting codes, whose gradients keep all feature maps."""
-    from ..core.progress import chunk_size
+    """Do the same for fitting codes, whose gradients keep all feature maps."""
+    make_room_for(model, _FITTING_ROOM)
 
-    make_room_for(model, chunk_size(model.config.generator.resolution, model.device))
+
+def _load(model: "Inpainter", num_bytes: int, compute: device) -> None:
+    """Let ComfyUI load a model wholly onto an accelerator and free num_bytes beside it."""
+    import torch
+
+    management, patching = _comfyui("comfy.model_management"), _comfyui("comfy.model_patcher")
+    if management is None or patching is None:
+        return
+    patcher = _patchers.get(model)
+    if patcher is None:
+        patcher = patching.ModelPatcher(model.model, compute, management.unet_offload_device())
+        _patchers[model] = patcher
+    # ComfyUI runs nodes in inference mode; weights that are moved there could not be fitted.
+    with torch.inference_mode(False):
+        management.load_models_gpu([patcher], memory_required=num_bytes, force_full_load=True)
+        # With --novram, ComfyUI leaves behind the weights of modules that have others below them.
+        model.to(compute)
 
 
 def step_bar() -> "OnStep":
@@ -230,15 +290,25 @@ def erased_to_output(erased: "Erased") -> "Erased":
     return erased.to(_output_device())
 
 
-def with_warnings(outputs: tuple[Any, ...], warnings: Sequence[str]) -> Any:  # noqa: ANN401
+def with_warnings(
+    outputs: tuple[Any, ...],
+    warnings: Sequence[str],
+    ui: Mapping[str, Any] | None = None,
+) -> Any:  # noqa: ANN401
     """Log warnings, and return a node's outputs with them in the form that ComfyUI takes.
 
     `web/js/warnings.js` shows them on the node, and the server's history lists them. ComfyUI keeps
     them with the cached outputs, so that a node that need not run again shows them again.
+
+    Args:
+        outputs: of the node.
+        warnings: sentences for the user.
+        ui: what else the front end shows.
     """
     for warning in warnings:
         logger.warning(warning)
-    return {"ui": {"warnings": list(warnings)}, "result": outputs} if warnings else outputs
+    shown = {**(ui or {}), **({"warnings": list(warnings)} if warnings else {})}
+    return {"ui": shown, "result": outputs} if shown else outputs
 
 
 def save_previews(images: Tensor, longest_px: int) -> list[dict[str, str]]:

@@ -20,7 +20,9 @@ class Inpaint(Node):
         "Fills the masked part of an image in many different ways at once, optionally edited along "
         "a direction. Gives the same results as the separate nodes."
     )
-    SEARCH_ALIASES: ClassVar[list[str]] = ["inpaint", "fill hole", "object removal", "variations"]
+    SEARCH_ALIASES: ClassVar[list[str]] = [
+        *("inpaint", "fill hole", "object removal", "variations", "generative fill"),
+    ]
     RETURN_TYPES = (IMAGE, CODES, MASK)
     RETURN_NAMES = ("images", "codes", "pasted")
     OUTPUT_TOOLTIPS = (

@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from ..core.errors import CheckpointError
 from . import host
-from .declare import BUNDLED, MODEL, Inputs, Node, choice, missing_file
+from .declare import BUNDLED, MODEL, TEXT, Inputs, Node, choice, missing_file
 
 if TYPE_CHECKING:
     from ..core.inpainter import Inpainter
@@ -29,8 +29,8 @@ class LoadModel(Node):
         "Loads a Diverse Inpainting model: the bundled one, which knows centred cat faces, or a "
         ".safetensors file in models/diverse_inpainting. Never downloads anything."
     )
-    SEARCH_ALIASES: ClassVar[list[str]] = ["load model", "stylegan loader", "load gan"]
-    RETURN_TYPES = (MODEL, "STRING")
+    SEARCH_ALIASES: ClassVar[list[str]] = ["stylegan loader", "load gan", "stylegan2"]
+    RETURN_TYPES = (MODEL, TEXT)
     RETURN_NAMES = ("model", "about")
     OUTPUT_TOOLTIPS = (
         "The model, for the other nodes of this pack.",
@@ -64,7 +64,7 @@ class LoadModel(Node):
             return True
         if _is_foreign(model_name):
             return str(_unconverted(model_name))
-        if model_name in model_names():
+        if host.listed_name(model_name, model_names()) is not None:
             return True
         return missing_file(model_name, host.model_folders(), repr(DEFAULT_MODEL))
 
@@ -126,7 +126,7 @@ def _unconverted(model_name: str) -> CheckpointError:
 
 
 def load_model(path: Path, precision: str) -> "Inpainter":
-    """Return a file's model on ComfyUI's device; a model in use is not read again.
+    """Return a file's model where ComfyUI keeps models; a model in use is not read again.
 
     Raises:
         CheckpointError: the file is damaged, foreign or incomplete.
@@ -135,12 +135,10 @@ def load_model(path: Path, precision: str) -> "Inpainter":
 
     from ..core.inpainter import Inpainter
 
-    device = host.compute_device()
+    device = host.storage_device()
     key = (*_fingerprint(path), precision, str(device))
     model = _loaded.get(key)
     if model is None:
-        if device is not None:
-            host.make_room(2 * path.stat().st_size, device)  # float16 on disk, float32 in memory
         # ComfyUI runs nodes in inference mode; weights made there could never be trained.
         with torch.inference_mode(False):
             model = Inpainter.load(path, device=device, precision=precision)
@@ -178,7 +176,11 @@ def file_digest(path: Path) -> str:
 
     It does not reveal the path, because ComfyUI writes it into the metadata of saved images.
     """
-    return hashlib.sha256("\n".join(_fingerprint(path)).encode()).hexdigest()
+    try:
+        facts = _fingerprint(path)
+    except OSError:  # a link to nothing, or deleted since: running the node says so
+        facts = (str(path),)
+    return hashlib.sha256("\n".join(facts).encode(errors="surrogatepass")).hexdigest()
 
 
 def _fingerprint(path: Path) -> tuple[str, ...]:

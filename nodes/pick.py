@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor
 
 from ..core.errors import InputError
+from ..core.printable import shown
 from . import host
 from .declare import CODES, IMAGE, TEXT, Inputs, Node, socket, text
 
@@ -55,25 +56,31 @@ class PickVariant(Node):
         """Return codes [B, P, L, D], images [B*P, H, W, C], indices, and the grid's thumbnails."""
         V = codes.num_variants
         B = len(images) // V
-        if len(images) != B * V or B not in (1, codes.batch):
+        if len(images) != B * V or not 1 <= B <= codes.batch:
             raise InputError(
                 f"{codes.batch * V} images, one for each of the codes",
                 f"{len(images)}",
                 "Connect codes and images of the same node.",
             )
         picks = parse_picks(pick, B, V)
+        if codes.batch > B and any(chosen != picks[0] for chosen in picks):
+            raise InputError(
+                "the same picks for all images, some of which have codes for several squares",
+                shown(pick),
+                "Pick the same of each, or complete one image at a time.",
+            )
         rows = [b * V + v for b, chosen in enumerate(picks) for v in chosen]
         outputs = _picked_codes(codes, picks), images[rows], picks_as_text(picks)
         return {"ui": _grid(codes, images), "result": outputs}
 
 
 def _picked_codes(codes: "WPlus", picks: list[list[int]]) -> "WPlus":
-    """Return the codes of the picks; one image may have codes for several squares of it."""
+    """Return the codes of the picks; those of several squares of an image follow each other."""
     import dataclasses
 
     import torch
 
-    if len(picks) == 1:
+    if all(chosen == picks[0] for chosen in picks):
         return codes[:, picks[0]]
     single = [codes[b, chosen] for b, chosen in enumerate(picks)]
     labels = tuple(label for one in single for label in one.labels)
@@ -105,12 +112,12 @@ def parse_picks(pick: str, num_images: int, num_variants: int) -> list[list[int]
     if len(parts) not in (1, num_images):
         raise InputError(
             f"one choice in pick, or one for each of the {num_images} images",
-            f"{len(parts)} between semicolons",
+            f"{len(parts)} choices",
             "Add or remove a semicolon.",
         )
     if len(counts := sorted({len(part) for part in parts})) > 1:
         raise InputError(
-            "as many picks for each image",
+            "the same number of picks for each image",
             f"{' and '.join(map(str, counts))}",
             "Pick as many of each, or pick from one image at a time.",
         )
@@ -124,12 +131,12 @@ def _parse(choice: str, num_variants: int) -> list[int]:
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
         if first > last:
             raise InputError(
-                "numbers and ranges in pick, such as 0,2-4", repr(item), "Correct the text."
+                "numbers and ranges in pick, such as 0,2-4", shown(item), "Correct the text."
             )
         if last >= num_variants:
             raise InputError(
                 f"picks from 0 to {num_variants - 1}",
-                repr(item),
+                shown(item),
                 "Correct the text, or make more variants.",
             )
         chosen += range(first, last + 1)

@@ -1,7 +1,9 @@
 """Nodes that save style codes, and load them another day or from a picture that was shared."""
 
+import contextlib
 import hashlib
 import json
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +15,7 @@ from .declare import CODES, IMAGE, Inputs, Node, choice, socket, text
 from .model import file_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ..core.code_files import StoredCodes
     from ..core.latents import WPlus
@@ -72,21 +74,24 @@ class SaveW(Node):
         extra_pnginfo: Any = None,  # noqa: ANN401
     ) -> dict[str, Any]:
         """Write the files, and return what the front end shows."""
+        from ..core.files import explain_writing
+
         facts = {} if picture is None else {_PICTURE: _fingerprint(picture)}
         workflow = host.workflow_facts(prompt, extra_pnginfo)
-        folder, name, number = host.next_output(filename_prefix)
-        if images is None:
-            path = folder / f"{name}_{number:05}_{_ENDING}.safetensors"
-            _save(path, codes, {**workflow, **facts})
-            return {"ui": {"text": [host.relative_output(path)]}}
-        shown = []
-        for index, (single, image) in enumerate(_pairs(codes, images)):
-            path = folder / f"{name}_{number + index:05}_{_ENDING}.png"
-            _save_png(path, single, image, facts, workflow)
-            subfolder = Path(host.relative_output(path)).parent.as_posix()
-            place = {"subfolder": subfolder.removeprefix("."), "type": "output"}
-            shown.append({"filename": path.name, **place})
-        return {"ui": {"images": shown}}
+        with explain_writing(host.user_folder("output"), "Shorten or change filename_prefix."):
+            folder, name, number = host.next_output(filename_prefix)
+            if images is None:
+                path = folder / f"{name}_{number:05}_{_ENDING}.safetensors"
+                _save(path, codes, {**workflow, **facts})
+                return {"ui": {"text": [host.relative_output(path)]}}
+            shown = []
+            for index, (single, image) in enumerate(_pairs(codes, images)):
+                path = folder / f"{name}_{number + index:05}_{_ENDING}.png"
+                _save_png(path, single, image, facts, workflow)
+                subfolder = Path(host.relative_output(path)).parent.as_posix()
+                place = {"subfolder": subfolder.removeprefix("."), "type": "output"}
+                shown.append({"filename": path.name, **place})
+            return {"ui": {"images": shown}}
 
 
 def _pairs(codes: "WPlus", images: Tensor) -> "list[tuple[WPlus, Tensor]]":
@@ -200,11 +205,21 @@ class LoadW(Node):
 def saved_codes() -> list[str]:
     """Return the choices of DI_LoadW: the newest of the output folder first, then the input's."""
     output, here = host.user_folder("output"), host.user_folder("input")
-    saved = [path for s in _SUFFIXES for path in output.rglob(f"*{_ENDING}{s}")]
-    saved.sort(key=lambda path: (-path.stat().st_mtime_ns, path))
-    received = sorted(path for s in _SUFFIXES for path in here.rglob(f"*{s}"))
+    times = {path: time for path, time in _files(output) if path.stem.endswith(_ENDING)}
+    saved = sorted(times, key=lambda path: (-times[path], path))
     names = [path.relative_to(output).as_posix() + _OUTPUT for path in saved]
-    return names + [path.relative_to(here).as_posix() for path in received]
+    return names + sorted(path.relative_to(here).as_posix() for path, _ in _files(here))
+
+
+def _files(folder: Path) -> "Iterator[tuple[Path, int]]":
+    """Yield the files that may hold codes, and when they were written."""
+    for path in folder.rglob("*.*"):
+        if path.suffix.lower() not in _SUFFIXES:
+            continue
+        with contextlib.suppress(OSError):  # a link to nothing, or a file that was deleted since
+            found = path.stat()
+            if stat.S_ISREG(found.st_mode):
+                yield path, found.st_mtime_ns
 
 
 def _find(file: str) -> Path | None:

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
-from ..core.errors import InputError
+from ..core.errors import CheckpointError, InputError
+from ..core.printable import shown
 from . import declare, host
 from .declare import CODES, ERASED, IMAGE, Inputs, Node, socket, text
 from .model import file_digest
@@ -85,7 +86,8 @@ class EditSliders(Node):
         """Return the edited codes and images [B*V, H, W, 3], a preview and the sliders."""
         from ..core.editor import Edit
 
-        directions = model_directions(model)
+        host.make_room_for(model, len(codes.flat()))
+        directions, warnings = model_directions(model)
         edits = [
             Edit(directions.get(name, name), strength)
             for name, strength in read_sliders(sliders).items()
@@ -93,11 +95,11 @@ class EditSliders(Node):
         edited = host.codes_to_output(model.edit(codes, edits))
         images = _images(model, edited, erased)
         told = [_slider(name, found.description) for name, found in directions.items()]
-        shown = {
+        ui = {
             "images": host.save_previews(images, _PREVIEW_PX),
             "directions": told or [_slider(name) for name in _UNNAMED],
         }
-        return {"ui": shown, "result": (edited, images)}
+        return host.with_warnings((edited, images), warnings, ui)
 
 
 def _slider(name: str, description: str = "") -> dict[str, Any]:
@@ -108,30 +110,41 @@ def _slider(name: str, description: str = "") -> dict[str, Any]:
 def _images(model: "Inpainter", codes: "WPlus", erased: "Erased | None") -> Tensor:
     """Return the images of the codes, composited where there is an image to put them into."""
     from ..core.compositing import paste_completions
+    from ..core.inpainter import check_squares
     from ..core.progress import parts_of
 
-    host.make_room_for(model, len(codes.flat()))
     if erased is None:
         return host.to_output(model.synthesize(codes, host.step_bar()))
     on_make, on_paste = parts_of(host.step_bar(), 4, 1)
     erased = erased.to(model.device)
     if model.model.skip_encoder is None:
+        check_squares(erased, codes)
         whole = model.synthesize(codes, on_make)
     else:
         whole = model.refine(erased, codes, None, on_make)
     return host.to_output(paste_completions(erased, whole, on_step=on_paste)[0])
 
 
-def model_directions(model: "Inpainter") -> dict[str, "Direction"]:
-    """Return the directions of a model by name: bundled ones, then files in the model folder."""
+def model_directions(model: "Inpainter") -> tuple[dict[str, "Direction"], list[str]]:
+    """Return the directions of a model by name: bundled ones, then files in the model folder.
+
+    Also a sentence on each file that cannot be a slider: the others can.
+    """
     from ..core.directions import read_direction
 
-    found = dict(sorted(model.directions.items()))
-    for path in map(host.file_path, host.direction_files()):
-        direction = None if path is None else read_direction(path)
-        if direction is not None and direction.generator_id == model.generator_id:
-            found.setdefault(direction.name, direction)
-    return found
+    found, warnings = dict(sorted(model.directions.items())), []
+    for file in host.direction_files():
+        try:
+            path = host.file_path(file)
+            direction = None if path is None else read_direction(path)
+        except CheckpointError as error:
+            warnings.append(f"{file} is left out: {error}")
+            continue
+        if direction is None or direction.generator_id != model.generator_id:
+            continue
+        if found.setdefault(direction.name, direction).digest != direction.digest:
+            warnings.append(f"{file} is left out: another direction is named {direction.name!r}.")
+    return found, warnings
 
 
 def read_sliders(sliders: str) -> dict[str, float]:
@@ -149,7 +162,9 @@ def read_sliders(sliders: str) -> dict[str, float]:
     if not isinstance(values, dict) or not all(map(_is_number, values.values())):
         got = values if isinstance(values, str) else "another value"
         raise InputError(
-            'sliders as {"name": strength}', f"{got} in {sliders!r}", "Correct the text, or use {}."
+            'sliders as {"name": strength}',
+            f"{got} in {shown(sliders)}",
+            "Correct the text, or use {}.",
         )
     return values
 

@@ -37,6 +37,13 @@ _provide_pack()
 pytest_plugins = ["tiny_model"]
 
 
+@pytest.fixture(autouse=True)
+def usual_denormals():
+    """Training flushes them for the whole process; other tests do not want it."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="cpu", help="device of the tests that take `device`")
     parser.addoption("--dtype", default="float32", help="dtype of the tests that take `dtype`")

@@ -172,7 +172,7 @@ def test_broken_links_and_missing_files_are_found(tmp_path):
 def test_the_example_in_python_runs(tmp_path, monkeypatch):
     from PIL import Image
 
-    from diverse_inpainting.cli.demo import demo_input
+    from diverse_inpainting.core.examples import demo_input
     from diverse_inpainting.core.image_files import write_png
 
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)

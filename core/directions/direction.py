@@ -5,6 +5,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from ..checkpoint.container import (
     open_container,
     write_container,
 )
-from ..checks import check_finite, check_generator_id, check_int, check_range
+from ..checks import check_finite, check_generator_id, check_int, check_range, checked_layers
 from ..errors import CheckpointError, InputError
 from ..latents import WPlus, check_same_generator
 from ..printable import get_logger, is_printable
@@ -100,6 +101,10 @@ class Direction:
         content = place.encode() + self.vector.contiguous().numpy().tobytes()
         return hashlib.sha256(content).hexdigest()
 
+    def reversed(self) -> Self:
+        """Return the direction with positive and negative strengths swapped."""
+        return dataclasses.replace(self, vector=-self.vector)
+
     def _check_texts(self) -> None:
         check_generator_id(self.generator_id)
         for field, limit in _TEXT_LIMITS.items():
@@ -141,10 +146,11 @@ def apply_direction(
             has another width or number of rows than the codes.
     """
     check_same_generator(direction.generator_id, w.generator_id, f"direction {direction.name!r}")
-    first = direction.first_layer if first_layer is None else first_layer
-    last = direction.last_layer if last_layer is None else last_layer
-    check_int(first, "first_layer", 0, w.num_layers - 1)
-    check_int(last, "last_layer", first, w.num_layers - 1)
+    first, last = checked_layers(
+        direction.first_layer if first_layer is None else first_layer,
+        direction.last_layer if last_layer is None else last_layer,
+        w.num_layers,
+    )
     check_range(strength, "strength", -MAX_STRENGTH, MAX_STRENGTH)
     wanted = (w.num_layers, w.w_dim)[2 - direction.vector.ndim :]
     if tuple(direction.vector.shape) != wanted:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..checks import check_choice, check_int
+from ..checks import check_choice, checked_layers
 from ..latents import sample_z
 from ..networks import Generator
 from ..progress import OnStep, in_chunks
@@ -40,9 +40,7 @@ def discover_direction(
         InputError: unknown method, or a number out of range.
     """
     check_choice(method, "method", DISCOVERY_METHODS)
-    first, last = layers
-    check_int(first, "first_layer", 0, generator.config.num_layers - 1)
-    check_int(last, "last_layer", first, generator.config.num_layers - 1)
+    first, last = checked_layers(*layers, generator.config.num_layers)
     w_samples = _sample_w(generator, _NUM_SAMPLES[method], on_step)
     if method == "ganspace":
         return discover_ganspace(w_samples, component, first, last, generator_id)

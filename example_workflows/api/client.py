@@ -26,6 +26,8 @@ def ask(url: str, body: bytes | None = None, kind: str = "application/json") -> 
         return urllib.request.urlopen(request).read()
     except urllib.error.HTTPError as error:
         raise SystemExit(f"The server refused: {error.read().decode()}") from None
+    except urllib.error.URLError as error:
+        raise SystemExit(f"There is no answer from {url}: {error.reason}") from None
 
 
 def upload(server: str, path: Path) -> str:

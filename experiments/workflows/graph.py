@@ -12,6 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from core_nodes import CORE_NODES, WIDGET_TYPES, declared
 from diverse_inpainting import NODE_CLASS_MAPPINGS
+from diverse_inpainting.nodes import TITLES
 
 COLUMN_GAP_PX, ROW_GAP_PX = 60, 90  # a title takes 30 of the latter
 SLOT_PX, WIDGET_PX, FOOT_PX = 20, 26, 44  # "Nodes 2.0" name the pack in the foot
@@ -119,7 +120,7 @@ class Workflow:
                     key: [str(value.node.id), value.slot] if isinstance(value, Output) else value
                     for key, value in _values(node).items()
                 },
-                "_meta": {"title": node.title or _display_name(node.type)},
+                "_meta": {"title": node.title or TITLES.get(node.type, node.type)},
             }
             for node in self.nodes
         }
@@ -146,7 +147,10 @@ class Workflow:
             "links": links,
             "groups": self.groups,
             "config": {},
-            "extra": {"ds": {"scale": 0.7, "offset": [60, 120]}, **_app_mode(app)},
+            "extra": {
+                "ds": {"scale": 0.7, "offset": [60, 120]},
+                **({} if app is None else {"linearData": app}),
+            },
             "version": 0.4,
         }
 
@@ -156,16 +160,6 @@ class Workflow:
         for parent, form in forms.items():
             text = json.dumps(form, indent=1, ensure_ascii=False) + "\n"
             (parent / f"{self.name}.json").write_text(text, encoding="utf-8")
-
-
-def _app_mode(app: dict[str, list[Any]] | None) -> dict[str, Any]:
-    return {} if app is None else {"linearData": app}
-
-
-def _display_name(node_type: str) -> str:
-    from diverse_inpainting import NODE_DISPLAY_NAME_MAPPINGS
-
-    return NODE_DISPLAY_NAME_MAPPINGS.get(node_type, node_type)
 
 
 def _values(node: Placed) -> dict[str, Any]:

@@ -333,8 +333,8 @@ def any_generator(flow: Workflow) -> App:
     flow.group("Samples and directions", sampled, *directions)
     flow.column()
     edits = [
-        flow.add("DI_ApplyEdit", codes=sampled[0], direction=direction[0], strength=strength)
-        for direction, strength in zip(directions, (2.0, 2.0), strict=True)
+        flow.add("DI_ApplyEdit", codes=sampled[0], direction=direction[0], strength=2.0)
+        for direction in directions
     ]
     flow.column()
     images = [

@@ -356,15 +356,28 @@ def test_large_images_are_completed_alone(model, photos, monkeypatch, most_pixel
     assert max(counts) == together
 
 
+@pytest.fixture
+def stopped(monkeypatch):
+    """An event: the run was told to stop."""
+    event, stop = threading.Event(), batch._Run.stop
+
+    def stop_and_say(self):
+        stop(self)
+        event.set()
+
+    monkeypatch.setattr(batch._Run, "stop", stop_and_say)
+    return event
+
+
 def test_a_closed_run_stops_between_two_results_and_is_finished_by_the_next(
-    model, photos, monkeypatch
+    model, photos, monkeypatch, stopped
 ):
-    begun, go = threading.Event(), threading.Event()
+    begun = threading.Event()
 
     def write(path, *content, **options):
         if path.name == "b-0.png":
             begun.set()
-            go.wait(WAIT_S)
+            stopped.wait(WAIT_S)
         write_result(path, *content, **options)
 
     jobs = copies(photos, "abcdef")
@@ -372,7 +385,6 @@ def test_a_closed_run_stops_between_two_results_and_is_finished_by_the_next(
         patch.setattr(result_files, "write_result", write)
         outcomes = run_jobs(model, jobs, SETTINGS)
         assert next(outcomes).status == "done" and begun.wait(WAIT_S)
-        threading.Timer(0.2, go.set).start()
         outcomes.close()
     names = {path.name for path in (photos / "out").iterdir()}
     assert {"a-sheet.png", "b-0.png", ".b.unfinished"} <= names
@@ -383,20 +395,20 @@ def test_a_closed_run_stops_between_two_results_and_is_finished_by_the_next(
     assert len([*(photos / "out").iterdir()]) == 6 * 3
 
 
-def test_a_closed_run_stops_between_two_steps_of_the_model(model, photos):
-    shown, go = [], threading.Event()
+def test_a_closed_run_stops_between_two_steps_of_the_model(model, photos, stopped):
+    shown, begun = [], threading.Event()
 
     def show(step, of):
         shown.append((step, of))
-        if not go.is_set() and len(shown) > 1 and step > 6 and shown[0] in shown[1:]:  # b's sixth
-            go.set()
-            threading.Event().wait(0.5)  # until the run is closed
+        if step == 6 and shown.count((step, of)) == 2:  # b's sixth
+            begun.set()
+            stopped.wait(WAIT_S)
 
     settings = dataclasses.replace(SETTINGS, fit_steps=5, on_step=show)
     outcomes = run_jobs(model, copies(photos, "ab"), settings)
-    assert next(outcomes).status == "done" and go.wait(WAIT_S)
+    assert next(outcomes).status == "done" and begun.wait(WAIT_S)
     outcomes.close()
-    assert shown[-1][0] < shown[-1][1] == max(step for step, _ in shown)
+    assert shown[-1][0] == 6 < shown[-1][1]
 
 
 def test_our_own_mistake_ends_the_run(model, photos, monkeypatch):

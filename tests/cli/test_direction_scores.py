@@ -33,6 +33,7 @@ def w_of(model, *seeds):
     [
         "seed,smile,age\n5,0.5,30\n9,-1e-1,\n",
         "\ufeffseed;smile;age\r\n5;0.5;30\r\n9;-0.1;\r\n\r\n",
+        "seed;smile;age\r5;0.5;30\r9;-0.1;\r",
         'seed\t"smile"\tage\n 5\t0.5 \t30\n009\t-0.1\t\n',
     ],
 )
@@ -69,6 +70,9 @@ def test_a_table_of_files_beside_it(model, tmp_path):
         ("seed,a\n5,1\n05,2\n", "sample of seed 5 occurs twice"),
         ("seed,a\n5,nan\n", "Row 2 of .* has the a 'nan'"),
         ("seed,a\n5,inf\n", "has the a 'inf'"),
+        ("seed,a\n\n5,1\n\n6,1_0\n", "Row 5 of .* has the a '1_0'"),
+        ("seed,a\n5,\u0661\n", "has the a"),
+        ("seed,a\x1b[2J\n5,1\n6,2\n", r"header of .* is 'seed,a\\x1b\[2J'"),
         ("seed,a\n5,'high'\n", "has the a"),
         ("file,a\nnone.png,1\n", "No such file"),
         ("file,a\nscores.csv,1\n", "does not say which sample"),
@@ -79,6 +83,15 @@ def test_a_table_of_files_beside_it(model, tmp_path):
 def test_a_wrong_table_is_one_sentence(model, tmp_path, content, message):
     with pytest.raises((ConfigError, InputError), match=message):
         rate_by_table(model, write(tmp_path, content))
+
+
+def test_many_seeds_are_mapped_a_few_at_once(model, tmp_path, monkeypatch):
+    at_once, sample = [], model.sample_seeds
+    monkeypatch.setattr(model, "sample_seeds", lambda s: at_once.append(len(s)) or sample(s))
+    rows = "".join(f"{seed},{seed}\n" for seed in range(5000))
+    rated = rate_by_table(model, write(tmp_path, f"seed,a\n{rows}"))
+    assert at_once == [4096, 904]
+    torch.testing.assert_close(rated.w[[0, 4096, 4999]], w_of(model, 0, 4096, 4999))
 
 
 def test_two_folders(model, tmp_path):

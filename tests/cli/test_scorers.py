@@ -28,6 +28,12 @@ def changing(images):
 def failing(images):
     raise KeyError("no face\\x1b[31m")
 
+class Odd(Exception):
+    def __str__(self): raise ValueError
+
+def odd(images): raise Odd
+def exiting(images): raise SystemExit(0)
+def complex_(images): return images.mean(axis=(1, 2, 3)) + 1j
 def nan(images): return [float("nan")] + [0.0] * (len(images) - 1)
 def too_few(images): return [1.0]
 def words(images): return ["a"] * len(images)
@@ -71,6 +77,9 @@ def test_several_scores_by_name(folder, images):
     ("function", "message"),
     [
         ("failing", r"own_scores:failing failed: KeyError: 'no face\\x1b\[31m'\."),
+        ("odd", r"own_scores:odd failed: Odd\."),
+        ("exiting", r"own_scores:exiting failed: SystemExit: 0\."),
+        ("complex_", "Expected 3 numbers .*, got array"),
         ("nan", "Expected finite numbers from the scorer own_scores:nan, got 1 that are not"),
         ("too_few", r"Expected 3 numbers .*, got values of shape \[1\]"),
         ("words", r"Expected 3 numbers .*, got \['a', 'a', 'a'\]"),
@@ -102,9 +111,11 @@ def test_names_are_the_same_for_all_images(folder, images):
         ("absent_module:mean", "No module named 'absent_module'"),
         ("absent.py:mean", "cannot be imported: FileNotFoundError"),
         ("broken:mean", "cannot be imported: SyntaxError"),
+        ("leaving.py:mean", "cannot be imported: SystemExit: 0"),
     ],
 )
 def test_what_cannot_be_imported_is_one_sentence(folder, source, message):
     (folder / "broken.py").write_text("def mean(:")
+    (folder / "leaving.py").write_text("raise SystemExit(0)")
     with pytest.raises(ConfigError, match=message):
         UserScorer(source)

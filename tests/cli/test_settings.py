@@ -19,7 +19,7 @@ def model(tiny_checkpoint):
 
 def test_settings_are_the_arguments_of_inpaint_with_its_defaults():
     parameters = dict(inspect.signature(Inpainter.inpaint).parameters)
-    for name in ("self", "image", "hole_mask", "alpha"):
+    for name in ("self", "image", "hole_mask", "alpha", "keep"):
         del parameters[name]
     assert Settings().arguments() == {name: p.default for name, p in parameters.items()}
 

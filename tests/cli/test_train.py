@@ -79,8 +79,7 @@ def recipe(tmp_path):
     (tmp_path / "tiny.toml").write_text(RECIPE + "".join(stages))
     for k in range(9):
         save(tmp_path / "images" / f"{k}.png", np.roll(noise(32, 32), k, axis=1))
-    yield "tiny.toml"
-    torch.set_flush_denormal(False)  # training sets it for the process; other tests do not want it
+    return "tiny.toml"
 
 
 def test_three_commands_from_photographs_to_a_model(run, recipe, tmp_path):

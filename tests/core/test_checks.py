@@ -12,6 +12,7 @@ from diverse_inpainting.core.checks import (
     check_generator_id,
     check_int,
     check_range,
+    checked_layers,
     is_generator_id,
 )
 from diverse_inpainting.core.errors import InputError
@@ -91,3 +92,17 @@ def test_other_generator_ids_are_refused(value):
     assert not is_generator_id(value)
     with pytest.raises(InputError, match="64 hexadecimal digits"):
         check_generator_id(value)
+
+
+def test_checked_layers_completes_a_range():
+    assert checked_layers(2, None, 8) == (2, 7)
+    assert checked_layers(3, 3, 8) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "named"),
+    [(8, None, "first_layer"), (-1, 2, "first_layer"), (3, 2, "last_layer"), (0, 8, "last_layer")],
+)
+def test_checked_layers_refuses(first, last, named):
+    with pytest.raises(InputError, match=f"{named} to be a whole number"):
+        checked_layers(first, last, 8)

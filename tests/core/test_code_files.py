@@ -49,7 +49,7 @@ def test_other_files_are_neither_read_nor_replaced(codes, tmp_path):
 @pytest.mark.parametrize(
     ("tensor", "changes", "words"),
     [
-        (torch.full((1, 1, 2, 2), torch.nan), {}, "NaN or infinity"),
+        (torch.full((1, 1, 2, 2), torch.nan), {}, "NaN, infinity or values beyond"),
         (torch.zeros(1, 2, 2), {}, r"shape \[B, V, L, D\]"),
         (torch.zeros(0, 1, 2, 2), {}, r"shape \[B, V, L, D\]"),
         (torch.zeros(1, 1, 2, 2), {"generator_id": "x"}, "generator_id"),
@@ -105,3 +105,12 @@ def test_a_png_without_codes_is_refused(tmp_path, text, words):
         read_codes(tmp_path / "a.png")
     with pytest.raises(CheckpointError, match="cannot be read"):
         read_codes(tmp_path / "missing.png")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e30])
+def test_codes_that_give_no_image_are_refused(tmp_path, value):
+    codes = torch.zeros(1, 1, 4, 5)
+    codes[0, 0, 3, 4] = value
+    save_png(tmp_path / "a.png", codes_as_text(StoredCodes(codes, ID)))
+    with pytest.raises(CheckpointError, match="codes that give an image"):
+        read_codes(tmp_path / "a.png")

@@ -201,3 +201,9 @@ def test_what_is_no_list_of_edits_is_one_sentence(model, edits):
 def test_wrong_types_in_an_edit_are_one_sentence(model, edit, message):
     with pytest.raises(InputError, match=message):
         model.edit(model.sample_w(0, 1), [edit])
+
+
+@pytest.mark.parametrize("shape", [(1, 1, L, D + 1), (1, 1, L - 1, D), (1, 1, L + 1, D)])
+def test_forged_codes_of_another_shape_are_refused(model, shape):
+    with pytest.raises(InputError, match=f"codes of {L} layers of {D}, got codes of"):
+        model.synthesize(WPlus(torch.zeros(shape), model.generator_id))

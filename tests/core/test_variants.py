@@ -43,6 +43,14 @@ def test_kept_variants_of_another_generator_are_refused():
         kept_first(foreign, codes(1, 2), 2)
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3, 5), (1, 1, 2, 4)])
+def test_forged_codes_of_another_shape_are_refused(shape):
+    forged = WPlus(torch.zeros(shape), ID)
+    for use in (lambda one: kept_first(forged, one, 2), lambda one: one.blend(forged, 0.5)):
+        with pytest.raises(InputError, match="codes of 3 layers of 4, got codes of"):
+            use(codes(1, 2))
+
+
 def test_kept_variants_of_other_images_are_refused():
     with pytest.raises(InputError, match="kept codes for 3 images"):
         kept_first(codes(2, 1), codes(3, 2), 2)

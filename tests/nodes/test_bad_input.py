@@ -108,3 +108,53 @@ def test_completions_for_another_number_of_images(classes, model, errors, image,
 def test_a_range_of_ratios_that_is_empty(classes, errors):
     with pytest.raises(errors.InputError, match="Lower min_ratio or raise max_ratio"):
         classes["DI_RandomMask"]().execute("box", 32, 32, 0, 1, 0.5, 0.5)
+
+
+def test_more_variants_kept_than_wanted_and_those_of_another_model(
+    classes, model, errors, image, mask
+):
+    (codes,) = classes["DI_SampleW"]().execute(model, 0, 3, 1.0)
+    few = {"seed": 1, "num_variants": 2, "truncation_psi": 1.0}
+    with pytest.raises(errors.InputError, match="3 variants are kept, but only 2 are wanted"):
+        classes["DI_SampleW"]().execute(model, **few, keep=codes)
+    foreign = dataclasses.replace(codes, generator_id="f" * 64)
+    with pytest.raises(errors.GeneratorMismatchError, match="same model"):
+        classes["DI_SampleW"]().execute(model, **{**few, "num_variants": 3}, keep=foreign)
+    settings = {**few, **ENCODE, "gate_bias": 0.0, "feather_px": 0, "strength": 0.0}
+    with pytest.raises(errors.GeneratorMismatchError, match="same model"):
+        classes["DI_Inpaint"]().execute(
+            model, image, mask, **settings, skip_source="edited", keep=foreign
+        )
+
+
+def test_codes_for_another_number_of_images(classes, model, errors, image, mask):
+    erased, encoded, _ = encode(classes, model, image, mask)
+    three = model.codes(encoded.codes[[0, 1, 0]])
+    with pytest.raises(errors.InputError, match=r"codes for 2 images, or for one, got .* for 3"):
+        classes["DI_SkipRefine"]().execute(model, erased, three)
+
+
+def test_a_walk_from_a_single_variant(classes, model, errors):
+    (codes,) = classes["DI_SampleW"]().execute(model, 0, 1, 1.0)
+    with pytest.raises(errors.InputError, match="two variants or more"):
+        classes["DI_WalkW"]().execute(codes, 4, False)
+
+
+def test_messages_are_sentences_that_say_what_to_do(classes, model, errors, image):
+    """What an artist sees: three parts, one natural sentence each, and no traceback words."""
+    provoked = []
+    masks = (torch.zeros(1, 64, 64), torch.ones(1, 48, 40))
+    for wrong in masks:
+        with pytest.raises(errors.InputError) as caught:
+            encode(classes, model, image, wrong)
+        provoked.append(str(caught.value))
+    (codes,) = classes["DI_SampleW"]().execute(model, 0, 1, 1.0)
+    with pytest.raises(errors.GeneratorMismatchError) as caught:
+        classes["DI_Synthesize"]().execute(model, dataclasses.replace(codes, generator_id="f" * 64))
+    provoked.append(str(caught.value))
+    provoked.append(classes["DI_LoadModel"].VALIDATE_INPUTS("gone.safetensors"))
+    provoked.append(classes["DI_LoadDirection"].VALIDATE_INPUTS("gone"))
+    provoked.append(classes["DI_LoadW"].VALIDATE_INPUTS("gone.png"))
+    for message in provoked:
+        assert message.endswith(".") and message.count(".") >= 2, message
+        assert "Tensor" not in message and "None" not in message, message

@@ -180,12 +180,22 @@ def test_outputs_are_named_and_explained(node, node_id):
     assert all(len(tip) > 20 and tip.endswith(".") for tip in node.OUTPUT_TOOLTIPS)
 
 
-def test_the_node_can_be_found(node):
+def test_the_node_can_be_found(node, node_id, pack):
+    name = pack.NODE_DISPLAY_NAME_MAPPINGS[node_id]
+    assert "Diverse" in name, "older servers search display names only"
     assert node.CATEGORY == "diverse inpainting"
     assert len(node.DESCRIPTION) > 60
     assert node.DESCRIPTION.endswith(".")
     assert isinstance(node.SEARCH_ALIASES, list)
     assert len(node.SEARCH_ALIASES) >= 2
+
+
+def test_words_that_people_type_find_a_node(classes, pack):
+    names = pack.NODE_DISPLAY_NAME_MAPPINGS
+    for word in ("inpaint", "fill", "sefa", "ganspace", "edit", "blend", "example", "mask", "face"):
+        assert any(word in name.lower() for name in names.values()), word
+    aliases = {alias for node in classes.values() for alias in node.SEARCH_ALIASES}
+    assert "load model" not in aliases, "ComfyUI's own loaders come first"
 
 
 def test_seeds_cover_64_bits_and_can_change_after_each_run(node):
@@ -210,9 +220,9 @@ def test_validation_names_only_own_inputs(node):
         assert set(inspect.signature(node.IS_CHANGED).parameters) == set(declared(node))
 
 
-def test_the_readme_lists_the_node_by_its_name(node_id, root, pack):
+def test_the_readme_lists_the_node_by_its_name(node_id, root, part):
     readme = (root / "README.md").read_text(encoding="utf-8")
-    assert f"| {pack.NODE_DISPLAY_NAME_MAPPINGS[node_id]} (`{node_id}`) |" in readme
+    assert f"| {part('nodes').TITLES[node_id]} (`{node_id}`) |" in readme
 
 
 def test_category_and_sockets_have_names(root, classes):

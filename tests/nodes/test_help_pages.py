@@ -26,8 +26,8 @@ def pages(folder, ids):
 
 
 @pytest.fixture
-def names(pack):
-    return pack.NODE_DISPLAY_NAME_MAPPINGS
+def names(part):
+    return part("nodes").TITLES
 
 
 def inputs_of(node):

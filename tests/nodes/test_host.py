@@ -45,15 +45,22 @@ def folder_paths(tmp_path, monkeypatch):
 
 @pytest.fixture
 def management(monkeypatch):
-    """What of comfy.model_management the host uses; `freed` records the calls."""
-    freed = []
+    """What of comfy.model_management the host uses; `loads` records the calls."""
+    loads = []
     module = SimpleNamespace(
-        freed=freed,
+        loads=loads,
         get_torch_device=lambda: torch.device("cpu"),
         intermediate_device=lambda: torch.device("meta"),
-        free_memory=lambda num_bytes, device: freed.append((num_bytes, device)),
+        unet_offload_device=lambda: torch.device("cpu"),
+        load_models_gpu=lambda patchers, **options: loads.append((*patchers, options)),
     )
     monkeypatch.setitem(sys.modules, "comfy.model_management", module)
+    patching = SimpleNamespace(
+        ModelPatcher=lambda model, load_device, offload_device: SimpleNamespace(
+            model=model, load_device=load_device, offload_device=offload_device
+        )
+    )
+    monkeypatch.setitem(sys.modules, "comfy.model_patcher", patching)
     return module
 
 
@@ -153,26 +160,83 @@ def test_steps_bring_erased_images_to_the_compute_device(
     assert targets == [model.device, torch.device("cpu", 0)]
 
 
-def test_room_is_made_on_accelerators_only(host, management):
-    host.make_room(1000, torch.device("cpu"))
-    assert management.freed == []
-    host.make_room(1000, torch.device("cuda", 0))
-    assert management.freed == [(1000, torch.device("cuda", 0))]
+@pytest.fixture
+def loaded(classes, management, model_name):
+    """A model from the loader, before any other node has used it."""
+    return classes["DI_LoadModel"]().execute(model_name, "float32")[0]
 
 
-def test_room_grows_with_images_up_to_what_core_computes_at_once(host, management):
-    generator = SimpleNamespace(resolution=256, channel_base=16384)
-    config = SimpleNamespace(generator=generator)
-    model = SimpleNamespace(config=config, device=torch.device("cuda"))
-    for num_images in (1, 2, 32, 64):
-        host.make_room_for(model, num_images)
-    one, two, chunk, more = (num_bytes for num_bytes, _ in management.freed)
-    assert one == 8 * 256 * 16384 * 4
-    assert (two, chunk, more) == (2 * one, 32 * one, 32 * one)
+def test_on_the_cpu_there_is_nothing_to_load(host, management, loaded):
+    host.make_room_for(loaded, 8)
+    assert management.loads == []
 
 
-def test_models_are_loaded_on_the_device_of_comfyui(classes, management, model_name):
-    management.get_torch_device = lambda: torch.device("meta")  # one that is refused by its name
+def test_comfyui_loads_a_model_when_a_node_uses_it(host, management, loaded):
+    accelerator = torch.device("meta")
+    management.get_torch_device = lambda: accelerator
+    assert host.storage_device() == loaded.device == torch.device("cpu")
+    host.make_room_for(loaded)
+    ((patcher, options),) = management.loads
+    assert patcher.model is loaded.model
+    assert (patcher.load_device, patcher.offload_device) == (accelerator, torch.device("cpu"))
+    assert options["force_full_load"] is True
+    assert {p.device for p in loaded.model.parameters()} == {accelerator}, "wholly"
+    assert not any(p.is_inference() for p in loaded.model.parameters())
+    host.make_room_for(loaded)
+    assert management.loads[1][0] is patcher, "ComfyUI knows a model as one"
+
+
+def test_room_grows_with_images_up_to_what_core_computes_at_once(host, management, loaded):
+    management.get_torch_device = lambda: torch.device("meta")
+    with torch.inference_mode():
+        for num_images in (1, 2, 32, 64):
+            host.make_room_for(loaded, num_images)
+    host.make_room_for_fitting(loaded)
+    one, two, chunk, more, fitting = (o["memory_required"] for _, o in management.loads)
+    generator = loaded.config.generator
+    assert one == 8 * generator.resolution * generator.channel_base * 4
+    assert (two, chunk, more, fitting) == (2 * one, 32 * one, 32 * one, 32 * one)
+
+
+NODES = {
+    "DI_EncodeErased": ("model", "image", "mask", "crop_mode", "margin"),
+    "DI_SampleW": ("model", "seed", "num_variants", "truncation_psi"),
+    "DI_GatedMix": ("model", "encoded", "random", "gate_bias"),
+    "DI_FitCodes": ("model", "erased", "codes", "steps"),
+    "DI_DiscoverDirection": ("model", "method", "component", "first_layer", "last_layer"),
+    "DI_Synthesize": ("model", "codes"),
+    "DI_SkipRefine": ("model", "erased", "codes"),
+    "DI_EditSliders": ("model", "codes", "sliders"),
+}
+
+
+@pytest.mark.parametrize("node_id", NODES)
+def test_every_node_brings_the_model_to_the_device_first(
+    classes, host, model, image, mask, monkeypatch, node_id
+):
+    erased, encoded, _ = classes["DI_EncodeErased"]().execute(model, image, mask, "picture", 0.25)
+    values = {
+        **{"model": model, "image": image, "mask": mask, "crop_mode": "picture", "margin": 0.25},
+        **{"erased": erased, "codes": encoded, "encoded": encoded, "random": encoded, "steps": 1},
+        **{"seed": 0, "num_variants": 1, "truncation_psi": 1.0, "gate_bias": 0.0},
+        **{"method": "sefa", "component": 0, "first_layer": 0, "last_layer": -1},
+        "sliders": '{"unknown": 1}',  # refused as soon as the model is used
+    }
+
+    class NotReadyError(Exception):
+        pass
+
+    def make_room_for(*args):
+        raise NotReadyError
+
+    monkeypatch.setattr(host, "make_room_for", make_room_for)
+    with pytest.raises(NotReadyError):
+        classes[node_id]().execute(**{name: values[name] for name in NODES[node_id]})
+
+
+def test_models_are_read_to_where_comfyui_keeps_them(classes, management, model_name):
+    management.get_torch_device = lambda: torch.device("cuda")
+    management.unet_offload_device = lambda: torch.device("meta")  # refused by its name
     with pytest.raises(Exception, match="Device 'meta' is not available"):
         classes["DI_LoadModel"]().execute(model_name, "float32")
 
@@ -210,3 +274,18 @@ def test_previews_are_small_files_named_after_what_they_show(
     assert host.save_previews(torch.zeros(1, 8, 9, 4), 32)[0] not in told
     monkeypatch.delitem(sys.modules, "folder_paths")
     assert host.save_previews(images, 32) == []
+
+
+def test_names_may_have_the_separators_of_another_system(host, folder_paths, tmp_path):
+    """A list made on Windows, and workflows made there and elsewhere."""
+    host.register_model_folder()
+    names = ["cats\\fine.safetensors", "directions\\faces\\w.safetensors"]
+    folder_paths.get_filename_list = lambda name: names
+    folder_paths.get_full_path = lambda name, filename: str(tmp_path / filename)
+    assert host.model_files() == names[:1] and host.direction_files() == names[1:]
+    for name in ("cats/fine.safetensors", "cats\\fine.safetensors"):
+        assert host.file_path(name) == tmp_path / names[0]
+    assert host.direction_name(names[1]) == "faces/w"
+    for name in ("faces/w", "faces\\w", "directions/faces/w.safetensors", names[1]):
+        assert host.direction_path(name) == tmp_path / names[1]
+    assert host.direction_path("w") is None

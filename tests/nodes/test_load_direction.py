@@ -53,7 +53,9 @@ def test_names_of_all_sources_and_the_permanent_one_first(loader, bundled, folde
     save(bundled / "a.safetensors", name="age")
     save(bundled / "b.safetensors", name="brightness", generator_id="f" * 64)
     save(folder / "c.safetensors", name="whatever")
-    names = ["brightness (bundled)", "age (bundled)", "directions/c.safetensors"]
+    (folder / "cats").mkdir()
+    save(folder / "cats" / "d.safetensors", name="other")
+    names = ["brightness (bundled)", "age (bundled)", "c", "cats/d"]
     assert choices(loader) == names
     assert all(loader.VALIDATE_INPUTS(name) is True for name in (None, *names))
 
@@ -62,7 +64,9 @@ def test_a_bundled_one_and_one_of_a_file(loader, bundled, folder, save, classes,
     age = save(bundled / "a.safetensors", name="age")
     other = save(folder / "c.safetensors", vector=torch.ones_like(age.vector))
     model = classes["DI_LoadModel"]().execute(model_name, "bfloat16")[0]
-    for name, wanted in (("age (bundled)", age), ("directions/c.safetensors", other)):
+    of_file = ("c", "directions/c.safetensors", "directions\\c.safetensors")
+    for name, wanted in (("age (bundled)", age), *((name, other) for name in of_file)):
+        assert loader.VALIDATE_INPUTS(name) is True
         (found,) = loader().execute(model, name)
         assert torch.equal(found.vector, wanted.vector)
         assert found.name == wanted.name

@@ -72,9 +72,9 @@ def test_each_image_has_its_own_choice(classes, batch):
         ("-1", "numbers and ranges"),
         ("3-1", "numbers and ranges"),
         ("\u0663", "numbers and ranges"),
-        ("0;1;2", "one for each of the 2 images, got 3 between semicolons"),
-        ("0,1;2", "as many picks for each image, got 1 and 2"),
-        ("0;", "as many picks for each image, got 1 and 5"),
+        ("0;1;2", "one for each of the 2 images, got 3 choices"),
+        ("0,1;2", "the same number of picks for each image, got 1 and 2"),
+        ("0;", "the same number of picks for each image, got 1 and 5"),
     ],
 )
 def test_a_choice_that_cannot_be_met_is_one_sentence(classes, batch, errors, text, message):
@@ -92,6 +92,15 @@ def test_one_image_may_have_codes_for_several_squares(classes, batch):
     kept, shown, _ = run(classes, codes, images[:5], "3,0")
     assert torch.equal(kept.codes, codes.codes[:, [3, 0]])
     assert numbers(shown) == [3, 0]
+
+
+def test_images_with_several_squares_share_a_choice(classes, batch, errors):
+    codes = dataclasses.replace(batch[0], codes=batch[0].codes.repeat(2, 1, 1, 1)[:3], labels=())
+    kept, shown, told = run(classes, codes, batch[1], "3,0")
+    assert torch.equal(kept.codes, codes.codes[:, [3, 0]])
+    assert (numbers(shown), told) == ([3, 0, 8, 5], "3,0")
+    with pytest.raises(errors.InputError, match="the same picks for all images"):
+        run(classes, codes, batch[1], "3;0")
 
 
 def test_the_grid_has_a_labelled_thumbnail_of_every_variant(classes, batch, part, monkeypatch):

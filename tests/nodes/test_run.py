@@ -266,7 +266,7 @@ def test_cancelling_ends_the_fitting_and_leaves_the_model_usable(
     inputs = {"model": model, "erased": encoded[0], "codes": mixed[0]}
     with pytest.raises(InterruptProcessingException):
         call("DI_FitCodes", **inputs, steps=4)
-    assert shown == [(4, 24), (8, 24)]
+    assert shown == [(2, 24), (4, 24), (6, 24), (8, 24)]
     monkeypatch.delitem(sys.modules, "comfy.utils")
     assert call("DI_FitCodes", **inputs, steps=4)[0].codes.isfinite().all()
 
@@ -388,3 +388,30 @@ def test_nodes_that_take_the_picture_warn_of_one_that_the_model_does_not_know(
     monkeypatch.setattr(model.model, "familiarity", judge)
     warned = call(node_id, **inputs)
     assert len(warned["ui"]["warnings"]) == len(image) and len(warned["result"]) == len(plain)
+
+
+@pytest.mark.parametrize(("num_images", "num_masks"), [(1, 3), (3, 1), (3, 3)])
+def test_one_image_or_one_mask_of_any_size_that_fits_serves_all(call, model, num_images, num_masks):
+    images = torch.rand(num_images, 40, 48, 3)
+    masks = torch.zeros(num_masks, 80, 96)  # twice as large
+    masks[:, 20:50, 30:60] = 1.0
+    inputs = {"model": model, "image": images, "mask": masks}
+    results, codes, pasted = call("DI_Inpaint", **inputs, **INPAINT)
+    assert results.shape == (3 * V, 40, 48, 3)
+    assert codes.batch == len(pasted) == 3
+    erased, encoded, seen = call("DI_EncodeErased", **inputs, crop_mode="picture", margin=0.0)
+    assert encoded.batch == len(seen) == 3
+    done, _ = call("DI_Composite", erased=erased, images=results[:, :40, :40], feather_px=0)
+    assert len(done) == 3 * V
+    for index, one in enumerate(done):
+        original = images[index // V if num_images == 3 else 0]
+        assert torch.equal(one[:5], original[:5])
+
+
+def test_codes_of_one_image_serve_all(call, model, encoded, mixed):
+    erased, one = encoded[0], mixed[0][0]
+    (images,) = call("DI_SkipRefine", model=model, erased=erased, codes=one)
+    assert len(images) == 2 * V
+    assert not torch.equal(images[:V], images[V:]), "each is refined to its own image"
+    (fitted,) = call("DI_FitCodes", model=model, erased=erased, codes=one, steps=1)
+    assert fitted.batch == 2

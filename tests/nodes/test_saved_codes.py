@@ -104,11 +104,42 @@ def test_another_picture_is_noticed(codes, save, load, image):
     assert isinstance(load(name), tuple)
 
 
-@pytest.mark.parametrize("prefix", ["../cat", "/tmp/cat", "a/../../cat", "", "folder/"])
+BAD_PREFIXES = [
+    *("../cat", "/tmp/cat", "a/../../cat", "", "folder/", ".", "..", "a/..", "link/cat"),
+    *("ca\x00t", "ca\nt", "\u202ecat", "\ud800", "c" * 300, "d/" * 3000 + "cat"),
+]
+
+
+@pytest.mark.parametrize("prefix", BAD_PREFIXES)
 def test_no_name_leads_out_of_the_output_folder(codes, save, part, prefix, tmp_path):
+    (tmp_path / "output").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "output" / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(part("core.errors").InputError, match="filename_prefix"):
         save(codes, prefix)
-    assert not list(tmp_path.glob("cat*"))
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not written
+
+
+def test_names_with_wildcards_are_not_overwritten(codes, save, classes):
+    for _ in range(2):
+        save(codes, "[a]*")
+    assert len(choices(classes)) == 2
+
+
+def test_links_to_nothing_and_folders_are_no_choices(codes, save, classes, tmp_path):
+    save(codes, "cat")
+    broken = ("input/a.png", "output/b.codes.png", "output/c.codes.safetensors")
+    for name in broken:
+        (tmp_path / name).symlink_to("nowhere")
+    (tmp_path / "output" / "d.codes.png").mkdir()
+    assert choices(classes) == ["cat_00001_.codes.safetensors [output]"]
+
+
+def test_endings_in_capitals_are_found(codes, save, load, tmp_path):
+    save(codes, "cat", torch.rand(2, 4, 4, 3))
+    (tmp_path / "output" / "cat_00001_.codes.png").rename(tmp_path / "input" / "SHARED.PNG")
+    assert torch.equal(load("SHARED.PNG")[0].codes, codes.codes[:, :1])
 
 
 @pytest.mark.parametrize("name", ["../secret.safetensors", "../secret.safetensors [output]"])

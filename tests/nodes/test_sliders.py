@@ -1,5 +1,6 @@
 """DI_EditSliders: the same as the single nodes, and the sliders that it tells of."""
 
+import dataclasses
 import json
 
 import pytest
@@ -20,8 +21,6 @@ def errors(part):
 @pytest.fixture
 def named(model, model_folder, part):
     """A direction file of the model, and one of another."""
-    import dataclasses
-
     directions = part("core.directions")
     folder = model_folder / "directions"
     folder.mkdir()
@@ -107,10 +106,38 @@ def test_sliders_that_cannot_be_met_are_one_sentence(
 
 
 def test_a_model_of_stage_1_is_composited_without_refinement(
-    classes, model, completed, monkeypatch
+    classes, model, completed, errors, monkeypatch
 ):
     erased, codes = completed
     monkeypatch.setattr(model.model, "skip_encoder", None)
     images = run(classes, model, codes, "{}", erased)["result"][1]
     whole = classes["DI_Synthesize"]().execute(model, codes)[0]
     assert torch.equal(images, classes["DI_Composite"]().execute(erased, whole, 0)[0])
+    twice = dataclasses.replace(codes, codes=codes.codes.repeat(2, 1, 1, 1), labels=())
+    with pytest.raises(errors.InputError, match="codes for 2 images, or for one, got codes for 4"):
+        run(classes, model, twice, "{}", erased)
+
+
+def test_files_that_cannot_be_sliders_are_named_and_the_others_work(
+    classes, model, completed, named, model_folder, part
+):
+    folder = model_folder / "directions"
+    (folder / "bad.safetensors").write_bytes(b"junk")
+    (folder / "link.safetensors").symlink_to("nowhere")
+    other = dataclasses.replace(named, vector=-named.vector)
+    part("core.directions").write_direction(folder / "zz.safetensors", other)
+    (folder / "copy.safetensors").write_bytes((folder / "own.safetensors").read_bytes())
+    shown = run(classes, model, completed[1], '{"age": 1}')
+    expected = run(classes, model, completed[1], "{}")["result"][0].codes + named.vector
+    assert torch.allclose(shown["result"][0].codes, expected, atol=1e-5)
+    bad, link, twin = shown["ui"]["warnings"]
+    assert bad.startswith("directions/bad.safetensors is left out: ")
+    assert link.startswith("directions/link.safetensors is left out: ")
+    assert twin == "directions/zz.safetensors is left out: another direction is named 'age'."
+    assert classes["DI_EditSliders"].IS_CHANGED("{}")
+
+
+def test_a_long_text_is_not_repeated(classes, model, completed, errors):
+    with pytest.raises(errors.InputError) as caught:
+        run(classes, model, completed[1], "[" * 100_000)
+    assert len(str(caught.value)) < 300

@@ -40,13 +40,6 @@ from diverse_inpainting.training.stages import STAGES
 SEEN = {"prior": 3000, "stage1": 200, "stage2": 40}
 
 
-@pytest.fixture(autouse=True)
-def usual_denormals():
-    """Training flushes them for the whole process; other tests do not want it."""
-    yield
-    torch.set_flush_denormal(False)
-
-
 @pytest.fixture
 def recipe():
     """One batch more than what has been seen, at a learning rate of zero."""

@@ -267,3 +267,10 @@ def test_a_pickle_and_a_cut_file(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match="truncated"):
         read_direction(path)
+
+
+def test_a_reversed_direction_moves_the_other_way() -> None:
+    moved = apply_direction(_codes(), _direction(), 1.5)
+    back = apply_direction(_codes(), _direction().reversed(), -1.5)
+    assert torch.equal(moved.codes, back.codes)
+    assert not torch.equal(moved.codes, _codes().codes)
