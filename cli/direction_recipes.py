@@ -26,6 +26,7 @@ from ..core.directions import (
     find_boundary,
 )
 from ..core.errors import ConfigError
+from ..core.files import portable_name
 from ..core.foreign_data import read_toml
 from ..core.inpainter import Inpainter
 from .direction_scores import RatedSamples, rate_by_scorer
@@ -33,6 +34,8 @@ from .progress import OnProgress
 
 RECIPES_DIR = Path(__file__).parents[1] / "core" / "directions" / "recipes"
 METHODS = (*DISCOVERY_METHODS, "interfacegan")
+
+_MAX_STEM = 60  # characters of up to four bytes: file systems allow 255 bytes of a name
 
 NUM_SAMPLES = 4000
 """Samples that are drawn and scored, unless a recipe or an option says another number."""
@@ -234,7 +237,10 @@ def recipe_path(source: str) -> Path:
 def file_stem(name: str) -> str:
     """Return a file name without extension for a direction's name."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-") or "direction"
+    plain = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")
+    # Of other scripts, nothing is left: their letters stay.
+    stem = plain or re.sub(r"[\W_]+", "-", name.lower()).strip("-") or "direction"
+    return portable_name(stem[:_MAX_STEM])
 
 
 def check_stems(stems: list[str]) -> None:

@@ -28,6 +28,7 @@ _SEEDS_AT_ONCE = 4096  # the mapping network takes twenty times the memory of it
 _DELIMITERS = ",;\t"
 _FIRST_COLUMNS = ("seed", "file")
 _MAX_DIGITS = 20  # of a seed
+_MAX_NAME = 60  # of a score, which becomes the name of a direction
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +98,8 @@ def _read_rows(path: Path) -> tuple[list[str], dict[int, list[str]]]:
         ) from error
     rows = {line: row for line, row in lines if any(row)}
     names = rows.pop(next(iter(rows))) if rows else []
-    is_header = len(names) > 1 and names[0] in _FIRST_COLUMNS and all(map(is_printable, names))
-    if not is_header or not all(names) or len(set(names)) < len(names):
+    is_header = len(names) > 1 and names[0] in _FIRST_COLUMNS and all(map(_is_name, names))
+    if not is_header or len(set(names)) < len(names):
         problem = f"The header of {path} is {shown(','.join(names))}."
         raise _bad_table("a header like seed,smile or file,smile,age", shown(names), problem)
     for line, row in rows.items():
@@ -108,6 +109,10 @@ def _read_rows(path: Path) -> tuple[list[str], dict[int, list[str]]]:
     if not rows:
         raise _bad_table("scores", "none", f"There are no scores in {path}.")
     return names, rows
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= _MAX_NAME and is_printable(text)
 
 
 def _bad_table(expected: str, got: str, problem: str) -> ConfigError:

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +17,16 @@ from ..core.mask_edits import MaskEdits
 from ..core.progress import OnStep
 from .result_files import MADE_BY, Record
 
+_MAX_VARIANTS = 10_000  # a record can say any number, and an image's variants are made together
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How images are completed: arguments of `Inpainter.inpaint`, see there, and edits of masks."""
+    """How images are completed: arguments of `Inpainter.inpaint`, see there, and edits of masks.
+
+    Raises:
+        InputError: no variants, or more than 10,000.
+    """
 
     num_variants: int = 8
     seed: int = 0
@@ -39,6 +44,10 @@ class Settings:
     blend: str | None = None
     max_megapixels: float = 64.0
     """Larger images are refused: they take 2 GB or more. No argument of `Inpainter.inpaint`."""
+
+    def __post_init__(self) -> None:
+        """Check what is used before `rehearse`, such as to name results."""
+        check_int(self.num_variants, "num_variants", 1, _MAX_VARIANTS)
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of `Inpainter.inpaint`."""
@@ -70,7 +79,6 @@ def rehearse(model: Inpainter, settings: Settings) -> None:
     Raises:
         InputError: a setting that no image could be completed with.
     """
-    check_int(settings.num_variants, "num_variants", 1, math.inf)
     once = dataclasses.replace(settings, num_variants=1)
     R = model.resolution
     model.inpaint(torch.full((1, R, R, 3), 0.5), torch.ones(1, R, R), **once.arguments())

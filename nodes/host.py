@@ -33,6 +33,8 @@ MODEL_FOLDER = "diverse_inpainting"
 
 MODEL_SUFFIX = ".safetensors"
 
+_MAX_PREFIX = 1000  # characters; ComfyUI makes folders by recursion
+
 FOREIGN_SUFFIXES = (".pkl", ".pt", ".pth", ".bin")
 """Of pickles in which other programs store a StyleGAN2; they are listed, and never loaded."""
 
@@ -132,6 +134,7 @@ def _is_name_below(folder: Path, name: str) -> bool:
     """Return whether a name, perhaps with folders, is that of a file below a resolved folder."""
     path = folder / name
     is_name = name[-1:] not in ("", "/") and path.name not in ("", "..") and path != folder
+    is_name = is_name and len(name) <= _MAX_PREFIX
     return is_name and path.resolve().is_relative_to(folder)
 
 

@@ -96,13 +96,16 @@ class SaveW(Node):
 
 
 def _pairs(codes: "WPlus", images: Tensor) -> "list[tuple[WPlus, Tensor]]":
-    """Return the codes of each image, [1, 1, L, D], with it."""
+    """Return with each image its codes: [1, 1, L, D], or those of all squares of one image."""
     B, V = codes.batch, codes.num_variants
+    if len(images) == V:
+        return [(codes[:, v], image) for v, image in enumerate(images)]
     if len(images) != B * V:
         raise InputError(
             f"{B * V} images, one for each of the codes",
             f"{len(images)}",
-            "Connect codes and images of the same node, or leave the images out.",
+            "Connect codes and images of the same node, or leave the images out. Where some images "
+            "have codes for several squares, complete one image at a time.",
         )
     return [(codes[i // V, i % V], image) for i, image in enumerate(images)]
 

@@ -140,12 +140,12 @@ def pick_and_edit(flow: Workflow) -> App:
         "inputs": [
             [picture.id, "picture"],
             [first.id, "seed"],
-            [liked.id, "pick"],
+            [liked.id, "diverse-inpainting-grid"],
             [second.id, "seed"],
-            [chosen.id, "pick"],
-            [sliders.id, "sliders"],
+            [chosen.id, "diverse-inpainting-grid"],
+            [sliders.id, "diverse-inpainting-sliders"],
         ],
-        "outputs": [liked.id, chosen.id, saved.id],
+        "outputs": [saved.id],
     }
 
 
@@ -268,7 +268,7 @@ def edit_whole_picture(flow: Workflow) -> App:
         "DI_EditSliders",
         model=model[0],
         codes=mixed[0],
-        sliders='{"warmth": 2.0}',
+        sliders='{"warmth": 3.0}',
         images_px=440,
     )
     plain = flow.add("DI_SkipRefine", model=model[0], erased=encoded[0], codes=mixed[0])

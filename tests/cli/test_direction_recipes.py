@@ -145,6 +145,9 @@ def test_the_bundled_recipe_fits_any_model(model):
 def test_names_become_file_names():
     assert file_stem("Fur: light / d\u00e9j\u00e0") == "fur-light-deja"
     assert file_stem("///") == "direction"
+    assert file_stem("../\u5fae \u7b11") == "\u5fae-\u7b11"
+    assert file_stem("Con") == "_con"
+    assert file_stem("\u7b11" * 300) == "\u7b11" * 60
 
 
 def test_a_strip_has_a_row_for_each_sample(model, finder):

@@ -60,6 +60,7 @@ def test_a_table_of_files_beside_it(model, tmp_path):
         ("seed\n5\n", "header"),
         ("seed,\n5,1\n", "header"),
         ("seed,a,a\n5,1,2\n", "header"),
+        (f"seed,{'a' * 61}\n5,1\n6,2\n", "header"),
         ("name,a\n5,1\n", "header"),
         ("seed,a\n", "no scores"),
         ("seed,a\n5,1,2\n", "Row 2 of .* has 3 cells, and its header 2"),

@@ -55,7 +55,6 @@ def test_good_settings_pass(model):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"num_variants": 0}, "num_variants"),
         ({"seed": -1}, "seed"),
         ({"seed": 2**64}, "seed"),
         ({"edits": (Edit("smile", 1.0),)}, "'smile'"),
@@ -81,3 +80,9 @@ def test_a_record_names_directions_as_the_model_does(model, monkeypatch):
         recorded = describe_run(model, Settings(edits=edits), "m")["edits"]
         assert recorded[:2] == [["white chin", 1.0], ["sefa:1", 2.0]]
         assert recorded[2][0].startswith("white chin (")
+
+
+@pytest.mark.parametrize("number", [0, -1, 10_001, 10**12])
+def test_numbers_of_variants_that_nobody_can_hold_are_refused(number):
+    with pytest.raises(InputError, match="num_variants to be a whole number from 1 to 10000"):
+        Settings(num_variants=number)

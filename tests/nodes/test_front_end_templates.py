@@ -17,6 +17,31 @@ _OPEN = """async (workflow) => {
   await new Promise((done) => setTimeout(done, 300))
   return app.graph.serialize()
 }"""
+_HAS_WIDGET = """([id, name]) =>
+  app.graph.getNodeById(id).widgets.some((widget) => widget.name === name)"""
+_SEARCH = """async (text) => {
+  const { command } = app.extensionManager
+  if (!command.commands.some(({ id }) => id === "Comfy.Subgraph.SetDescription")) return false
+  await command.execute("Workspace.SearchBox.Toggle")
+  await new Promise((done) => setTimeout(done, 500))
+  const box = document.querySelector("[role=dialog] input, [role=combobox]")
+  box.value = text
+  box.dispatchEvent(new Event("input", { bubbles: true }))
+  await new Promise((done) => setTimeout(done, 500))
+  return true
+}"""
+_COMPLETE = """async () => {
+  const [step] = app.graph.nodes
+  const example = LiteGraph.createNode("DI_ExamplePicture")
+  const save = LiteGraph.createNode("SaveImage")
+  for (const node of [example, save]) app.graph.add(node)
+  example.widgets.find(({ name }) => name === "hole").value = "strokes"
+  save.widgets[0].value = "diverse-inpainting/step-by-step"
+  example.connect(0, step, 0)
+  example.connect(1, step, 1)
+  step.connect(0, save, 0)
+  return (await app.graphToPrompt()).output
+}"""
 _OVERLAPS = """() => {
   // Nodes 2.0 of 1.27 do not follow the graph.
   const drawn = (node) => document.querySelector(`[data-node-id="${node.id}"]`)
@@ -79,7 +104,11 @@ def test_a_template_opens_and_is_saved_as_it_was(editor, name):
         kept = after[node_id]
         assert kept.get("widgets_values", []) == node["widgets_values"], node["type"]
         assert linked(kept) == linked(node), node["type"]
-    assert saved["extra"].get("linearData") == workflow["extra"].get("linearData")
+    app_mode = workflow["extra"].get("linearData", {"inputs": [], "outputs": []})
+    assert saved["extra"].get("linearData", app_mode) == app_mode
+    for node_id, widget in app_mode["inputs"]:
+        assert editor.page.evaluate(_HAS_WIDGET, [node_id, widget]), widget
+    assert set(app_mode["outputs"]) <= set(before)
     assert editor.page.evaluate(_OVERLAPS) == []
 
 
@@ -91,6 +120,36 @@ def test_sliders_show_what_a_template_saved(editor):
       .find((widget) => widget.name === "diverse-inpainting-sliders")
       .element.querySelector("input[name=warmth]").value""")
     assert shown == "1.5"
+
+
+def test_the_blueprint_is_found_and_has_the_steps_of_the_method(editor):
+    editor.page.evaluate("() => app.graph.clear()")
+    if not editor.page.evaluate(_SEARCH, "diverse inpaint"):
+        pytest.skip("this front end has no blueprints of node packs, as 1.27")
+    found = editor.page.get_by_role("option").filter(has_text="Blueprint")
+    assert "steps of the method" in found.inner_text()
+    found.click()
+    editor.page.mouse.click(700, 500)
+    editor.page.wait_for_function("() => app.graph.nodes.length === 1")
+    prompt = editor.page.evaluate(_COMPLETE)
+    assert told(editor) == []
+    template = json.loads((FOLDER / "api" / "2-step-by-step.json").read_text(encoding="utf-8"))
+    steps, whole = by_type(prompt), by_type(template)
+    assert len(steps) == len(prompt) == 10
+    assert steps == {name: whole[name] for name in steps}
+
+
+def by_type(prompt):
+    """Return a workflow in which nodes are named by their types, without titles."""
+    names = {key: node["class_type"] for key, node in prompt.items()}
+
+    def renamed(value):
+        return [names[value[0]], value[1]] if isinstance(value, list) else value
+
+    return {
+        names[key]: {name: renamed(value) for name, value in node["inputs"].items()}
+        for key, node in prompt.items()
+    }
 
 
 def test_a_workflow_with_faults_is_complained_about(editor):

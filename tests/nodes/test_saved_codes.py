@@ -77,6 +77,13 @@ def test_images_carry_the_codes_of_their_variant(codes, save, load, tmp_path):
     assert torch.equal(load("renamed.png")[0].codes, codes.codes[:, 1:])
 
 
+def test_one_image_carries_the_codes_of_all_its_squares(codes, save, load):
+    squares = dataclasses.replace(codes, codes=torch.randn(3, 2, 8, 16), labels=())
+    save(squares, "cat", torch.rand(2, 5, 6, 3))
+    (loaded,) = load("cat_00002_.codes.png [output]")
+    assert torch.equal(loaded.codes, squares.codes[:, 1:])
+
+
 def test_another_number_of_images_is_refused(codes, save, part):
     with pytest.raises(part("core.errors").InputError, match="2 images"):
         save(codes, "cat", torch.rand(3, 5, 6, 3))

@@ -49,7 +49,6 @@ _EMPTY = {
     "/userdata": [],
     "/experiment/models": [],
     "/templates/index.json": [],
-    "/global_subgraphs": {},
 }
 _CORE = {
     "LoadImage": {"required": {"image": [["example.png"], {"image_upload": True}]}},
@@ -185,6 +184,8 @@ class StandIn:
             return [
                 f"/extensions/{PACK_FOLDER}/js/{p.name}" for p in sorted((WEB / "js").iterdir())
             ]
+        if path == "/global_subgraphs":
+            return {p.stem: _blueprint(p) for p in (ROOT / "subgraphs").iterdir()}
         if path == "/view":
             return self.picture, ".jpg"
         if path in _EMPTY:
@@ -192,6 +193,11 @@ class StandIn:
         if path.startswith(f"/extensions/{PACK_FOLDER}/"):
             return _file(WEB, path.removeprefix(f"/extensions/{PACK_FOLDER}/"))
         return _file(self.static, path.lstrip("/") or "index.html")
+
+
+def _blueprint(path):
+    told = {"source": "custom_node", "info": {"node_pack": f"custom_nodes.{PACK_FOLDER}"}}
+    return {**told, "name": path.stem, "data": path.read_text(encoding="utf-8")}
 
 
 def _file(folder, name):

@@ -73,7 +73,7 @@ class Grid {
     this.clear = button("Keep all", "Empty the choice", () => this.write(this.empty()));
     const { box, status } = panel(this.list, this.clear);
     this.status = status;
-    addElement(node, "diverse-inpainting-grid", "grid", box, () => this.height());
+    addElement(node, "diverse-inpainting-grid", "variants", box, () => this.height());
     onWidgetChange(node, "pick", () => this.mark());
     this.mark();
   }

@@ -46,6 +46,7 @@ export function addElement(node, name, type, box, height) {
   const options = { serialize: false, getMinHeight: height, getMaxHeight: height };
   const widget = node.addDOMWidget(name, type, box, options);
   widget.serialize = false;
+  widget.label = type; // what app mode calls it
   return widget;
 }
 
