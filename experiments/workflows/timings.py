@@ -95,9 +95,11 @@ def time_interruption(server: Server, name: str, prompt: Prompt, after_s: float)
     post(server, "/interrupt")
     while not (history := server.get_json(f"/history/{answer['prompt_id']}")):
         time.sleep(0.02)
-    told = times(history[answer["prompt_id"]])
-    ended = told.get("execution_interrupted")
-    result = "ended before" if ended is None else f"{ended - asked:.2f} s"
+    messages = dict(history[answer["prompt_id"]]["status"]["messages"])
+    ended = messages.get("execution_interrupted")
+    result = "it had ended |"
+    if ended is not None:
+        result = f"{ended['timestamp'] / 1000 - asked:.2f} s | {ended['node_type']}"
     print(f"| {name} after {after_s} s | {result} | {os.getloadavg()[0]:.1f} |", flush=True)
 
 
@@ -109,9 +111,9 @@ def main() -> None:
         print("| workflow | cold | warm | slider | load |\n|---|---|---|---|---|")
         for path in sorted(FOLDER.glob("*.json")):
             time_workflow(server, path)
-        print("\n| interrupted | answered in | load |\n|---|---|---|")
+        print("\n| interrupted | answered in | in | load |\n|---|---|---|---|")
         for name, prompt in long_runs().items():
-            for after_s in (0.7, 1.6, 2.3):
+            for after_s in (0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8):
                 time_interruption(server, name, prompt, after_s)
 
 
