@@ -88,8 +88,8 @@ def long_runs() -> dict[str, Prompt]:
 
 def time_interruption(server: Server, name: str, prompt: Prompt, after_s: float) -> None:
     _, answer = server.queue(prompt)
-    while not server.get_json("/queue")["queue_running"]:
-        time.sleep(0.05)
+    while server.get_json("/queue")["queue_pending"]:
+        time.sleep(0.02)
     time.sleep(after_s)
     asked = time.time()
     post(server, "/interrupt")
@@ -113,8 +113,9 @@ def main() -> None:
             time_workflow(server, path)
         print("\n| interrupted | answered in | in | load |\n|---|---|---|---|")
         for name, prompt in long_runs().items():
-            for after_s in (0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8):
-                time_interruption(server, name, prompt, after_s)
+            for number, after_s in enumerate((0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8)):
+                new = changed(changed(prompt, "seed", 100 + number), "component", number)
+                time_interruption(server, name, new, after_s)
 
 
 if __name__ == "__main__":
