@@ -82,6 +82,7 @@ class LoadDirection(Node):
         """Return the direction."""
         from ..core.directions import read_direction
 
+        direction_name = str(direction_name)  # null counts as a link until a node runs
         path = model_folder.direction_path(direction_name)
         if path is None:
             return (_bundled(model, direction_name),)

@@ -77,7 +77,8 @@ class LoadModel(Node):
         """Return the model, from memory if it is still in use, and what it can do."""
         from ..core.abilities import describe_abilities
 
-        model = load_model(_find(model_name), precision)
+        # ComfyUI takes null for a link, which validation cannot see through.
+        model = load_model(_find(str(model_name)), precision)
         parts = model.model.parts
         return model, describe_abilities(model.title, model.resolution, parts, model.directions)
 

@@ -188,6 +188,7 @@ class LoadW(Node):
         from ..core.code_files import read_codes
         from ..core.latents import WPlus
 
+        file = str(file)  # null counts as a link until a node runs
         path = _find(file)
         if path is None:
             raise CheckpointError("a file of codes", repr(file), "Save it.", problem=_missing(file))

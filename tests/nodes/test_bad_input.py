@@ -158,3 +158,13 @@ def test_messages_are_sentences_that_say_what_to_do(classes, model, errors, imag
     for message in provoked:
         assert message.endswith(".") and message.count(".") >= 2, message
         assert "Tensor" not in message and "None" not in message, message
+
+
+@pytest.mark.parametrize(
+    ("node", "value"),
+    [("DI_LoadModel", "model_name"), ("DI_LoadDirection", "direction_name"), ("DI_LoadW", "file")],
+)
+def test_null_in_a_workflow_is_one_sentence(node, value, classes, model, errors):
+    others = {"DI_LoadModel": {"precision": "float32"}, "DI_LoadDirection": {"model": model}}
+    with pytest.raises(errors.DiverseInpaintingError, match="None"):
+        classes[node]().execute(**{value: None}, **others.get(node, {}))
