@@ -27,6 +27,9 @@ from .tiff_files import encode_deep_tiff, encode_tiff
 
 _log = get_logger(__name__)
 
+PNG_LEVEL = 3
+"""Of compression: level 6, the usual one, takes two or three times as long and saves 12 %."""
+
 RESULT_FORMATS = {
     **dict.fromkeys((".png", ".apng"), "PNG"),
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
@@ -220,6 +223,7 @@ def _options(metadata: Metadata, file_format: str, record: str) -> dict[str, Any
     known: dict[str, Any] = {"icc_profile": metadata.icc_profile, "dpi": metadata.dpi}
     if file_format == "PNG":
         known |= {"exif": metadata.exif, "pnginfo": _png_info(metadata, record)}
+        options["compress_level"] = PNG_LEVEL
     else:
         xmp = xmp_with_record(metadata.xmp, record) if record else metadata.xmp
         is_tiff = file_format == "TIFF"
