@@ -183,7 +183,7 @@ def test_a_wheel_holds_and_imports_everything(root, project, tmp_path):
         inside = {n for n in wheel.namelist() if n.startswith(f"{PACK}/")}
         wheel.extractall(target)
     data = ["core/weights", "training/recipes", "training/state", "web", "locales"]
-    data += ["core/directions/recipes", "example_workflows"]
+    data += ["core/directions/recipes", "example_workflows", "subgraphs"]
     expected = {p.relative_to(source) for p in python_files(source)}
     expected |= {
         p.relative_to(source) for d in data for p in (source / d).rglob("*") if p.is_file()
