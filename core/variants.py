@@ -1,17 +1,19 @@
-"""Groups of variants: keep some and fill up with fresh ones, walk from one to the next.
+"""Groups of variants: keep some and fill up with fresh ones, average them, walk between them.
 
 Legend: B images, V variants, K of them kept, L style layers, D width of one code.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
 
-from .checks import check_int
+from .checks import check_int, check_range
 from .errors import InputError
 from .latents import WPlus, expand_codes, expand_labels
 
 _MAX_STEPS = 1000
+_MAX_WEIGHT, _MIN_SUM = 100.0, 1e-3
 
 
 def kept_first(kept: WPlus, fresh: WPlus, num_variants: int) -> WPlus:
@@ -58,6 +60,30 @@ def _interleaved(first: tuple[str, ...], second: tuple[str, ...], batch: int) ->
     k, n = len(first) // batch, len(second) // batch
     rows = ((*first[b * k : b * k + k], *second[b * n : b * n + n]) for b in range(batch))
     return tuple(label for row in rows for label in row)
+
+
+def average(codes: WPlus, weights: Sequence[float]) -> WPlus:
+    """Return the weighted mean of the variants, [B, 1, L, D].
+
+    Args:
+        codes: [B, V, L, D].
+        weights: V of them, from -100 to 100; only their proportions count.
+
+    Raises:
+        InputError: another number of weights, one out of range, or a sum of 0.
+    """
+    V = codes.num_variants
+    for weight in weights:
+        check_range(weight, "weight", -_MAX_WEIGHT, _MAX_WEIGHT)
+    if len(weights) != V or abs(sum(weights)) < _MIN_SUM:
+        raise InputError(
+            f"{V} weights, one for each variant, whose sum is not 0",
+            f"{len(weights)} with a sum of {sum(weights):g}",
+            "Correct the weights, or pick the variants first.",
+        )
+    w = codes.codes.new_tensor([weight / sum(weights) for weight in weights])
+    mean = (codes.codes * w[None, :, None, None]).sum(dim=1, keepdim=True)
+    return dataclasses.replace(codes, codes=mean, labels=())
 
 
 def walk(codes: WPlus, steps: int, loop: bool = False) -> WPlus:

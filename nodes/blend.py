@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from .declare import CODES, OWN_LAYERS, Inputs, Node, boolean, integer, real, socket
+from ..core.errors import InputError
+from .declare import CODES, OWN_LAYERS, Inputs, Node, boolean, integer, real, socket, text
 from .edits import MAX_LAYER, chosen_layer
 
 if TYPE_CHECKING:
@@ -47,14 +48,40 @@ class BlendW(Node):
                     MAX_LAYER,
                     "Last style layer to blend (inclusive); -1 is the model's last layer.",
                 ),
-            }
+            },
+            "optional": {
+                "weights": text(
+                    "",
+                    "To blend with several variants of b at once: a weight for each of them, such "
+                    "as 2, 1, 1. Empty blends with each by itself.",
+                ),
+            },
         }
 
     def execute(
-        self, a: "WPlus", b: "WPlus", amount: float, first_layer: int, last_layer: int
+        self,
+        a: "WPlus",
+        b: "WPlus",
+        amount: float,
+        first_layer: int,
+        last_layer: int,
+        weights: str = "",
     ) -> tuple["WPlus"]:
         """Return the blended codes."""
+        from ..core.variants import average
+
+        if weights.strip():
+            b = average(b, _parse_weights(weights))
         return (a.blend(b, amount, first_layer, chosen_layer(last_layer)),)
+
+
+def _parse_weights(weights: str) -> list[float]:
+    try:
+        return [float(weight) for weight in weights.replace(",", " ").split()]
+    except ValueError as error:
+        raise InputError(
+            "weights as numbers, such as 2, 1, 1", repr(weights[:100]), "Correct the text."
+        ) from error
 
 
 class WalkW(Node):

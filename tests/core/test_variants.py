@@ -7,7 +7,7 @@ import torch
 
 from diverse_inpainting.core.errors import GeneratorMismatchError, InputError
 from diverse_inpainting.core.latents import WPlus
-from diverse_inpainting.core.variants import kept_first, walk
+from diverse_inpainting.core.variants import average, kept_first, walk
 
 ID = "a" * 64
 
@@ -78,3 +78,18 @@ def test_a_walk_needs_two_variants_and_a_step():
         walk(codes(1, 1), 4)
     with pytest.raises(InputError, match="steps"):
         walk(codes(1, 2), 0)
+
+
+def test_an_average_weighs_variants_in_proportion():
+    three = codes(2, 3)
+    found = average(three, [2, 1, 1])
+    expected = (2 * three.codes[:, :1] + three.codes[:, 1:2] + three.codes[:, 2:]) / 4
+    torch.testing.assert_close(found.codes, expected)
+    torch.testing.assert_close(average(three, [20, 10, 10]).codes, expected)
+    torch.testing.assert_close(average(three, [0, 5, 0]).codes, three.codes[:, 1:2])
+
+
+@pytest.mark.parametrize("weights", [[], [1, 1], [1, -1, 0], [1, 1, float("nan")], [1, 1, 1e9]])
+def test_weights_that_average_nothing_are_refused(weights):
+    with pytest.raises(InputError, match="weight"):
+        average(codes(1, 3), weights)

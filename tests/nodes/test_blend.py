@@ -24,6 +24,15 @@ def test_codes_of_another_generator_are_not_blended(classes, codes, part):
         classes["DI_BlendW"]().execute(a, b, 0.5, 0, -1)
 
 
+def test_several_variants_are_blended_by_weights(classes, codes, part):
+    a, b = codes(2), codes(3)
+    (found,) = classes["DI_BlendW"]().execute(a, b, 1.0, 0, -1, "2, 1 1")
+    expected = (2 * b.codes[:, :1] + b.codes[:, 1:2] + b.codes[:, 2:]) / 4
+    torch.testing.assert_close(found.codes, expected.expand(1, 2, -1, -1))
+    with pytest.raises(part("core.errors").InputError, match="weights as numbers"):
+        classes["DI_BlendW"]().execute(a, b, 1.0, 0, -1, "2; one")
+
+
 def test_a_walk_gives_frames_in_order(classes, codes):
     stops = codes(3)
     (frames,) = classes["DI_WalkW"]().execute(stops, 5, True)

@@ -35,7 +35,7 @@ HIDDEN = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
 # Saved workflows hold widget values by position: append to a row, never change it.
 WIDGETS = {
     "DI_ApplyEdit": ["strength", "first_layer", "last_layer"],
-    "DI_BlendW": ["amount", "first_layer", "last_layer"],
+    "DI_BlendW": ["amount", "first_layer", "last_layer", "weights"],
     "DI_Composite": ["feather_px", "blend"],
     "DI_DiscoverDirection": ["method", "component", "first_layer", "last_layer"],
     "DI_EditSliders": ["sliders"],
