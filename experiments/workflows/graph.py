@@ -176,7 +176,8 @@ def _values(node: Placed) -> dict[str, Any]:
 
 def _default(node_type: str, name: str) -> object:
     assert node_type not in CORE_NODES, f"give {node_type} its {name}"
-    types = NODE_CLASS_MAPPINGS[node_type].INPUT_TYPES()
+    node: Any = NODE_CLASS_MAPPINGS[node_type]
+    types = node.INPUT_TYPES()
     kind, options = {**types["required"], **types.get("optional", {})}[name]
     return options.get("default", kind[0] if isinstance(kind, list) else None)
 

@@ -104,7 +104,7 @@ def pick_and_edit(flow: Workflow) -> App:
         "4. *Save Codes* writes a PNG that brings its codes back through *Load Codes*.",
     )
     flow.column()
-    inputs = {"model": model[0], "image": picture[0], "mask": picture[1]}
+    inputs: dict[str, Any] = {"model": model[0], "image": picture[0], "mask": picture[1]}
     first = flow.add("DI_Inpaint", title="First roll", **inputs, seed=1)
     encoded = flow.add("DI_EncodeErased", **inputs)
     flow.column(420)
@@ -156,7 +156,7 @@ def blend_and_animate(flow: Workflow) -> App:
         "order for a video. *Blend Codes* mixes two of them: change `amount`.",
     )
     flow.column()
-    inputs = {"model": model[0], "image": picture[0], "mask": picture[1]}
+    inputs: dict[str, Any] = {"model": model[0], "image": picture[0], "mask": picture[1]}
     inpaint = flow.add("DI_Inpaint", **inputs, seed=7)
     encoded = flow.add("DI_EncodeErased", **inputs)
     flow.column(420)

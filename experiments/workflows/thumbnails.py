@@ -32,4 +32,5 @@ def thumbnail(prompt: dict[str, Any]) -> Image.Image:
     cells = [shown[index * (len(shown) - 1) // (count - 1)] for index in range(count)]
     rows = [cells[start : start + columns] for start in range(0, count, columns)]
     sheet = contact_sheet(rows, cell_px=SIDE_PX // columns)
-    return ImageOps.pad(sheet, (max(sheet.size),) * 2, color=sheet.getpixel((0, 0)))
+    side, background = max(sheet.size), tuple(sheet.crop((0, 0, 1, 1)).tobytes())
+    return ImageOps.pad(sheet, (side, side), color=background)
