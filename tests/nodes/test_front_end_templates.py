@@ -63,7 +63,11 @@ def browser():
         yield started
 
 
-@pytest.fixture(scope="module", params=front_end.front_ends(), ids=lambda path: path.parts[-3])
+@pytest.fixture(
+    scope="module",
+    params=front_end.front_ends(),
+    ids=[path.parts[-3] for path in front_end.front_ends()],
+)
 def stand_in(request, pack):
     info = front_end.object_info(pack.NODE_CLASS_MAPPINGS, pack.NODE_DISPLAY_NAME_MAPPINGS)
     with front_end.StandIn(request.param, info, b"") as server:
