@@ -100,7 +100,8 @@ def test_pick_and_slide(editor, nodes_2, request):
     editor.page.evaluate("() => app.queuePrompt(0)")
     wait_for_run(editor)
     look_at(editor, ids["pick"])
-    if nodes_2 and not editor.page.locator(f"[data-node-id='{ids['pick']}']").count():
+    version = editor.page.evaluate("() => window.__COMFYUI_FRONTEND_VERSION__ ?? ''")
+    if nodes_2 and version.startswith("1.27."):
         pytest.skip("Nodes 2.0 of this front end do not follow the graph, as in 1.27")
     editor.page.get_by_role("option", name="seed 7 / #5").click()
     editor.page.get_by_role("option", name="seed 7 / #2").click()
