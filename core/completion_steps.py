@@ -196,15 +196,17 @@ class CompletionSteps(Editor):
         """
         check_int(steps, "steps", 0, MAX_FIT_STEPS)
         S, V = len(erased.crops), codes.num_variants
-        fitted = fit_codes(
-            self.model,
+        fitted = fit_codes(self.model, *self._rows(erased, codes), steps, on_step=on_step)
+        return self._own(fitted.unflatten(0, (S, V)), expand_labels(codes, S, V))
+
+    def _rows(self, erased: Erased, codes: WPlus) -> tuple[Tensor, Tensor, Tensor]:
+        """Return codes, erased squares and valid masks, S*V rows each."""
+        S, V = len(erased.crops), codes.num_variants
+        return (
             self._flat(codes, S, V, "codes"),
             erased.erased.repeat_interleave(V, dim=0),
             erased.valid.repeat_interleave(V, dim=0),
-            steps,
-            on_step=on_step,
         )
-        return self._own(fitted.unflatten(0, (S, V)), expand_labels(codes, S, V))
 
     @inference
     def refine(
@@ -247,13 +249,9 @@ class CompletionSteps(Editor):
                 "Use the stage-1 image, or train stage 2.",
             )
         check_squares(erased, codes)
-        S, V = len(erased.crops), codes.num_variants
-        inputs = [
-            self._flat(codes, S, V, "codes"),
-            erased.erased.repeat_interleave(V, dim=0),
-            erased.valid.repeat_interleave(V, dim=0),
-        ]
+        inputs = [*self._rows(erased, codes)]
         if skip_codes is not None:
+            S, V = len(erased.crops), codes.num_variants
             inputs.append(self._flat(skip_codes, S, V, "skip codes"))
         return self._in_chunks(lambda *rows: self.model.refine(*rows).output, inputs, on_step)
 

@@ -21,7 +21,8 @@ from .printable import counted
 Index = int | slice | Sequence[int]
 """Positions along an axis; negative ones count from the end."""
 
-_MAX_WEIGHT = 100.0
+MAX_WEIGHT = 100.0
+"""Largest weight of codes in a blend or an average, of either sign."""
 _LABELS_SHOWN = 8
 _VARIANT_DOMAIN = b"diverse-inpainting/variant/1\0"
 
@@ -141,7 +142,7 @@ class WPlus:
                 or layers out of range.
         """
         other.check_like(self)
-        check_range(weight, "weight", -_MAX_WEIGHT, _MAX_WEIGHT)
+        check_range(weight, "weight", -MAX_WEIGHT, MAX_WEIGHT)
         first, last = checked_layers(first_layer, last_layer, self.num_layers)
         B = max(self.batch, other.batch)
         V = max(self.num_variants, other.num_variants)

@@ -10,10 +10,10 @@ import torch
 
 from .checks import check_int, check_range
 from .errors import InputError
-from .latents import WPlus, expand_codes, expand_labels
+from .latents import MAX_WEIGHT, WPlus, expand_codes, expand_labels
 
 _MAX_STEPS = 1000
-_MAX_WEIGHT, _MIN_SUM = 100.0, 1e-3
+_MIN_SUM = 1e-3  # of weights
 
 
 def kept_first(kept: WPlus, fresh: WPlus, num_variants: int) -> WPlus:
@@ -74,7 +74,7 @@ def average(codes: WPlus, weights: Sequence[float]) -> WPlus:
     """
     V = codes.num_variants
     for weight in weights:
-        check_range(weight, "weight", -_MAX_WEIGHT, _MAX_WEIGHT)
+        check_range(weight, "weight", -MAX_WEIGHT, MAX_WEIGHT)
     if len(weights) != V or abs(sum(weights)) < _MIN_SUM:
         raise InputError(
             f"{V} weights, one for each variant, whose sum is not 0",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from core_nodes import CORE_NODES, WIDGET_TYPES, declared
+from core_nodes import CORE_NODES, WIDGET_TYPES, declared, input_types
 from diverse_inpainting import NODE_CLASS_MAPPINGS
 from diverse_inpainting.nodes import TITLES
 
@@ -177,8 +177,7 @@ def _values(node: Placed) -> dict[str, Any]:
 def _default(node_type: str, name: str) -> object:
     assert node_type not in CORE_NODES, f"give {node_type} its {name}"
     node: Any = NODE_CLASS_MAPPINGS[node_type]
-    types = node.INPUT_TYPES()
-    kind, options = {**types["required"], **types.get("optional", {})}[name]
+    kind, options = input_types(node.INPUT_TYPES())[name]
     return options.get("default", kind[0] if isinstance(kind, list) else None)
 
 

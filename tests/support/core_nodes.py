@@ -1,51 +1,76 @@
-"""ComfyUI's own nodes in our workflows: inputs, outputs and widgets, from its /object_info.
-
-Inputs are (name, type); widgets as the front end stores their values, buttons included.
-"""
+"""ComfyUI's own nodes in our workflows, as its /object_info declares them: (inputs, outputs)."""
 
 CORE_NODES = {
-    "LoadImage": ([("image", "COMBO")], ["IMAGE", "MASK"], ["image", "upload"]),
-    "SaveImage": ([("images", "IMAGE"), ("filename_prefix", "STRING")], [], ["filename_prefix"]),
-    "PreviewImage": ([("images", "IMAGE")], [], []),
-    "PreviewAny": ([("source", "*")], [], []),
-    "ImageBatch": ([("image1", "IMAGE"), ("image2", "IMAGE")], ["IMAGE"], []),
-    "ImageScaleBy": (
-        [("image", "IMAGE"), ("upscale_method", "COMBO"), ("scale_by", "FLOAT")],
-        ["IMAGE"],
-        ["upscale_method", "scale_by"],
+    "LoadImage": (
+        {"required": {"image": [["example.png"], {"image_upload": True}]}},
+        ["IMAGE", "MASK"],
     ),
-    "ImageStitch": (
-        [
-            ("image1", "IMAGE"),
-            ("direction", "COMBO"),
-            ("match_image_size", "BOOLEAN"),
-            ("spacing_width", "INT"),
-            ("spacing_color", "COMBO"),
-            ("image2", "IMAGE"),
-        ],
-        ["IMAGE"],
-        ["direction", "match_image_size", "spacing_width", "spacing_color"],
-    ),
-    "SolidMask": (
-        [("value", "FLOAT"), ("width", "INT"), ("height", "INT")],
-        ["MASK"],
-        ["value", "width", "height"],
+    "PreviewImage": ({"required": {"images": ["IMAGE", {}]}}, []),
+    "SaveImage": (
+        {
+            "required": {
+                "images": ["IMAGE", {}],
+                "filename_prefix": ["STRING", {"default": "ComfyUI"}],
+            }
+        },
+        [],
     ),
     "SaveAnimatedWEBP": (
-        [
-            ("images", "IMAGE"),
-            ("filename_prefix", "STRING"),
-            ("fps", "FLOAT"),
-            ("lossless", "BOOLEAN"),
-            ("quality", "INT"),
-            ("method", "COMBO"),
-        ],
+        {
+            "required": {
+                "images": ["IMAGE", {}],
+                "filename_prefix": ["STRING", {"default": "ComfyUI"}],
+                "fps": ["FLOAT", {"default": 6.0, "min": 0.01, "max": 1000.0, "step": 0.01}],
+                "lossless": ["BOOLEAN", {"default": True}],
+                "quality": ["INT", {"default": 80, "min": 0, "max": 100}],
+                "method": [["default", "fastest", "slowest"], {}],
+            }
+        },
         [],
-        ["filename_prefix", "fps", "lossless", "quality", "method"],
+    ),
+    "PreviewAny": ({"required": {"source": ["*", {}]}}, []),
+    "ImageBatch": ({"required": {"image1": ["IMAGE", {}], "image2": ["IMAGE", {}]}}, ["IMAGE"]),
+    "ImageScaleBy": (
+        {
+            "required": {
+                "image": ["IMAGE", {}],
+                "upscale_method": [["nearest-exact", "bilinear", "area", "bicubic", "lanczos"], {}],
+                "scale_by": ["FLOAT", {"default": 1.0, "min": 0.01, "max": 8.0, "step": 0.01}],
+            }
+        },
+        ["IMAGE"],
+    ),
+    "ImageStitch": (
+        {
+            "required": {
+                "image1": ["IMAGE", {}],
+                "direction": [["right", "down", "left", "up"], {"default": "right"}],
+                "match_image_size": ["BOOLEAN", {"default": True}],
+                "spacing_width": ["INT", {"default": 0, "min": 0, "max": 1024, "step": 2}],
+                "spacing_color": [["white", "black", "red", "green", "blue"], {"default": "white"}],
+            },
+            "optional": {"image2": ["IMAGE", {}]},
+        },
+        ["IMAGE"],
+    ),
+    "SolidMask": (
+        {
+            "required": {
+                "value": ["FLOAT", {"default": 1.0, "min": 0.0, "max": 1.0, "step": 0.01}],
+                "width": ["INT", {"default": 512, "min": 1, "max": 16384, "step": 1}],
+                "height": ["INT", {"default": 512, "min": 1, "max": 16384, "step": 1}],
+            }
+        },
+        ["MASK"],
     ),
 }
 FRONT_END_NODES = {"MarkdownNote"}
 WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+
+
+def input_types(declaration):
+    """Return required and optional inputs of a declaration, in order."""
+    return {**declaration.get("required", {}), **declaration.get("optional", {})}
 
 
 def declared(node_type, classes):
@@ -54,16 +79,21 @@ def declared(node_type, classes):
     Args:
         node_type: one of ComfyUI's, or a key of classes.
         classes: the pack's node classes.
+
+    Returns:
+        Inputs as (name, type); output types; widgets whose values are saved, buttons included.
     """
     if node_type in CORE_NODES:
-        return CORE_NODES[node_type]
-    node = classes[node_type]
-    types = node.INPUT_TYPES()
+        declaration, outputs = CORE_NODES[node_type]
+    else:
+        node = classes[node_type]
+        declaration, outputs = node.INPUT_TYPES(), list(node.RETURN_TYPES)
     inputs, widgets = [], []
-    for key, (kind, options) in {**types["required"], **types.get("optional", {})}.items():
+    for key, (kind, options) in input_types(declaration).items():
         kind = "COMBO" if isinstance(kind, list) else kind
         inputs.append((key, kind))
         if kind in WIDGET_TYPES and not options.get("forceInput"):
             widgets.append(key)
             widgets += ["control_after_generate"] * options.get("control_after_generate", False)
-    return inputs, list(node.RETURN_TYPES), widgets
+            widgets += ["upload"] * options.get("image_upload", False)
+    return inputs, outputs, widgets

@@ -51,12 +51,9 @@ class SolidMask:
 
 def _declared(node_type, implementation):
     """Return a class that declares what ComfyUI's does."""
-    inputs, outputs, _ = CORE_NODES[node_type]
-    kinds = {"COMBO": "STRING"}  # any choice; bounds are ComfyUI's business
-    limits = {"min": -float("inf"), "max": float("inf")}
-    types = {"required": {name: (kinds.get(kind, kind), limits) for name, kind in inputs}}
+    declaration, outputs = CORE_NODES[node_type]
     members = {
-        "INPUT_TYPES": classmethod(lambda cls: types),
+        "INPUT_TYPES": classmethod(lambda cls: declaration),
         "RETURN_TYPES": tuple(outputs),
     }
     return type(node_type, (implementation,), members)

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from comfyui_server import PACK_FOLDER, ROOT
+from core_nodes import CORE_NODES
 
 WEB = ROOT / "web"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -50,56 +51,6 @@ _EMPTY = {
     "/experiment/models": [],
     "/templates/index.json": [],
 }
-_CORE = {
-    "LoadImage": {"required": {"image": [["example.png"], {"image_upload": True}]}},
-    "PreviewImage": {"required": {"images": ["IMAGE", {}]}},
-    "SaveImage": {
-        "required": {"images": ["IMAGE", {}], "filename_prefix": ["STRING", {"default": "ComfyUI"}]}
-    },
-    "SaveAnimatedWEBP": {
-        "required": {
-            "images": ["IMAGE", {}],
-            "filename_prefix": ["STRING", {"default": "ComfyUI"}],
-            "fps": ["FLOAT", {"default": 6.0, "min": 0.01, "max": 1000.0, "step": 0.01}],
-            "lossless": ["BOOLEAN", {"default": True}],
-            "quality": ["INT", {"default": 80, "min": 0, "max": 100}],
-            "method": [["default", "fastest", "slowest"], {}],
-        }
-    },
-    "PreviewAny": {"required": {"source": ["*", {}]}},
-    "ImageBatch": {"required": {"image1": ["IMAGE", {}], "image2": ["IMAGE", {}]}},
-    "ImageScaleBy": {
-        "required": {
-            "image": ["IMAGE", {}],
-            "upscale_method": [["nearest-exact", "bilinear", "area", "bicubic", "lanczos"], {}],
-            "scale_by": ["FLOAT", {"default": 1.0, "min": 0.01, "max": 8.0, "step": 0.01}],
-        }
-    },
-    "ImageStitch": {
-        "required": {
-            "image1": ["IMAGE", {}],
-            "direction": [["right", "down", "left", "up"], {"default": "right"}],
-            "match_image_size": ["BOOLEAN", {"default": True}],
-            "spacing_width": ["INT", {"default": 0, "min": 0, "max": 1024, "step": 2}],
-            "spacing_color": [["white", "black", "red", "green", "blue"], {"default": "white"}],
-        },
-        "optional": {"image2": ["IMAGE", {}]},
-    },
-    "SolidMask": {
-        "required": {
-            "value": ["FLOAT", {"default": 1.0, "min": 0.0, "max": 1.0, "step": 0.01}],
-            "width": ["INT", {"default": 512, "min": 1, "max": 16384, "step": 1}],
-            "height": ["INT", {"default": 512, "min": 1, "max": 16384, "step": 1}],
-        }
-    },
-}
-_CORE_OUTPUTS = {
-    "LoadImage": ["IMAGE", "MASK"],
-    "SolidMask": ["MASK"],
-    "ImageBatch": ["IMAGE"],
-    "ImageScaleBy": ["IMAGE"],
-    "ImageStitch": ["IMAGE"],
-}
 
 
 def front_ends():
@@ -123,8 +74,8 @@ def missing():
 def object_info(classes, display_names):
     """Return the declarations of the pack's nodes and a few of ComfyUI's, as its server does."""
     info = {
-        name: _info(name, inputs, _CORE_OUTPUTS.get(name, []), "image")
-        for name, inputs in _CORE.items()
+        name: _info(name, inputs, outputs, "image")
+        for name, (inputs, outputs) in CORE_NODES.items()
     }
     for name, node in classes.items():
         told = _info(name, node.INPUT_TYPES(), node.RETURN_TYPES, node.CATEGORY)

@@ -4,28 +4,7 @@ from types import SimpleNamespace
 
 import torch
 
-
-def loader_of(image, mask):
-    """Return a class that stands for LoadImage and gives these tensors."""
-
-    class Loader:
-        FUNCTION = "load"
-        RETURN_TYPES = ("IMAGE", "MASK")
-
-        @classmethod
-        def INPUT_TYPES(cls):
-            return {"required": {"image": ("STRING", {})}}
-
-        def load(self, image):
-            return (result, hole)
-
-    result, hole = image, mask
-    return Loader
-
-
-def input_types(node_class):
-    declared = node_class.INPUT_TYPES()
-    return {**declared.get("required", {}), **declared.get("optional", {})}
+from core_nodes import input_types
 
 
 def check_value(name, value, kind, options):
@@ -39,7 +18,7 @@ def check_value(name, value, kind, options):
 def check(prompt, classes):
     """Check names, links and values of every node."""
     for key, node in prompt.items():
-        types = input_types(classes[node["class_type"]])
+        types = input_types(classes[node["class_type"]].INPUT_TYPES())
         required = classes[node["class_type"]].INPUT_TYPES().get("required", {})
         assert set(required) <= set(node["inputs"]), f"node {key} lacks an input"
         assert set(node["inputs"]) <= set(types), f"node {key} has an unknown input"
