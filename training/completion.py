@@ -240,7 +240,9 @@ class CompletionTrainer(AdversarialTrainer[CompletionConfig]):
             "diagnostics": self.diagnostics(),
         }
         path, stage = folder / f"{self.stage}.safetensors", STAGES[self.stage]
-        write_stage(path, self.recipe, self.checkpoint, self.averaged, stage, facts)
+        learned = self.photographs if self.config.uses_photographs else None
+        images = None if learned is None else learned.trained
+        write_stage(path, self.recipe, self.checkpoint, self.averaged, stage, facts, images)
 
 
 def mixed_codes(model: DiverseInpaintingModel, inputs: Inputs) -> tuple[Tensor, Tensor]:

@@ -231,4 +231,4 @@ class PriorTrainer(AdversarialTrainer[PriorConfig]):
         """Write prior.safetensors (averaged generator and D), and D alone in half precision."""
         self.generator_ema.set_w_avg()
         model = DiverseInpaintingModel(self.generator_ema, discriminator=self.discriminator)
-        write_prior(folder, self.recipe, model, nimg)
+        write_prior(folder, self.recipe, model, nimg, self.photographs.trained)
