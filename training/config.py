@@ -120,6 +120,10 @@ class PriorConfig(StageConfig):
     discriminators have not learned anything yet."""
     style_mixing: float = 0.9
     """Fraction of samples with two latents, crossed at a random layer."""
+    path_length_weight: float = 0.0
+    """Weight of the path length penalty, see path_length.py; StyleGAN2's is 2."""
+    path_length_every: int = 4
+    """Iterations between two of these terms, which are then as many times larger."""
     noise: bool = True
     """Add random noise to the feature maps, as StyleGAN2 does; without it, its strengths stay 0."""
     augment: tuple[str, ...] = ("colour", "translation", "cutout")
@@ -139,8 +143,16 @@ class PriorConfig(StageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, "diversity_images")
+        require_positive(self, "diversity_images", "path_length_every")
         require_choices(self, "augment", AUGMENTATIONS)
+
+    def path_weight(self, nimg: int) -> float:
+        """Return the weight of the path length penalty in the step that begins at image nimg.
+
+        Often 0, as that of R1.
+        """
+        is_due = (nimg // self.batch_size) % self.path_length_every == 0
+        return self.path_length_weight * self.path_length_every if is_due else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
