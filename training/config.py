@@ -190,6 +190,9 @@ class CompletionConfig(StageConfig):
     """Eq. 6: weight of L_rr, the reconstruction of path (r), with another code."""
     pixel_weight: float = 1.0
     """Weight of the L2 term within Eqs. 2 and 3."""
+    stddev_group_size: int = 0
+    """Samples per standard-deviation group of D; 0 for as many as D was made with. A process
+    computes whole groups: with the paper's batch of 8, two GPUs need groups of 4."""
     discriminator_warmup: int = 5000
     """Images for which D alone learns: it has to unlearn that G's images are fake."""
     adversarial_ramp: int = 5000
