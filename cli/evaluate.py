@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import echo, echo_json
-from .options import Device, Json
+from .options import Device, Json, Precision
 from .progress import display_fraction
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def evaluate(
     cache: _Cache = None,
     download: _Download = False,
     fit: _Fit = 0,
+    precision: Precision = "float32",
     as_json: Json = False,
 ) -> None:
     """Measure a model or another method's results, beside baselines.
@@ -115,6 +116,7 @@ def evaluate(
         cache=cache,
         download=download,
         fit_steps=fit,
+        precision=precision,
     )
     if not processes.is_main:
         measure(plan, processes=processes)

@@ -69,6 +69,8 @@ class Plan:
     """Files of the feature networks, see `network_metrics`."""
     cache: Path | None = None
     """File of features that evaluations share; None for OUT/features.sqlite."""
+    precision: str = "float32"
+    """One of `PRECISIONS`; published values are those of float32."""
     download: bool = False
     """Whether a hub id, and weights that are not given, may be downloaded."""
 
@@ -117,7 +119,9 @@ def evaluate(
     device = resolve_device(plan.device)
     model = None
     if plan.model is not None:
-        model = Inpainter.load(plan.model, device=device, download=plan.download)
+        model = Inpainter.load(
+            plan.model, device=device, precision=plan.precision, download=plan.download
+        )
     resolution = _resolution(plan, model)
     on_progress(0.0, "reading images")
     pairs = make_pairs(plan.data, resolution, plan.masks, plan.seed, plan.count)
@@ -240,5 +244,6 @@ def _model_facts(plan: Plan, model: Inpainter) -> dict[str, Any]:
         "generator_id": model.generator_id,
         "training": model.training,
         "device": str(model.device),
+        "precision": model.precision,
         "fit_steps": plan.fit_steps,
     }

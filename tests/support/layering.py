@@ -29,7 +29,7 @@ CORE_LEVELS = (
     {"errors", "printable", "invocation", "abilities"},
     {
         *("checks", "config_fields", "foreign_data", "inference", "locks", "device", "files"),
-        *("progress", "rng"),
+        *("precision", "progress", "rng"),
     },
     {
         *("areas", "region_errors", "image", "image_decoding", "image_metadata", "deep_colour"),
