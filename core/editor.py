@@ -80,7 +80,7 @@ class Editor:
 
     def __init__(self, checkpoint: Checkpoint, precision: str = "float32") -> None:
         check_choice(precision, "precision", PRECISIONS)
-        self.model: DiverseInpaintingModel = checkpoint.model().requires_grad_(False)
+        self.model: DiverseInpaintingModel = checkpoint.model().requires_grad_(False).prepare()
         self.model.feature_dtype = PRECISIONS[precision]
         self.config: ModelConfig = checkpoint.config
         self.generator_id = checkpoint.generator_id
