@@ -5,7 +5,7 @@ Legend: n images, m masks, R their side in pixels.
 
 import zipfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -96,7 +96,7 @@ def _at_resolution(mask: Tensor, resolution: int, source: str) -> Tensor:
 
 def _entries(source: Path) -> list[_Entry]:
     if source.is_dir():
-        images = [_image(path) for path in list_images(source, recursive=True).images]
+        images = [_image(path, source) for path in list_images(source, recursive=True).images]
         archives = sorted(source.rglob(f"*{_ARCHIVE}"))
         entries = images or [entry for path in archives for entry in _of_archive(path)]
     else:
@@ -107,8 +107,14 @@ def _entries(source: Path) -> list[_Entry]:
     return entries
 
 
-def _image(path: Path) -> _Entry:
-    return _Entry(path.stem, str(path), lambda: read_mask(path))
+def _image(path: Path, folder: Path) -> _Entry:
+    name = joined(path.relative_to(folder).as_posix())
+    return _Entry(name, str(path), lambda: read_mask(path))
+
+
+def joined(file: str) -> str:
+    """Return the path of a file without suffix, its folders joined by underscores."""
+    return "_".join(PurePosixPath(file).with_suffix("").parts)
 
 
 def _of_archive(path: Path) -> list[_Entry]:

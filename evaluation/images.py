@@ -141,8 +141,12 @@ class Stored:
         self._storage = storage  # its folder must outlive the file
         self._file, self._dtype = file, dtype
         self._lock = threading.Lock()  # a file has one position
-        self.images = Images(shape, self._read)
+        self._shape = shape
+
+    @property
+    def images(self) -> Images:
         """What the file holds."""
+        return Images(self._shape, self._read)  # an attribute would be a circle, hence kept
 
     def write(self, index: Tensor, values: Tensor) -> None:
         """Store images [m, ...] at positions [m] int64.
@@ -157,7 +161,7 @@ class Stored:
                 self._file.write(row.data)
 
     def _read(self, index: Tensor) -> Tensor:
-        values = np.empty((len(index), *self.images.shape[1:]), self._dtype)
+        values = np.empty((len(index), *self._shape[1:]), self._dtype)
         with self._lock:
             for place, row in zip(index.tolist(), values.reshape(len(index), -1), strict=True):
                 self._file.seek(place * row.nbytes)

@@ -19,7 +19,7 @@ from ..core.files import prepare_folder
 from ..core.image import image_to_uint8
 from ..core.image_files import read_image, write_png
 from ..core.masks import KINDS, checked_hole_range, sample_hole_masks
-from .given_masks import MaskSet, read_mask_set
+from .given_masks import MaskSet, joined, read_mask_set
 from .images import Images, Storage, spread
 from .photographs import names_of, read_photographs
 from .types import Pairs
@@ -160,12 +160,11 @@ def _in_order(protocol: Protocol, given: MaskSet, num: int) -> Images:
 def _by_name(files: Sequence[str], given: MaskSet) -> dict[str, int]:
     """Return the position of each image's mask; nothing if no image has one of its name."""
     place = {name: i for i, name in enumerate(given.names) if name}
-    found = {
-        file: place[key]
-        for file in files
-        for key in (_joined(file), PurePosixPath(file).stem)
-        if key in place
-    }
+    found: dict[str, int] = {}
+    for name_of in (joined, _last_part):
+        names = {name_of(file): file for file in files}
+        if len(names) == len(files) and not found:
+            found = {file: place[name] for name, file in names.items() if name in place}
     missing = [file for file in files if file not in found]
     if found and missing:
         raise InputError(
@@ -176,13 +175,12 @@ def _by_name(files: Sequence[str], given: MaskSet) -> dict[str, int]:
     return found
 
 
-def _joined(file: str) -> str:
-    """Return a path without suffix, its folders joined by underscores."""
-    return "_".join(PurePosixPath(file).with_suffix("").parts)
+def _last_part(file: str) -> str:
+    return PurePosixPath(file).stem
 
 
 def _unique_names(files: Sequence[str]) -> tuple[str, ...]:
-    names = [_joined(file) for file in files]
+    names = [joined(file) for file in files]
     counts = Counter(name.casefold() for name in names)
     twice = [name for name in names if counts[name.casefold()] > 1]
     if twice:
