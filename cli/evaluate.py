@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import echo, echo_json
-from .options import Device, Json
+from .options import Device, Json, Precision
 from .progress import display_fraction
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def evaluate(
     show: _Show = None,
     without: _Without = None,
     fit: _Fit = 0,
+    precision: Precision = "float32",
     as_json: Json = False,
 ) -> None:
     """Measure a model or other methods' results, beside baselines.
@@ -157,6 +158,7 @@ def evaluate(
         show=tuple(show or ()),
         without=frozenset(without or ()),
         fit_steps=fit,
+        precision=precision,
     )
     if not processes.is_main:
         measure(plan, processes=processes)

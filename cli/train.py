@@ -36,7 +36,14 @@ _Recipe = Annotated[
 _Out = Annotated[Path, typer.Option("--out", help="Run directory; resumes if it exists.")]
 _Data = Annotated[
     Path | None,
-    typer.Option(help="Folder or zip of images; stage1 and stage2 often work without."),
+    typer.Option(help="Folder, zip or .txt list of images; stage1 and stage2 often work without."),
+]
+_Holdout = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder, zip or .txt list of images to hold out [default: those that the recipe "
+        "chooses among DATA]."
+    ),
 ]
 _Source = Annotated[
     str | None,
@@ -73,6 +80,7 @@ def train(
     device: Device = None,
     threads: _Threads = None,
     dry_run: _DryRun = False,
+    holdout: _Holdout = None,
 ) -> None:
     """Train a model of your own, stage by stage.
 
@@ -102,6 +110,7 @@ def train(
         recipe=load_recipe(recipe or _DEFAULT_RECIPE, tuple(override or ())),
         out=out,
         data=data,
+        holdout=holdout,
         source=source,
         restart_from=restart_from,
     )

@@ -1,4 +1,4 @@
-"""Data sets: folders and zips of images, as squares of one size.
+"""Data sets: folders, zips and lists of images, as squares of one size.
 
 Legend: N images, R their side in pixels.
 """
@@ -33,7 +33,7 @@ READ_ERRORS = (
 
 
 def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
-    """Read all images of a folder or zip, sorted by name.
+    """Read all images of a folder or zip, sorted by name, or of a list, in its order.
 
     Each is decoded as `read_image` does, rounded to 8 bits, cropped to its central square and,
     unless that has the size already, resized with Lanczos. What is transparent shows white. Hidden
@@ -41,14 +41,14 @@ def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
     lie in a temporary file, which the system reads as needed; TMPDIR says where.
 
     Args:
-        source: folder (searched recursively) or zip file.
+        source: folder (searched recursively), zip file, or list, see `image_files`.
         resolution: R, in pixels.
 
     Returns:
         Names, and [N, 3, R, R] uint8.
 
     Raises:
-        InputError: no such folder or zip, no images, or more than 1 % of them unreadable.
+        InputError: no such folder, zip or list, no images, or more than 1 % of them unreadable.
     """
     names: list[str] = []
     unreadable: list[str] = []
@@ -93,7 +93,7 @@ def check_readable(source: Path, num_readable: int, unreadable: list[str]) -> No
         remedy = "Repair or remove them."
     elif source.is_dir() or source.is_file():
         problem = f"No images in {source}."
-        remedy = f"Choose a folder or zip file with images ({', '.join(SUFFIXES)})."
+        remedy = f"Choose a folder, zip or .txt list of images ({', '.join(SUFFIXES)})."
     else:
         problem = f"No such folder or zip file: {source}."
         remedy = "Check the path."

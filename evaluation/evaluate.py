@@ -84,6 +84,8 @@ class Plan:
     """Files of the feature networks, see `network_metrics`."""
     cache: Path | None = None
     """File of features that evaluations share; None for OUT/features.sqlite."""
+    precision: str = "float32"
+    """One of `PRECISIONS`; published values are those of float32."""
     download: bool = False
     """Whether a hub id, and weights that are not given, may be downloaded."""
 
@@ -129,7 +131,9 @@ def evaluate(
     device = resolve_device(plan.device)
     model = None
     if plan.model is not None:
-        model = Inpainter.load(plan.model, device=device, download=plan.download)
+        model = Inpainter.load(
+            plan.model, device=device, precision=plan.precision, download=plan.download
+        )
     own_names = () if model is None else methods_of(model, plan.fit_steps)
     check_names(plan.predictions, own_names)
     resolution = _resolution(plan, model)

@@ -45,6 +45,7 @@ def model_facts(source: str | Path | None, model: Inpainter, fit_steps: int) -> 
         "generator_id": model.generator_id,
         "training": model.training,
         "device": str(model.device),
+        "precision": model.precision,
         "fit_steps": fit_steps,
     }
 

@@ -208,7 +208,10 @@ def describe(evaluation: Evaluation) -> Iterator[str]:
     facts = evaluation.facts
     protocol, model = facts["protocol"], facts["model"]
     if model is not None:
-        yield f"model: {model['title'] or model['source']}, SHA-256 {model['sha256'][:16]}"
+        yield (
+            f"model: {model['title'] or model['source']}, SHA-256 {model['sha256'][:16]}, in "
+            f"{model['precision']}"
+        )
         if model["fit_steps"]:
             yield f"fit steps: {model['fit_steps']}"
     yield (

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 
 from ..core.checkpoint import inspect_checkpoint, resolve_source
-from ..core.dataset import load_images
 from ..core.distributed import ALONE, Processes
 from ..core.errors import InputError
 from ..core.files import explain_writing
+from ..core.image_digests import joined, pack
 from ..core.locks import LockedError, locked
 from .config import Recipe, StageConfig
-from .data import Photographs, load_labels
+from .data import Photographs, Split, load_labels, load_photographs
 from .fingerprint import fingerprint, hash_images
 from .hardware import set_fast_arithmetic
 from .init_from import Restart, hash_checkpoint, plan_restart, read_source
@@ -37,8 +37,11 @@ class TrainOptions:
     out: Path
     """Folder of the run; the stage's own folder is created in it."""
     data: Path | None = None
-    """Folder or zip of photographs. The prior learns from them; the other stages are measured on
-    them, and learn from them if the recipe says so."""
+    """Folder, zip or list of photographs. The prior learns from them; the other stages are measured
+    on them, and learn from them if the recipe says so."""
+    holdout: Path | None = None
+    """Photographs that are held out, in place of those that the recipe chooses among `data`; where
+    `data` has them, too, they are left out."""
     source: str | Path | None = None
     """Bundled name, file or hub id of the model that a stage starts from (a Path is always a file);
     None for the checkpoint of the previous stage in `out`."""
@@ -190,14 +193,17 @@ def _from_photographs(
         path = resolve_source(options.restart_from)
         restart = plan_restart(path, read_source(path, stage, recipe), stage, recipe)
     generator = recipe.model.generator
-    names, images = load_images(options.data, generator.resolution)
+    names, images, split = load_photographs(options.data, generator.resolution, options.holdout)
     labels = load_labels(options.data, names, generator.num_classes)
-    photographs = Photographs(images, recipe.data, options.config.seed, labels)
-    inputs = {
+    photographs = Photographs(images, recipe.data, options.config.seed, labels, split)
+    if restart is not None:
+        photographs.trained = joined(photographs.trained, restart.checkpoint.trained_images)
+    inputs: dict[str, Any] = {
         "photographs": hash_images(images.split(1), names),
         "labels": hash_images([labels]),
         # No schedule depends on the total, so a longer run may continue a shorter one.
         "total_images": None,
+        **_held_out(split),
     }
     trainer = stage.trainer_type(recipe, photographs, device, processes)
     if restart is not None:
@@ -221,10 +227,13 @@ def _from_checkpoint(
     source = read_source(path, stage, recipe)
     if options.restart_from is not None:
         restart = plan_restart(resolve_source(options.restart_from), source, stage, recipe)
-    photographs = None
+        source = source.also_trained_on(restart.checkpoint.trained_images)
+    photographs, held_out = None, {}
     if options.data is not None:
-        _, images = load_images(options.data, recipe.model.generator.resolution)
-        photographs = Photographs(images, recipe.data, options.config.seed)
+        resolution = recipe.model.generator.resolution
+        _, images, split = load_photographs(options.data, resolution, options.holdout)
+        photographs = Photographs(images, recipe.data, options.config.seed, split=split)
+        held_out = _held_out(split)
     trainer = stage.trainer_type(recipe, source.checkpoint, photographs, device, processes)
     if restart is not None:
         trainer.discriminator_since = restart.discriminator_since
@@ -238,5 +247,10 @@ def _from_checkpoint(
         },
     }
     if photographs is not None and trainer.config.uses_photographs:
-        inputs["photographs"] = hash_images(photographs.training_blocks())
+        inputs |= {"photographs": hash_images(photographs.training_blocks()), **held_out}
     return trainer, restart, inputs
+
+
+def _held_out(split: Split) -> dict[str, str]:
+    """Return the entry of held-out images in a fingerprint; none where the recipe chooses them."""
+    return {} if split.apart is None else {"holdout": hash_images([], [pack(split.apart_digests)])}

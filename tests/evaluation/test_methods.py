@@ -18,13 +18,13 @@ from evaluation_samples import in_threads, pairs, whole
 
 @pytest.fixture(scope="module")
 def model(tiny_checkpoint):
-    return Inpainter.load(tiny_checkpoint, device="cpu")
+    return Inpainter.load(tiny_checkpoint, device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")
 def stage1_model(tiny_checkpoint):
     """The same without a skip encoder."""
-    loaded = Inpainter.load(tiny_checkpoint, device="cpu")
+    loaded = Inpainter.load(tiny_checkpoint, device="cpu", precision="float32")
     loaded.model.skip_encoder = None
     return loaded
 
@@ -91,7 +91,7 @@ def test_the_last_stage_draws_the_fitted_codes(model, stage1_model, complete, mo
 
 
 def test_a_generator_alone_draws_fitted_codes(tiny_checkpoint, complete, monkeypatch):
-    model = Inpainter(read_checkpoint(tiny_checkpoint, ("generator",)))
+    model = Inpainter(read_checkpoint(tiny_checkpoint, ("generator",)), "float32")
     given, asked, fit = pairs(3, 32), [], model.fit
 
     def count(erased, codes, steps):

@@ -32,7 +32,13 @@ PROTOCOL = {
     "pictures": 2,
     "pictures_by_bucket": {"(0,1]": 2, "(0,0.4]": 0, "(0.4,1]": 2},
 }
-MODEL = {"title": "", "source": "m.safetensors", "sha256": "ab" * 32, "fit_steps": 15}
+MODEL = {
+    "title": "",
+    "source": "m.safetensors",
+    "sha256": "ab" * 32,
+    "fit_steps": 15,
+    "precision": "float32",
+}
 
 
 @pytest.fixture
@@ -103,7 +109,7 @@ def test_one_line_for_each_image_and_metric(evaluation, tmp_path):
 
 def test_what_the_numbers_depend_on(evaluation):
     lines = list(describe(evaluation))
-    assert lines[0] == "model: m.safetensors, SHA-256 abababababababab"
+    assert lines[0] == "model: m.safetensors, SHA-256 abababababababab, in float32"
     assert lines[1] == "fit steps: 15"
     assert lines[2] == "2 images of photos.zip at 16 px, masks paper, seed 4"
     assert lines[3:5] == list(describe_metrics(evaluation.facts["metrics"]))
