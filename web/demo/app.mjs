@@ -1,14 +1,14 @@
 // The page: holds its state, and tells the worker what is wanted whenever it changes.
 
 import { Engine } from "./engine.mjs";
-import { areaOf } from "./geometry.mjs";
+import { thumbArea } from "./geometry.mjs";
 import { Grid } from "./grid.mjs";
 import { listenForCamera, listenForFiles, pixelsOf, readPicture } from "./pictures.mjs";
 import { prepareOffline } from "./offline.mjs";
 import { fromHash, parseSeed, toHash } from "./share.mjs";
 import { Sliders } from "./sliders.mjs";
 import { Stage } from "./stage.mjs";
-import { surprise } from "./strokes.mjs";
+import { exampleMask, surprise } from "./strokes.mjs";
 
 const NUM_ANSWERS = 16;
 const DRAG_REST_MS = 250; // after which a slider's picture is refined
@@ -27,7 +27,7 @@ class App {
       onLock: (k) => this.lock(k),
       onBlend: (from, to) => this.startBlend(from, to),
     });
-    this.sliders = new Sliders($("sliders"), page.directions, (_, isDragging) => this.onSliders(isDragging));
+    this.sliders = new Sliders($("sliders"), page.model.directions, (_, isDragging) => this.onSliders(isDragging));
     this.engine = new Engine(page, (message) => this.on[message.type]?.(message));
     $("about").textContent = [page.model.title, page.model.license].filter(Boolean).join(" \u00b7 ");
     this.connect();
@@ -50,9 +50,8 @@ class App {
       $("engine").textContent = `Runs on ${on}. Started in ${(ms / 1000).toFixed(1)} s.`;
       this.invite();
     },
-    encoded: ({ maskKey, crop }) => {
-      if (maskKey !== this.maskKey) return;
-      this.seen = crop;
+    encoded: ({ maskKey, crop, box }) => {
+      if (maskKey === this.maskKey) this.seen = { crop, box };
     },
     thumb: ({ k, key, rgba }) => this.onThumb(k, key, rgba),
     shown: (message) => this.onShown(message),
@@ -69,14 +68,9 @@ class App {
 
   onThumb(k, key, rgba) {
     if (key !== this.slotKey(this.slots[k])) return;
+    const { width, height } = this.picture;
     const side = this.page.model.resolution;
-    const seen = areaOf(this.seen, this.picture.width, this.picture.height);
-    const scale = side / this.seen.side;
-    const [left, top] = [seen.left - this.seen.left, seen.top - this.seen.top].map((at) => Math.round(at * scale));
-    const [width, height] = [seen.right - seen.left, seen.bottom - seen.top].map((length) =>
-      Math.max(Math.round(length * scale), 1),
-    );
-    this.grid.show(k, rgba, side, { left, top, width, height });
+    this.grid.show(k, rgba, side, thumbArea(this.seen.crop, this.seen.box, width, height, side));
     this.drawn.set(k, key);
     if (this.blend) this.drawBlend();
     const missing = this.slots.filter((slot) => this.drawn.get(slot.k) !== this.slotKey(slot)).length;
@@ -199,7 +193,8 @@ class App {
     this.engine.send({ type: "picture", rgba, width, height });
     this.say("");
     this.apply(said);
-    this.stage.setPicture(picture, said.strokes ?? []);
+    const usual = example ? exampleMask(width, height) : [];
+    this.stage.setPicture(picture, said.strokes ?? usual);
     for (const button of $("examples").children)
       button.setAttribute("aria-pressed", String(button.title === example));
     this.invite();
@@ -220,7 +215,8 @@ class App {
     const example = this.page.examples.find((each) => each.name === name) ?? this.page.examples[0];
     try {
       const response = await fetch(example.file);
-      await this.open(await response.blob(), example.name, said);
+      const blob = await response.blob();
+      await this.open(blob, example.name, said);
     } catch {
       this.say("The example could not be loaded. Check the connection, or open a picture of your own.", true);
     }

@@ -190,3 +190,28 @@ function extremes(plane) {
   }
   return [low, high];
 }
+
+/**
+ * Return the part of a completed square, { left, top, width, height } of R pixels, that shows what
+ * differs between answers: a square around the hole, inside the picture.
+ */
+export function thumbArea(crop, box, width, height, resolution) {
+  const area = areaOf(crop, width, height);
+  const scale = resolution / crop.side;
+  const hole = Math.max(box.bottom - box.top, box.right - box.left);
+  const wanted = Math.max(Math.min(1.4 * hole, crop.side), crop.side / 2);
+  const along = (start, stop, first, last) => {
+    const length = Math.min(wanted, last - first);
+    const begin = Math.min(Math.max((start + stop - length) / 2, first), last - length);
+    return { begin, length };
+  };
+  const x = along(box.left, box.right, area.left, area.right);
+  const y = along(box.top, box.bottom, area.top, area.bottom);
+  const scaled = (length) => Math.max(Math.round(length * scale), 1);
+  return {
+    left: Math.round((x.begin - crop.left) * scale),
+    top: Math.round((y.begin - crop.top) * scale),
+    width: scaled(x.length),
+    height: scaled(y.length),
+  };
+}

@@ -4,7 +4,6 @@
 
 import { sampleZ } from "./codes.mjs";
 
-const GRAPHS = ["encode", "map", "mix", "synthesize", "refine"];
 const MAX_THREADS = 8;
 
 /** An error whose message is a sentence for the user. */
@@ -76,7 +75,7 @@ export class Networks {
       page.model.data.map(async (path) => ({ path, data: await files.read(`model/${path}.gz`, version) })),
     );
     const options = { executionProviders: [backend], externalData: data };
-    for (const name of GRAPHS) {
+    for (const name of page.model.graphs) {
       const graph = await files.read(`model/${name}.onnx.gz`, version);
       try {
         networks.sessions[name] = await ort.InferenceSession.create(graph, options);
@@ -149,7 +148,8 @@ export function edit(codes, directions, strengths, width) {
   for (const [name, strength] of Object.entries(strengths)) {
     const direction = directions[name];
     if (!direction || !strength) continue;
-    const { vector, first_layer: first, last_layer: last } = direction;
+    const { first_layer: first, last_layer: last } = direction;
+    const vector = direction.vector.flat(); // one code, or one for each layer
     for (let i = first * width; i < (last + 1) * width; i++)
       codes[i] += strength * vector[vector.length === width ? i % width : i];
   }

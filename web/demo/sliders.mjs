@@ -8,11 +8,11 @@ export class Sliders {
   constructor(box, directions, onChange) {
     this.onChange = onChange;
     this.values = {};
-    this.rows = Object.values(directions).map((direction) => this.row(direction));
+    this.rows = Object.entries(directions).map((direction) => this.row(direction));
     box.replaceChildren(...this.rows.flatMap(({ label, input, output }) => [label, input, output]));
   }
 
-  row({ name, description }) {
+  row([name, { description }]) {
     const label = document.createElement("label");
     const input = document.createElement("input");
     const output = document.createElement("output");

@@ -33,13 +33,15 @@ function fail(error) {
 async function load({ page, backend }) {
   const started = performance.now();
   const runtime = page.runtime[backend];
-  const names = [...page.model.files.map((name) => `model/${name}`), runtime.binary];
+  const { graphs, data } = page.model;
+  const packed = [...graphs.map((name) => `${name}.onnx`), ...data].map((name) => `model/${name}.gz`);
+  const names = [...packed, runtime.binary];
   const sizes = Object.fromEntries(names.map((name) => [name, page.sizes[name]]));
   const report = (bytes, total) => self.postMessage({ type: "progress", bytes, total });
   const files = new Files(sizes, report);
   const ort = await loadRuntime(runtime, files);
   networks = await Networks.load(ort, page, files, backend);
-  directions = page.directions;
+  ({ directions } = page.model);
   const threads = ort.env.wasm.numThreads;
   self.postMessage({ type: "ready", backend, threads, ms: performance.now() - started });
   work();
@@ -118,7 +120,7 @@ async function encode(state) {
   await networks.encode(erased, valid);
   hole = new Hole(rgba, mask, width, height, box, crop, R);
   Object.assign(hole, { erased, valid });
-  self.postMessage({ type: "encoded", maskKey: state.maskKey, crop, ms: performance.now() - started });
+  self.postMessage({ type: "encoded", maskKey: state.maskKey, crop, box, ms: performance.now() - started });
 }
 
 async function mixed({ seed, k }) {
