@@ -55,7 +55,7 @@ def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
     squares = _allocate(sum(1 for _ in image_files(source)), resolution)
     for name, read in image_files(source):
         try:
-            squares[len(names)] = _square(decode_rgb(read(), name), resolution)
+            squares[len(names)] = square_of(decode_rgb(read(), name), resolution)
             names.append(name)
         except InputError as error:
             unreadable.append(name)
@@ -63,7 +63,7 @@ def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
         except READ_ERRORS as error:
             unreadable.append(name)
             _log.warning("skipped %s: %s", name, error)
-    _check_readable(source, len(names), unreadable)
+    check_readable(source, len(names), unreadable)
     if unreadable:
         _log.warning("skipped %d of %d images", len(unreadable), len(unreadable) + len(names))
     return names, torch.from_numpy(squares[: len(names)])
@@ -82,7 +82,8 @@ def _allocate(num_images: int, resolution: int) -> np.ndarray:
         return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
-def _check_readable(source: Path, num_readable: int, unreadable: list[str]) -> None:
+def check_readable(source: Path, num_readable: int, unreadable: list[str]) -> None:
+    """Raise InputError if a data set has no images, or if over 1 % of them cannot be read."""
     total = num_readable + len(unreadable)
     if num_readable and len(unreadable) <= _MAX_UNREADABLE_FRAC * total:
         return
@@ -104,8 +105,8 @@ def _check_readable(source: Path, num_readable: int, unreadable: list[str]) -> N
     )
 
 
-def _square(image: Image.Image, resolution: int) -> np.ndarray:
-    """[3, R, R] uint8: the central square."""
+def square_of(image: Image.Image, resolution: int) -> np.ndarray:
+    """Return an image's central square at another size, [3, R, R] uint8."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     image = image.crop((left, top, left + side, top + side))

@@ -28,8 +28,8 @@ ALLOWED_AREAS = {
 CORE_LEVELS = (
     {"errors", "printable", "invocation", "abilities"},
     {
-        *("checks", "config_fields", "foreign_data", "inference", "locks", "device", "files"),
-        *("progress", "rng"),
+        *("checks", "config_fields", "cuda_graphs", "foreign_data", "inference", "locks", "device"),
+        *("files", "precision", "progress", "rng"),
     },
     {
         *("areas", "region_errors", "image", "image_decoding", "image_metadata", "deep_colour"),

@@ -140,7 +140,7 @@ def test_other_ways_of_mixing_train_and_open(kind, inputs, tmp_path):
     trainer = Stage1Trainer(changed, inputs["stage1"], photographs(), CPU)
     assert "gate_extreme" not in trainer.step(0)
     trainer.export(tmp_path, 4)
-    model = Inpainter.load(tmp_path / "stage1.safetensors", device="cpu")
+    model = Inpainter.load(tmp_path / "stage1.safetensors", device="cpu", precision="float32")
     assert (measure_model(model, 8)["rho"] == 0) == (kind == "none")
     first = read_checkpoint(tmp_path / "stage1.safetensors")
     Stage2Trainer(changed, first, photographs(), CPU).step(0)
@@ -234,7 +234,7 @@ def _numbers(state, path=""):
 
 
 def test_the_finished_model_loads_completes_and_records_its_training(prior, stage2_folder):
-    model = Inpainter.load(stage2_folder / "model.safetensors", device="cpu")
+    model = Inpainter.load(stage2_folder / "model.safetensors", device="cpu", precision="float32")
     assert model.generator_id == prior.generator_id
     assert (model.license, model.title) == (prior.license, prior.title)
     assert model.training["images"] == tiny_model.TRAINING["images"] | {"stage1": 16, "stage2": 16}
