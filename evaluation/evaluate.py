@@ -23,7 +23,8 @@ from .network_metrics import network_metrics
 from .photographs import names_of, read_photographs
 from .pixel_metrics import diversity, fidelity, seam, sharpness
 from .predictions import check_names, read_predictions
-from .protocol import Protocol, make_pairs, write_pairs
+from .protocol import Protocol, Selection, make_pairs, write_pairs
+from .splits import SPLITS, known_images, refuse_trained, require_known, trained_names
 from .swd import swd
 from .types import Method, MetricSuite, Pairs
 
@@ -66,6 +67,10 @@ class Plan:
     """Whether masks from files are black where the image is to be filled."""
     seed: int = 0
     """Of masks and random codes."""
+    split: str = "all"
+    """One of `SPLITS`."""
+    allow_training_images: bool = False
+    """Whether images may be measured on that the model has learned from."""
     count: int | None = None
     """Number of images to measure on; None for all."""
     training: Path | None = None
@@ -82,6 +87,8 @@ class Plan:
     """Where to compute; None for the best."""
     weights: Mapping[str, Path | None] = field(default_factory=dict)
     """Files of the feature networks, see `network_metrics`."""
+    lite2: bool = False
+    """Whether to measure a Frechet distance on EfficientNet-Lite2 as well."""
     cache: Path | None = None
     """File of features that evaluations share; None for OUT/features.sqlite."""
     precision: str = "float32"
@@ -139,7 +146,7 @@ def evaluate(
     resolution = _resolution(plan, model)
     on_progress(0.0, "reading images")
     storage = Storage(plan.out, processes)
-    selection = make_pairs(_protocol(plan, resolution), storage)
+    selection, num_trained = _select(plan, resolution, storage)
     pairs, training = selection.pairs, None
     for name in plan.show:
         check_choice(name, "an image of the side-by-side sheet", pairs.names)
@@ -173,6 +180,8 @@ def evaluate(
                 **selection_facts(selection),
                 "masks": plan.masks,
                 "hole_range": list(plan.hole_range),
+                "split": plan.split,
+                "trained_pictures": num_trained,
                 "seed": plan.seed,
                 "training": None if plan.training is None else str(plan.training),
                 "training_pictures": 0 if training is None else len(training),
@@ -185,6 +194,31 @@ def evaluate(
         shown=plan.show or spread(pairs.names, _SHOWN),
         training=training,
     )
+
+
+def _select(plan: Plan, resolution: int, storage: Storage) -> tuple[Selection, int | None]:
+    """Return images and holes, and how many were trained on; None if that is not known."""
+    check_choice(plan.split, "the split", SPLITS)
+    known, without = known_images(plan.model), set()
+    if plan.split == "held-out":
+        known = require_known(known)
+        without = trained_names(plan.data, names_of(plan.data), known, storage)
+    protocol = Protocol(
+        data=plan.data,
+        resolution=resolution,
+        masks=plan.masks,
+        seed=plan.seed,
+        count=plan.count,
+        hole_range=plan.hole_range,
+        inverted=plan.inverted,
+    )
+    selection = make_pairs(protocol, storage, without)
+    if known is None:
+        return selection, None
+    seen = trained_names(plan.data, selection.files, known, storage)
+    if not plan.allow_training_images:
+        refuse_trained(seen, len(selection.files))
+    return selection, len(seen)
 
 
 def _completed(
@@ -221,18 +255,6 @@ def _resolution(plan: Plan, model: Inpainter | None) -> int:
     return model.resolution
 
 
-def _protocol(plan: Plan, resolution: int) -> Protocol:
-    return Protocol(
-        data=plan.data,
-        resolution=resolution,
-        masks=plan.masks,
-        seed=plan.seed,
-        count=plan.count,
-        hole_range=plan.hole_range,
-        inverted=plan.inverted,
-    )
-
-
 def _suites(
     plan: Plan,
     num_images: int,
@@ -251,7 +273,7 @@ def _suites(
     if not storage.processes.is_main:
         storage.meet()  # the main process may have to download weights first
     cache = plan.cache or plan.out / "features.sqlite"
-    networks = network_metrics(plan.weights, cache, device, plan.download)
+    networks = network_metrics(plan.weights, cache, device, plan.download, plan.lite2)
     if storage.processes.is_main:
         storage.meet()
     copies = [] if training is None else [memorisation(training)]
