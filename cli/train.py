@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import torch
 
     from ..core.distributed import Processes
-    from ..training.run import TrainOptions, TrainResult
+    from ..training.options import TrainOptions
+    from ..training.run import TrainResult
     from ..training.stages import Progress
 
 
@@ -93,8 +94,8 @@ def train(
 
     from ..core.distributed import join
     from ..core.errors import InputError
+    from ..training.options import TrainOptions
     from ..training.recipe_file import load_recipe
-    from ..training.run import TrainOptions
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -126,12 +127,18 @@ def train(
 
 def _print_plan(options: "TrainOptions", device: "torch.device", processes: "Processes") -> None:
     from ..training.dry_run import describe_training
-    from ..training.run import fit_recipe
+    from ..training.obstacles import obstacles
+    from ..training.options import fit_recipe
 
     options = fit_recipe(options)
-    if processes.is_main:
-        for line in describe_training(options.recipe, options.stage, device, processes.world_size):
-            echo(line)
+    if not processes.is_main:
+        return
+    for line in describe_training(options.recipe, options.stage, device, processes.world_size):
+        echo(line)
+    found = [str(error) for error in obstacles(options, device, processes)]
+    echo("# it would not start yet:" if found else "# it can start")
+    for sentence in found:
+        echo(f"#   {sentence}")
 
 
 def _train(

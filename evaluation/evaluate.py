@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -22,11 +22,11 @@ from .methods import complete, methods_of
 from .network_metrics import network_metrics
 from .photographs import names_of, read_photographs
 from .pixel_metrics import diversity, fidelity, seam, sharpness
-from .predictions import check_names, read_predictions
+from .predictions import Predictions, check_names, read_predictions
 from .protocol import Protocol, Selection, make_pairs, write_pairs
 from .splits import SPLITS, known_images, refuse_trained, require_known, trained_names
 from .swd import swd
-from .types import Method, MetricSuite, Pairs
+from .types import Method, MetricSuite
 
 ALWAYS = MetricSuite(per_image=(fidelity, diversity, seam, sharpness))
 """Metrics that every evaluation has."""
@@ -135,32 +135,16 @@ def evaluate(
     Raises:
         DiverseInpaintingError: unusable plan, data, model, masks or predictions.
     """
-    device = resolve_device(plan.device)
-    model = None
-    if plan.model is not None:
-        model = Inpainter.load(
-            plan.model, device=device, precision=plan.precision, download=plan.download
-        )
-    own_names = () if model is None else methods_of(model, plan.fit_steps)
-    check_names(plan.predictions, own_names)
-    resolution = _resolution(plan, model)
-    on_progress(0.0, "reading images")
-    storage = Storage(plan.out, processes)
-    selection, num_trained = _select(plan, resolution, storage)
-    pairs, training = selection.pairs, None
-    for name in plan.show:
-        check_choice(name, "an image of the side-by-side sheet", pairs.names)
-    if plan.training is not None:
-        names = names_of(plan.training)
-        training = read_photographs(plan.training, names, resolution, storage).images
+    inputs = _prepare(plan, processes, on_progress)
+    pairs, training, storage = inputs.selection.pairs, inputs.training, inputs.storage
     if processes.is_main:
         write_pairs(pairs, plan.out / "pairs")
-    suites = _suites(plan, len(pairs.names), device, training, storage)
+    suites = _suites(plan, len(pairs.names), inputs.device, training, storage)
     predictions = [
         read_predictions(name, folder, pairs, storage, plan.resize)
         for name, folder in plan.predictions.items()
     ]
-    methods = [] if model is None else _completed(plan, model, pairs, storage, on_progress)
+    methods = _completed(plan, inputs, on_progress)
     methods += [read.method for read in predictions]
     methods += baselines(pairs, plan.seed, training)
     measuring = _part(on_progress, _COMPLETING, _COMPARING)
@@ -175,25 +159,70 @@ def evaluate(
         per_image=per_image,
         buckets=buckets,
         facts={
-            "protocol": {
-                "data": str(plan.data),
-                **selection_facts(selection),
-                "masks": plan.masks,
-                "hole_range": list(plan.hole_range),
-                "split": plan.split,
-                "trained_pictures": num_trained,
-                "seed": plan.seed,
-                "training": None if plan.training is None else str(plan.training),
-                "training_pictures": 0 if training is None else len(training),
-                "predictions": {read.method.method: read.facts for read in predictions},
-            },
-            "model": None if model is None else model_facts(plan.model, model, plan.fit_steps),
+            "protocol": _protocol_facts(plan, inputs, predictions),
+            "model": None
+            if inputs.model is None
+            else model_facts(plan.model, inputs.model, plan.fit_steps),
             "metrics": {name: value for suite in suites for name, value in suite.facts.items()},
             "versions": versions(),
         },
         shown=plan.show or spread(pairs.names, _SHOWN),
         training=training,
     )
+
+
+class _Inputs(NamedTuple):
+    """What is measured, and where."""
+
+    device: torch.device
+    model: Inpainter | None
+    storage: Storage
+    selection: Selection
+    num_trained: int | None
+    """How many images the model has learned from; None if that is not known."""
+    training: Images | None
+
+
+def _prepare(plan: Plan, processes: Processes, on_progress: OnProgress) -> _Inputs:
+    """Load the model and read all images; checks the plan."""
+    device = resolve_device(plan.device)
+    model = None
+    if plan.model is not None:
+        model = Inpainter.load(
+            plan.model, device=device, precision=plan.precision, download=plan.download
+        )
+    own_names = () if model is None else methods_of(model, plan.fit_steps)
+    check_names(plan.predictions, own_names)
+    for name in plan.without:
+        check_choice(name, "a metric to leave out", LEFT_OUT)
+    resolution = _resolution(plan, model)
+    on_progress(0.0, "reading images")
+    storage = Storage(plan.out, processes)
+    selection, num_trained = _select(plan, resolution, storage)
+    for name in plan.show:
+        check_choice(name, "an image of the side-by-side sheet", selection.pairs.names)
+    training = None
+    if plan.training is not None:
+        names = names_of(plan.training)
+        training = read_photographs(plan.training, names, resolution, storage).images
+    return _Inputs(device, model, storage, selection, num_trained, training)
+
+
+def _protocol_facts(
+    plan: Plan, inputs: _Inputs, predictions: Sequence[Predictions]
+) -> dict[str, Any]:
+    return {
+        "data": str(plan.data),
+        **selection_facts(inputs.selection),
+        "masks": plan.masks,
+        "hole_range": list(plan.hole_range),
+        "split": plan.split,
+        "trained_pictures": inputs.num_trained,
+        "seed": plan.seed,
+        "training": None if plan.training is None else str(plan.training),
+        "training_pictures": 0 if inputs.training is None else len(inputs.training),
+        "predictions": {read.method.method: read.facts for read in predictions},
+    }
 
 
 def _select(plan: Plan, resolution: int, storage: Storage) -> tuple[Selection, int | None]:
@@ -221,18 +250,20 @@ def _select(plan: Plan, resolution: int, storage: Storage) -> tuple[Selection, i
     return selection, len(seen)
 
 
-def _completed(
-    plan: Plan, model: Inpainter, pairs: Pairs, storage: Storage, on_progress: OnProgress
-) -> list[Method]:
+def _completed(plan: Plan, inputs: _Inputs, on_progress: OnProgress) -> list[Method]:
+    pairs = inputs.selection.pairs
+    if inputs.model is None:
+        return []
+
     def on_batch(num_images: int) -> None:
         on_progress(_COMPLETING * num_images / len(pairs.names), "completing images")
 
     return complete(
-        model,
+        inputs.model,
         pairs,
         plan.seed,
         plan.batch_size,
-        storage,
+        inputs.storage,
         fit_steps=plan.fit_steps,
         on_batch=on_batch,
     )
@@ -262,8 +293,6 @@ def _suites(
     training: Images | None,
     storage: Storage,
 ) -> tuple[MetricSuite, ...]:
-    for name in plan.without:
-        check_choice(name, "a metric to leave out", LEFT_OUT)
     test = MetricSuite.left_out("two_sample", _NOT_WANTED)
     if "c2st" not in plan.without:
         test = two_sample_test(num_images, plan.seed, device)

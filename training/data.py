@@ -96,7 +96,7 @@ class Photographs:
         Raises:
             ConfigError: all images would be held out.
         """
-        is_held_out = _held_out(len(images), config, split)
+        is_held_out = held_out(len(images), config, split)
         self._images = images  # no copies of the parts: they can be larger than the memory
         self._training = (~is_held_out).nonzero().flatten()
         self._held_out = is_held_out.nonzero().flatten()
@@ -161,8 +161,12 @@ class Photographs:
         return torch.randperm(len(self._training), generator=generator)
 
 
-def _held_out(count: int, config: DataConfig, split: Split | None) -> Tensor:
-    """Return which of count images, in the order of their names, are held out: [count] bool."""
+def held_out(count: int, config: DataConfig, split: Split | None) -> Tensor:
+    """Return which of count images, in the order of their names, are held out: [count] bool.
+
+    Raises:
+        ConfigError: all of them, as the recipe chooses.
+    """
     if split is not None and split.apart is not None:
         return split.is_apart
     index = torch.arange(count)

@@ -208,7 +208,15 @@ def test_a_dry_run_needs_no_data_and_writes_nothing(run, recipe, tmp_path, stage
     answer = run(*command, "--set", f"{stage}.batch_size=4", "--dry-run")
     assert answer.code == 0 and answer.err == ""
     assert "batch_size = 4\n" in answer.out and " trained\n" in answer.out
+    missing = {"prior": "needs photographs", "stage1": "prior.saf", "stage2": "stage1.saf"}[stage]
+    *_, title, sentence = answer.out.splitlines()
+    assert title == "# it would not start yet:" and missing in sentence
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_dry_run_says_that_nothing_is_missing(run, recipe):
+    answer = run(*PRIOR, "--dry-run", "--device", "cpu")
+    assert answer.code == 0 and answer.out.endswith("# it can start\n")
 
 
 @pytest.mark.parametrize(
