@@ -13,7 +13,7 @@ from .options import Device, Json, Precision
 from .progress import display_fraction
 
 if TYPE_CHECKING:
-    from ..evaluation.evaluate import Evaluation
+    from ..evaluation.plan import Evaluation
 
 _LEAST_COLUMNS = 240  # keeps each table row on one line when stdout is not a terminal
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..core.files import write_text
 from .baselines import NAMES as BASELINES
 from .bootstrap import ALL, HALVES, Bucket
-from .evaluate import Evaluation
+from .plan import Evaluation
 from .types import Estimate
 
 

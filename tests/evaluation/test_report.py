@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from diverse_inpainting.evaluation.bootstrap import ALL
-from diverse_inpainting.evaluation.evaluate import Evaluation
 from diverse_inpainting.evaluation.images import Images
+from diverse_inpainting.evaluation.plan import Evaluation
 from diverse_inpainting.evaluation.report import (
     describe,
     describe_metrics,

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from diverse_inpainting.evaluation import sheets
-from diverse_inpainting.evaluation.evaluate import Evaluation
 from diverse_inpainting.evaluation.images import Images
+from diverse_inpainting.evaluation.plan import Evaluation
 from diverse_inpainting.evaluation.types import ImageValues
 from evaluation_samples import method, noise, output
 
