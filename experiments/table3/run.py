@@ -4,13 +4,14 @@
         --test-data test.zip --out table3 --base ablation32-cpu --count 300
 
 Everything runs through the command line, one model after the other; OUT gets a folder for each seed
-and model, and table3.md. Stop it with Ctrl-C, and run the same command again to resume.
+and model, and table3.md. Stop it with Ctrl-C or SIGTERM, and run the same command again to resume.
 """
 
 # pyright: reportMissingImports=false
 # An editable install is invisible to a type checker.
 import argparse
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,6 +75,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all recipes")
     parser.add_argument("--inception", help="weights, as `evaluate` takes them")
     parser.add_argument("--lpips", help="weights, as `evaluate` takes them")
+    parser.add_argument("--download", action="store_true", help="as `evaluate` takes it")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: the best)")
     options = parser.parse_args(arguments)
     if options.data.resolve() == options.test_data.resolve():
@@ -108,6 +110,7 @@ def steps(options: argparse.Namespace) -> Iterator[Step]:
             command = ["evaluate", step.result, "--data", options.test_data, "--out", report]
             command += ["--cache", options.out / "features.sqlite"]
             command += given(options, "count", "inception", "lpips", "device")
+            command += ["--download"] * options.download
             yield Step([*map(str, command)], report / "results.json")
 
 
@@ -131,8 +134,10 @@ def given(options: argparse.Namespace, *names: str) -> list[str]:
 
 
 def run(command: list[str]) -> int:
-    """Return the exit code; on Ctrl-C, wait until the command has saved its state."""
+    """Return the exit code; on Ctrl-C or SIGTERM, wait until the command has saved its state."""
     with subprocess.Popen(command) as process:
+        # Ctrl-C reaches both processes, SIGTERM only this one.
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         while True:
             try:
                 return process.wait()

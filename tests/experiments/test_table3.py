@@ -132,3 +132,16 @@ def test_the_script_stops_where_a_command_fails(root, tmp_path):
     assert done.stdout.startswith("train stage1 --config") and "psp-baseline.toml" in done.stdout
     assert "absent.safetensors" in done.stderr or "train.zip" in done.stderr
     assert done.stderr.strip().endswith("Run the same command again to resume.")
+
+
+def test_sigterm_reaches_the_command(root):
+    """`run` waits for it, as on Ctrl-C, so that a state is saved."""
+    command = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+    script = "import sys; sys.path[:0] = sys.argv[1:2]; import run; sys.exit(run.run(sys.argv[2:]))"
+    folder = root / "experiments" / "table3"
+    options = {"stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", script, folder, *command], **options) as process:
+        assert process.stdout.readline() == "up\n"
+        process.terminate()
+        assert process.wait(30) != 0
+        assert process.stdout.read() == "", "the command is gone as well"
