@@ -21,7 +21,7 @@ def load(options: argparse.Namespace, device: torch.device) -> rival.Rival:
     import torchvision.models
 
     if device.type == "cpu":  # its hypernetwork draws initial values on a GPU
-        torch.Tensor.cuda = lambda self: self
+        torch.Tensor.cuda = lambda self: self  # pyright: ignore[reportAttributeAccessIssue]
     # It asks for ImageNet's weights, which those of the file replace.
     plain = functools.partial(torchvision.models.resnet34, weights=None)
     torchvision.models.resnet34 = lambda pretrained: plain()
