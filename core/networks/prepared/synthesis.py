@@ -24,6 +24,7 @@ from .upsampling import UpsamplingConvolution, upsample_image
 
 _SQRT2 = math.sqrt(2.0)
 _SLOPE = 0.2
+_LARGE = 2**20  # values of a map: several such maps do not stay in a processor's cache
 
 
 class _PreparedConv:
@@ -99,6 +100,9 @@ class _PreparedBlock:
         self.conv0 = None if block.conv0 is None else _PreparedConv(block.conv0, dtype)
         self.conv1 = _PreparedConv(block.conv1, dtype)
         self.to_rgb = _PreparedToRGB(block.to_rgb, dtype)
+        weight = block.conv1.weight
+        self.is_large = weight.device.type == "cpu" and len(weight) * self.side**2 >= _LARGE
+        """Whether several samples at once are slower than one after the other."""
 
     def __call__(
         self, x: Tensor, ws: Tensor, skip: tuple[Tensor, Tensor] | None
@@ -134,9 +138,16 @@ class PreparedSynthesis:
         """See `SynthesisNetwork.forward`."""
         start = self.start(ws, 0) if start is None else start
         blocks = [block for block in self.blocks if block.side >= start.side]
-        image = self._run(blocks, ws, start, skips).image
-        assert image is not None
-        return image
+        first = next((i for i, block in enumerate(blocks) if block.is_large), len(blocks))
+        middle = self._run(blocks[:first], ws, start, skips)
+        large = blocks[first:]
+        if not large or len(ws) == 1:
+            return _image(self._run(large, ws, middle, skips))
+        rows = [slice(n, n + 1) for n in range(len(ws))]
+        parts = [
+            self._run(large, ws[row], _part_of(middle, row), _skips_of(skips, row)) for row in rows
+        ]
+        return torch.cat([_image(part) for part in parts])
 
     def start(self, ws: Tensor, side: int) -> PartialSynthesis:
         """See `SynthesisNetwork.start`."""
@@ -155,3 +166,19 @@ class PreparedSynthesis:
             x, rgb = block(x, ws, None if skips is None else skips.get(block.side))
             image = rgb if image is None else upsample_image(image, self.taps).add_(rgb)
         return PartialSynthesis(start.side, x, image)
+
+
+def _image(result: PartialSynthesis) -> Tensor:
+    assert result.image is not None
+    return result.image
+
+
+def _part_of(whole: PartialSynthesis, rows: slice) -> PartialSynthesis:
+    image = None if whole.image is None else whole.image[rows]
+    return PartialSynthesis(whole.side, whole.features[rows], image)
+
+
+def _skips_of(skips: Skips | None, rows: slice) -> Skips | None:
+    if skips is None:
+        return None
+    return {side: (add[rows], mult[rows]) for side, (add, mult) in skips.items()}
