@@ -115,6 +115,26 @@ def test_float32_is_equal_but_for_rounding(models, name, num):
     assert any(not torch.equal(got[what], expected[what]) for what in got), "nothing was prepared"
 
 
+@pytest.mark.parametrize("with_skips", [False, True])
+@pytest.mark.parametrize("name", ["32", "64", "64 clamp"])
+def test_gradients_of_codes(models, name, with_skips):
+    """Roughly: one rectifier near zero that takes the other side changes them by 0.3 %."""
+    model = models[name]
+    erased, valid, ws = inputs_of(model)
+    with torch.no_grad():
+        skips = model.skip_encoder(erased, erased, valid) if with_skips else None
+        weight = torch.randn(erased.shape, generator=torch.Generator().manual_seed(2))
+
+    def gradient(model):
+        codes = ws.clone().requires_grad_()
+        image = model.synthesize(codes, skips)
+        return torch.autograd.grad((image * weight).sum(), codes)[0]
+
+    expected, got = gradient(model), gradient(prepared(model))
+    assert _rms(got - expected) <= 5e-3 * expected.std()
+    assert not torch.equal(got, expected), "nothing was prepared"
+
+
 @pytest.mark.parametrize("dtype", HALF_TYPES, ids=str)
 @pytest.mark.parametrize("name", CONFIGS)
 def test_half_precision_errs_no_more_than_the_plain_generator(models, name, dtype):
