@@ -1,4 +1,4 @@
-"""The command line: demo, inpaint, scale, info, convert, directions, train, familiarity, evaluate.
+"""The command line; a module for each command.
 
 Only typer is imported up front, so that --help answers at once; each command imports what it
 needs. Results go to stdout, progress and errors to stderr. Exit codes: 0 success; 1 some images
@@ -19,6 +19,7 @@ from .convert import convert
 from .demo import demo
 from .directions import directions
 from .evaluate import evaluate
+from .export import export
 from .familiarity import familiarity
 from .info import info
 from .inpaint import inpaint
@@ -58,6 +59,7 @@ app.command()(inpaint)
 app.command()(scale)
 app.command()(info)
 app.command()(convert)
+app.command()(export)
 app.add_typer(directions, name="directions")
 app.command()(train)
 app.command()(familiarity)

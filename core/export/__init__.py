@@ -4,4 +4,12 @@ from .card import CARD_FILE, DIRECTIONS_FILE
 from .exporting import OPSET, export_model
 from .weights import STORED, WEIGHTS_FILE
 
-__all__ = ["CARD_FILE", "DIRECTIONS_FILE", "OPSET", "STORED", "WEIGHTS_FILE", "export_model"]
+__all__ = [
+    "CARD_FILE",
+    "DIRECTIONS_FILE",
+    "GRAPH_NAMES",
+    "OPSET",
+    "STORED",
+    "WEIGHTS_FILE",
+    "export_model",
+]

@@ -16,7 +16,7 @@ from ..errors import CheckpointError
 from ..networks import DiverseInpaintingModel
 from .graphs import Graph, Port
 
-LARGEST_DIFFERENCE = {"float32": 1 / 255, "float16": 6 / 255}
+LARGEST_DIFFERENCE = {"float32": 1 / 255, "float16": 4 / 255}
 """By type of the stored weights, of images in [0, 1]; and of codes, whose deviation is about 1."""
 
 _EXAMPLES = 3  # variants

@@ -7,7 +7,7 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ def export_model(
     *,
     weights: str = "float32",
     directions: Mapping[str, Direction] | None = None,
+    only: Collection[str] = (),
     overwrite: bool = False,
     on_step: OnStep | None = None,
 ) -> dict[str, Any]:
@@ -57,6 +58,7 @@ def export_model(
         out: the folder; made if need be.
         weights: type of the stored weights, float32 or float16; graphs compute in float32.
         directions: of its generator, by name.
+        only: names of the graphs to write; none for all that the model has the networks for.
         overwrite: whether to replace an earlier export.
         on_step: called after each graph with their number so far and in all; may raise to
             interrupt.
@@ -66,7 +68,8 @@ def export_model(
         largest difference from the networks and milliseconds per variant.
 
     Raises:
-        InputError: an unknown type, or files that may not be replaced.
+        InputError: an unknown type, a graph that this model does not have, or files that may not
+            be replaced.
         CheckpointError: no generator, or a graph that differs from its networks.
         ModuleNotFoundError: the packages of the extra `export` are not installed.
     """
@@ -77,8 +80,11 @@ def export_model(
     model = checkpoint.model().float()
     prepare_folder(out)
     _check_free(out, overwrite)
-    graphs = graphs_of(model)
-    values = examples_of(model, graphs)
+    known = {graph.name: graph for graph in graphs_of(model)}
+    values = examples_of(model, [*known.values()])
+    for name in only or ():
+        check_choice(name, "graph", known)
+    graphs = [graph for name, graph in known.items() if not only or name in only]
     with (
         explain_writing(out, "Choose another folder, or free some space."),
         tempfile.TemporaryDirectory(prefix=".export-", dir=out) as name,

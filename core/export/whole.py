@@ -12,6 +12,7 @@ from ..networks import DiverseInpaintingModel
 
 _HOLE_LEVEL = 128
 _MIN_VALID_FRAC = 0.5  # as in core/geometry.py
+_ROUNDING = 1e-4  # edges halfway in a pixel are common, and no runtime resizes with the same errors
 
 
 def complete(model: DiverseInpaintingModel, image: Tensor, hole_mask: Tensor, z: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ def _in_square(
     planes = F.pad(planes, (left, side - W - left, top, side - H - top))
     planes = F.interpolate(planes, size=(R, R), mode="bilinear", antialias=True)
     colours, weight = planes[:, :3], planes[:, 3:]
-    valid = weight > _MIN_VALID_FRAC
+    valid = weight > _MIN_VALID_FRAC + _ROUNDING
     colours = unit_to_network(colours / weight.clamp(min=_MIN_VALID_FRAC))
     return torch.where(valid, colours, 0.0), valid.to(known.dtype)
 
