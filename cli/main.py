@@ -1,4 +1,4 @@
-"""The command line; a module for each command.
+"""The command line: one module for each command.
 
 Only typer is imported up front, so that --help answers at once; each command imports what it
 needs. Results go to stdout, progress and errors to stderr. Exit codes: 0 success; 1 some images
@@ -23,6 +23,7 @@ from .export import export
 from .familiarity import familiarity
 from .info import info
 from .inpaint import inpaint
+from .page import page
 from .scale import scale
 from .train import train
 
@@ -60,6 +61,7 @@ app.command()(scale)
 app.command()(info)
 app.command()(convert)
 app.command()(export)
+app.command()(page)
 app.add_typer(directions, name="directions")
 app.command()(train)
 app.command()(familiarity)
