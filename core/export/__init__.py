@@ -7,7 +7,6 @@ from .weights import STORED, WEIGHTS_FILE
 __all__ = [
     "CARD_FILE",
     "DIRECTIONS_FILE",
-    "GRAPH_NAMES",
     "OPSET",
     "STORED",
     "WEIGHTS_FILE",

@@ -91,7 +91,7 @@ def check_graph(
         results = session.run([port.name for port in graph.outputs], feed)
         seconds.append(time.thread_time() - start)
         differences += [
-            _difference(port, result, given[port.name].numpy())
+            _difference(port, np.asarray(result), given[port.name].numpy())
             for port, result in zip(graph.outputs, results, strict=True)
         ]
     if not max(differences) <= LARGEST_DIFFERENCE[stored]:  # rejects NaN, too

@@ -53,7 +53,7 @@ class SharedWeights:
             len(data),
             ir.DataType.from_numpy(rounded.dtype),
             shape=ir.Shape(rounded.shape),
-            name=value.name,
+            name=str(value.name),
         )
         if rounded.dtype == array.dtype:
             value.const_value = stored
@@ -94,7 +94,7 @@ def _cast(graph: "ir.Graph", value: "ir.Value", stored: "ir.ExternalTensor") -> 
     )
     node = ir.node("Cast", [source], attributes={"to": ir.DataType.FLOAT}, outputs=None)
     del graph.initializers[str(value.name)]
-    stored.name = source.name
+    stored.name = f"{value.name}_stored"
     graph.register_initializer(source)
     node.outputs[0].name = value.name
     node.outputs[0].type, node.outputs[0].shape = value.type, value.shape

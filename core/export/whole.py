@@ -3,6 +3,8 @@
 Legend: V variants, R the model's resolution, H x W pixels of the image, side the longer of both.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -71,5 +73,5 @@ def _in_image(completed: Tensor, H: int, W: int) -> Tensor:
 
 def _square(H: int, W: int) -> tuple[int, int, int]:
     """Return the side of the square around an image, and the rows and columns before it."""
-    side = torch.sym_max(H, W)
+    side = cast(int, torch.sym_max(H, W))  # max(H, W) would be a constant of the graph
     return side, (side - H + 1) // 2, (side - W + 1) // 2
