@@ -172,7 +172,9 @@ class DiverseInpaintingModel(nn.Module):
         encoder = self._fastest(_required(self.encoder), PreparedEncoder)
         return encoder(torch.cat([erased, valid], dim=1)) + self.generator.w_avg
 
-    def mix(self, w_enc: Tensor, w_rand: Tensor, gate_bias: float = 0.0) -> tuple[Tensor, Tensor]:
+    def mix(
+        self, w_enc: Tensor, w_rand: Tensor, gate_bias: float | Tensor = 0.0
+    ) -> tuple[Tensor, Tensor]:
         """Return W_out and the gate in [0, 1], both [N, L, D] (Eq. 1).
 
         Args:
