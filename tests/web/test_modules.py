@@ -28,7 +28,7 @@ GENERATOR_ID = "ab" * 32
 )
 def test_random_codes_are_those_of_the_library(seed, k, size):
     """Of all kinds of sizes that torch draws in different ways."""
-    call = "[variantSeed(BigInt(values[0]), values[1]), sampleZ(BigInt(values[0]), ...values.slice(1))]"
+    call = "[variantSeed(values[0], values[1]), sampleZ(...values)]"
     hashed, z = evaluate({"codes.mjs": ["variantSeed", "sampleZ"]}, call, str(seed), k, size)
     assert int(hashed) == variant_seed(seed, k)
     assert torch.tensor(z).sub(sample_z(seed, 1, size, first=k)[0]).abs().max() < 2e-6
@@ -80,7 +80,8 @@ def test_pictures_are_erased_and_completed_as_by_the_library(name, mode, generat
 
 _IMPORTS = {"geometry.mjs": ["extent", "fitCrop", "extract"], "blending.mjs": ["Hole"]}
 _COMPLETE = """(() => {
-  const [rgba, mask] = [values[0], values[1]].map((text) => Uint8Array.from(Buffer.from(text, "base64")));
+  const bytes = (text) => Uint8Array.from(Buffer.from(text, "base64"));
+  const [rgba, mask] = [bytes(values[0]), bytes(values[1])];
   const [W, H, mode, R, planes] = values.slice(2);
   const box = extent(mask, W, H);
   const crop = fitCrop(box, mode, W, H);
@@ -117,7 +118,11 @@ def test_sliders_move_codes_as_the_library_does(shape, generator):
     )
     expected = apply_direction(WPlus(codes[None, None], GENERATOR_ID), direction, 1.5).codes[0, 0]
     told = {"a": {"vector": vector.tolist(), "first_layer": 1, "last_layer": 2}}
-    call = "(() => { const codes = Float32Array.from(values[0]); edit(codes, values[1], { a: 1.5 }, 4); return codes; })()"
+    call = """(() => {
+      const codes = Float32Array.from(values[0]);
+      edit(codes, values[1], { a: 1.5 }, 4);
+      return codes;
+    })()"""
     moved = evaluate({"networks.mjs": ["edit"]}, call, codes.flatten().tolist(), told)
     assert torch.allclose(torch.tensor(moved).view(3, 4), expected, atol=1e-6)
 
@@ -139,7 +144,10 @@ def test_strokes_erase_what_is_within_their_radius():
 
 STATE = """{
   example: "grey longhair", crop: "hole", seed: 18446744073709551615n, selected: "blend",
-  strokes: [{ kind: "paint", radius: 300, points: [-5, 7, 4000, 2] }, { kind: "box", radius: 0, points: [1, 2, 3, 4] }],
+  strokes: [
+    { kind: "paint", radius: 300, points: [-5, 7, 4000, 2] },
+    { kind: "box", radius: 0, points: [1, 2, 3, 4] },
+  ],
   slots: [{ seed: 5n, k: 0, locked: true }, { seed: 6n, k: 1, locked: false }],
   blend: { from: 0, to: 1, weight: 0.25 }, sliders: { "white chin": -1.5, warmth: 0 },
 }"""
