@@ -116,6 +116,10 @@ class LivePage:
         """Wait until sixteen answers and the chosen one in the picture are there."""
         self.wait(_DONE)
 
+    def wait_for_picture(self):
+        """Wait until the chosen answer is in the picture."""
+        self.wait(_SHOWN)
+
     @property
     def status(self):
         return self.page.inner_text("#status")
@@ -153,7 +157,5 @@ class LivePage:
         download.value.save_as(path)
 
 
-_DONE = """
-document.querySelectorAll("#grid li.ready:not(.stale)").length === 16 &&
-document.body.dataset.shown && document.body.dataset.shown === document.body.dataset.wanted
-"""
+_SHOWN = "(({ shown, wanted }) => Boolean(shown) && shown === wanted)(document.body.dataset)"
+_DONE = f"document.querySelectorAll('#grid li.ready:not(.stale)').length === 16 && {_SHOWN}"

@@ -52,8 +52,9 @@ def site(folder):
 
 @pytest.fixture(scope="module")
 def opened(browser, site):
+    """The page, which opens with an example and a mask."""
     live = web_page.LivePage(browser, site.url)
-    live.wait_for_answers()
+    live.wait_for_picture()
     yield live
     assert [
         address for address in live.addresses if not address.startswith((site.url, "blob:"))
@@ -69,7 +70,7 @@ def live(opened):
     opened.page.wait_for_timeout(300)
     opened.page.click("#clear")
     opened.paint(*STROKE)
-    opened.wait_for_answers()
+    opened.wait_for_picture()
     yield opened
     assert opened.problems == []
 
@@ -95,10 +96,12 @@ def test_the_page_is_isolated_and_small(opened, site):
 
 
 def test_a_stroke_gives_sixteen_different_answers(live):
+    live.wait_for_answers()
     assert len(set(live.thumbnails())) == 16
 
 
 def test_a_slider_changes_picture_and_answers(live):
+    live.wait_for_answers()
     picture, answers = live.picture(), live.thumbnails()
     slider = live.page.get_by_label("warmth")
     slider.fill("3")
@@ -107,7 +110,7 @@ def test_a_slider_changes_picture_and_answers(live):
     assert changed != picture
     assert all(old != new for old, new in zip(answers, live.thumbnails(), strict=True))
     slider.fill("0")
-    live.wait_for_answers()
+    live.wait_for_picture()
     assert live.picture() == picture
 
 
@@ -120,14 +123,15 @@ def test_a_download_is_what_the_library_makes(live, tmp_path):
     )
     image.save(tmp_path / "cat.png")
     live.page.set_input_files("#file", tmp_path / "cat.png")
-    live.page.wait_for_timeout(500)
+    live.wait("location.hash.includes('p=') === false")
     live.paint(*STROKE)
     live.page.click(".more summary")
     live.page.fill("#seed", "18446744073709551615")
     live.page.press("#seed", "Enter")
     live.page.get_by_label("warmth").fill("1.5")
-    live.choose(5)
     live.wait_for_answers()
+    live.choose(5)
+    live.wait_for_picture()
     live.download(tmp_path / "result.png")
     mask = mask_of(live, *image.size)
     assert 0.01 < mask.mean() < 0.5
@@ -148,6 +152,7 @@ def test_a_download_is_what_the_library_makes(live, tmp_path):
 
 
 def test_locked_answers_stay(live):
+    live.wait_for_answers()
     live.page.locator("#grid li > button:last-child").nth(2).click()
     before = live.thumbnails()
     live.page.click("#new")
@@ -158,22 +163,23 @@ def test_locked_answers_stay(live):
 
 def test_dragging_one_answer_onto_another_blends_them(live):
     cells = live.page.locator("#grid li > button:first-child")
+    live.wait("document.querySelectorAll('#grid li.ready').length > 2")
     live.choose(1)
-    live.wait_for_answers()
+    live.wait_for_picture()
     first = live.picture()
-    cells.nth(1).drag_to(cells.nth(6))
-    live.wait_for_answers()
-    middle = live.picture()
-    assert middle != first
+    cells.nth(1).drag_to(cells.nth(2))
+    live.wait_for_picture()
+    assert live.picture() != first
     live.page.locator("#blend input").fill("0")
-    live.wait_for_answers()
+    live.wait_for_picture()
     assert live.picture() == first
 
 
 def test_a_link_shows_the_same_to_others(live, browser):
-    live.choose(4)
     live.page.get_by_label("contrast").fill("-2")
     live.wait_for_answers()
+    live.choose(4)
+    live.wait_for_picture()
     other = web_page.LivePage(browser, live.page.url)
     other.wait_for_answers()
     assert other.picture() == live.picture()
@@ -182,44 +188,42 @@ def test_a_link_shows_the_same_to_others(live, browser):
 
 
 def test_undo_and_redo(live):
-    picture, answers = live.picture(), live.thumbnails()
+    picture = live.picture()
     live.paint((0.3, 0.7), (0.5, 0.75))
-    live.wait_for_answers()
-    assert live.thumbnails() != answers
+    live.wait_for_picture()
+    assert live.picture() != picture
     live.page.keyboard.press("Control+z")
-    live.wait_for_answers()
-    assert (live.picture(), live.thumbnails()) == (picture, answers)
+    live.wait_for_picture()
+    assert live.picture() == picture
     live.page.keyboard.press("Control+z")
     assert live.page.locator("#grid li.ready").count() == 0
     live.page.keyboard.press("Control+Shift+z")
-    live.wait_for_answers()
+    live.wait_for_picture()
     assert live.picture() == picture
 
 
-def test_the_keyboard_paints(live):
+def test_the_keyboard_paints_and_chooses(live):
     live.page.click("#clear")
     live.page.focus("#stage")
     for key in ("ArrowUp", "Space", "ArrowRight", "Space"):
         live.page.keyboard.press(key)
-    live.wait_for_answers()
+    live.wait("document.querySelectorAll('#grid li.ready').length > 5")
     assert mask_of(live, 256, 256).any()
     live.page.focus("#grid li > button")
     for key in ("ArrowRight", "ArrowDown", "Enter"):
         live.page.keyboard.press(key)
-    live.wait_for_answers()
-    assert (
-        live.page.locator("#grid li").nth(5).locator("button").first.get_attribute("aria-pressed")
-        == "true"
-    )
+    live.wait_for_picture()
+    chosen = live.page.locator("#grid li").nth(5).locator("button").first
+    assert chosen.get_attribute("aria-pressed") == "true"
 
 
 def test_a_photograph_of_20_megapixels(live, tmp_path):
     cat = Image.open(EXAMPLES["siamese"]).resize((5472, 3648))
     cat.save(tmp_path / "large.jpg", quality=90)
     live.page.set_input_files("#file", tmp_path / "large.jpg")
-    live.page.wait_for_timeout(3000)
+    live.wait("location.hash.includes('p=') === false")
     live.paint(*STROKE)
-    live.wait_for_answers()
+    live.wait_for_picture()
     live.download(tmp_path / "result.png")
     result = np.asarray(Image.open(tmp_path / "result.png")).astype(int)
     mask = mask_of(live, 5472, 3648)
@@ -263,13 +267,13 @@ def test_nothing_is_cut_off(live, width):
 def test_the_second_visit_needs_no_connection(folder, browser):
     server = web_page.Site(folder)
     live = web_page.LivePage(browser, server.url)
-    live.wait_for_answers()
-    before = live.thumbnails()
+    live.wait_for_picture()
+    before = live.picture()
     server.stop()
     live.page.close()
     live.open(server.url)
-    live.wait_for_answers()
-    assert live.thumbnails() == before
+    live.wait_for_picture()
+    assert live.picture() == before
     live.context.close()
 
 

@@ -46,16 +46,23 @@ class App {
       this.isReady = true;
       $("loading").classList.add("done");
       document.body.dataset.ready = backend;
+      note("load", ms);
       const on = backend === "wasm" ? `WebAssembly, ${threads} ${threads > 1 ? "threads" : "thread"}` : "WebGPU";
       $("engine").textContent = `Runs on ${on}. Started in ${(ms / 1000).toFixed(1)} s.`;
       this.invite();
     },
-    encoded: ({ maskKey, crop, box }) => {
+    encoded: ({ maskKey, crop, box, ms }) => {
+      note("encode", ms);
       if (maskKey === this.maskKey) this.seen = { crop, box };
     },
-    thumb: ({ k, key, rgba }) => this.onThumb(k, key, rgba),
-    shown: (message) => this.onShown(message),
-    idle: () => (document.body.dataset.idle = this.wantedKey ?? ""),
+    thumb: ({ k, key, rgba, ms }) => {
+      note("answer", ms);
+      this.onThumb(k, key, rgba);
+    },
+    shown: (message) => {
+      note(message.isDraft ? "draft" : "result", message.ms);
+      this.onShown(message);
+    },
     png: ({ id, bytes }) => {
       this.waiting.get(id)?.(new Blob([bytes], { type: "image/png" }));
       this.waiting.delete(id);
@@ -78,14 +85,13 @@ class App {
       this.say(missing ? `${NUM_ANSWERS - missing} of ${NUM_ANSWERS} answers` : "Choose an answer, or move the sliders.");
   }
 
-  async onShown({ key, area, rgba, isDraft, ms }) {
+  onShown({ key, area, rgba, isDraft }) {
     const image = new OffscreenCanvas(area.right - area.left, area.bottom - area.top);
     image.getContext("2d").putImageData(new ImageData(rgba, image.width), 0, 0);
     if (key !== this.wantedKey && !this.isDragging) return;
     this.stage.setPatch({ area, image });
     this.shownKey = isDraft ? null : key;
     document.body.dataset.shown = this.shownKey ?? "";
-    document.body.dataset.ms = Math.round(ms);
     this.allow();
   }
 
@@ -240,6 +246,7 @@ class App {
 
   onStrokes() {
     this.say("");
+    performance.clearMeasures();
     this.maskVersion++;
     this.drawn = new Map();
     this.stage.setPatch(null);
@@ -466,6 +473,11 @@ class App {
     if (event.key === "]") this.resizeBrush(this.stage.size * 1.25 + 1);
     if (event.key === "l" && Number.isInteger(this.selected)) this.lock(this.selected);
   }
+}
+
+/** Note what a step took, for the browser's developer tools. */
+function note(step, ms) {
+  performance.measure(step, { start: performance.now() - ms, duration: ms });
 }
 
 /** Whether keys belong to an element: letters to a text field. */

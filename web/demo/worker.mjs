@@ -153,7 +153,6 @@ async function show(state, isDraft) {
   const codes = await codesShown(state);
   const first = await stage1(state.shownKey, codes);
   const image = isDraft ? first : await networks.refine(codes, first);
-  const networkMs = performance.now() - started;
   const rgba = hole.fill(planes(image));
   Object.assign(hole, { filled: rgba, codes, label: state.label });
   self.postMessage({
@@ -162,7 +161,6 @@ async function show(state, isDraft) {
     isDraft,
     area: hole.area,
     rgba,
-    networkMs,
     ms: performance.now() - started,
   });
 }
