@@ -80,10 +80,14 @@ def mask_of(live, width, height):
     script = """async ([width, height]) => {
       const { fromHash } = await import("./share.mjs")
       const { rasterise } = await import("./strokes.mjs")
-      return [...rasterise(fromHash(location.hash, 16).strokes, width, height)]
+      const mask = rasterise(fromHash(location.hash, 16).strokes, width, height)
+      const changes = []
+      for (let i = 1; i < mask.length; i++) if (mask[i] !== mask[i - 1]) changes.push(i)
+      return changes
     }"""
-    mask = live.page.evaluate(script, [width, height])
-    return np.array(mask, np.uint8).reshape(height, width)
+    mask = np.zeros(width * height, np.uint8)
+    mask[live.page.evaluate(script, [width, height])] = 1  # the first pixel is not erased
+    return (np.cumsum(mask) % 2).astype(np.uint8).reshape(height, width)
 
 
 def test_the_page_is_isolated_and_small(opened, site):
@@ -275,6 +279,22 @@ def test_the_second_visit_needs_no_connection(folder, browser):
     live.wait_for_picture()
     assert live.picture() == before
     live.context.close()
+
+
+def test_without_a_service_worker_it_has_one_thread(site, browser):
+    live = web_page.LivePage(browser, site.url, service_workers="block")
+    live.wait_for_picture()
+    assert "WebAssembly, 1 thread." in live.page.text_content("#engine")
+    live.context.close()
+
+
+def test_a_browser_without_webassembly_gets_a_sentence(site, browser):
+    options = ["--no-sandbox", "--js-flags=--no-expose-wasm"]
+    other = browser.browser_type.launch(executable_path=front_end.CHROMIUM, args=options)
+    live = web_page.LivePage(other, site.url)
+    live.wait("document.getElementById('status').classList.contains('bad')")
+    assert live.status.startswith("This browser has no WebAssembly")
+    other.close()
 
 
 def damaged(folder, tmp_path, name, change):

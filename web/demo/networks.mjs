@@ -76,7 +76,7 @@ export class Networks {
     );
     // Threads that wait for the next product would take time from the page and other programs.
     const extra = { session: { intra_op: { allow_spinning: "0" } } };
-    const options = { executionProviders: [backend], externalData: data, extra };
+    const options = { executionProviders: [backend], externalData: data, extra, logSeverityLevel: 3 };
     for (const name of page.model.graphs) {
       const graph = await files.read(`model/${name}.onnx.gz`, version);
       try {
