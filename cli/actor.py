@@ -38,6 +38,8 @@ class Order:
     """Of the model, as the driver has it."""
     model_name: str
     device: str | None
+    precision: str
+    """One of `PRECISIONS`."""
     download: bool
     settings: Settings
     overwrite: bool
@@ -206,7 +208,10 @@ def _prepare(order: Order) -> Inpainter:
                 problem=f"{seen} is not there: it is not shared with this machine.",
             )
     model = Inpainter.load(
-        order.model, device=resolve_device(order.device), download=order.download
+        order.model,
+        device=resolve_device(order.device),
+        precision=order.precision,
+        download=order.download,
     )
     if (order.version, order.digest) != (__version__, model_digest(model)):
         raise InputError(

@@ -80,6 +80,7 @@ class Cluster:
                 digest=model_digest(model),
                 model_name=model_name,
                 device=self.device or (None if gpus else "cpu"),
+                precision=model.asked_precision,
                 download=self.download,
                 settings=dataclasses.replace(settings, on_step=None),
                 overwrite=overwrite,

@@ -11,7 +11,7 @@ import typer
 
 from .console import echo
 from .failures import fail
-from .options import Device, Model, Seed, Variants
+from .options import Device, Model, Precision, Seed, Variants
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,7 @@ def demo(
     variants: Variants = 8,
     model: Model = "cats",
     device: Device = None,
+    precision: Precision = "auto",
 ) -> None:
     """Complete a bundled photograph and check the results."""
     from ..core.device import resolve_device
@@ -40,7 +41,7 @@ def demo(
 
     prepare_folder(out)
     started = time.perf_counter()
-    inpainter = Inpainter.load(model, device=resolve_device(device))
+    inpainter = Inpainter.load(model, device=resolve_device(device), precision=precision)
     loaded = time.perf_counter()
     file, hole_mask = read_image(PHOTOGRAPH), demo_input()[1]
     files = ResultFiles(out, PHOTOGRAPH.stem, variants)

@@ -22,12 +22,12 @@ LastLayer = Annotated[
 Reverse = Annotated[bool, typer.Option("--reverse", help="Swap positive and negative strengths.")]
 
 
-def load(model: str, device: str | None) -> "Inpainter":
-    """Return a model on a device."""
+def load(model: str, device: str | None, precision: str = "float32") -> "Inpainter":
+    """Return a model on a device, see `Inpainter.load`."""
     from ..core.device import resolve_device
     from ..core.inpainter import Inpainter
 
-    return Inpainter.load(model, device=resolve_device(device))
+    return Inpainter.load(model, device=resolve_device(device), precision=precision)
 
 
 def resolve(model: "Inpainter", name: str) -> "Direction":

@@ -18,7 +18,7 @@ from .direction_files import (
     write,
 )
 from .foreign_directions import import_direction
-from .options import DIRECTION_NAMES, DIRECTION_RECIPES, Device, Model, Overwrite
+from .options import DIRECTION_NAMES, DIRECTION_RECIPES, Device, Model, Overwrite, Precision
 from .progress import display_fraction
 from .rated_directions import draw_samples, interfacegan
 
@@ -79,7 +79,7 @@ def _discovery(method: str) -> Callable[..., None]:
             last_layer=last_layer,
             reverse=reverse,
         )
-        _find(model, None, spec, out, overwrite)
+        _find(model, spec, out, overwrite)
 
     return discover
 
@@ -105,6 +105,7 @@ def recipe(
     model: Model = "cats",
     device: Device = None,
     overwrite: Overwrite = False,
+    precision: Precision = "float32",
 ) -> None:
     """Find all directions of a recipe."""
     from ..core.directions import check_target
@@ -116,7 +117,7 @@ def recipe(
     targets = [out / f"{file_stem(spec.name)}{SUFFIX}" for spec in read_specs(path)[0]]
     for target in targets:
         check_target(target, overwrite)
-    loaded = load(model, device)
+    loaded = load(model, device, precision)
     with display_fraction() as show:
         found = find_all(loaded, path, show)
     for direction, target in zip(found, targets, strict=True):
@@ -133,12 +134,13 @@ def preview(
     samples: _Samples = 4,
     seed: _SampleSeed = 0,
     device: Device = None,
+    precision: Precision = "auto",
 ) -> None:
     """Draw random samples at several strengths of each direction."""
     from ..core.files import prepare_folder
     from .direction_recipes import check_stems, file_stem
 
-    loaded = load(model, device)
+    loaded = load(model, device, precision)
     prepare_folder(out)
     stems = [file_stem(Path(name).stem if name.endswith(SUFFIX) else name) for name in which]
     check_stems(stems)
@@ -185,14 +187,12 @@ def strip(
     )
 
 
-def _find(
-    model: str, device: str | None, spec: "DirectionSpec", out: Path, overwrite: bool
-) -> None:
+def _find(model: str, spec: "DirectionSpec", out: Path, overwrite: bool) -> None:
     from ..core.directions import check_target
     from .direction_recipes import Finder
 
     check_target(out, overwrite)
-    loaded = load(model, device)
+    loaded = load(model, None)
     with display_fraction() as show:
         direction = Finder(loaded, on_progress=show).find(spec)
     write(direction, out)

@@ -42,7 +42,7 @@ def info(
         from ..core.inpainter import Inpainter
         from ..training.diagnostics import measure_model
 
-        card["measured"] = measure_model(Inpainter.load(path))
+        card["measured"] = measure_model(Inpainter.load(path, precision="float32"))
     backends = {name: why or "available" for name, why in list_backends().items()}
     if as_json:
         echo_json({**card, "backends": backends}, indent=2)

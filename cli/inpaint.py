@@ -32,21 +32,26 @@ def inpaint(context: typer.Context, **options: Any) -> None:  # noqa: ANN401 - s
     results are kept; if they were made with other settings, the exit code is 1.
     """
     # `context.obj` is the `Cluster` of the command `scale`, which calls this function.
+    from ..core.checks import check_choice
     from ..core.device import resolve_device
     from ..core.files import prepare_folder
     from ..core.inpainter import Inpainter
+    from ..core.precision import PRECISIONS
     from .batch import run_jobs
     from .dry_run import show_plan
     from .pairing import deal_jobs, plan_jobs
-    from .recorded import load_record, merge_settings
+    from .recorded import load_record, merge_settings, recorded_precision
     from .settings import rehearse
 
     given = InpaintOptions(**options)
     settings, record = given.settings(), None
+    check_choice(given.precision, "precision", PRECISIONS)
     if given.recorded is not None:
         record = load_record(given.recorded)
         is_given = functools.partial(_is_given, context)
         settings = merge_settings(record, settings, is_given, given.recorded)
+        if not is_given("precision"):
+            given = dataclasses.replace(given, precision=recorded_precision(record, given.recorded))
     plan = plan_jobs(
         given.source,
         given.mask or (),
@@ -60,7 +65,10 @@ def inpaint(context: typer.Context, **options: Any) -> None:  # noqa: ANN401 - s
     if given.dry_run:
         raise SystemExit(show_plan(part, settings, given.out / "dry-run.png"))
     model = Inpainter.load(
-        given.model, device=resolve_device(given.device), download=given.download
+        given.model,
+        device=resolve_device(given.device),
+        precision=given.precision,
+        download=given.download,
     )
     rehearse(model, settings)
     if record is not None:

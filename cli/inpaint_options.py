@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .direction_files import SUFFIX
-from .options import DIRECTION_NAMES, Device, Download, JsonLines, Model, Overwrite, Seed, Variants
+from .options import (
+    DIRECTION_NAMES,
+    Device,
+    Download,
+    JsonLines,
+    Model,
+    Overwrite,
+    Precision,
+    Seed,
+    Variants,
+)
 
 if TYPE_CHECKING:
     from ..core.editor import Edit
@@ -133,6 +143,7 @@ class InpaintOptions:
         float,
         typer.Option(help="Refuse larger images; each megapixel takes about 40 MB of memory."),
     ] = 64.0
+    precision: Precision = "auto"
 
     def settings(self) -> "Settings":
         """Return how images are to be completed.

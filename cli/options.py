@@ -12,6 +12,13 @@ Device = Annotated[
     str | None,
     typer.Option(help="cpu, cuda, cuda:1, mps ... [default: cuda if available, else cpu]"),
 ]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|float32|bfloat16|float16",
+        help="Number format of the networks; auto: the fastest that the device computes natively.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Variant k depends on the seed and k only.")]
 Variants = Annotated[int, typer.Option(min=1, help="Completions per image.")]
 Download = Annotated[

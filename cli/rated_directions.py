@@ -9,7 +9,7 @@ import typer
 
 from .console import echo
 from .direction_files import SUFFIX, FirstLayer, LastLayer, Reverse, load, resolve, write
-from .options import DIRECTION_NAMES, SCORES, Device, Model, Overwrite
+from .options import DIRECTION_NAMES, SCORES, Device, Model, Overwrite, Precision
 from .progress import OnProgress, display_fraction
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def interfacegan(
     seed: _SampleSeed = None,
     device: Device = None,
     overwrite: Overwrite = False,
+    precision: Precision = "float32",
 ) -> None:
     """Find the directions that increase scores of the images (arXiv:1907.10786).
 
@@ -101,7 +102,7 @@ def interfacegan(
 
     source = _Source(scores, images, scorer, samples, seed)
     source.check(bool(score))
-    loaded = load(model, device)
+    loaded = load(model, device, precision)
     layers = checked_layers(first_layer, last_layer, loaded.num_layers)
     fixed = [resolve(loaded, one) for one in without or ()]
     orthogonal = {one.name: _vectors(one) for one in fixed}
@@ -243,6 +244,7 @@ def draw_samples(
     seed: _FirstSeed = 0,
     device: Device = None,
     overwrite: Overwrite = False,
+    precision: Precision = "auto",
 ) -> None:
     """Draw samples to rate: one image for each seed, and scores.csv to fill in.
 
@@ -250,7 +252,7 @@ def draw_samples(
     """
     from .direction_samples import TEMPLATE, write_samples
 
-    loaded = load(model, device)
+    loaded = load(model, device, precision)
     with display_fraction() as show:
         paths = write_samples(
             loaded, out, range(seed, seed + count), overwrite=overwrite, on_progress=show

@@ -9,6 +9,7 @@ from typing import Any
 from ..core.editor import Edit
 from ..core.errors import InputError
 from ..core.mask_edits import MaskEdits
+from ..core.precision import PRECISIONS
 from ..core.printable import printable, shown
 from .result_files import MADE_BY, Record, read_record, with_blend_of_0_2
 from .settings import Settings
@@ -85,6 +86,23 @@ def merge_settings(
         else:
             merged[name] = _checked(record[name], getattr(Settings(), name), name, path)
     return Settings(**merged)
+
+
+def recorded_precision(record: Record, path: Path) -> str:
+    """Return the precision that a result was made in; float32 for one of before version 0.3.
+
+    Args:
+        record: of a result.
+        path: of the result, for messages.
+
+    Raises:
+        InputError: the record is damaged or of a later version.
+    """
+    made_by = record.get(MADE_BY)
+    found = made_by.get("precision", "float32") if isinstance(made_by, dict) else "float32"
+    if found not in PRECISIONS:
+        raise _unusable(path, f"precision {shown(found)}")
+    return found
 
 
 def _merge_mask_edits(

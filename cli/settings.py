@@ -97,6 +97,7 @@ def describe_run(model: Inpainter, settings: Settings, model_name: str) -> Recor
         "model": model_name,
         "title": model.title,
         "generator_id": model.generator_id,
+        "precision": model.precision,
     }
     edits = (  # named as the model does: a name may have been given with other dashes
         edit

@@ -48,7 +48,7 @@ class CompletionSteps(Editor):
     Source: the paper, Fig. 9.
     """
 
-    def __init__(self, checkpoint: Checkpoint, precision: str = "float32") -> None:
+    def __init__(self, checkpoint: Checkpoint, precision: str = "auto") -> None:
         missing = {"generator", "encoder", "mixer"} - set(checkpoint.parts)
         if missing and missing != {"encoder", "mixer"}:
             raise CheckpointError(

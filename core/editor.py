@@ -13,18 +13,16 @@ import torch
 from torch import Tensor
 
 from .checkpoint import Checkpoint
-from .checks import check_choice, check_finite, check_int, check_range, checked_layers
+from .checks import check_finite, check_int, check_range, checked_layers
 from .directions import DISCOVERY_METHODS, Direction, apply_direction, discover_direction
 from .errors import InputError
 from .image import image_to_bhwc
 from .inference import inference
 from .latents import WPlus, expand_codes, sample_z
 from .networks import DiverseInpaintingModel, ModelConfig
+from .precision import feature_dtype
 from .printable import shown
 from .progress import OnStep, chunk_size, in_chunks
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""Types of the generator's feature maps; everything else is computed in float32."""
 
 _DASHES = re.compile("[-_\u2010-\u2015\u2212]")
 
@@ -71,6 +69,7 @@ class Editor:
         training: facts about the training, plain data.
         title: what the model knows, in a few words.
         license: licence of the weights.
+        asked_precision: one of `PRECISIONS`, as given.
         directions: the bundled ones of this generator, by name.
 
     Raises:
@@ -78,10 +77,10 @@ class Editor:
         InputError: unknown precision.
     """
 
-    def __init__(self, checkpoint: Checkpoint, precision: str = "float32") -> None:
-        check_choice(precision, "precision", PRECISIONS)
-        self.model: DiverseInpaintingModel = checkpoint.model().requires_grad_(False)
-        self.model.feature_dtype = PRECISIONS[precision]
+    def __init__(self, checkpoint: Checkpoint, precision: str = "auto") -> None:
+        self.model: DiverseInpaintingModel = checkpoint.model().requires_grad_(False).prepare()
+        self.asked_precision = precision
+        self._choose_format()
         self.config: ModelConfig = checkpoint.config
         self.generator_id = checkpoint.generator_id
         self.training: dict[str, Any] = checkpoint.training
@@ -110,9 +109,18 @@ class Editor:
         return self.config.generator.w_dim
 
     def to(self, device: torch.device | str) -> Self:
-        """Move the networks; return self."""
+        """Move the networks; return self. Precision `auto` follows the device."""
         self.model.to(device)
+        self._choose_format()
         return self
+
+    def _choose_format(self) -> None:
+        self.model.feature_dtype = feature_dtype(self.asked_precision, self.device)
+
+    @property
+    def precision(self) -> str:
+        """What the networks compute in: float32, bfloat16 or float16."""
+        return str(self.model.feature_dtype).removeprefix("torch.")
 
     def codes(self, codes: Tensor) -> WPlus:
         """Mark a tensor [B, V, L, D] as codes of this model's generator.

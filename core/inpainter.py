@@ -55,7 +55,7 @@ class Inpainter(CompletionSteps):
         source: str | Path = "cats",
         *,
         device: torch.device | str | None = None,
-        precision: str = "float32",
+        precision: str = "auto",
         download: bool = False,
     ) -> Self:
         """Load a model, without its discriminator.
@@ -63,7 +63,7 @@ class Inpainter(CompletionSteps):
         Args:
             source: see `resolve_source`.
             device: None takes CUDA if there is one, else the CPU.
-            precision: a key of `PRECISIONS`.
+            precision: one of `PRECISIONS`; `auto` is the fastest that the device computes natively.
             download: whether a hub id may be downloaded.
 
         Raises:

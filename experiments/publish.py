@@ -44,7 +44,7 @@ JPEG_QUALITY = 88
 def main() -> None:
     formatter = argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser(description=__doc__, formatter_class=formatter).parse_args()
-    model = Inpainter.load("cats")
+    model = Inpainter.load("cats", precision="float32")
     save(draw_demo(model), DOCS / "demo.jpg")
     save(draw_samples(model), DOCS / "samples.jpg")
     save(draw_icon(model), ROOT / "docs" / "icon.png")

@@ -40,6 +40,13 @@ FOREIGN_SUFFIXES = (".pkl", ".pt", ".pth", ".bin")
 
 _PREVIEW_QUALITY = 90
 
+_PRECISIONS = (  # ComfyUI's options, those that win first
+    ("force_fp32", "float32"),
+    ("fp32_unet", "float32"),
+    ("bf16_unet", "bfloat16"),
+    ("fp16_unet", "float16"),  # --force-fp16 sets it, too
+)
+
 _patchers: "WeakKeyDictionary[Inpainter, Any]" = WeakKeyDictionary()
 """What ComfyUI knows of each model; it holds them weakly, too."""
 
@@ -148,11 +155,20 @@ def workflow_facts(prompt: object, extra_pnginfo: object) -> dict[str, str]:
 
     Nothing with ComfyUI's option --disable-metadata.
     """
-    options = getattr(_comfyui("comfy.cli_args"), "args", None)
-    if getattr(options, "disable_metadata", False):
+    if _is_started_with("disable_metadata"):
         return {}
     facts = {"prompt": prompt, **(extra_pnginfo if isinstance(extra_pnginfo, dict) else {})}
     return {name: json.dumps(fact) for name, fact in facts.items() if fact is not None}
+
+
+def _is_started_with(option: str) -> bool:
+    options = getattr(_comfyui("comfy.cli_args"), "args", None)
+    return bool(getattr(options, option, False))
+
+
+def usual_precision() -> str:
+    """Return the precision that ComfyUI was started with, such as --force-fp32, or else `auto`."""
+    return next((name for option, name in _PRECISIONS if _is_started_with(option)), "auto")
 
 
 def compute_device() -> device | None:

@@ -40,7 +40,7 @@ class LoadModel(Node):
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         """Declare the inputs."""
-        from ..core.editor import PRECISIONS
+        from ..core.precision import PRECISIONS
 
         return {
             "required": {
@@ -51,8 +51,9 @@ class LoadModel(Node):
                 ),
                 "precision": choice(
                     PRECISIONS,
-                    "Number format of the generator's feature maps. float32 is exact; bfloat16 is "
-                    "faster on recent GPUs and changes colours very slightly.",
+                    "Number format of the networks' feature maps. auto: the fastest that the GPU "
+                    "or processor computes natively. float32 is exact; the others change colours "
+                    "very slightly.",
                 ),
             }
         }
@@ -137,6 +138,8 @@ def load_model(path: Path, precision: str) -> "Inpainter":
     from ..core.inpainter import Inpainter
 
     device = host.storage_device()
+    if precision == "auto":
+        precision = host.usual_precision()
     key = (*_fingerprint(path), precision, str(device))
     model = _loaded.get(key)
     if model is None:

@@ -5,29 +5,21 @@ to run them. Everything that differs between steps has to be a tensor or a seed;
 which kernels run is part of the key, and each key has its own graph.
 """
 
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from ..core.cuda_graphs import Captured, GraphPool
 from .accumulate import Gradients
 
 Inputs = Mapping[str, Tensor]
 Generators = Mapping[str, torch.Generator]
 Function = Callable[[Inputs, Generators], Gradients]
 
-# The first calls choose cuDNN's algorithms and compile Triton's kernels; a capture cannot.
 _WARM_UP_CALLS = 2
-
-
-@dataclass(frozen=True)
-class _Captured:
-    graph: torch.cuda.CUDAGraph
-    inputs: dict[str, Tensor]
-    gradients: dict[str, list[Tensor]]
-    names: tuple[str, ...]
-    scalars: Tensor
+_Outputs = tuple[Mapping[str, Sequence[Tensor]], tuple[str, ...], Tensor]
+"""Gradients by network, names of the scalars, and the scalars in one tensor."""
 
 
 class StepGraphs:
@@ -42,8 +34,8 @@ class StepGraphs:
         self._is_used = is_used and device.type == "cuda"
         self._generators: dict[str, torch.Generator] = {}
         self._calls: dict[Hashable, int] = {}
-        self._captured: dict[Hashable, _Captured] = {}
-        self._pool = torch.cuda.graph_pool_handle() if self._is_used else None
+        self._captured: dict[Hashable, Captured[_Outputs]] = {}
+        self._pool = GraphPool()
 
     def run(
         self, key: Hashable, function: Function, inputs: Inputs, seeds: Mapping[str, int]
@@ -71,31 +63,21 @@ class StepGraphs:
             return function(inputs, self._generators)
         if key not in self._captured:
             self._captured[key] = self._capture(function, inputs)
-        return self._replay(self._captured[key], inputs)
+        gradients, names, scalars = self._captured[key].replay(inputs.values())
+        # A copy: scalars stay on the device until the next line of the log.
+        values = scalars.clone().unbind()
+        return Gradients(dict(gradients), dict(zip(names, values, strict=True)))
 
     @property
     def num_captured(self) -> int:
         """Number of graphs."""
         return len(self._captured)
 
-    def _capture(self, function: Function, inputs: Inputs) -> _Captured:
-        static = {name: value.clone() for name, value in inputs.items()}
-        graph = torch.cuda.CUDAGraph()
-        for generator in self._generators.values():
-            graph.register_generator_state(generator)
-        # Otherwise the graph would be captured on the current device, which may be another one.
-        stream = torch.cuda.Stream(self._device)
-        with torch.cuda.device(self._device), torch.cuda.graph(graph, self._pool, stream):
-            result = function(static, self._generators)
-            gradients = {name: list(tensors) for name, tensors in result.by_network.items()}
+    def _capture(self, function: Function, inputs: Inputs) -> Captured[_Outputs]:
+        def tensors(*values: Tensor) -> _Outputs:
+            result = function(dict(zip(inputs, values, strict=True)), self._generators)
+            gradients = {name: list(found) for name, found in result.by_network.items()}
             scalars = torch.stack([value.detach().float() for value in result.scalars.values()])
-        return _Captured(graph, static, gradients, tuple(result.scalars), scalars)
+            return gradients, tuple(result.scalars), scalars
 
-    @staticmethod
-    def _replay(captured: _Captured, inputs: Inputs) -> Gradients:
-        for name, value in inputs.items():
-            captured.inputs[name].copy_(value)
-        captured.graph.replay()
-        # A copy: scalars stay on the device until the next line of the log.
-        scalars = captured.scalars.clone().unbind()
-        return Gradients(dict(captured.gradients), dict(zip(captured.names, scalars, strict=True)))
+        return self._pool.capture(tensors, inputs.values(), self._generators.values())

@@ -9,6 +9,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from ..core.precision import has_bfloat16
+
 Network = TypeVar("Network", bound=nn.Module)
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -18,15 +20,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 def feature_dtype(precision: str, device: torch.device) -> torch.dtype:
     """Return the dtype of feature maps for a recipe's `precision`.
 
-    auto: bfloat16 only where the hardware supports it; emulated on a CPU, it has a third of
-    float32's speed.
+    auto: as `Inpainter` has it, but never float16, which would need its losses scaled.
     """
-    if precision != "auto":
-        is_used = precision == "bfloat16"
-    elif device.type == "cuda":
-        is_used = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        is_used = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    is_used = has_bfloat16(device) if precision == "auto" else precision == "bfloat16"
     return torch.bfloat16 if is_used else torch.float32
 
 

@@ -11,6 +11,7 @@ import pytest
 from answers import box, noise, save
 from diverse_inpainting.cli.actor import Actor, Ledger, Order
 from diverse_inpainting.cli.pairing import plan_jobs
+from diverse_inpainting.cli.recorded import load_record
 from diverse_inpainting.cli.settings import Settings, model_digest
 from diverse_inpainting.cli.stores import Stores
 from diverse_inpainting.core.errors import InputError
@@ -33,9 +34,12 @@ def order(tiny_checkpoint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # and back again: an actor changes it
     return Order(
         model=str(tiny_checkpoint),
-        digest=model_digest(Inpainter.load(str(tiny_checkpoint), device="cpu")),
+        digest=model_digest(
+            Inpainter.load(str(tiny_checkpoint), device="cpu", precision="float32")
+        ),
         model_name="tiny",
         device="cpu",
+        precision="float32",
         download=False,
         settings=Settings(num_variants=2),
         overwrite=False,
@@ -65,6 +69,11 @@ def test_a_batch(order, ledger, batch, tmp_path):
         str(tmp_path / f"out/a-{k}.png") for k in (0, 1)
     ]
     assert found["found"][0].lines()[0].startswith("done: ")
+
+
+def test_an_actor_computes_in_the_precision_of_its_order(order, ledger, batch, tmp_path):
+    Actor(replace(order, precision="bfloat16"), ledger)(batch)
+    assert load_record(tmp_path / "out" / "a-0.png")["made_by"]["precision"] == "bfloat16"
 
 
 def test_what_a_dead_actor_had_done_is_reported_as_done(order, ledger, batch):

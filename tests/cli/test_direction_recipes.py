@@ -24,7 +24,7 @@ NUM_SAMPLES = 400
 
 @pytest.fixture(scope="module")
 def model(tiny_checkpoint):
-    return Inpainter.load(tiny_checkpoint, device="cpu")
+    return Inpainter.load(tiny_checkpoint, device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")

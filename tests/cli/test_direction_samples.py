@@ -15,7 +15,7 @@ from diverse_inpainting.core.latents import sample_z
 
 @pytest.fixture(scope="module")
 def model(tiny_checkpoint):
-    return Inpainter.load(tiny_checkpoint, device="cpu")
+    return Inpainter.load(tiny_checkpoint, device="cpu", precision="float32")
 
 
 def test_a_sample_is_variant_0_of_its_seed(model, tmp_path):
@@ -65,7 +65,7 @@ def test_seeds_out_of_range_are_refused(model, tmp_path, seed):
 
 def test_samples_of_another_model_are_refused(model, tmp_path):
     (path,) = write_samples(model, tmp_path, [0])
-    other = Inpainter.load("cats", device="cpu")
+    other = Inpainter.load("cats", device="cpu", precision="float32")
     with pytest.raises(GeneratorMismatchError, match=r"sample .*000000\.png of generator"):
         seed_of(path, other)
 

@@ -7,7 +7,12 @@ import pytest
 from PIL import Image
 
 from answers import box, noise, pixels, save
-from diverse_inpainting.cli.recorded import changes, load_record, merge_settings
+from diverse_inpainting.cli.recorded import (
+    changes,
+    load_record,
+    merge_settings,
+    recorded_precision,
+)
 from diverse_inpainting.cli.settings import Settings
 from diverse_inpainting.core.editor import Edit
 from diverse_inpainting.core.errors import InputError
@@ -70,6 +75,34 @@ def test_options_win(complete, files):
     assert record["edits"] == [["sefa:0", 2.0]] and record["margin"] == 0.5
     assert record["mask_edits"] == {"invert": False, "fill": True, "grow_px": 1, "blur_px": 0}
     assert not (files / "second" / "a-1.png").exists()
+
+
+@pytest.mark.parametrize("asked", ["float32", "bfloat16"])
+def test_the_precision_is_repeated_too_unless_another_is_given(complete, files, asked):
+    complete("--out", "first", "--precision", asked, "--variants", 1)
+    assert load_record(files / "first" / "a-0.png")["made_by"]["precision"] == asked
+    complete("--out", "again", "--from", "first/a-0.png")
+    assert load_record(files / "again" / "a-0.png")["made_by"]["precision"] == asked
+    complete("--out", "other", "--from", "first/a-0.png", "--precision", "float16")
+    assert load_record(files / "other" / "a-0.png")["made_by"]["precision"] == "float16"
+
+
+def test_a_result_in_another_precision_is_not_stale(complete, files):
+    complete("--out", "out", "--precision", "float32", "--variants", 1)
+    assert "1 skipped" in complete("--out", "out", "--precision", "bfloat16", "--variants", 1).out
+
+
+def test_an_unknown_precision_is_refused_before_anything_is_read(run):
+    answer = run("inpaint", "a.png", "--out", "out", "--precision", "half")
+    assert answer.code == 2 and "Expected precision to be one of 'auto'" in answer.err
+
+
+def test_the_precision_of_a_record(tmp_path):
+    assert recorded_precision({}, tmp_path) == "float32", "of version 0.1"
+    assert recorded_precision({"made_by": {}}, tmp_path) == "float32", "of version 0.2"
+    assert recorded_precision({"made_by": {"precision": "float16"}}, tmp_path) == "float16"
+    with pytest.raises(InputError, match="precision 'int8'"):
+        recorded_precision({"made_by": {"precision": "int8"}}, tmp_path)
 
 
 def test_a_record_names_no_folder(complete, files, tiny_checkpoint):

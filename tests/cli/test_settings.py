@@ -14,7 +14,7 @@ from diverse_inpainting.core.inpainter import Inpainter
 
 @pytest.fixture(scope="module")
 def model(tiny_checkpoint):
-    return Inpainter.load(tiny_checkpoint, device="cpu")
+    return Inpainter.load(tiny_checkpoint, device="cpu", precision="float32")
 
 
 def test_settings_are_the_arguments_of_inpaint_with_its_defaults():

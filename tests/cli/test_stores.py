@@ -30,7 +30,7 @@ def stores(tmp_path):
 
 @pytest.fixture(scope="module")
 def model(tiny_checkpoint):
-    return Inpainter.load(str(tiny_checkpoint), device="cpu")
+    return Inpainter.load(str(tiny_checkpoint), device="cpu", precision="float32")
 
 
 @pytest.fixture
@@ -116,6 +116,7 @@ def order_of(model, stores, **settings):
         digest=model_digest(model),
         model_name="tiny",
         device="cpu",
+        precision="float32",
         download=False,
         settings=Settings(num_variants=2, **settings),
         overwrite=False,

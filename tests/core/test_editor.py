@@ -23,7 +23,7 @@ def checkpoint(tiny_checkpoint) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def model(checkpoint, device) -> Editor:
-    return Editor(checkpoint).to(device)
+    return Editor(checkpoint, "float32").to(device)
 
 
 def direction(**changes) -> Direction:
@@ -96,8 +96,21 @@ def test_bfloat16_gives_a_similar_image(model, checkpoint, device):
     assert 0 < (half - exact).abs().mean() < 0.02
 
 
+def test_precision_auto_follows_the_device(checkpoint, monkeypatch):
+    def has(is_there):
+        monkeypatch.setattr("diverse_inpainting.core.precision.has_bfloat16", lambda _: is_there)
+
+    has(False)
+    model = Editor(checkpoint)
+    assert (model.precision, model.model.feature_dtype) == ("float32", torch.float32)
+    has(True)
+    assert model.to("cpu").precision == "bfloat16"
+    assert model.asked_precision == "auto"
+    assert Editor(checkpoint, "float32").to("cpu").precision == "float32"
+
+
 def test_a_bundled_direction_is_found_by_its_name(checkpoint, device):
-    model = Editor(checkpoint).to(device)
+    model = Editor(checkpoint, "float32").to(device)
     smile = direction(name="smile", generator_id=model.generator_id)
     model.directions["smile"] = smile
     assert model.direction("smile") is smile
@@ -112,7 +125,7 @@ def test_a_bundled_direction_is_found_by_its_name(checkpoint, device):
     "name", ["long hair", "long-hair", "Long_Hair", " LONG  HAIR ", "long\u2013hair"]
 )
 def test_a_name_is_found_whatever_its_dashes_and_case(checkpoint, device, name):
-    model = Editor(checkpoint).to(device)
+    model = Editor(checkpoint, "float32").to(device)
     long_hair = direction(name="long hair", generator_id=model.generator_id)
     exact = direction(name="Long-Hair", generator_id=model.generator_id)
     model.directions |= {"long hair": long_hair}
@@ -156,7 +169,7 @@ def test_an_editor_needs_a_generator_and_a_known_precision(checkpoint):
     with pytest.raises(CheckpointError, match="generator"):
         Editor(dataclasses.replace(checkpoint, tensors=others))
     with pytest.raises(InputError, match="precision"):
-        Editor(checkpoint, "float16")
+        Editor(checkpoint, "float64")
 
 
 def test_truncation_moves_random_codes_towards_the_mean(model):

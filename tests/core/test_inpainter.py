@@ -63,7 +63,7 @@ def inpaint(model: Inpainter, *args, **kwargs) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def model(device) -> Inpainter:
-    return Inpainter(tiny_checkpoint()).to(device)
+    return Inpainter(tiny_checkpoint(), "float32").to(device)
 
 
 @pytest.fixture
@@ -103,16 +103,16 @@ def test_a_variant_does_not_depend_on_how_many_there_are_nor_on_its_batch(model,
 
 def test_variants_are_computed_a_few_at_once(model, image, hole, monkeypatch):
     sizes = []
-    inner = model.model.generator.synthesis.forward
+    inner = model.model.refine
 
-    def spy(ws, *args, **kwargs):
+    def spy(ws, *args):
         sizes.append(len(ws))
-        return inner(ws, *args, **kwargs)
+        return inner(ws, *args)
 
-    monkeypatch.setattr(model.model.generator.synthesis, "forward", spy)
+    monkeypatch.setattr(model.model, "refine", spy)
     model.inpaint(image[:1], hole[:1], 8)
     size = min(chunk_size(R, model.device), 8)
-    assert sizes == [size] * (16 // size)
+    assert sizes == [size] * (8 // size)
 
 
 def test_inpaint_equals_its_steps(model, image, hole):
@@ -169,7 +169,7 @@ def test_an_image_that_the_model_does_not_know_earns_a_warning(model, image, hol
     assert model.warnings(model.encode(image, hole)[0]) == ()  # a file from before the classifier
     torch.manual_seed(1)
     judge = Familiarity(FamiliarityConfig()).eval()
-    judging = Inpainter(tiny_checkpoint())
+    judging = Inpainter(tiny_checkpoint(), "float32")
     judging.model.familiarity = judge
     erased, _ = judging.encode(image, hole)
     logits = judge(erased.erased, erased.valid)
@@ -207,7 +207,7 @@ def test_unusable_arguments_are_refused(model, image, hole, arguments):
 
 @pytest.fixture(scope="module")
 def generator_alone(device, tiny_checkpoint) -> Inpainter:
-    return Inpainter(read_checkpoint(tiny_checkpoint, ("generator",))).to(device)
+    return Inpainter(read_checkpoint(tiny_checkpoint, ("generator",)), "float32").to(device)
 
 
 def test_a_generator_alone_completes_by_fitting_random_codes(generator_alone, image, hole):
@@ -258,7 +258,7 @@ def test_results_know_seed_and_number_of_their_variants(model, image, hole):
 
 
 def test_fitting_hides_no_warning(image, hole):
-    judging = Inpainter(tiny_checkpoint())
+    judging = Inpainter(tiny_checkpoint(), "float32")
     judging.model.familiarity = Familiarity(FamiliarityConfig()).eval().requires_grad_(False)
     judging.model.familiarity.output.bias += 1000
     plain, fitted = (judging.inpaint(image, hole, 1, fit_steps=steps).warnings for steps in (0, 5))
@@ -371,9 +371,9 @@ def test_another_default_dtype_changes_nothing(image, default_dtype, dtype):
     hole_mask = torch.ones(2, 40, 56)
     arguments = {"num_variants": 2, "edits": [Edit("sefa:0", 1.0)]}
     checkpoint = tiny_checkpoint()
-    wanted = Inpainter(checkpoint).inpaint(image, hole_mask, **arguments).images
+    wanted = Inpainter(checkpoint, "float32").inpaint(image, hole_mask, **arguments).images
     default_dtype(dtype)
-    images = Inpainter(checkpoint).inpaint(image, hole_mask, **arguments).images
+    images = Inpainter(checkpoint, "float32").inpaint(image, hole_mask, **arguments).images
     assert images.dtype == torch.float32 and torch.equal(images, wanted)
 
 

@@ -19,7 +19,7 @@ PARTS = ("generator", "encoder", "mixer", "skip_encoder")
 
 @pytest.fixture(scope="module")
 def model(device, tiny_checkpoint):
-    return Inpainter(read_checkpoint(tiny_checkpoint, PARTS)).to(device)
+    return Inpainter(read_checkpoint(tiny_checkpoint, PARTS), "float32").to(device)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_feathers_that_overlap_fade_and_round_alike(overlapping):
 
 
 def test_a_square_that_the_model_does_not_know_is_named(image, tiny_checkpoint):
-    judging = Inpainter(read_checkpoint(tiny_checkpoint, PARTS))
+    judging = Inpainter(read_checkpoint(tiny_checkpoint, PARTS), "float32")
     judging.model.familiarity = Familiarity(FamiliarityConfig()).eval().requires_grad_(False)
     judging.model.familiarity.output.bias += 1000
     warnings = judging.inpaint(image, mask_of(*BOXES), 1, crop_mode="holes").warnings

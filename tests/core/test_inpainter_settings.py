@@ -38,7 +38,10 @@ class Finder:
 
 @pytest.fixture(scope="module")
 def models(tiny_checkpoint):
-    return {name: Inpainter(read_checkpoint(tiny_checkpoint, MODELS[name])) for name in MODELS}
+    return {
+        name: Inpainter(read_checkpoint(tiny_checkpoint, MODELS[name]), "float32")
+        for name in MODELS
+    }
 
 
 @st.composite

@@ -10,6 +10,7 @@ import torch
 
 from diverse_inpainting.evaluation.bootstrap import ALL
 from diverse_inpainting.evaluation.evaluate import Evaluation
+from diverse_inpainting.evaluation.images import Images
 from diverse_inpainting.evaluation.report import (
     describe,
     describe_metrics,
@@ -18,17 +19,26 @@ from diverse_inpainting.evaluation.report import (
     tables,
     write_report,
 )
-from diverse_inpainting.evaluation.types import Estimate, ImageValues, MethodOutput
+from diverse_inpainting.evaluation.types import Estimate, ImageValues, Method
 
 PROTOCOL = {
     "data": "photos.zip",
     "resolution": 16,
     "masks": "paper",
     "seed": 4,
+    "hole_range": [0.0, 1.0],
+    "mask_pairing": "sampled",
+    "predictions": {},
     "pictures": 2,
     "pictures_by_bucket": {"(0,1]": 2, "(0,0.4]": 0, "(0.4,1]": 2},
 }
-MODEL = {"title": "", "source": "m.safetensors", "sha256": "ab" * 32, "fit_steps": 15}
+MODEL = {
+    "title": "",
+    "source": "m.safetensors",
+    "sha256": "ab" * 32,
+    "fit_steps": 15,
+    "precision": "float32",
+}
 
 
 @pytest.fixture
@@ -37,8 +47,12 @@ def evaluation() -> Evaluation:
     holes = torch.zeros(2, 1, 4, 4, dtype=torch.bool)
     holes[:, :, :2] = True
     images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
-    output = MethodOutput(
-        method="ours", names=("a", "b"), originals=images, holes=holes, results=images[:, None]
+    output = Method(
+        method="ours",
+        names=("a", "b"),
+        originals=Images.of(images),
+        holes=Images.of(holes),
+        results=Images.of(images[:, None]),
     )
     ours = {"rho": Estimate(0.25, 0.2, 0.31), "swd": Estimate(1.0, 1.0, 1.0)}
     rho = ImageValues(torch.tensor([1.0, 2.0]).double(), torch.tensor([4.0, 8.0]).double())
@@ -95,7 +109,7 @@ def test_one_line_for_each_image_and_metric(evaluation, tmp_path):
 
 def test_what_the_numbers_depend_on(evaluation):
     lines = list(describe(evaluation))
-    assert lines[0] == "model: m.safetensors, SHA-256 abababababababab"
+    assert lines[0] == "model: m.safetensors, SHA-256 abababababababab, in float32"
     assert lines[1] == "fit steps: 15"
     assert lines[2] == "2 images of photos.zip at 16 px, masks paper, seed 4"
     assert lines[3:5] == list(describe_metrics(evaluation.facts["metrics"]))

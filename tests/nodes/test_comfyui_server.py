@@ -98,7 +98,7 @@ def test_the_saved_images_are_those_of_the_library(server, prompt, part, active_
     rgba = torch.from_numpy(with_hole()).float() / 255
     image, mask = rgba[None, ..., :3], 1 - rgba[None, ..., 3]
     core = part("core.inpainter")
-    model = core.Inpainter.load(active_checkpoint, device="cpu")
+    model = core.Inpainter.load(active_checkpoint, device="cpu", precision="float32")
     edits = [core.Edit("sefa:0", 1.25)]
     result = model.inpaint(image, mask, 8, 7, edits=edits)
     assert saved.shape == (8, 40, 48, 3)
@@ -112,7 +112,9 @@ def test_a_direction_file_edits_as_what_it_was_made_of(server, prompt, part, act
     found = saved_images(server, server.run(prompt))[0]
     folder = server.base / "models" / "diverse_inpainting" / "directions"
     folder.mkdir()
-    model = part("core.inpainter").Inpainter.load(active_checkpoint, device="cpu")
+    model = part("core.inpainter").Inpainter.load(
+        active_checkpoint, device="cpu", precision="float32"
+    )
     direction = model.discover("sefa", 0)
     part("core.directions").write_direction(folder / "own.safetensors", direction)
     (node,) = (n for n in prompt.values() if n["class_type"] == "DI_DiscoverDirection")
@@ -210,7 +212,7 @@ def test_a_generator_of_another_program_from_the_pickle_to_completions(server, p
     about = entry["outputs"].pop("about")["text"][0]
     assert about.startswith("untitled: 32 px; completes by fitting random codes to each image")
     core = part("core.inpainter")
-    model = core.Inpainter.load(folder / "foreign.safetensors", device="cpu")
+    model = core.Inpainter.load(folder / "foreign.safetensors", device="cpu", precision="float32")
     edit = core.Edit("sefa:0", 3.0)
     samples = model.synthesize(model.edit(model.sample_w(7, 2, 0.7), [edit]))
     rgba = torch.from_numpy(with_hole()).float() / 255

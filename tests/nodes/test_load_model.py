@@ -3,6 +3,8 @@
 import gc
 import os
 import subprocess
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -91,6 +93,24 @@ def test_a_model_in_use_is_read_once(loader, model_name):
     first = loader().execute(model_name, "float32")[0]
     assert loader().execute(model_name, "float32")[0] is first
     assert loader().execute(model_name, "bfloat16")[0] is not first
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({}, "auto"),
+        ({"force_fp32": True}, "float32"),
+        ({"fp32_unet": True}, "float32"),
+        ({"bf16_unet": True}, "bfloat16"),
+        ({"fp16_unet": True}, "float16"),
+        ({"fp16_unet": False}, "auto"),
+    ],
+)
+def test_auto_is_what_comfyui_was_started_with(loader, model_name, monkeypatch, options, wanted):
+    started = SimpleNamespace(args=SimpleNamespace(**options))
+    monkeypatch.setitem(sys.modules, "comfy.cli_args", started)
+    assert loader().execute(model_name, "auto")[0].asked_precision == wanted
+    assert loader().execute(model_name, "float32")[0].precision == "float32", "asked for by name"
 
 
 def test_a_model_that_nobody_holds_is_freed(loader, model_name, part):

@@ -28,15 +28,15 @@ ALLOWED_AREAS = {
 CORE_LEVELS = (
     {"errors", "printable", "invocation", "abilities"},
     {
-        *("checks", "config_fields", "foreign_data", "inference", "locks", "device", "files"),
-        *("progress", "rng"),
+        *("checks", "config_fields", "cuda_graphs", "foreign_data", "inference", "locks", "device"),
+        *("files", "precision", "progress", "rng"),
     },
     {
         *("areas", "region_errors", "image", "image_decoding", "image_metadata", "deep_colour"),
         *("rasterise", "mask_shapes", "multigrid"),
     },
     {"hole_masks", "image_listing", "originals", "tiff_files", "transparency"},
-    {"image_files", "mask_files", "mask_edits", "dataset", "masks"},
+    {"image_files", "mask_files", "mask_edits", "dataset", "masks", "image_digests"},
     {"examples", "inputs", "square_crop", "turned_crop", "faces", "cat_faces", "crops"},
     {"geometry", "opacity", "compositing", "blending"},
     {"contact_sheet", "close_ups", "ops", "distributed", "pretrained"},

@@ -63,6 +63,18 @@ def test_stage2_trains_skip_encoder_and_discriminator_only(inputs):
     }
 
 
+def test_a_stage_may_have_groups_of_its_own_size(inputs):
+    """Two processes can then share a batch of 8 whose discriminator has seen groups of 8."""
+    small = recipe().with_stage("stage1", stddev_group_size=2)
+    groups = {
+        name: Stage1Trainer(chosen, inputs["stage1"], None, CPU).discriminator.config
+        for name, chosen in (("own", recipe()), ("small", small))
+    }
+    assert groups["own"].stddev_group_size == 4
+    assert groups["small"] == dataclasses.replace(groups["own"], stddev_group_size=2)
+    assert inputs["stage1"].config.discriminator == groups["own"], "as the checkpoint says"
+
+
 def test_the_mixer_has_a_learning_rate_multiplier(inputs):
     """Adam's first step is as long as the learning rate, whatever the gradient."""
 
@@ -128,7 +140,7 @@ def test_other_ways_of_mixing_train_and_open(kind, inputs, tmp_path):
     trainer = Stage1Trainer(changed, inputs["stage1"], photographs(), CPU)
     assert "gate_extreme" not in trainer.step(0)
     trainer.export(tmp_path, 4)
-    model = Inpainter.load(tmp_path / "stage1.safetensors", device="cpu")
+    model = Inpainter.load(tmp_path / "stage1.safetensors", device="cpu", precision="float32")
     assert (measure_model(model, 8)["rho"] == 0) == (kind == "none")
     first = read_checkpoint(tmp_path / "stage1.safetensors")
     Stage2Trainer(changed, first, photographs(), CPU).step(0)
@@ -222,7 +234,7 @@ def _numbers(state, path=""):
 
 
 def test_the_finished_model_loads_completes_and_records_its_training(prior, stage2_folder):
-    model = Inpainter.load(stage2_folder / "model.safetensors", device="cpu")
+    model = Inpainter.load(stage2_folder / "model.safetensors", device="cpu", precision="float32")
     assert model.generator_id == prior.generator_id
     assert (model.license, model.title) == (prior.license, prior.title)
     assert model.training["images"] == tiny_model.TRAINING["images"] | {"stage1": 16, "stage2": 16}

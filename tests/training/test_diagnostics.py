@@ -14,7 +14,7 @@ from diverse_inpainting.training.sampler import Batch
 
 
 def test_rho_and_swap_ratio_of_models_that_ignore_an_input(tiny_checkpoint, monkeypatch):
-    inpainter = Inpainter.load(tiny_checkpoint, device="cpu")
+    inpainter = Inpainter.load(tiny_checkpoint, device="cpu", precision="float32")
     model, mix = inpainter.model, inpainter.model.mix
     with monkeypatch.context() as patch:
         patch.setattr(model, "mix", lambda w_enc, w_rand: mix(w_enc, w_rand, -1000.0))
@@ -27,7 +27,7 @@ def test_rho_and_swap_ratio_of_models_that_ignore_an_input(tiny_checkpoint, monk
 
 
 def test_a_generator_alone_cannot_be_measured(tiny_checkpoint):
-    alone = Inpainter(read_checkpoint(tiny_checkpoint, ("generator",)))
+    alone = Inpainter(read_checkpoint(tiny_checkpoint, ("generator",)), "float32")
     with pytest.raises(CheckpointError, match=r"generator alone\. Leave"):
         measure_model(alone)
 

@@ -1,0 +1,121 @@
+"""CUDA graphs: a function of tensors becomes one launch instead of hundreds of kernels.
+
+With small batches, Python takes longer to launch the kernels than a GPU to run them.
+"""
+
+import functools
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+
+_MAX_GRAPHS = 12  # four stages, each for three batch sizes: a graph holds its feature maps
+
+
+@dataclass(frozen=True)
+class Captured(Generic[T]):
+    """A captured call; its inputs and outputs stay where they are in memory."""
+
+    graph: torch.cuda.CUDAGraph
+    inputs: tuple[Tensor, ...]
+    outputs: T
+
+    def replay(self, inputs: Iterable[Tensor]) -> T:
+        """Return the outputs for other inputs; the next replay overwrites them.
+
+        Args:
+            inputs: of the shapes and types of those captured.
+        """
+        for static, value in zip(self.inputs, inputs, strict=True):
+            static.copy_(value)
+        self.graph.replay()
+        return self.outputs
+
+
+class GraphPool:
+    """Captures calls that share their memory and so never run side by side."""
+
+    @functools.cached_property
+    def _capturing(self) -> Callable[..., torch.cuda.graph]:
+        return functools.partial(torch.cuda.graph, pool=torch.cuda.graph_pool_handle())
+
+    def capture(
+        self,
+        function: Callable[..., T],
+        inputs: Iterable[Tensor],
+        generators: Iterable[torch.Generator] = (),
+    ) -> Captured[T]:
+        """Capture function(*inputs), which must have been called before.
+
+        The first calls choose cuDNN's algorithms and compile Triton's kernels; a capture cannot.
+
+        Args:
+            function: depends on nothing else, except tensors that are updated in place.
+            inputs: tensors on one CUDA device, at least one.
+            generators: those that the function draws from.
+        """
+        static = tuple(value.clone() for value in inputs)
+        graph = torch.cuda.CUDAGraph()
+        for generator in generators:
+            graph.register_generator_state(generator)
+        # Otherwise the graph would be captured on the current device, which may be another one.
+        device = static[0].device
+        with torch.cuda.device(device), self._capturing(graph, stream=torch.cuda.Stream(device)):
+            outputs = function(*static)
+        return Captured(graph, static, outputs)
+
+
+class InferenceGraphs:
+    """Calls functions of tensors; on CUDA, replays a graph from the second call of a kind on.
+
+    Calls are of one kind if key, shapes and types are equal. On other devices, and while another
+    graph is being captured, functions are simply called. Several threads may call at once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._called: set[Hashable] = set()
+        self._captured: OrderedDict[Hashable, Captured[tuple[Tensor, ...]]] = OrderedDict()
+        self._pool = GraphPool()
+
+    def run(
+        self, key: Hashable, function: Callable[..., tuple[Tensor, ...]], *inputs: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Return function(*inputs).
+
+        Args:
+            key: tells functions apart, with all that they depend on besides the inputs.
+            function: returns tensors.
+            inputs: tensors on one device, at least one.
+        """
+        if not _can_capture(inputs):
+            return function(*inputs)
+        kind = (key, tuple((value.shape, value.dtype) for value in inputs))
+        with self._lock:
+            if kind not in self._called:
+                outputs = function(*inputs)
+                self._called.add(kind)  # only now: out of memory is no first call
+                return outputs
+            if kind not in self._captured:
+                self._captured[kind] = self._pool.capture(function, inputs)
+            replayed = self._captured[kind].replay(inputs)
+            self._captured.move_to_end(kind)
+            if len(self._captured) > _MAX_GRAPHS:
+                self._captured.popitem(last=False)
+            # Copies: the next replay overwrites what this one returned.
+            return tuple(value.clone() for value in replayed)
+
+    @property
+    def num_captured(self) -> int:
+        """Number of graphs that are kept."""
+        return len(self._captured)
+
+
+def _can_capture(inputs: tuple[Tensor, ...]) -> bool:
+    return inputs[0].is_cuda and not torch.cuda.is_current_stream_capturing()
