@@ -99,9 +99,6 @@ class Candidate:
     what: str
     dtype: torch.dtype
     work: Callable[[], torch.Tensor]
-    is_reference: bool = False
-    """Whether the others' speed is divided by this one's; only those of the same dtype's, where
-    that has a reference."""
 
 
 @torch.no_grad()
@@ -116,13 +113,20 @@ def compare(
     """Time candidates in turns, so that whatever slows the machine down slows all of them.
 
     The first one's operations count for all: another form of the same network does the same.
+
+    Args:
+        candidates: ratios are to the one named "reference" of the same dtype.
+        shape: of what they compute, for the table.
+        clock: to measure with.
+        rounds: runs of each.
+        floors: GFLOP/s that the machine reaches, by dtype.
     """
     amount = gflop(candidates[0].work)
     expected = candidates[0].work().double()
     errors = [deviation(c.work().double(), expected) for c in candidates]
     memory = [peak_of(c.work, clock.device) for c in candidates]
     seconds = [[clock.seconds(c.work) for c in candidates] for _ in range(rounds)]
-    references = {c.dtype: i for i, c in enumerate(candidates) if c.is_reference}
+    references = {c.dtype: i for i, c in enumerate(candidates) if c.what == "reference"}
     rows = []
     for i, candidate in enumerate(candidates):
         times = [taken[i] for taken in seconds]
