@@ -34,7 +34,7 @@ class Clock:
         if kind == "process" and device.type != "cpu":
             raise SystemExit("--clock process counts the processor's time: use it with the CPU.")
         self.device, self.kind = device, kind
-        self._now = time.process_time if kind == "process" else time.perf_counter
+        self.now = time.process_time if kind == "process" else time.perf_counter
 
     def wait(self) -> None:
         """Wait until the device is idle."""
@@ -44,10 +44,10 @@ class Clock:
     def seconds(self, work: Work) -> float:
         """Return the duration of one call."""
         self.wait()
-        started = self._now()
+        started = self.now()
         work()
         self.wait()
-        return self._now() - started
+        return self.now() - started
 
 
 def add_options(parser: argparse.ArgumentParser, rounds: int) -> None:
@@ -249,6 +249,10 @@ _FORMATS = {
     "peak_mib": ".0f",
     "error": ".1e",
     "images_per_s": ".2f",
+    "data": ".0%",
+    "forward": ".0%",
+    "backward": ".0%",
+    "optimiser": ".0%",
 }
 
 
