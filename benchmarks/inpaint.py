@@ -10,6 +10,7 @@ completion, which prepares the networks, is listed separately.
 import argparse
 import subprocess
 import sys
+from typing import Any
 
 from machine import describe, floor
 from measuring import Candidate, add_options, clock_of, compare, name_of, report, spread
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
         ]
         shape = f"{image.shape[2]}px, {num_variants} variants"
         rows += compare(candidates, shape, clock, rounds=options.rounds, floors=floors)
-    facts = describe(clock.device) | {"clock": clock.kind, "model": prepared.title}
+    facts = describe(clock.device) | {"clock": clock.kind, "model": load("float32").title}
     facts |= {f"floor {name_of(d)}": f"{speed:.0f} GFLOP/s" for d, speed in floors.items()}
     facts |= {f"first, {name_of(d)}": _ms([s]) for d, s in zip(pairs, first, strict=True)}
     facts |= {"load": _ms(loading), "import nodes": _ms([import_nodes()])}
@@ -70,7 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
 def plain(inpainter: Inpainter) -> Inpainter:
     """Return the inpainter with networks that are not prepared."""
     model = inpainter.model
-    inpainter.model = DiverseInpaintingModel(**model.parts, feature_dtype=model.feature_dtype)
+    networks: dict[str, Any] = {**model.parts}
+    inpainter.model = DiverseInpaintingModel(**networks, feature_dtype=model.feature_dtype)
     return inpainter
 
 

@@ -142,7 +142,7 @@ def compare(
     return rows
 
 
-def spread(seconds: Sequence[float]) -> dict[str, float]:
+def spread(seconds: Sequence[float]) -> dict[str, Any]:
     """Return the median and the range in milliseconds, as `Row` has them."""
     taken = (statistics.median(seconds), min(seconds), max(seconds))
     return dict(
@@ -187,7 +187,7 @@ def launches(work: Work, device: torch.device) -> int:
         with torch.profiler.profile(activities=activities) as traced:
             work()
             torch.cuda.synchronize(device)
-        names = [event.name for event in traced.events()]
+        names = [event.name for event in traced.events() or ()]
         return sum("Launch" in name for name in names if name.startswith(("cuda", "cu")))
     with LaunchCounter() as counter, _our_ops_as_one(counter):
         work()

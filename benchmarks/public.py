@@ -11,7 +11,6 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -55,8 +54,8 @@ def nvlabs_generator(path: str, generator: Generator) -> Public:
     with checkout(path, "training", "torch_utils", "dnnlib"):
         networks = importlib.import_module("training.networks")
         for op in ("bias_act", "upfirdn2d"):
-            module = importlib.import_module(f"torch_utils.ops.{op}")
-            module._init = lambda: False
+            module: Any = importlib.import_module(f"torch_utils.ops.{op}")
+            module._init = lambda: False  # whether its kernel is there
         network = networks.Generator(
             config.z_dim,
             0,
@@ -129,7 +128,7 @@ def checkout(path: str, *packages: str) -> Iterator[None]:
                 del sys.modules[name]
 
 
-def _use_plain_ops(ops: ModuleType) -> None:
+def _use_plain_ops(ops: Any) -> None:  # noqa: ANN401 - a module has no attributes of its own
     """Give rosinality's package `op`, and pSp's copy of it, the code that it has for a CPU."""
     plain = importlib.import_module(f"{ops.__name__}.upfirdn2d").upfirdn2d_native
 
@@ -144,7 +143,7 @@ def _use_plain_ops(ops: ModuleType) -> None:
         bias = bias.view(1, -1, *[1] * (x.ndim - 2))
         return F.leaky_relu(x + bias, negative_slope) * scale
 
-    activation = importlib.import_module(f"{ops.__name__}.fused_act")
+    activation: Any = importlib.import_module(f"{ops.__name__}.fused_act")
     for module in (ops, activation):
         module.fused_leaky_relu = fused_leaky_relu
     ops.upfirdn2d = upfirdn2d
