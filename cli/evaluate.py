@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,13 +27,44 @@ _Model = Annotated[
 _Data = Annotated[Path, typer.Option(help="Folder or zip of images to measure on.")]
 _Out = Annotated[Path, typer.Option(help="Folder for the report.")]
 _Predictions = Annotated[
-    Path | None,
-    typer.Option(help="Another method's results for OUT/pairs: NAME-0.png, NAME-1.png ..."),
+    list[str] | None,
+    typer.Option(
+        metavar="[NAME=]FOLDER",
+        help="Another method's results for OUT/pairs: FOLDER/IMAGE-0.png, IMAGE-1.png ... "
+        "Repeat it for several methods.",
+    ),
+]
+_Resize = Annotated[
+    str,
+    typer.Option(
+        metavar="FILTER",
+        help="For results of another size: lanczos, bicubic, bilinear or box.",
+    ),
 ]
 _Resolution = Annotated[int | None, typer.Option(help="In pixels [default: the model's]")]
 _Masks = Annotated[
     str,
-    typer.Option(help="Sampler: paper, comodgan, mat-large, mat-small, box, half or outpaint."),
+    typer.Option(
+        help="Sampler: paper, comodgan, mat-large, mat-small, box, half or outpaint; "
+        "or a folder of masks, or an .npz file."
+    ),
+]
+_HoleRange = Annotated[
+    tuple[float, float] | None,
+    typer.Option(metavar="LOW HIGH", help="Only masks that erase such fractions, 0.2 0.4 say."),
+]
+_Invert = Annotated[
+    bool, typer.Option("--invert-masks", help="Masks from files are black where they erase.")
+]
+_Show = Annotated[
+    list[str] | None,
+    typer.Option(metavar="IMAGE", help="An image for the side-by-side sheet; repeat it for more."),
+]
+_Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="METRIC", help="Leave c2st or swd out, which take hours on thousands of images."
+    ),
 ]
 _Seed = Annotated[int, typer.Option(help="Seed of the masks and the random codes.")]
 _Count = Annotated[int | None, typer.Option(min=3, help="Number of images [default: all]")]
@@ -70,8 +102,11 @@ def evaluate(
     data: _Data,
     out: _Out,
     predictions: _Predictions = None,
+    resize: _Resize = "lanczos",
     resolution: _Resolution = None,
     masks: _Masks = "paper",
+    hole_range: _HoleRange = None,
+    invert_masks: _Invert = False,
     seed: _Seed = 0,
     count: _Count = None,
     training: _Training = None,
@@ -82,14 +117,16 @@ def evaluate(
     lpips: _Lpips = None,
     cache: _Cache = None,
     download: _Download = False,
+    show: _Show = None,
+    without: _Without = None,
     fit: _Fit = 0,
     precision: Precision = "float32",
     as_json: Json = False,
 ) -> None:
-    """Measure a model or another method's results, beside baselines.
+    """Measure a model or other methods' results, beside baselines.
 
-    Writes results.json, pictures.csv, table.md, plots and contact sheets to OUT. The images and
-    masks go to OUT/pairs, so that other methods can be run on them.
+    Writes results.json, pictures.csv, tables, plots and contact sheets to OUT. The images and masks
+    go to OUT/pairs, so that other methods can be run on them.
     """
     from ..core.distributed import join
     from ..evaluation.evaluate import Plan
@@ -100,9 +137,12 @@ def evaluate(
         data=data,
         out=out,
         model=model,
-        predictions=predictions,
+        predictions=_folders(predictions or ()),
+        resize=resize,
         resolution=resolution,
         masks=masks,
+        hole_range=hole_range or (0.0, 1.0),
+        inverted=invert_masks,
         seed=seed,
         count=count,
         training=training,
@@ -115,20 +155,39 @@ def evaluate(
         },
         cache=cache,
         download=download,
+        show=tuple(show or ()),
+        without=frozenset(without or ()),
         fit_steps=fit,
         precision=precision,
     )
     if not processes.is_main:
         measure(plan, processes=processes)
         return
-    with display_fraction() as show:
-        evaluation = measure(plan, show, processes)
+    with display_fraction() as progress:
+        evaluation = measure(plan, progress, processes)
     assert evaluation is not None, "the main process returns it"
     _write(evaluation, out)
     if as_json:
         echo_json(json.loads((out / "results.json").read_text("utf-8")), indent=2)
     else:
         _print_report(evaluation, out)
+
+
+def _folders(predictions: Sequence[str]) -> dict[str, Path]:
+    """Return the folders of --predictions by the name of the method."""
+    from ..core.errors import InputError
+
+    folders: dict[str, Path] = {}
+    for given in predictions:
+        name, separator, folder = given.partition("=")
+        if not separator or Path(given).is_dir():  # a folder may have = in its name
+            name, folder = "predictions", given
+        if name in folders:
+            raise InputError(
+                "another NAME for each --predictions NAME=FOLDER", f"{name!r} twice", "Name them."
+            )
+        folders[name] = Path(folder)
+    return folders
 
 
 def _write(evaluation: "Evaluation", out: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line: demo, inpaint, scale, info, convert, directions, train, familiarity, evaluate.
+"""The command line: one module for each command.
 
 Only typer is imported up front, so that --help answers at once; each command imports what it
 needs. Results go to stdout, progress and errors to stderr. Exit codes: 0 success; 1 some images
@@ -22,6 +22,7 @@ from .evaluate import evaluate
 from .familiarity import familiarity
 from .info import info
 from .inpaint import inpaint
+from .page import page
 from .scale import scale
 from .train import train
 
@@ -58,6 +59,7 @@ app.command()(inpaint)
 app.command()(scale)
 app.command()(info)
 app.command()(convert)
+app.command()(page)
 app.add_typer(directions, name="directions")
 app.command()(train)
 app.command()(familiarity)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import torch
 
     from ..core.distributed import Processes
-    from ..training.run import TrainOptions, TrainResult
+    from ..training.options import TrainOptions
+    from ..training.run import TrainResult
     from ..training.stages import Progress
 
 
@@ -36,7 +37,14 @@ _Recipe = Annotated[
 _Out = Annotated[Path, typer.Option("--out", help="Run directory; resumes if it exists.")]
 _Data = Annotated[
     Path | None,
-    typer.Option(help="Folder or zip of images; stage1 and stage2 often work without."),
+    typer.Option(help="Folder, zip or .txt list of images; stage1 and stage2 often work without."),
+]
+_Holdout = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder, zip or .txt list of images to hold out [default: those that the recipe "
+        "chooses among DATA]."
+    ),
 ]
 _Source = Annotated[
     str | None,
@@ -73,6 +81,7 @@ def train(
     device: Device = None,
     threads: _Threads = None,
     dry_run: _DryRun = False,
+    holdout: _Holdout = None,
 ) -> None:
     """Train a model of your own, stage by stage.
 
@@ -85,8 +94,8 @@ def train(
 
     from ..core.distributed import join
     from ..core.errors import InputError
+    from ..training.options import TrainOptions
     from ..training.recipe_file import load_recipe
-    from ..training.run import TrainOptions
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -102,6 +111,7 @@ def train(
         recipe=load_recipe(recipe or _DEFAULT_RECIPE, tuple(override or ())),
         out=out,
         data=data,
+        holdout=holdout,
         source=source,
         restart_from=restart_from,
     )
@@ -117,12 +127,18 @@ def train(
 
 def _print_plan(options: "TrainOptions", device: "torch.device", processes: "Processes") -> None:
     from ..training.dry_run import describe_training
-    from ..training.run import fit_recipe
+    from ..training.obstacles import obstacles
+    from ..training.options import fit_recipe
 
     options = fit_recipe(options)
-    if processes.is_main:
-        for line in describe_training(options.recipe, options.stage, device, processes.world_size):
-            echo(line)
+    if not processes.is_main:
+        return
+    for line in describe_training(options.recipe, options.stage, device, processes.world_size):
+        echo(line)
+    found = [str(error) for error in obstacles(options, device, processes)]
+    echo("# it would not start yet:" if found else "# it can start")
+    for sentence in found:
+        echo(f"#   {sentence}")
 
 
 def _train(

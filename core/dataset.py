@@ -1,4 +1,4 @@
-"""Data sets: folders and zips of images, as squares of one size.
+"""Data sets: folders, zips and lists of images, as squares of one size.
 
 Legend: N images, R their side in pixels.
 """
@@ -33,7 +33,7 @@ READ_ERRORS = (
 
 
 def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
-    """Read all images of a folder or zip, sorted by name.
+    """Read all images of a folder or zip, sorted by name, or of a list, in its order.
 
     Each is decoded as `read_image` does, rounded to 8 bits, cropped to its central square and,
     unless that has the size already, resized with Lanczos. What is transparent shows white. Hidden
@@ -41,21 +41,21 @@ def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
     lie in a temporary file, which the system reads as needed; TMPDIR says where.
 
     Args:
-        source: folder (searched recursively) or zip file.
+        source: folder (searched recursively), zip file, or list, see `image_files`.
         resolution: R, in pixels.
 
     Returns:
         Names, and [N, 3, R, R] uint8.
 
     Raises:
-        InputError: no such folder or zip, no images, or more than 1 % of them unreadable.
+        InputError: no such folder, zip or list, no images, or more than 1 % of them unreadable.
     """
     names: list[str] = []
     unreadable: list[str] = []
     squares = _allocate(sum(1 for _ in image_files(source)), resolution)
     for name, read in image_files(source):
         try:
-            squares[len(names)] = _square(decode_rgb(read(), name), resolution)
+            squares[len(names)] = square_of(decode_rgb(read(), name), resolution)
             names.append(name)
         except InputError as error:
             unreadable.append(name)
@@ -63,7 +63,7 @@ def load_images(source: Path, resolution: int) -> tuple[list[str], Tensor]:
         except READ_ERRORS as error:
             unreadable.append(name)
             _log.warning("skipped %s: %s", name, error)
-    _check_readable(source, len(names), unreadable)
+    check_readable(source, len(names), unreadable)
     if unreadable:
         _log.warning("skipped %d of %d images", len(unreadable), len(unreadable) + len(names))
     return names, torch.from_numpy(squares[: len(names)])
@@ -82,7 +82,8 @@ def _allocate(num_images: int, resolution: int) -> np.ndarray:
         return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
-def _check_readable(source: Path, num_readable: int, unreadable: list[str]) -> None:
+def check_readable(source: Path, num_readable: int, unreadable: list[str]) -> None:
+    """Raise InputError if a data set has no images, or if over 1 % of them cannot be read."""
     total = num_readable + len(unreadable)
     if num_readable and len(unreadable) <= _MAX_UNREADABLE_FRAC * total:
         return
@@ -92,7 +93,7 @@ def _check_readable(source: Path, num_readable: int, unreadable: list[str]) -> N
         remedy = "Repair or remove them."
     elif source.is_dir() or source.is_file():
         problem = f"No images in {source}."
-        remedy = f"Choose a folder or zip file with images ({', '.join(SUFFIXES)})."
+        remedy = f"Choose a folder, zip or .txt list of images ({', '.join(SUFFIXES)})."
     else:
         problem = f"No such folder or zip file: {source}."
         remedy = "Check the path."
@@ -104,8 +105,8 @@ def _check_readable(source: Path, num_readable: int, unreadable: list[str]) -> N
     )
 
 
-def _square(image: Image.Image, resolution: int) -> np.ndarray:
-    """[3, R, R] uint8: the central square."""
+def square_of(image: Image.Image, resolution: int) -> np.ndarray:
+    """Return an image's central square at another size, [3, R, R] uint8."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     image = image.crop((left, top, left + side, top + side))

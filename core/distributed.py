@@ -115,7 +115,8 @@ class Processes:
                 f"a micro_batch that is a multiple of {group_size * self.world_size}, so that each "
                 f"of {self.world_size} processes gets whole groups of {group_size}",
                 str(micro_batch),
-                "Change micro_batch (batch_size, where it is 0) or the number of processes.",
+                "Change micro_batch (batch_size, where it is 0), stddev_group_size or the number "
+                "of processes.",
             )
         return Shard(self.rank, self.world_size, group_size)
 

@@ -78,7 +78,7 @@ class Editor:
     """
 
     def __init__(self, checkpoint: Checkpoint, precision: str = "auto") -> None:
-        self.model: DiverseInpaintingModel = checkpoint.model().requires_grad_(False)
+        self.model: DiverseInpaintingModel = checkpoint.model().requires_grad_(False).prepare()
         self.asked_precision = precision
         self._choose_format()
         self.config: ModelConfig = checkpoint.config

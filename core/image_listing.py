@@ -1,4 +1,4 @@
-"""Which files of folders and zips are images, and why the others are not.
+"""Which files of folders, zips and lists are images, and why the others are not.
 
 The same rules for every command: hidden files and folders are left aside, linked folders are
 followed, zips with names that lead out of them are refused.
@@ -97,17 +97,22 @@ def _reason_against_folder(folder: Path, seen: set[Path], recursive: bool) -> st
 
 
 def image_files(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Yield the images of a folder (recursively) or zip by name, each with what reads its bytes.
+    """Yield the images of a folder (recursively), zip or list, each with what reads its bytes.
 
-    Yields nothing where there is neither.
+    Those of a folder or zip are sorted by name. A list is a .txt file with one path on each line,
+    relative to the list's folder; its order is kept. Yields nothing where there is none of these.
 
     Raises:
-        InputError: a damaged zip, or one with a name that leads out of it; reading an entry raises
-            it if the entry has more than 256 MiB.
+        InputError: a damaged zip, or one with a name that leads out of it; a list that names a file
+            twice, or one that does not exist or is no image; reading an entry raises it if the
+            entry has more than 256 MiB.
     """
     if source.is_dir():
         for path in list_images(source, recursive=True).images:
             yield path.relative_to(source).as_posix(), path.read_bytes
+    elif is_image_list(source):
+        for name, path in _listed(source).items():
+            yield name, path.read_bytes
     elif zipfile.is_zipfile(source):
         with open_zip(source) as archive:
             names = sorted(archive.namelist())
@@ -115,6 +120,36 @@ def image_files(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
                 _check_name(name, source)
             for name in filter(_is_image_entry, names):
                 yield name, functools.partial(_read_entry, archive, name)
+
+
+def is_image_list(source: Path) -> bool:
+    """Return whether a file is read as a list of images."""
+    return source.suffix.lower() == ".txt" and source.is_file()
+
+
+def _listed(source: Path) -> dict[str, Path]:
+    """Return the images that a list names, in its order, and where they are."""
+    try:
+        lines = source.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise _bad_line(source, f"bytes that are not UTF-8 ({error.reason})") from error
+    images: dict[str, Path] = {}
+    for name in filter(None, map(str.strip, lines)):
+        path, reason = source.parent / name, reason_against(name)
+        if name in images:
+            raise _bad_line(source, f"{name!r} twice")
+        if reason is not None or not path.is_file():
+            raise _bad_line(source, f"{name!r} ({reason or 'no such file'})")
+        images[name] = path
+    return images
+
+
+def _bad_line(source: Path, got: str) -> InputError:
+    return InputError(
+        "a list with the path of one image on each line, relative to the list's folder",
+        f"{got} in {source}",
+        "Correct the list.",
+    )
 
 
 def open_zip(source: Path) -> zipfile.ZipFile:

@@ -61,7 +61,7 @@ def sample_hole_masks(
     check_int(resolution, "resolution", _MIN_RESOLUTION, 8192)
     check_int(seed, "seed", 0, MAX_SEED)
     check_int(first, "first", 0, MAX_SEED)
-    low, high = _checked_range(hole_range)
+    low, high = checked_hole_range(hole_range)
     masks = np.empty((num, 1, resolution, resolution), dtype=np.float32)
     for offset in range(num):
         masks[offset, 0] = _sample_one(kind, resolution, seed, first + offset, low, high)
@@ -80,7 +80,8 @@ def hole_ratio(hole_masks: Tensor) -> Tensor:
     return hole_masks.flatten(1).mean(dim=1, dtype=torch.float64).to(torch.float32)
 
 
-def _checked_range(hole_range: tuple[float, float]) -> tuple[float, float]:
+def checked_hole_range(hole_range: tuple[float, float]) -> tuple[float, float]:
+    """Return the bounds of hole ratios; raise InputError unless 0 <= low < high <= 1."""
     low, high = hole_range
     check_range(low, "hole_range[0]", 0.0, 1.0)
     check_range(high, "hole_range[1]", 0.0, 1.0)

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from ..core.errors import InputError
 from ..core.image import uint8_to_network
 from ..core.rng import rng_for
-from .types import ImageValues, MethodOutput, MetricSuite
+from .images import Images
+from .types import ImageValues, Method, MetricSuite
 
 NUM_FOLDS = 3
 """Cross-validation folds."""
@@ -44,12 +45,12 @@ def two_sample_test(num_images: int, seed: int, device: torch.device) -> MetricS
     if num_images < MIN_IMAGES:
         return MetricSuite.left_out("two_sample", f"measure on at least {MIN_IMAGES} images")
 
-    def measure(output: MethodOutput) -> dict[str, ImageValues]:
-        accuracy = c2st_accuracy(output.originals, output.results[:, 0], seed, device)
+    def measure(method: Method) -> dict[str, ImageValues]:
+        accuracy = c2st_accuracy(method.originals, method.first_results, seed, device)
         return {"c2st_accuracy": ImageValues.of(accuracy)}
 
     facts = {"two_sample": {"seed": seed, "folds": NUM_FOLDS}}
-    return MetricSuite(per_image=(measure,), facts=facts)
+    return MetricSuite(per_method=(measure,), facts=facts)
 
 
 class Classifier(nn.Module):
@@ -80,7 +81,7 @@ class Classifier(nn.Module):
 
 
 def c2st_accuracy(
-    real: Tensor, completed: Tensor, seed: int, device: torch.device | str = "cpu"
+    real: Images, completed: Images, seed: int, device: torch.device | str = "cpu"
 ) -> Tensor:
     """Return the fraction of each image's two versions that a classifier labels correctly.
 
@@ -106,21 +107,28 @@ def c2st_accuracy(
         cross-validation.
     """
     fold = _assign_folds(real, seed)
-    if torch.equal(real, completed):  # any label is right for one version, wrong for the other
+    if all(map(torch.equal, real.chunks(), completed.chunks())):
+        # Any label is right for one version, wrong for the other.
         return torch.full([len(real)], 0.5, dtype=torch.float64)
-    versions = torch.stack([real, completed], dim=1).to(device)
+
+    def read(index: Tensor) -> Tensor:
+        return torch.stack([real[index], completed[index]], dim=1).to(device)
+
+    versions = Images((len(real), 2, *real.shape[1:]), read)
     accuracy = torch.zeros(len(real), dtype=torch.float64)  # CPU: some devices lack float64
     with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
         for number in range(NUM_FOLDS):
-            classifier = _train(versions[fold != number], seed, number)
-            accuracy[fold == number] = _test(classifier, versions[fold == number])
+            others, own = ((fold != number).nonzero()[:, 0], (fold == number).nonzero()[:, 0])
+            classifier = _train(versions.at(others), seed, number, device)
+            accuracy[own] = _test(classifier, versions.at(own))
     return accuracy
 
 
-def _assign_folds(real: Tensor, seed: int) -> Tensor:
+def _assign_folds(real: Images, seed: int) -> Tensor:
     """The fold [n] of each image, the same for images that are equal or mirrored."""
     alike: dict[bytes, list[int]] = {}
-    for i, image in enumerate(real.numpy()):
+    every = itertools.chain.from_iterable(images.numpy() for images in real.chunks())
+    for i, image in enumerate(every):
         views = (image, image[:, :, ::-1])
         key = min(hashlib.sha256(view.tobytes()).digest() for view in views)
         alike.setdefault(key, []).append(i)
@@ -138,10 +146,12 @@ def _assign_folds(real: Tensor, seed: int) -> Tensor:
     return fold
 
 
-def _train(versions: Tensor, seed: int, number: int) -> Classifier:
-    """Train on images [m, 2, 3, R, R] uint8, the real version first."""
+def _train(
+    versions: Images, seed: int, number: int, device: torch.device | str = "cpu"
+) -> Classifier:
+    """Train on images [m, 2, 3, R, R] uint8 on the device, the real version first."""
     generator = rng_for(seed, "judge", number)  # the name of the stream is permanent
-    classifier = Classifier(versions.shape[-1], generator).to(versions.device)
+    classifier = Classifier(versions.shape[-1], generator).to(device)
     optimizer = torch.optim.AdamW(
         classifier.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY
     )
@@ -152,7 +162,7 @@ def _train(versions: Tensor, seed: int, number: int) -> Classifier:
     )
     for _ in range(num_epochs):
         order = torch.randperm(len(versions), generator=generator)
-        for index in order.to(versions.device).split(_BATCH):
+        for index in order.split(_BATCH):
             images = _augment(versions[index], generator)
             real, completed = classifier(images.flatten(0, 1)).view(-1, 2).unbind(1)
             loss = F.softplus(-real).mean() + F.softplus(completed).mean()
@@ -165,7 +175,7 @@ def _train(versions: Tensor, seed: int, number: int) -> Classifier:
 
 def _augment(versions: Tensor, generator: torch.Generator) -> Tensor:
     """One crop for the batch, one mirroring for both versions of an image."""
-    side, spare = _crop(versions)
+    side, spare = _crop(versions.shape[-1])
     top, left = torch.randint(spare + 1, (2,), generator=generator).tolist()
     images = uint8_to_network(versions[..., top : top + side, left : left + side])
     mirrored = torch.rand(len(versions), generator=generator) < 0.5
@@ -174,22 +184,23 @@ def _augment(versions: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @torch.inference_mode()
-def _test(classifier: Classifier, versions: Tensor) -> Tensor:
+def _test(classifier: Classifier, versions: Images) -> Tensor:
     """Accuracy of each image [m], on the sum over four corner crops and their mirror images."""
-    side, spare = _crop(versions)
-    logits = torch.zeros(len(versions), 2, device=versions.device)
-    for index in torch.arange(len(versions), device=versions.device).split(_BATCH):
+    side, spare = _crop(versions.shape[-1])
+    logits = torch.zeros(len(versions), 2)
+    for index in torch.arange(len(versions)).split(_BATCH):
+        whole = versions[index]
         for top, left in itertools.product((0, spare), repeat=2):
-            part = versions[index, ..., top : top + side, left : left + side]
+            part = whole[..., top : top + side, left : left + side]
             images = uint8_to_network(part).flatten(0, 1)
-            logits[index] += (classifier(images) + classifier(images.flip(3))).view(-1, 2)
-    real, completed = logits.cpu().unbind(1)
+            found = classifier(images) + classifier(images.flip(3))
+            logits[index] += found.view(-1, 2).cpu()
+    real, completed = logits.unbind(1)
     return ((real > 0).double() + (completed <= 0).double()) / 2
 
 
-def _crop(versions: Tensor) -> tuple[int, int]:
+def _crop(R: int) -> tuple[int, int]:
     """Side of a crop, and the rest of the image's side."""
-    R = versions.shape[-1]
     unit = max(R // _MAP_SIDE, 1)  # crops consist of whole blocks
     side = max(round(_CROP_FRAC * R / unit), 1) * unit
     return side, R - side

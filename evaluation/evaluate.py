@@ -1,40 +1,45 @@
 """The whole evaluation: what `diverse-inpainting evaluate` runs."""
 
-import hashlib
-import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
 
-from ..core.checkpoint import resolve_source
-from ..core.dataset import load_images
+from ..core.checks import check_choice
 from ..core.device import resolve_device
 from ..core.distributed import ALONE, Processes
 from ..core.errors import ConfigError
 from ..core.inpainter import Inpainter
-from ..core.pretrained import sha256_of
 from .baselines import baselines
-from .bootstrap import BUCKETS, summarise
 from .c2st import two_sample_test
+from .facts import model_facts, selection_facts, versions
+from .images import Images, Storage, spread
+from .measuring import Buckets, OnProgress, PerImage, measure_images, measure_sets
 from .memorisation import memorisation
-from .methods import complete, read_predictions
+from .methods import complete, methods_of
 from .network_metrics import network_metrics
+from .photographs import names_of, read_photographs
 from .pixel_metrics import diversity, fidelity, seam, sharpness
-from .protocol import make_pairs, write_pairs
+from .predictions import check_names, read_predictions
+from .protocol import Protocol, make_pairs, write_pairs
 from .swd import swd
-from .types import Estimate, ImageValues, MethodOutput, MetricSuite, Pairs
+from .types import Method, MetricSuite, Pairs
 
-OnProgress = Callable[[float, str], None]
-"""(fraction done, current step)"""
-
-ALWAYS = MetricSuite(per_image=(fidelity, diversity, seam, sharpness), per_set=(swd,))
+ALWAYS = MetricSuite(per_image=(fidelity, diversity, seam, sharpness))
 """Metrics that every evaluation has."""
 
-_COMPLETING = 0.5  # fraction of the progress that completing the images counts as
+LEFT_OUT = ("c2st", "swd")
+"""Metrics that may be left out: they take hours where there are thousands of images."""
+
+_NOT_WANTED = "asked for with --without"
+_SHOWN = 6  # images of the side-by-side sheet
+
+_COMPLETING, _COMPARING = (
+    0.5,
+    0.75,
+)  # fractions of the progress where images are completed, measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +52,18 @@ class Plan:
     """Folder of the results."""
     model: str | Path | None = None
     """Bundled name, file or hub id; None measures predictions and baselines only."""
-    predictions: Path | None = None
-    """Folder of another method's results, see `read_predictions`."""
+    predictions: Mapping[str, Path] = field(default_factory=dict)
+    """Folders of other methods' results by the methods' names, see `read_predictions`."""
+    resize: str = "lanczos"
+    """Filter for results of another size, one of `FILTERS`."""
     resolution: int | None = None
     """R in pixels; None for the model's."""
     masks: str = "paper"
-    """A sampler of `sample_hole_masks`."""
+    """A sampler of `sample_hole_masks`, or the path of masks for `read_mask_set`."""
+    hole_range: tuple[float, float] = (0.0, 1.0)
+    """Masks have low <= hole ratio < high."""
+    inverted: bool = False
+    """Whether masks from files are black where the image is to be filled."""
     seed: int = 0
     """Of masks and random codes."""
     count: int | None = None
@@ -61,8 +72,12 @@ class Plan:
     """Folder or zip of photographs that the model was trained on."""
     batch_size: int = 16
     """Images completed at once, at least 1."""
+    without: frozenset[str] = frozenset()
+    """Some of `LEFT_OUT`."""
     fit_steps: int = 0
     """Also measure the model with its codes fitted to the valid pixels by so many steps."""
+    show: tuple[str, ...] = ()
+    """Names of images for the side-by-side sheet; none for a few, evenly spaced by name."""
     device: str | None = None
     """Where to compute; None for the best."""
     weights: Mapping[str, Path | None] = field(default_factory=dict)
@@ -75,24 +90,19 @@ class Plan:
     """Whether a hub id, and weights that are not given, may be downloaded."""
 
 
-PerImage = Mapping[str, Mapping[str, ImageValues]]
-"""By method and metric, one value for each image."""
-
-Buckets = Mapping[str, Mapping[str, Mapping[str, Estimate]]]
-"""By method, label of the bucket (see `BUCKETS`) and metric; empty buckets are left out."""
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation:
     """Everything that was measured."""
 
-    methods: Mapping[str, MethodOutput]
+    methods: Mapping[str, Method]
     """What each method made of the images; methods under test first, then baselines."""
     per_image: PerImage
     buckets: Buckets
     facts: Mapping[str, Any]
     """What the values depend on, plain data for JSON."""
-    training: Tensor | None = None
+    shown: tuple[str, ...] = ()
+    """Names of the images of the side-by-side sheet."""
+    training: Images | None = None
     """[T, 3, R, R] uint8, the training images if given."""
 
 
@@ -101,20 +111,22 @@ def evaluate(
     on_progress: OnProgress = lambda fraction, step: None,
     processes: Processes = ALONE,
 ) -> Evaluation | None:
-    """Measure a model, another method's results, or both, beside the baselines.
+    """Measure a model, other methods' results, or both, beside the baselines.
 
-    Writes the images and masks to OUT/pairs and features to the cache, and nothing else.
+    Writes the images and masks to OUT/pairs, features to the cache, and what is measured to files
+    in OUT that vanish with the evaluation.
 
     Args:
         plan: what and how.
         on_progress: called now and then.
-        processes: those that complete the images together and then leave; the main one measures.
+        processes: those that read, complete and measure the images together and then leave; the
+            main one compares the sets.
 
     Returns:
         Everything that was measured; None in a process other than the main one.
 
     Raises:
-        DiverseInpaintingError: unusable plan, data, model or predictions.
+        DiverseInpaintingError: unusable plan, data, model, masks or predictions.
     """
     device = resolve_device(plan.device)
     model = None
@@ -122,57 +134,79 @@ def evaluate(
         model = Inpainter.load(
             plan.model, device=device, precision=plan.precision, download=plan.download
         )
+    own_names = () if model is None else methods_of(model, plan.fit_steps)
+    check_names(plan.predictions, own_names)
     resolution = _resolution(plan, model)
     on_progress(0.0, "reading images")
-    pairs = make_pairs(plan.data, resolution, plan.masks, plan.seed, plan.count)
-    training = None if plan.training is None else load_images(plan.training, resolution)[1]
-    suites: Sequence[MetricSuite] = ()
+    storage = Storage(plan.out, processes)
+    selection = make_pairs(_protocol(plan, resolution), storage)
+    pairs, training = selection.pairs, None
+    for name in plan.show:
+        check_choice(name, "an image of the side-by-side sheet", pairs.names)
+    if plan.training is not None:
+        names = names_of(plan.training)
+        training = read_photographs(plan.training, names, resolution, storage).images
     if processes.is_main:
         write_pairs(pairs, plan.out / "pairs")
-        suites = (
-            ALWAYS,
-            two_sample_test(len(pairs.names), plan.seed, device),
-            *([] if training is None else [memorisation(training)]),
-            *network_metrics(
-                plan.weights, plan.cache or plan.out / "features.sqlite", device, plan.download
-            ),
-        )
-    predictions = [] if plan.predictions is None else [read_predictions(plan.predictions, pairs)]
-
-    def on_batch(num_images: int) -> None:
-        on_progress(_COMPLETING * num_images / len(pairs.names), "completing images")
-
-    outputs: list[MethodOutput] = []
-    if model is not None:
-        outputs = complete(
-            model,
-            pairs,
-            plan.seed,
-            plan.batch_size,
-            fit_steps=plan.fit_steps,
-            on_batch=on_batch,
-            processes=processes,
-        )
+    suites = _suites(plan, len(pairs.names), device, training, storage)
+    predictions = [
+        read_predictions(name, folder, pairs, storage, plan.resize)
+        for name, folder in plan.predictions.items()
+    ]
+    methods = [] if model is None else _completed(plan, model, pairs, storage, on_progress)
+    methods += [read.method for read in predictions]
+    methods += baselines(pairs, plan.seed, training)
+    measuring = _part(on_progress, _COMPLETING, _COMPARING)
+    per_image = measure_images(methods, suites, storage, measuring)
     processes.leave()
     if not processes.is_main:
         return None
-    outputs += [*predictions, *baselines(pairs, plan.seed, training)]
-    per_image, buckets = _measure(outputs, suites, on_progress)
+    buckets = measure_sets(methods, suites, per_image, _part(on_progress, _COMPARING, 1.0))
+    on_progress(1.0, "writing the report")
     return Evaluation(
-        methods={output.method: output for output in outputs},
+        methods={method.method: method for method in methods},
         per_image=per_image,
         buckets=buckets,
         facts={
-            "protocol": _protocol_facts(plan, pairs, training),
-            "model": None if model is None else _model_facts(plan, model),
-            "metrics": {name: value for suite in suites for name, value in suite.facts.items()},
-            "versions": {
-                "python": platform.python_version(),
-                **{name: version(name) for name in ("torch", "numpy", "pillow")},
+            "protocol": {
+                "data": str(plan.data),
+                **selection_facts(selection),
+                "masks": plan.masks,
+                "hole_range": list(plan.hole_range),
+                "seed": plan.seed,
+                "training": None if plan.training is None else str(plan.training),
+                "training_pictures": 0 if training is None else len(training),
+                "predictions": {read.method.method: read.facts for read in predictions},
             },
+            "model": None if model is None else model_facts(plan.model, model, plan.fit_steps),
+            "metrics": {name: value for suite in suites for name, value in suite.facts.items()},
+            "versions": versions(),
         },
+        shown=plan.show or spread(pairs.names, _SHOWN),
         training=training,
     )
+
+
+def _completed(
+    plan: Plan, model: Inpainter, pairs: Pairs, storage: Storage, on_progress: OnProgress
+) -> list[Method]:
+    def on_batch(num_images: int) -> None:
+        on_progress(_COMPLETING * num_images / len(pairs.names), "completing images")
+
+    return complete(
+        model,
+        pairs,
+        plan.seed,
+        plan.batch_size,
+        storage,
+        fit_steps=plan.fit_steps,
+        on_batch=on_batch,
+    )
+
+
+def _part(on_progress: OnProgress, start: float, end: float) -> OnProgress:
+    """Report the progress of a part of the work as that of the whole."""
+    return lambda fraction, step: on_progress(start + (end - start) * fraction, step)
 
 
 def _resolution(plan: Plan, model: Inpainter | None) -> int:
@@ -187,63 +221,38 @@ def _resolution(plan: Plan, model: Inpainter | None) -> int:
     return model.resolution
 
 
-def _measure(
-    outputs: Sequence[MethodOutput], suites: Sequence[MetricSuite], on_progress: OnProgress
-) -> tuple[PerImage, Buckets]:
-    step = (1 - _COMPLETING) / (len(outputs) + len(BUCKETS))
-    per_image: dict[str, dict[str, ImageValues]] = {}
-    for number, output in enumerate(outputs):
-        on_progress(_COMPLETING + step * number, f"measuring {output.method}")
-        values = per_image[output.method] = {}
-        for suite in suites:
-            for metric in suite.per_image if output.is_paired else ():
-                values.update(metric(output))
-    buckets: dict[str, dict[str, dict[str, Estimate]]] = {o.method: {} for o in outputs}
-    for number, bucket in enumerate(BUCKETS, start=len(outputs)):
-        on_progress(_COMPLETING + step * number, f"comparing sets, hole ratio {bucket.label}")
-        parts: list[MethodOutput] = []
-        for output in outputs:
-            index = bucket.members(output.ratios)
-            if len(index):
-                is_whole = len(index) == len(output.names)
-                parts.append(output if is_whole else output.subset(index))  # copies only if needed
-                estimates = summarise(per_image[output.method], index)
-                buckets[output.method][bucket.label] = estimates
-        for metric in (metric for suite in suites for metric in suite.per_set):
-            for part, values in zip(parts, metric(parts), strict=True):
-                buckets[part.method][bucket.label].update(values)
-    on_progress(1.0, "writing the report")
-    return per_image, buckets
+def _protocol(plan: Plan, resolution: int) -> Protocol:
+    return Protocol(
+        data=plan.data,
+        resolution=resolution,
+        masks=plan.masks,
+        seed=plan.seed,
+        count=plan.count,
+        hole_range=plan.hole_range,
+        inverted=plan.inverted,
+    )
 
 
-def _protocol_facts(plan: Plan, pairs: Pairs, training: Tensor | None) -> dict[str, Any]:
-    # Equal if methods were measured on the same images and masks.
-    digest = hashlib.sha256("\n".join(pairs.names).encode())
-    digest.update(pairs.originals.contiguous().numpy().data)
-    digest.update(pairs.holes.contiguous().numpy().data)
-    return {
-        "data": str(plan.data),
-        "pictures": len(pairs.names),
-        "pictures_by_bucket": {b.label: len(b.members(pairs.ratios)) for b in BUCKETS},
-        "pairs_sha256": digest.hexdigest(),
-        "resolution": pairs.originals.shape[-1],
-        "masks": plan.masks,
-        "seed": plan.seed,
-        "training": None if plan.training is None else str(plan.training),
-        "training_pictures": 0 if training is None else len(training),
-        "predictions": None if plan.predictions is None else str(plan.predictions),
-    }
-
-
-def _model_facts(plan: Plan, model: Inpainter) -> dict[str, Any]:
-    assert plan.model is not None
-    return {
-        "source": str(plan.model),
-        "sha256": sha256_of(resolve_source(plan.model)),
-        "title": model.title,
-        "generator_id": model.generator_id,
-        "training": model.training,
-        "device": str(model.device),
-        "precision": model.precision,
-        "fit_steps": plan.fit_steps,
-    }
+def _suites(
+    plan: Plan,
+    num_images: int,
+    device: torch.device,
+    training: Images | None,
+    storage: Storage,
+) -> tuple[MetricSuite, ...]:
+    for name in plan.without:
+        check_choice(name, "a metric to leave out", LEFT_OUT)
+    test = MetricSuite.left_out("two_sample", _NOT_WANTED)
+    if "c2st" not in plan.without:
+        test = two_sample_test(num_images, plan.seed, device)
+    patches = MetricSuite.left_out("swd", _NOT_WANTED)
+    if "swd" not in plan.without:
+        patches = MetricSuite(per_set=(swd,))
+    if not storage.processes.is_main:
+        storage.meet()  # the main process may have to download weights first
+    cache = plan.cache or plan.out / "features.sqlite"
+    networks = network_metrics(plan.weights, cache, device, plan.download)
+    if storage.processes.is_main:
+        storage.meet()
+    copies = [] if training is None else [memorisation(training)]
+    return (ALWAYS, patches, test, *copies, *networks)

@@ -29,6 +29,7 @@ from ..core.checks import check_finite
 from ..core.errors import CheckpointError, InputError
 from ..core.image import uint8_to_unit
 from ..core.pretrained import PublishedWeights, read_state, sha256_of, wrong_network
+from .images import Images
 
 INCEPTION = PublishedWeights(
     "the Inception network of the FID",
@@ -53,7 +54,7 @@ CREATE TABLE IF NOT EXISTS features (
 _SELECT = "SELECT value FROM features WHERE extractor = ? AND picture = ?"
 _INSERT = "INSERT OR REPLACE INTO features VALUES (?, ?, ?)"
 _BUSY_S = 60.0  # how long a process waits while another one writes
-_COMMIT_EVERY = 1024  # images; at most so many are computed again after an interruption
+_COMMIT_EVERY = 256  # images; at most so many are computed again after an interruption
 
 
 def import_library(name: str) -> ModuleType:
@@ -202,28 +203,33 @@ class FeatureCache:
         with self._connect() as database:
             database.execute(_SCHEMA)
 
-    def features(self, network: FeatureNetwork, images: Tensor) -> Tensor:
+    def features(self, network: FeatureNetwork, images: Images) -> Tensor:
         """Return the features [n, d] float32 of images [n, 3, R, R] uint8; store the unknown ones.
 
         n is at least 1.
         """
+        with self._connect() as database:
+            positions = torch.arange(len(images)).split(_COMMIT_EVERY)
+            return torch.cat([self._some(database, network, images[i]) for i in positions])
+
+    def _some(
+        self, database: sqlite3.Connection, network: FeatureNetwork, images: Tensor
+    ) -> Tensor:
         keys = [_key(image) for image in images.numpy()]
         position = {key: i for i, key in enumerate(keys)}  # equal images have one
         known: dict[bytes, Tensor] = {}
-        with self._connect() as database:
-            for key in position:
-                row = database.execute(_SELECT, (network.identity, key)).fetchone()
-                if row is not None:
-                    known[key] = torch.from_numpy(np.frombuffer(row[0], "<f4").astype(np.float32))
-            missing = [key for key in position if key not in known]
-            for start in range(0, len(missing), _COMMIT_EVERY):
-                chunk = missing[start : start + _COMMIT_EVERY]
-                fresh = network(images[[position[key] for key in chunk]])
-                known.update(zip(chunk, fresh, strict=True))
-                blobs = (value.astype("<f4").tobytes() for value in fresh.numpy())
-                rows = ((network.identity, *row) for row in zip(chunk, blobs, strict=True))
-                with database:  # one transaction: after a kill, all rows are there or none
-                    database.executemany(_INSERT, rows)
+        for key in position:
+            row = database.execute(_SELECT, (network.identity, key)).fetchone()
+            if row is not None:
+                known[key] = torch.from_numpy(np.frombuffer(row[0], "<f4").astype(np.float32))
+        missing = [key for key in position if key not in known]
+        if missing:
+            fresh = network(images[[position[key] for key in missing]])
+            known.update(zip(missing, fresh, strict=True))
+            blobs = (value.astype("<f4").tobytes() for value in fresh.numpy())
+            rows = ((network.identity, *row) for row in zip(missing, blobs, strict=True))
+            with database:  # one transaction: after a kill, all rows are there or none
+                database.executemany(_INSERT, rows)
         return torch.stack([known[key] for key in keys])
 
     @contextmanager

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.printable import get_logger
 from .features import FeatureCache, FeatureNetwork
-from .types import Estimate, MethodOutput, MetricSuite
+from .images import Images
+from .types import Estimate, ImageValues, Method, MethodOutput, MetricSuite
 
 _log = get_logger(__name__)
 
@@ -35,30 +36,38 @@ def inception_metrics(
     d = network.num_features
     warned: set[int] = set()
 
-    def measure_one(output: MethodOutput) -> dict[str, Estimate]:
-        n = len(output.names)
+    def remember(output: MethodOutput) -> dict[str, ImageValues]:
+        """Compute features in all processes; the main one then finds them in the cache."""
+        for images in (output.originals, output.results[:, 0]):
+            cache.features(network, Images.of(images))
+        return {}
+
+    def measure_one(method: Method) -> dict[str, Estimate]:
+        n = len(method.names)
         if n < 2:
             return {}
         if n <= d and n > max(warned, default=0):  # it holds for all smaller sets, too
             warned.add(n)
             _log.warning(_TOO_FEW, n, d, d)
-        real = cache.features(network, output.originals).numpy()
-        fake = cache.features(network, output.results[:, 0]).numpy()
+        real = cache.features(network, method.originals).numpy()
+        fake = cache.features(network, method.first_results).numpy()
         u_ids, p_ids = discriminative_scores(real, fake)
         values = {"fid": frechet_distance(real, fake), "u_ids": u_ids}
-        if output.is_paired:
+        if method.is_paired:
             values["p_ids"] = p_ids
         return {f"{name}{suffix}": Estimate(value) for name, value in values.items()}
 
-    def measure(outputs: Sequence[MethodOutput]) -> list[dict[str, Estimate]]:
-        return [measure_one(output) for output in outputs]
+    def measure(methods: Sequence[Method]) -> list[dict[str, Estimate]]:
+        return [measure_one(method) for method in methods]
 
     facts = {
         **network.facts,
         "num_features": d,
         "pictures_needed": f"over {d} in a set for meaningful U-IDS and P-IDS",
     }
-    return MetricSuite(per_set=(measure,), facts={f"inception{suffix}": facts})
+    return MetricSuite(
+        per_image=(remember,), per_set=(measure,), facts={f"inception{suffix}": facts}
+    )
 
 
 def frechet_distance(real: ArrayLike, fake: ArrayLike) -> float:

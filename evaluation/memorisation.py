@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.printable import get_logger
-from .types import ImageValues, MethodOutput, MetricSuite
+from .images import Images
+from .types import ImageValues, Method, MetricSuite
 
 _log = get_logger(__name__)
 
@@ -24,10 +25,9 @@ CLOSE_PERCENTILE = 5.0
 originals, which were not trained on; so 0.05 is what real images have."""
 
 _EQUAL = 0.5 / 255  # root mean square: rounding to 8 bits explains no more
-_CHUNK = 1024  # training images at once: 25 MB in float64
 
 
-def memorisation(training: Tensor) -> MetricSuite:
+def memorisation(training: Images) -> MetricSuite:
     """Return how near fills, and the originals in the same holes, are to training images.
 
     neighbour_distance: of the fills, see `nearest_neighbours`. neighbour_ratio: mean distance of
@@ -37,8 +37,8 @@ def memorisation(training: Tensor) -> MetricSuite:
     warning, originals that the training images contain.
     """
 
-    @functools.lru_cache(maxsize=1)  # all methods have the same two tensors
-    def distance_of_originals(originals: Tensor, holes: Tensor) -> Tensor:
+    @functools.lru_cache(maxsize=1)  # all methods have the same two sets
+    def distance_of_originals(originals: Images, holes: Images) -> Tensor:
         distance = nearest_neighbours(originals, holes, training).distance
         num_equal = int((distance < _EQUAL).sum())
         if num_equal:
@@ -50,10 +50,10 @@ def memorisation(training: Tensor) -> MetricSuite:
             )
         return distance.where(distance >= _EQUAL, torch.nan)
 
-    def measure(output: MethodOutput) -> dict[str, ImageValues]:
-        real = distance_of_originals(output.originals, output.holes)
+    def measure(method: Method) -> dict[str, ImageValues]:
+        real = distance_of_originals(method.originals, method.holes)
         measured = ~real.isnan()
-        found = nearest_neighbours(output.results[:, 0], output.holes, training)
+        found = nearest_neighbours(method.first_results, method.holes, training)
         fills = found.distance.where(measured, 0.0)
         near = (fills < real.nanquantile(CLOSE_PERCENTILE / 100)) & measured
         return {
@@ -63,7 +63,7 @@ def memorisation(training: Tensor) -> MetricSuite:
         }
 
     facts = {"pictures": len(training), "side": COARSE_SIDE, "percentile": CLOSE_PERCENTILE}
-    return MetricSuite(per_image=(measure,), facts={"neighbours": facts})
+    return MetricSuite(per_method=(measure,), facts={"neighbours": facts})
 
 
 class Neighbours(NamedTuple):
@@ -77,7 +77,7 @@ class Neighbours(NamedTuple):
     """[n] bool: whether the training image's mirror image is the nearest."""
 
 
-def nearest_neighbours(images: Tensor, hole_mask: Tensor, training: Tensor) -> Neighbours:
+def nearest_neighbours(images: Images, hole_mask: Images, training: Images) -> Neighbours:
     """Return, for each image, the training image that is nearest inside its hole.
 
     1. All images are averaged down to S x S; a coarse pixel counts if the hole covers all of it,
@@ -90,27 +90,31 @@ def nearest_neighbours(images: Tensor, hole_mask: Tensor, training: Tensor) -> N
         hole_mask: [n, 1, R, R], 1 = fill.
         training: T of them, at least 1.
     """
-    inside = (_coarse(hole_mask.double()) > 1 - 1e-9).double().flatten(1)  # [n, S*S]
+    holes = torch.cat([_coarse(part.double()) for part in hole_mask.chunks()])
+    inside = (holes > 1 - 1e-9).double().flatten(1)  # [n, S*S]
     count = inside.sum(dim=1)
-    best, index = _scan(_coarse(images.double() / 255).flatten(2), inside, training)
+    coarse = torch.cat([_coarse(part.double() / 255) for part in images.chunks()])
+    best, index = _scan(coarse.flatten(2), inside, training)
     distance = (best.clamp(min=0) / (3 * count)).sqrt()  # 0 / 0 = NaN where nothing counts
     return Neighbours(distance, index // 2, index % 2 == 1)
 
 
-def _scan(x: Tensor, inside: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
+def _scan(x: Tensor, inside: Tensor, training: Images) -> tuple[Tensor, Tensor]:
     """The least squared distance [n] and 2 * (training index) + (1 if mirrored)."""
     best = x.new_full([len(x)], torch.inf)
     index = torch.zeros(len(x), dtype=torch.int64)
     x = x * inside[:, None]
     own = x.square().sum(dim=(1, 2))
-    for start in range(0, len(training), _CHUNK):
-        coarse = _coarse(training[start : start + _CHUNK].double() / 255)
+    start = 0
+    for images in training.chunks():
+        coarse = _coarse(images.double() / 255)
         for mirrored, t in enumerate((coarse.flatten(2), coarse.flip(3).flatten(2))):
             cross = x.flatten(1) @ t.flatten(1).T
             squared = own[:, None] - 2 * cross + inside @ t.square().sum(dim=1).T
             least, at = squared.min(dim=1)
             index = torch.where(least < best, 2 * (at + start) + mirrored, index)
             best = best.minimum(least)
+        start += len(images)
     return best, index
 
 

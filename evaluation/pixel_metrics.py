@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.region_errors import hole_l1
-from .types import ImageValues, MethodOutput, in_chunks
+from .types import ImageValues, MethodOutput
 
 _PEAK = 255.0
 _MAX_PSNR_DB = 100.0  # of equal images, so that means stay finite
@@ -22,7 +22,6 @@ _RIM_SIGMA = 1 / 32  # of the side: 8 px at 256
 _CELLS_PX = (2, 4, 8)  # of the coarse seams
 
 
-@in_chunks
 def fidelity(output: MethodOutput) -> dict[str, ImageValues]:
     """Return erased_psnr, erased_ssim and erased_l1 of the results, and valid_* of raw outputs.
 
@@ -78,7 +77,6 @@ def ssim(first: Tensor, second: Tensor, region: Tensor) -> Tensor:
     return mean_over(luminance * structure, region)
 
 
-@in_chunks
 def seam(output: MethodOutput) -> dict[str, ImageValues]:
     """Return seam, seam_2x, _4x and _8x, and rim_colour, _red, _green and _blue: means over V.
 
@@ -145,7 +143,6 @@ def coarse_jump(images: Tensor, holes: Tensor, cell_px: int) -> Tensor:
     return edge_jump(total / torch.where(cell_holes, inside, 1 - inside), cell_holes)
 
 
-@in_chunks
 def sharpness(output: MethodOutput) -> dict[str, ImageValues]:
     """Return sharpness: high-frequency energy in the hole over the original's, mean over V.
 
@@ -191,7 +188,6 @@ def _has_neighbour(region: Tensor) -> Tensor:
     return columns[..., :-2] | columns[..., 2:] | rows[..., :-2, :] | rows[..., 2:, :]
 
 
-@in_chunks
 def diversity(output: MethodOutput) -> dict[str, ImageValues]:
     """Return the diversity of two or more results and, if `independent` is known, rho.
 

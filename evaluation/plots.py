@@ -14,6 +14,7 @@ from .report import ROWS, measured
 _PERFECT = "original"
 _COLUMNS = 4
 _SIDE_INCHES = 3.2
+_COLOURS, _MARKERS = 10, "os^D"  # matplotlib's cycle of colours; the eleventh line differs in form
 
 
 def write_plots(evaluation: Evaluation, out: Path) -> None:
@@ -60,9 +61,9 @@ def _draw_metric(
             [bucket.middle for bucket in found],
             [estimate.value for estimate in estimates],
             yerr=[below, above],
-            color=f"C{number}",
+            color=f"C{number % _COLOURS}",
             linestyle="--" if method in BASELINES else "-",
-            marker="o",
+            marker=_MARKERS[number // _COLOURS % len(_MARKERS)],
             markersize=3,
             linewidth=1,
         )

@@ -3,12 +3,14 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.files import write_text
+from .baselines import NAMES as BASELINES
 from .bootstrap import ALL, HALVES, Bucket
 from .evaluate import Evaluation
 from .types import Estimate
@@ -32,6 +34,7 @@ ROWS = {
     "fid_imagenet": Row("FID, ImageNet", "lower"),
     "u_ids_imagenet": Row("U-IDS, ImageNet", "higher", 4),
     "p_ids_imagenet": Row("P-IDS, ImageNet", "higher", 4),
+    "frechet_lite2": Row("Frechet distance, Lite2", "lower", 3),
     "c2st_accuracy": Row("C2ST accuracy", "0.5", 3),
     "swd": Row("SWD x 1000", "lower"),
     "seam": Row("seam", "1"),
@@ -55,6 +58,15 @@ ROWS = {
 """What tables and plots show, in this order; results.json has every value."""
 
 
+COMPARED = frozenset(
+    {
+        *("fid", "u_ids", "p_ids", "fid_imagenet", "u_ids_imagenet", "p_ids_imagenet"),
+        *("frechet_lite2", "swd", "lpips_diversity", "seam", "rho"),
+    }
+)
+"""What methods.md and methods.tex compare: the paper's Table 1, and what needs no weights."""
+
+
 class Table(NamedTuple):
     """The metrics of one bucket, as text."""
 
@@ -70,12 +82,45 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], num_texts: in
 
 
 def write_report(evaluation: Evaluation, out: Path) -> None:
-    """Write results.json, pictures.csv and table.md into an existing folder."""
+    """Write results.json, pictures.csv, table.md, methods.md and methods.tex into a folder."""
     text = json.dumps(results(evaluation), indent=2, allow_nan=False)
     write_text(out / "results.json", text + "\n")
     _write_per_image(evaluation, out / "pictures.csv")
     pages = [[f"**{t.title}**", "", *markdown(t.header, t.rows), ""] for t in tables(evaluation)]
     write_text(out / "table.md", "\n".join("\n".join(page) for page in pages))
+    header, rows = methods_table(evaluation)
+    write_text(out / "methods.md", "\n".join(markdown(header, rows)) + "\n")
+    write_text(out / "methods.tex", "\n".join(latex(header, rows)) + "\n")
+
+
+def methods_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of a table as the paper's Table 1: one row a method under test.
+
+    Numbers are over all images; what a method has no value for stays empty.
+    """
+    tested = {
+        method: buckets.get(ALL.label, {})
+        for method, buckets in evaluation.buckets.items()
+        if method not in BASELINES
+    }
+    names = [name for name in measured(tested.values()) if name in COMPARED]
+    rows = [
+        [method, *(f"{column[n].value:.{ROWS[n].digits}f}" if n in column else "" for n in names)]
+        for method, column in tested.items()
+    ]
+    return ["method", *(ROWS[name].label for name in names)], rows
+
+
+def latex(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a LaTeX table; needs the package booktabs."""
+    lines = [" & ".join(map(_escaped, cells)) + r" \\" for cells in (header, *rows)]
+    columns = "l" + "r" * (len(header) - 1)
+    begin = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule"]
+    return [*begin, *lines[1:], r"\bottomrule", r"\end{tabular}"]
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([&%$#_{}])", r"\\\1", text)
 
 
 def results(evaluation: Evaluation) -> dict[str, Any]:
@@ -122,10 +167,16 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
         if rows:
             title = (
                 f"Hole ratio {bucket.label}: {protocol['pictures_by_bucket'][bucket.label]} images "
-                f"at {protocol['resolution']} px, masks {protocol['masks']}, "
-                f"seed {protocol['seed']}"
+                f"at {protocol['resolution']} px, {_holes(protocol)}"
             )
             yield Table(title, ["metric", "better", *evaluation.buckets], rows)
+
+
+def _holes(protocol: Mapping[str, Any]) -> str:
+    low, high = protocol["hole_range"]
+    within = "" if (low, high) == (0, 1) else f" with hole ratios in [{low:g}, {high:g})"
+    drawn = "seed {seed}" if protocol["mask_pairing"] == "sampled" else "paired by {mask_pairing}"
+    return f"masks {protocol['masks']}{within}, {drawn.format(**protocol)}"
 
 
 def _rows(evaluation: Evaluation, bucket: Bucket) -> Iterator[list[str]]:
@@ -165,8 +216,12 @@ def describe(evaluation: Evaluation) -> Iterator[str]:
             yield f"fit steps: {model['fit_steps']}"
     yield (
         f"{protocol['pictures']} images of {protocol['data']} at {protocol['resolution']} px, "
-        f"masks {protocol['masks']}, seed {protocol['seed']}"
+        f"{_holes(protocol)}"
     )
+    for method, read in protocol["predictions"].items():
+        if read["resized_from_px"]:
+            sides = ", ".join(map(str, read["resized_from_px"]))
+            yield f"{method}: resized from {sides} px, filter {read['filter']}"
     yield from describe_metrics(facts["metrics"])
     yield "intervals: 95 % bootstrap over images; of SWD the range of three patch seeds"
 

@@ -11,8 +11,9 @@ from ..core.image import uint8_to_unit
 from ..core.image_files import write_png
 from .baselines import NAMES as BASELINES
 from .evaluate import Evaluation
+from .images import Images
 from .memorisation import nearest_neighbours
-from .types import MethodOutput
+from .types import Method, MethodOutput
 
 _TIES = "seam"
 CRITERIA = (_TIES, "c2st_accuracy")
@@ -29,10 +30,13 @@ def write_sheets(evaluation: Evaluation, folder: Path) -> None:
 
     METHOD-CRITERION-best.png, -median.png and -worst.png: each row has the original, the erased
     image, the results and, if known, the raw outputs before Eq. 4.
+    side-by-side.png: each row is an image, with the result of every method.
     METHOD-near-training.png, if training images were given: each row has the original, the result
     and the training image nearest to it.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if evaluation.shown:
+        write_png(folder / "side-by-side.png", _side_by_side(evaluation))
     for method, metrics in evaluation.per_image.items():
         if method in BASELINES:
             continue
@@ -40,7 +44,7 @@ def write_sheets(evaluation: Evaluation, folder: Path) -> None:
         for criterion in [name for name in CRITERIA if name in metrics]:
             values = metrics[criterion].values
             for rank, index in _ranked(values, metrics[_TIES].values).items():
-                rows = _completions(output.subset(index))
+                rows = _completions(output.read(index))
                 sheet = _sheet(rows, output, index, f"{rank} by {criterion}", criterion, values)
                 write_png(folder / f"{method}-{criterion}-{rank}.png", sheet)
         if evaluation.training is not None:
@@ -48,9 +52,33 @@ def write_sheets(evaluation: Evaluation, folder: Path) -> None:
             num = min(_NEIGHBOUR_ROWS, int(ratios.isfinite().sum()))
             if num:  # not all holes are too thin
                 index = ratios.argsort()[:num]  # NaN comes last
-                rows = _near_training(output.subset(index), evaluation.training)
+                rows = _near_training(output.read(index), evaluation.training)
                 sheet = _sheet(rows, output, index, "near training", _NEIGHBOURS, ratios)
                 write_png(folder / f"{method}-near-training.png", sheet)
+
+
+def _side_by_side(evaluation: Evaluation) -> Image.Image:
+    """Original, erased image and the first result of each method under test."""
+    tested = [m for name, m in evaluation.methods.items() if name not in BASELINES]
+    some = next(iter(evaluation.methods.values()))
+    rows: list[_Row] = []
+    for name in evaluation.shown:
+        index = torch.tensor([some.names.index(name)])
+        row = _given(some.originals[index][0], some.holes[index][0])
+        row |= {m.method: m.first_results[index][0].movedim(0, -1) for m in tested}
+        rows.append(row)
+    return contact_sheet(
+        [list(row.values()) for row in rows],
+        [list(row) for row in rows],
+        title="first results of all methods",
+        row_titles=evaluation.shown,
+    )
+
+
+def _given(original: Tensor, hole: Tensor) -> _Row:
+    """What each row begins with, from [3, R, R] uint8 and [1, R, R] bool."""
+    whole = original.movedim(0, -1)
+    return {"original": whole, "erased": show_erased(uint8_to_unit(whole), hole[0].float())}
 
 
 def _ranked(values: Tensor, ties: Tensor) -> dict[str, Tensor]:
@@ -66,9 +94,8 @@ def _ranked(values: Tensor, ties: Tensor) -> dict[str, Tensor]:
 
 def _completions(part: MethodOutput) -> list[_Row]:
     rows: list[_Row] = []
-    for i, original in enumerate(part.originals.movedim(1, -1)):
-        erased = show_erased(uint8_to_unit(original), part.holes[i, 0].float())
-        row = {"original": original, "erased": erased}
+    for i, original in enumerate(part.originals):
+        row = _given(original, part.holes[i])
         row |= {f"result {k}": x.movedim(0, -1) for k, x in enumerate(part.results[i])}
         if part.raw is not None:
             row |= {f"raw {k}": x.movedim(0, -1) for k, x in enumerate(part.raw[i])}
@@ -76,8 +103,9 @@ def _completions(part: MethodOutput) -> list[_Row]:
     return rows
 
 
-def _near_training(part: MethodOutput, training: Tensor) -> list[_Row]:
-    found = nearest_neighbours(part.results[:, 0], part.holes, training)
+def _near_training(part: MethodOutput, training: Images) -> list[_Row]:
+    results, holes = Images.of(part.results[:, 0]), Images.of(part.holes)
+    found = nearest_neighbours(results, holes, training)
     nearest = training[found.index]
     nearest = torch.where(found.mirrored[:, None, None, None], nearest.flip(3), nearest)
     columns = torch.stack([part.originals, part.results[:, 0], nearest], dim=1).movedim(2, -1)
@@ -86,7 +114,7 @@ def _near_training(part: MethodOutput, training: Tensor) -> list[_Row]:
 
 
 def _sheet(
-    rows: list[_Row], output: MethodOutput, index: Tensor, title: str, metric: str, values: Tensor
+    rows: list[_Row], output: Method, index: Tensor, title: str, metric: str, values: Tensor
 ) -> Image.Image:
     return contact_sheet(
         [list(row.values()) for row in rows],

@@ -14,22 +14,24 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from ..core.rng import rng_for
-from .types import Estimate, MethodOutput
+from .images import Images, chunks
+from .types import Estimate, Method
 
 _SMALLEST_LEVEL_PX = 16
 _PATCH_PX = 7
 _PATCHES = 128  # from each image at each level
+_ROWS = 2**16  # patches that are squared at once
 _DIRECTIONS = 64  # at once; twice as many take longer, and more memory
 _DIRECTION_CHUNKS = 8
 _SEEDS = (0, 1, 2)
 _SCALE = 1000.0  # as published
-_CHUNK = 64
+_PATCH_BYTES = 2**31  # of the sets whose patches are in memory at once; two are in any case
 
 # Burt and Adelson's filter, rows and columns.
 _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
-def swd(outputs: Sequence[MethodOutput]) -> list[dict[str, Estimate]]:
+def swd(methods: Sequence[Method]) -> list[dict[str, Estimate]]:
     """Return swd_16, swd_32 ... for each level and swd, their mean; first results only.
 
     Low and high are the smallest and largest of three seeds of patches and directions.
@@ -38,9 +40,9 @@ def swd(outputs: Sequence[MethodOutput]) -> list[dict[str, Estimate]]:
         same places of both sets, so that equal sets are at distance 0.
     """
     runs = []
-    for _, group in groupby(outputs, lambda output: output.names):
+    for _, group in groupby(methods, lambda method: method.names):
         alike = list(group)
-        firsts = [output.results[:, 0] for output in alike]
+        firsts = [method.first_results for method in alike]
         runs += sliced_wasserstein(alike[0].originals, firsts, _SEEDS)
     return [_estimates(by_side) for by_side in runs]
 
@@ -54,33 +56,40 @@ def _estimates(runs: Mapping[int, list[float]]) -> dict[str, Estimate]:
 
 
 def sliced_wasserstein(
-    first: Tensor, others: Sequence[Tensor], seeds: Sequence[int]
+    first: Images, others: Sequence[Images], seeds: Sequence[int]
 ) -> list[dict[int, list[float]]]:
     """Return 1000 times the distance between the 7x7 patches of sets, by the level's side.
 
-    1. Build a Laplacian pyramid from R down to 16 px; the last level keeps the low frequencies.
-    2. Take 128 patches of each image and level, and normalise each colour channel's mean and
-       standard deviation over the set (which hides a common cast or contrast).
+    1. Take 128 patches of each image at each level of its Laplacian pyramid, down to 16 px.
+    2. Normalise mean and standard deviation of each colour channel over the set's patches.
     3. Average over 512 random directions the mean |difference| of the sorted projections.
 
     Args:
         first: [n, 3, R, R] uint8; R is a power of two, 16 or more.
-        others: as first. All are compared with it in one call, so that it is sorted only once.
+        others: as first. Those whose patches fit in `_PATCH_BYTES` are compared with it together,
+            so that it is sorted only once.
         seeds: of patches and directions.
 
     Returns:
         For each of the others, by side, a distance for each seed.
     """
-    sets = (first, *others)
     distances: list[dict[int, list[float]]] = [{} for _ in others]
+    set_bytes = len(seeds) * len(first) * _PATCHES * 3 * _PATCH_PX**2 * 4
+    together = max(_PATCH_BYTES // set_bytes - 1, 1)
     with ThreadPoolExecutor(2) as pool:
         for depth in range((first.shape[-1] // _SMALLEST_LEVEL_PX).bit_length()):
             side = first.shape[-1] >> depth
-            of_sets = pool.map(_patches, sets, repeat(depth), repeat(seeds))
-            for seed, patches in zip(seeds, zip(*of_sets, strict=True), strict=True):
-                parts = pool.map(_distances, repeat(patches), _directions(seed, side))
-                for by_side, means in zip(distances, zip(*parts, strict=True), strict=True):
-                    by_side.setdefault(side, []).append(_SCALE * fmean(means))
+            reference = _patches(first, depth, seeds)
+            for start in range(0, len(others), together):
+                group = others[start : start + together]
+                of_group = pool.map(_patches, group, repeat(depth), repeat(seeds))
+                for seed, patches in zip(
+                    seeds, zip(reference, *of_group, strict=True), strict=True
+                ):
+                    parts = pool.map(_distances, repeat(patches), _directions(seed, side))
+                    means = zip(*parts, strict=True)
+                    for by_side, values in zip(distances[start:], means, strict=False):
+                        by_side.setdefault(side, []).append(_SCALE * fmean(values))
     return distances
 
 
@@ -91,12 +100,18 @@ def _distances(patches: Sequence[Tensor], directions: Tensor) -> list[float]:
     return [float(np.abs(each, out=each).mean(dtype=np.float64)) for each in differences]
 
 
-def _patches(images: Tensor, depth: int, seeds: Sequence[int]) -> list[Tensor]:
+def _patches(images: Images, depth: int, seeds: Sequence[int]) -> list[Tensor]:
     """For each seed [n * 128, 147] float32; depth 0 is the finest level."""
     # Recomputed for each level: keeping all levels of all sets would take most of the memory.
-    pyramids = (laplacian_pyramid(chunk.float()) for chunk in images.split(_CHUNK))
-    level = torch.cat([next(islice(pyramid, depth, None)) for pyramid in pyramids])
-    return [_normalised_patches(level, seed) for seed in seeds]
+    num, side = len(images), images.shape[-1] >> depth
+    places = [_places(num, side, seed) for seed in seeds]
+    patches = [torch.empty(num * _PATCHES, 3, _PATCH_PX**2) for _ in seeds]
+    for index in chunks(num):
+        level = next(islice(laplacian_pyramid(images[index].float()), depth, None))
+        rows = slice(int(index[0]) * _PATCHES, (int(index[-1]) + 1) * _PATCHES)
+        for values, (top, left) in zip(patches, places, strict=True):
+            values[rows] = _cut(level, top[index], left[index])
+    return [_normalised(values) for values in patches]
 
 
 def laplacian_pyramid(images: Tensor) -> Iterator[Tensor]:
@@ -121,17 +136,29 @@ def _smoothing_matrix(side: int) -> Tensor:
     return matrix
 
 
-def _normalised_patches(level: Tensor, seed: int) -> Tensor:
-    """[n * 128, 147] float32."""
-    places = rng_for(seed, "patches", level.shape[-1])
-    num_places = level.shape[-1] - _PATCH_PX + 1
-    size = (2, len(level), _PATCHES)
-    rows, columns = torch.randint(num_places, size, generator=places)
+def _places(num: int, side: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Rows and columns of the corners of patches, each [n, 128]."""
+    size = (2, num, _PATCHES)
+    rows, columns = torch.randint(
+        side - _PATCH_PX + 1, size, generator=rng_for(seed, "patches", side)
+    )
+    return rows, columns
+
+
+def _cut(level: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """[m * 128, 3, 49] float32, patches of images [m, 3, S, S]."""
     windows = sliding_window_view(level.numpy(), (_PATCH_PX, _PATCH_PX), axis=(2, 3))
     chosen = windows[np.arange(len(level))[:, None], :, rows.numpy(), columns.numpy()]
-    values = torch.from_numpy(chosen).flatten(0, 1).flatten(2)
+    return torch.from_numpy(chosen).flatten(0, 1).flatten(2)
+
+
+def _normalised(values: Tensor) -> Tensor:
+    """[n * 128, 147], with mean 0 and deviation 1 of each channel; changes the values."""
     values -= values.mean(dim=(0, 2), keepdim=True)
-    values /= values.square().mean(dim=(0, 2), keepdim=True).sqrt().clamp(min=1e-8)
+    # In parts: a copy of all values could take a gigabyte.
+    parts = [part.square().sum(dim=(0, 2), dtype=torch.float64) for part in values.split(_ROWS)]
+    variance = torch.stack(parts).sum(dim=0) / values[:, 0].numel()
+    values /= variance.sqrt().clamp(min=1e-8).float()[:, None]
     return values.flatten(1)
 
 

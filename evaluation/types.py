@@ -7,72 +7,103 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from .images import Images
+
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Images with one hole each, which all methods get."""
+    """Images with one hole each, which all methods get; the images are read when needed."""
 
     names: tuple[str, ...]
     """File names without suffix, unique even if case is ignored."""
-    originals: Tensor
+    originals: Images
     """[n, 3, R, R] uint8."""
-    holes: Tensor
+    holes: Images
     """[n, 1, R, R] bool, True = fill."""
 
-    @property
+    @functools.cached_property
     def ratios(self) -> Tensor:
         """[n] float64, the erased fraction of each image."""
-        return self.holes.double().mean(dim=(1, 2, 3))
+        return torch.cat([holes.double().mean(dim=(1, 2, 3)) for holes in self.holes.chunks()])
+
+    def at(self, index: Tensor) -> Self:
+        """Return the images at these positions, [m] int64, without reading them."""
+        chosen = {name: x.at(index) for name, x in vars(self).items() if isinstance(x, Images)}
+        return dataclasses.replace(self, names=_chosen(self.names, index), **chosen)
 
     def completed(
         self,
         method: str,
-        fills: Tensor,
-        raw: Tensor | None = None,
-        independent: Tensor | None = None,
-    ) -> "MethodOutput":
+        fills: Images,
+        raw: Images | None = None,
+        independent: Images | None = None,
+    ) -> "Method":
         """Return what a method made: its fills [n, V, 3, R, R] uint8 in the holes (Eq. 4)."""
-        results = torch.where(self.holes[:, None], fills, self.originals[:, None])
-        parts = (self.names, self.originals, self.holes)
-        return MethodOutput(
-            *parts, method=method, results=results, raw=raw, independent=independent
+
+        def results(index: Tensor) -> Tensor:
+            holes, originals = self.holes[index], self.originals[index]
+            return torch.where(holes[:, None], fills[index], originals[:, None])
+
+        return Method(
+            *(self.names, self.originals, self.holes),
+            method=method,
+            results=Images(fills.shape, results),
+            raw=raw,
+            independent=independent,
         )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class MethodOutput(Pairs):
+class Method(Pairs):
     """What one method made of the images and holes."""
 
     method: str
     """Its name in the report."""
-    results: Tensor
+    results: Images
     """[n, V, 3, R, R] uint8; equal to the original outside the hole (Eq. 4) if `is_paired`."""
-    raw: Tensor | None = None
+    raw: Images | None = None
     """[n, V, 3, R, R] uint8, the method's output before Eq. 4, if known."""
-    independent: Tensor | None = None
+    independent: Images | None = None
     """[n, 2, 3, R, R] uint8, what the generator makes of two random codes alone, if known."""
     is_paired: bool = True
     """False if the results are unrelated whole images; only set metrics apply to those."""
+
+    @property
+    def first_results(self) -> Images:
+        """[n, 3, R, R] uint8, the result that sets are compared by."""
+        return self.results.variant(0)
+
+    def read(self, index: Tensor) -> "MethodOutput":
+        """Return the images at these positions, [m] int64, in memory."""
+        read = {name: x[index] for name, x in vars(self).items() if isinstance(x, Images)}
+        return MethodOutput(names=_chosen(self.names, index), method=self.method, **read)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MethodOutput:
+    """A few images of a `Method`, in memory."""
+
+    names: tuple[str, ...]
+    originals: Tensor
+    holes: Tensor
+    method: str
+    results: Tensor
+    raw: Tensor | None = None
+    independent: Tensor | None = None
 
     @property
     def num_variants(self) -> int:
         """V, the number of results for each image."""
         return self.results.shape[1]
 
-    def subset(self, index: Tensor) -> "MethodOutput":
-        """Return the images at these positions, [m] int64."""
-        tensors = {name: x for name, x in vars(self).items() if isinstance(x, Tensor)}
-        chosen = {name: tensor[index] for name, tensor in tensors.items()}
-        names = tuple(self.names[i] for i in index.tolist())
-        return dataclasses.replace(self, names=names, **chosen)
 
-
-_CHUNK = 64  # images; a few hundred MB of intermediate results at 256 px
+def _chosen(names: tuple[str, ...], index: Tensor) -> tuple[str, ...]:
+    return tuple(names[i] for i in index.tolist())
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +120,14 @@ class ImageValues:
     def of(cls, values: Tensor) -> "ImageValues":
         """Return a metric whose value for a set is the mean of these values, [n]."""
         return cls(values.double(), torch.ones(len(values), dtype=torch.float64))
+
+    @classmethod
+    def joined(cls, parts: Sequence["ImageValues"]) -> "ImageValues":
+        """Return the values of several sets of images, one after the other."""
+        return cls(
+            torch.cat([part.numerator for part in parts]),
+            torch.cat([part.denominator for part in parts]),
+        )
 
     @property
     def values(self) -> Tensor:
@@ -109,29 +148,15 @@ class Estimate:
 
 
 ImageMetric = Callable[[MethodOutput], Mapping[str, ImageValues]]
-"""Measures each image; called once per method, with all images."""
+"""Measures each image. It gets a few images at a time, in any process: a value depends on its image
+alone."""
 
-SetMetric = Callable[[Sequence[MethodOutput]], Sequence[Mapping[str, Estimate]]]
-"""Measures whole sets; called once per bucket, with the subsets of all methods that have images in
-it, so that work on shared originals is done once. Returns the values in the same order."""
+MethodMetric = Callable[[Method], Mapping[str, ImageValues]]
+"""Measures each image too, but looks at all images of a method to do so; called once for each."""
 
-
-def in_chunks(metric: ImageMetric) -> ImageMetric:
-    """Feed a metric a few images at a time, so that its memory does not grow with n."""
-
-    @functools.wraps(metric)
-    def measure(output: MethodOutput) -> dict[str, ImageValues]:
-        positions = torch.arange(len(output.names)).split(_CHUNK)
-        parts = [metric(output.subset(index)) for index in positions]
-        return {
-            name: ImageValues(
-                torch.cat([part[name].numerator for part in parts]),
-                torch.cat([part[name].denominator for part in parts]),
-            )
-            for name in parts[0]
-        }
-
-    return measure
+SetMetric = Callable[[Sequence[Method]], Sequence[Mapping[str, Estimate]]]
+"""Measures whole sets; called once per bucket, with the images of all methods that have some in it,
+so that work on shared originals is done once. Returns the values in the same order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +168,7 @@ class MetricSuite:
     """
 
     per_image: tuple[ImageMetric, ...] = ()
+    per_method: tuple[MethodMetric, ...] = ()
     per_set: tuple[SetMetric, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the values depend on, as plain data for the report: the network, its hash and so on."""

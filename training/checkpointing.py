@@ -16,6 +16,7 @@ from torch import Tensor
 from ..core.checkpoint import Checkpoint, generator_id_of, write_checkpoint
 from ..core.errors import CheckpointError
 from ..core.files import atomic_write, draft_of, find_drafts, publish
+from ..core.image_digests import joined
 from ..core.networks import DiverseInpaintingModel, ModelConfig
 from .config import Recipe
 from .stages import Stage, TrainingError
@@ -122,7 +123,13 @@ def load_state(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def write_prior(folder: Path, recipe: Recipe, model: DiverseInpaintingModel, nimg: int) -> None:
+def write_prior(
+    folder: Path,
+    recipe: Recipe,
+    model: DiverseInpaintingModel,
+    nimg: int,
+    trained_images: frozenset[bytes] | None,
+) -> None:
     """Write prior.safetensors, and discriminator.safetensors: D alone in half precision.
 
     A finished model has no D; with this small file beside it, anybody can train it further.
@@ -137,6 +144,7 @@ def write_prior(folder: Path, recipe: Recipe, model: DiverseInpaintingModel, nim
         training={"stage": "prior", "images": {"prior": nimg}, "recipe": {"prior": recipe.name}},
         license=recipe.license,
         title=recipe.title,
+        trained_images=trained_images,
     )
     write_checkpoint(folder / "prior.safetensors", whole)
     alone = {name: value for name, value in tensors.items() if name.startswith("discriminator.")}
@@ -154,6 +162,7 @@ def write_stage(
     model: DiverseInpaintingModel,
     stage: Stage,
     facts: Mapping[str, Any],
+    trained_images: frozenset[bytes] | None = None,
 ) -> None:
     """Write the checkpoint of stage 1 or 2.
 
@@ -165,6 +174,7 @@ def write_stage(
         stage: the stage that writes.
         facts: what is known of this stage's training; the source's facts about earlier stages are
             kept beside it, those about later ones are dropped.
+        trained_images: of this stage, if it learns from photographs; they join the source's.
     """
     training = {**source.training, "stage": stage.name}
     for name, value in facts.items():
@@ -182,6 +192,7 @@ def write_stage(
             # Those of the data that the generator learned from, whatever the recipe says.
             license=source.license or recipe.license,
             title=source.title or recipe.title,
+            trained_images=joined(source.trained_images, trained_images),
         ),
     )
 

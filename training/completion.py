@@ -4,6 +4,7 @@ Legend: N images per batch, R side, L style layers, D width of a code.
 """
 
 import copy
+import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -82,6 +83,10 @@ class CompletionTrainer(AdversarialTrainer[CompletionConfig]):
         assert model.discriminator is not None, "_load has checked it"
         self.generator = model.generator
         self.discriminator = model.discriminator.requires_grad_(True)
+        if config.stddev_group_size:
+            self.discriminator.config = dataclasses.replace(
+                self.discriminator.config, stddev_group_size=config.stddev_group_size
+            )
         self.perceptual = build_perceptual_loss(recipe.perceptual, model, config.seed)
         self.batches = BatchSampler(config, self.stage, model, photographs)
         self.trained = {part: place(net, device) for part, net in self._new_networks().items()}
@@ -240,7 +245,9 @@ class CompletionTrainer(AdversarialTrainer[CompletionConfig]):
             "diagnostics": self.diagnostics(),
         }
         path, stage = folder / f"{self.stage}.safetensors", STAGES[self.stage]
-        write_stage(path, self.recipe, self.checkpoint, self.averaged, stage, facts)
+        learned = self.photographs if self.config.uses_photographs else None
+        images = None if learned is None else learned.trained
+        write_stage(path, self.recipe, self.checkpoint, self.averaged, stage, facts, images)
 
 
 def mixed_codes(model: DiverseInpaintingModel, inputs: Inputs) -> tuple[Tensor, Tensor]:

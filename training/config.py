@@ -120,6 +120,10 @@ class PriorConfig(StageConfig):
     discriminators have not learned anything yet."""
     style_mixing: float = 0.9
     """Fraction of samples with two latents, crossed at a random layer."""
+    path_length_weight: float = 0.0
+    """Weight of the path length penalty, see path_length.py; StyleGAN2's is 2."""
+    path_length_every: int = 4
+    """Iterations between two of these terms, which are then as many times larger."""
     noise: bool = True
     """Add random noise to the feature maps, as StyleGAN2 does; without it, its strengths stay 0."""
     augment: tuple[str, ...] = ("colour", "translation", "cutout")
@@ -139,8 +143,16 @@ class PriorConfig(StageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, "diversity_images")
+        require_positive(self, "diversity_images", "path_length_every")
         require_choices(self, "augment", AUGMENTATIONS)
+
+    def path_weight(self, nimg: int) -> float:
+        """Return the weight of the path length penalty in the step that begins at image nimg.
+
+        Often 0, as that of R1.
+        """
+        is_due = (nimg // self.batch_size) % self.path_length_every == 0
+        return self.path_length_weight * self.path_length_every if is_due else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +190,9 @@ class CompletionConfig(StageConfig):
     """Eq. 6: weight of L_rr, the reconstruction of path (r), with another code."""
     pixel_weight: float = 1.0
     """Weight of the L2 term within Eqs. 2 and 3."""
+    stddev_group_size: int = 0
+    """Samples per standard-deviation group of D; 0 for as many as D was made with. A process
+    computes whole groups: with the paper's batch of 8, two GPUs need groups of 4."""
     discriminator_warmup: int = 5000
     """Images for which D alone learns: it has to unlearn that G's images are fake."""
     adversarial_ramp: int = 5000

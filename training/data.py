@@ -1,17 +1,19 @@
 """Photographs for training, kept as bytes, and their class labels."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..core.dataset import READ_ERRORS
+from ..core.dataset import READ_ERRORS, load_images
 from ..core.distributed import WHOLE, Draws, Shard
 from ..core.errors import ConfigError, InputError
 from ..core.foreign_data import parse_json
 from ..core.image import uint8_to_network
-from ..core.image_listing import open_zip
+from ..core.image_digests import digests_of
+from ..core.image_listing import is_image_list, open_zip
 from ..core.rng import rng_for
 from .config import DataConfig
 from .hardware import send
@@ -20,11 +22,67 @@ _LABELS_FILE = "dataset.json"
 _BLOCK = 4096  # images
 
 
+@dataclass(frozen=True, eq=False)
+class Split:
+    """What the files of images say: which they are, and which of them are held out."""
+
+    digests: Sequence[bytes]
+    """Of the N images, see core/image_digests.py."""
+    apart: Tensor | None = None
+    """Images that are held out in place of those that the recipe chooses, [M, 3, R, R] uint8."""
+    apart_digests: frozenset[bytes] = frozenset()
+    """Of these; images among the N that have one are not trained on."""
+
+    @property
+    def is_apart(self) -> Tensor:
+        """Which of the N are held out by name of their bytes, [N] bool."""
+        return torch.tensor([digest in self.apart_digests for digest in self.digests])
+
+    def digests_where(self, chosen: Tensor) -> frozenset[bytes]:
+        """Return the digests of the images chosen by [N] bool."""
+        return frozenset(d for d, c in zip(self.digests, chosen.tolist(), strict=True) if c)
+
+
+def load_photographs(
+    source: Path, resolution: int, holdout: Path | None
+) -> tuple[list[str], Tensor, Split]:
+    """Return the names and images of a source, as `load_images` does, and their split.
+
+    Args:
+        source: folder, zip or list.
+        resolution: R, in pixels.
+        holdout: folder, zip or list of images to hold out; None leaves that to the recipe.
+
+    Raises:
+        InputError: one of them is unusable, or all images of the source are held out.
+    """
+    names, images = load_images(source, resolution)
+    found = digests_of(source, names)
+    digests = [found[name] for name in names]
+    if holdout is None:
+        return names, images, Split(digests)
+    apart_names, apart = load_images(holdout, resolution)
+    split = Split(digests, apart, frozenset(digests_of(holdout, apart_names).values()))
+    if bool(split.is_apart.all()):
+        raise InputError(
+            f"images in {source} that are not in {holdout}",
+            "none",
+            "Give --holdout images that training is to leave out.",
+            problem=f"All images of {source} are held out: they are in {holdout}, too.",
+        )
+    return names, images, split
+
+
 class Photographs:
     """Batches of photographs that depend only on (seed, images seen)."""
 
     def __init__(
-        self, images: Tensor, config: DataConfig, seed: int, labels: Tensor | None = None
+        self,
+        images: Tensor,
+        config: DataConfig,
+        seed: int,
+        labels: Tensor | None = None,
+        split: Split | None = None,
     ) -> None:
         """Split and shuffle images.
 
@@ -33,14 +91,18 @@ class Photographs:
             config: which are held out for choosing checkpoints, and whether to mirror.
             seed: of the order.
             labels: one-hot [N, K]; None for no classes.
+            split: what the files say of the images; None where they come from no files.
 
         Raises:
             ConfigError: all images would be held out.
         """
-        is_held_out = _held_out(len(images), config)
+        is_held_out = held_out(len(images), config, split)
         self._images = images  # no copies of the parts: they can be larger than the memory
         self._training = (~is_held_out).nonzero().flatten()
         self._held_out = is_held_out.nonzero().flatten()
+        self._apart = None if split is None else split.apart
+        self.trained = None if split is None else split.digests_where(~is_held_out)
+        """Digests of the training images, see core/image_digests.py."""
         labels = torch.zeros(len(images), 0) if labels is None else labels
         self._labels = labels[~is_held_out]
         self._config = config
@@ -48,6 +110,8 @@ class Photographs:
 
     def unseen(self, num: int) -> Tensor:
         """Return the first held-out images, [n, 3, R, R]; training images if none are held out."""
+        if self._apart is not None:
+            return self._apart[:num]
         index = self._held_out if len(self._held_out) else self._training
         return self._images[index[:num].to(self._images.device)]
 
@@ -97,8 +161,14 @@ class Photographs:
         return torch.randperm(len(self._training), generator=generator)
 
 
-def _held_out(count: int, config: DataConfig) -> Tensor:
-    """Return which of count images, in the order of their names, are held out: [count] bool."""
+def held_out(count: int, config: DataConfig, split: Split | None) -> Tensor:
+    """Return which of count images, in the order of their names, are held out: [count] bool.
+
+    Raises:
+        ConfigError: all of them, as the recipe chooses.
+    """
+    if split is not None and split.apart is not None:
+        return split.is_apart
     index = torch.arange(count)
     is_held_out = index >= count - config.holdout_last
     if config.holdout_every and count > 1:  # a single image is always trained on
@@ -107,7 +177,7 @@ def _held_out(count: int, config: DataConfig) -> Tensor:
         raise ConfigError(
             f"a holdout_last below {count}, the number of images",
             str(config.holdout_last),
-            "Give more images, or hold fewer out.",
+            "Give more images, or hold fewer out, for example with --set data.holdout_last=0.",
         )
     return is_held_out
 
@@ -115,11 +185,11 @@ def _held_out(count: int, config: DataConfig) -> Tensor:
 def load_labels(source: Path, names: Sequence[str], num_classes: int) -> Tensor:
     """Return the class labels of images, one-hot [N, num_classes] float32.
 
-    They come from dataset.json, beside the images in the folder or zip, as StyleGAN's tools write
+    They come from dataset.json in the folder or zip or beside the list, as StyleGAN's tools write
     it: {"labels": [["00000/img00000000.png", 6], ...]}.
 
     Args:
-        source: folder or zip file.
+        source: folder, zip file or list.
         names: names of the images, as `load_images` returns them.
         num_classes: number of classes; 0 needs no file.
 
@@ -143,6 +213,7 @@ def load_labels(source: Path, names: Sequence[str], num_classes: int) -> Tensor:
 
 
 def _read_labels(source: Path, num_classes: int) -> dict[str, object]:
+    source = source.parent if is_image_list(source) else source
     try:
         if source.is_dir():
             text = (source / _LABELS_FILE).read_bytes()

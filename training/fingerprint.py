@@ -6,7 +6,7 @@ A saved state holds its run's fingerprint, plain data for JSON.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,21 @@ def hash_images(blocks: Iterable[Tensor], names: Sequence[str] = ()) -> str:
 
 def require_same_run(saved: Mapping[str, Any], present: Mapping[str, Any], folder: Path) -> None:
     """Raise ConfigError unless a saved fingerprint, perhaps an older one, equals the present."""
+    saved = _updated(saved)
+    _require_equal(saved, present, saved.keys() | present.keys(), folder)
+
+
+def require_same_recipe(saved: Mapping[str, Any], present: Mapping[str, Any], folder: Path) -> None:
+    """Raise as `require_same_run`, where the present fingerprint lacks inputs that are unread."""
+    _require_equal(_updated(saved), present, present.keys(), folder)
+
+
+def _require_equal(
+    saved: Mapping[str, Any], present: Mapping[str, Any], names: Collection[str], folder: Path
+) -> None:
     # Tuples become lists, as in what was saved.
-    saved, present = (json.loads(json.dumps(data)) for data in (_updated(saved), present))
-    names = sorted(saved.keys() | present.keys())
-    differing = [name for name in names if saved.get(name) != present.get(name)]
+    saved, present = (json.loads(json.dumps(data)) for data in (saved, present))
+    differing = sorted(name for name in names if saved.get(name) != present.get(name))
     if differing:
         raise ConfigError(
             f"the recipe and inputs that the run in {folder} was started with",

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ..core.checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint
 from ..core.errors import CheckpointError, ConfigError
+from ..core.image_digests import joined
 from ..core.networks import Discriminator, Generator
 from ..core.printable import get_logger
 from .config import Recipe
@@ -42,6 +43,11 @@ class Source(NamedTuple):
     """The parts that the stage takes, and a discriminator."""
     has_seen_completions: bool
     """Whether the discriminator was trained on completions, and not only on photographs."""
+
+    def also_trained_on(self, images: frozenset[bytes] | None) -> "Source":
+        """Return it with further photographs that its networks know."""
+        images = joined(self.checkpoint.trained_images, images)
+        return self._replace(checkpoint=dataclasses.replace(self.checkpoint, trained_images=images))
 
 
 def read_source(path: Path, stage: Stage, recipe: Recipe) -> Source:

@@ -115,7 +115,7 @@ def _save(
 def _resume(trainer: Trainer, states: States, fingerprint: dict[str, Any], first: int) -> int:
     path = states.newest()
     if path is None:
-        _require_no_exports(states.folder)
+        require_no_exports(states.folder)
         return first
     state = load_state(path)
     require_same_run(json.loads(state["fingerprint"]), fingerprint, states.folder)
@@ -130,7 +130,8 @@ def _of(saved: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
     return saved[name if name in saved else _FORMER_NAMES.get(name, name)]
 
 
-def _require_no_exports(folder: Path) -> None:
+def require_no_exports(folder: Path) -> None:
+    """Raise ConfigError if a folder without states has checkpoints, which would be replaced."""
     exports = ", ".join(sorted(path.name for path in folder.glob("*.safetensors")))
     if exports:
         raise ConfigError(

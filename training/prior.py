@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.contact_sheet import tile_images
-from ..core.distributed import ALONE, Draws, Processes
+from ..core.distributed import ALONE, Draws, Processes, Shard
 from ..core.networks import Discriminator, DiverseInpaintingModel, Generator
 from ..core.rng import rng_for, seed_for
 from .accumulate import Gradients, adam
@@ -21,6 +21,7 @@ from .diversity_loss import DiversityLoss
 from .ema import averaged_copy
 from .hardware import feature_dtype, place, send
 from .losses import discriminate, discriminator_objective, generator_loss
+from .path_length import PathLength, path_lengths
 from .projected_gan import (
     ProjectedDiscriminator,
     load_feature_network,
@@ -30,13 +31,16 @@ from .projected_gan import (
 
 _SCALING_PHOTOGRAPHS = 64
 _GRID_IMAGES, _GRID_COLUMNS = 48, 12
+_GENERATORS = ("augment", "noise", "paths")
+_PATH_SHRINK = 2  # as in NVlabs' code: a second derivative needs much memory
 
 
 class PriorTrainer(AdversarialTrainer[PriorConfig]):
     """G against D on photographs, and against a projected discriminator if the recipe has one.
 
-    Non-saturating loss with lazy R1, style mixing, random noise and differentiable augmentation;
-    no path length regularisation. One batch of fakes serves all networks.
+    Non-saturating loss with lazy R1 and path length regularisation, style mixing, random noise and
+    differentiable augmentation. One batch of fakes serves all networks; path lengths are measured
+    on half as many samples of their own.
 
     Source: Karras et al. 2020, arXiv:1912.04958; Zhao et al. 2020, arXiv:2006.10738; Sauer et al.
     2021, arXiv:2111.01007.
@@ -66,17 +70,21 @@ class PriorTrainer(AdversarialTrainer[PriorConfig]):
             "discriminator": self.discriminator,
             "generator_ema": self.generator_ema,
         }
+        self.path_length = PathLength()
+        if config.path_length_weight:
+            self.modules["path_length"] = place(self.path_length, device)
         self.projected_discriminator = self._build_projected_discriminator()
         if self.projected_discriminator is not None:
             self.modules["projected_discriminator"] = self.projected_discriminator
         self.optimizers = {
             name: adam((module, 1.0), betas=config.betas)
             for name, module in self.modules.items()
-            if name != "generator_ema"
+            if name not in ("generator_ema", "path_length")
         }
         self._rates = dict.fromkeys(("generator", "discriminator"), config.learning_rate)
         self._rates["projected_discriminator"] = config.projected_learning_rate
         self._prepare_steps(group_size)
+        self._paths_shard = Shard(processes.rank, processes.world_size)
         self._dtype = feature_dtype(config.precision, device)
         grid = rng_for(config.seed, "grid", 0)
         self._grid_z = torch.randn(_GRID_IMAGES, model.generator.z_dim, generator=grid)
@@ -112,7 +120,10 @@ class PriorTrainer(AdversarialTrainer[PriorConfig]):
             if self.config.diversity_weight and self._diversity_loss.reference is None:
                 batches = self._photographs_with_features(projected)
                 self._diversity_loss.measure_photographs(batches)
-        return super().step(nimg)
+        scalars = super().step(nimg)
+        if "path_length" in scalars:
+            self.path_length.update(scalars["path_length"])
+        return scalars
 
     def _rate_factor(self, name: str, nimg: int) -> float:
         warmup = self.config.generator_warmup
@@ -122,31 +133,48 @@ class PriorTrainer(AdversarialTrainer[PriorConfig]):
 
     def _gradients(self, start: int, nimg: int) -> Gradients:
         projected = self._projected_at(nimg)
-        r1_weight = self.config.r1_weight(nimg)
+        r1_weight, path_weight = self.config.r1_weight(nimg), self.config.path_weight(nimg)
+        drawn = self._draw(start)
+        if path_weight:
+            drawn |= self._draw_paths(start)
         return self._graphs.run(
-            (projected is None, r1_weight),
-            lambda drawn, generators: self._learn(drawn, generators, projected, r1_weight),
-            self._draw(start),
-            {name: seed_for(self.config.seed, name, start) for name in ("augment", "noise")},
+            (projected is None, r1_weight, path_weight),
+            lambda drawn, generators: self._learn(
+                drawn, generators, projected, r1_weight, path_weight
+            ),
+            drawn,
+            {name: seed_for(self.config.seed, name, start) for name in _GENERATORS},
         )
 
     def _draw(self, start: int) -> dict[str, Tensor]:
-        """Return everything that is particular to a micro-batch, on the device.
+        """Return everything that is particular to a micro-batch, on the device."""
+        position = (start, self._micro_batch, self._shard)
+        return {
+            "real": self.photographs.batch(*position),
+            "real_labels": self.photographs.labels(*position),
+            **self._draw_samples("latents", *position),
+        }
+
+    def _draw_paths(self, start: int) -> dict[str, Tensor]:
+        """Return what the samples are made of whose path lengths are measured."""
+        num = max(self._micro_batch // _PATH_SHRINK, self._paths_shard.count)
+        samples = self._draw_samples("path latents", start, num, self._paths_shard)
+        return {f"path_{name}": value for name, value in samples.items()}
+
+    def _draw_samples(self, purpose: str, start: int, num: int, shard: Shard) -> dict[str, Tensor]:
+        """Return what samples are made of.
 
         `keep` [N, L] tells which layers take the first of a sample's two latents: style mixing.
         """
-        position = (start, self._micro_batch, self._shard)
-        draws = Draws(rng_for(self.config.seed, "latents", start), self._shard)
-        N = self._micro_batch // self._shard.count
+        draws = Draws(rng_for(self.config.seed, purpose, start), shard)
+        N = num // shard.count
         z = draws.normal(N, 2, self.generator.config.z_dim)
         L = self.generator.config.num_layers
         crossing = draws.integers(1, L, N, 1)
         mixed = draws.uniform(N, 1) < self.config.style_mixing
         keep = (torch.arange(L)[None] < crossing) | ~mixed
         return {
-            "real": self.photographs.batch(*position),
-            "real_labels": self.photographs.labels(*position),
-            "labels": self.photographs.random_labels(*position),
+            "labels": self.photographs.random_labels(start, num, shard),
             "z": send(z, self.device),
             "keep": send(keep, self.device),
         }
@@ -157,10 +185,12 @@ class PriorTrainer(AdversarialTrainer[PriorConfig]):
         generators: Mapping[str, torch.Generator],
         projected: ProjectedDiscriminator | None,
         r1_weight: float,
+        path_weight: float,
     ) -> Gradients:
         """Return the gradients for what was drawn; a CUDA graph may capture all of it."""
         draws = Draws(generators["augment"], self._shard)
-        samples = self._generate(drawn, Draws(generators["noise"], self._shard))
+        codes = self._codes(drawn["z"], drawn["labels"], drawn["keep"])
+        samples = self._synthesize(codes, Draws(generators["noise"], self._shard))
         fakes = augment(samples, self.config.augment, draws)
         fake_logits = self._discriminate(fakes, drawn["labels"])
         scalars = {"g_loss": generator_loss(fake_logits)}
@@ -174,6 +204,10 @@ class PriorTrainer(AdversarialTrainer[PriorConfig]):
             if self.config.diversity_weight:
                 scalars["g_diversity_loss"] = self._diversity_loss(samples, features)
                 g_loss = g_loss + self.config.diversity_weight * scalars["g_diversity_loss"]
+        if path_weight:
+            lengths = self._path_lengths(drawn, generators["paths"])
+            scalars |= {"path_length": lengths.mean(), "path_penalty": self.path_length(lengths)}
+            g_loss = g_loss + path_weight * scalars["path_penalty"]
         # The graphs of the fakes' logits are walked twice: back to G here, and below to the
         # weights of the discriminators.
         by_network = {"generator": self._grad("generator", g_loss, retain_graph=True)}
@@ -193,18 +227,27 @@ class PriorTrainer(AdversarialTrainer[PriorConfig]):
             scalars["projected_loss"] = loss
         return Gradients(by_network, {**scalars, **d_scalars})
 
-    def _generate(self, drawn: Mapping[str, Tensor], noise: Draws) -> Tensor:
-        """Return samples of the latents drawn, [N, 3, R, R] in about [-1, 1]."""
-        both = drawn["labels"].repeat_interleave(2, dim=0)
-        codes = self.generator.mapping(drawn["z"].flatten(0, 1), both)
+    def _path_lengths(self, drawn: Mapping[str, Tensor], generator: torch.Generator) -> Tensor:
+        """Return the path lengths of samples of their own, [n]."""
+        noise = Draws(generator, self._paths_shard)
+        codes = self._codes(drawn["path_z"], drawn["path_labels"], drawn["path_keep"])
+        images = self._synthesize(codes, noise)
+        return path_lengths(images, codes, noise.normal(len(images), *images.shape[1:]))
+
+    def _codes(self, z: Tensor, labels: Tensor, keep: Tensor) -> Tensor:
+        """Return the style codes [N, L, D] of two latents for each sample, [N, 2, Z]."""
+        codes = self.generator.mapping(z.flatten(0, 1), labels.repeat_interleave(2, dim=0))
         w, other = codes[::2], codes[1::2]
-        ws = torch.where(drawn["keep"][:, :, None], w[:, None], other[:, None])
+        return torch.where(keep[:, :, None], w[:, None], other[:, None])
+
+    def _synthesize(self, codes: Tensor, noise: Draws) -> Tensor:
+        """Return samples, [N, 3, R, R] in about [-1, 1]."""
 
         def draw(x: Tensor) -> Tensor:
             return noise.normal(len(x), 1, *x.shape[2:], dtype=x.dtype)
 
         return self.generator.synthesis(
-            ws,
+            codes,
             draw if self.config.noise else "none",
             dtype=self._dtype,
             memory_format=torch.channels_last,
@@ -231,4 +274,4 @@ class PriorTrainer(AdversarialTrainer[PriorConfig]):
         """Write prior.safetensors (averaged generator and D), and D alone in half precision."""
         self.generator_ema.set_w_avg()
         model = DiverseInpaintingModel(self.generator_ema, discriminator=self.discriminator)
-        write_prior(folder, self.recipe, model, nimg)
+        write_prior(folder, self.recipe, model, nimg, self.photographs.trained)

@@ -106,6 +106,26 @@ class VGG16Features(nn.Module):
         return maps
 
 
+def check_vgg16(weights: str, layers: Sequence[str]) -> None:
+    """Raise as `load_vgg16`, as far as that shows without a download or a look at the tensors."""
+    unknown = set(layers) - set(LAYERS)
+    if unknown or not layers:
+        raise ConfigError(
+            f"perceptual.layers among {', '.join(LAYERS)}",
+            ", ".join(sorted(unknown)) or "none",
+            "Correct the recipe; relu4_3 is the usual choice.",
+        )
+    if not weights:
+        raise _unusable("none", "The recipe names no VGG16 weights.")
+    if weights == "download":
+        return
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise _unusable(f"no file {weights}", f"There is no file {weights}.")
+    if sha256_of(path).startswith(_TORCHVISION):
+        raise _unusable("torchvision's own, which expect another input")
+
+
 def load_vgg16(weights: str, layers: Sequence[str]) -> tuple[VGG16Features, str]:
     """Return the network and the SHA-256 of its file.
 
@@ -119,21 +139,9 @@ def load_vgg16(weights: str, layers: Sequence[str]) -> tuple[VGG16Features, str]
             is given, or an unknown one.
         CheckpointError: the file cannot be read, or belongs to another network.
     """
-    unknown = set(layers) - set(LAYERS)
-    if unknown or not layers:
-        raise ConfigError(
-            f"perceptual.layers among {', '.join(LAYERS)}",
-            ", ".join(sorted(unknown)) or "none",
-            "Correct the recipe; relu4_3 is the usual choice.",
-        )
+    check_vgg16(weights, layers)
     path = obtain(VGG16) if weights == "download" else Path(weights).expanduser()
-    if not weights:
-        raise _unusable("none", "The recipe names no VGG16 weights.")
-    if not path.is_file():
-        raise _unusable(f"no file {weights}", f"There is no file {weights}.")
     sha256 = sha256_of(path)
-    if sha256.startswith(_TORCHVISION):
-        raise _unusable("torchvision's own, which expect another input")
     order = _KNOWN_ORDERS.get(sha256[:8])
     if order is None:
         _log.warning("%s is not a published file; assuming Caffe's weights in BGR order", path.name)

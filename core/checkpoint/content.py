@@ -43,6 +43,9 @@ class Checkpoint:
     """Licence of the weights."""
     title: str = ""
     """What the model knows, in a few words ("cat faces")."""
+    trained_images: frozenset[bytes] | None = None
+    """Digests of the photographs that its networks have learned from, see image_digests.py; None
+    where nothing is known of them (imported generators, and files of older versions)."""
 
     def __post_init__(self) -> None:
         require(

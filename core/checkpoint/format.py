@@ -1,8 +1,8 @@
 """The checkpoint format: one safetensors file whose header describes the networks in it.
 
 Tensors are named `<part>.<state_dict key>`; the metadata holds format, format_version, config
-(JSON), generator_id, training (JSON), license and title. The header is checked against the
-networks that the configuration describes before any tensor is read.
+(JSON), generator_id, training (JSON), license and title, and where it is known trained_images. The
+header is checked against the networks that the configuration describes before any tensor is read.
 """
 
 import dataclasses
@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from ..checks import check_choice
-from ..errors import CheckpointError
+from ..errors import CheckpointError, InputError
+from ..image_digests import pack, unpack
 from ..networks import PARTS, ModelConfig
 from .container import DTYPES, Container, check_place, layout_of, open_container, write_container
 from .content import Checkpoint
@@ -36,6 +37,8 @@ from .header import (
 _FULL_PRECISION = ("running_mean", "running_var", "num_batches_tracked", "w_avg")
 """Ends of the names of tensors that are never stored in half precision: variances leave float16's
 range, and an error in w_avg would move every code."""
+
+_IMAGES = "trained_images"
 
 _CORRECT = "Correct the call that makes the checkpoint."
 
@@ -170,8 +173,9 @@ def _read_header(container: Container) -> Checkpoint:
             training=_training_facts(metadata["training"], path),
             license=metadata["license"],
             title=metadata["title"],
+            trained_images=unpack(metadata[_IMAGES]) if _IMAGES in metadata else None,
         )
-    except CheckpointError as error:
+    except (CheckpointError, InputError) as error:
         raise CheckpointError(error.expected, f"{error.got} in {path}", DAMAGED) from error
 
 
@@ -198,7 +202,9 @@ def _choose(
 
 
 def _metadata_of(checkpoint: Checkpoint) -> dict[str, str]:
+    images = checkpoint.trained_images
     return {
+        **({} if images is None else {_IMAGES: pack(images)}),
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
         "config": json.dumps(checkpoint.config.to_dict(), sort_keys=True),

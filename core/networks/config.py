@@ -186,23 +186,34 @@ class SkipEncoderConfig:
     """S (Appendix A): stage-1 composite, erased image and mask to maps for Eq. 7."""
 
     resolution: int = 256
-    """Side of the image in pixels; maps are made at R/2, R/4 and R/8."""
+    """Side of the image in pixels."""
     stem_width: int = 32
     """Channels after the first convolution."""
     widths: tuple[int, int, int] = (48, 64, 96)
-    """Channels at R/2, R/4 and R/8."""
+    """Channels of the three maps, the largest first."""
     layers_per_block: int = 3
     """Residual layers in each residual block."""
+    largest_side: int | None = None
+    """Side of the largest map in pixels, a power of two from 16 to R/2; None for R/2. The others
+    have a half and a quarter of it: 128, 64 and 32 in the paper."""
 
     def __post_init__(self) -> None:
         check_fields(self)
         _require_resolution(self.resolution)
         require_positive(self, "stem_width", "layers_per_block", "widths")
+        allowed = [2**k for k in range(4, int(math.log2(self.resolution)))]
+        _require(
+            self.largest_side is None or self.largest_side in allowed,
+            f"a largest_side among {', '.join(map(str, allowed))}",
+            self.largest_side,
+            "Omit it for half the resolution.",
+        )
 
     @property
     def sides(self) -> tuple[int, int, int]:
         """Sides of the three maps, the largest first."""
-        return self.resolution // 2, self.resolution // 4, self.resolution // 8
+        largest = self.largest_side or self.resolution // 2
+        return largest, largest // 2, largest // 4
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,7 +115,7 @@ class PspEncoder(nn.Module):
         self.lateral_middle = nn.Conv2d(widths[2], widths[3], 1)
         self.lateral_fine = nn.Conv2d(widths[1], widths[3], 1)
         self.heads = nn.ModuleList(
-            StyleHead(widths[3], config.w_dim, config.resolution // _reduction(layer))
+            StyleHead(widths[3], config.w_dim, config.resolution // reduction_of(layer))
             for layer in range(config.num_layers)
         )
 
@@ -127,14 +127,14 @@ class PspEncoder(nn.Module):
         """
         x = self.stem_activation(self.stem(x))
         _, fine, middle, coarse = _run(self.stages, x)
-        middle = _upsample_add(coarse, self.lateral_middle(middle))
-        fine = _upsample_add(middle, self.lateral_fine(fine))
+        middle = upsample_add(coarse, self.lateral_middle(middle))
+        fine = upsample_add(middle, self.lateral_fine(fine))
         levels = {16: coarse, 8: middle, 4: fine}
-        codes = [head(levels[_reduction(i)]) for i, head in enumerate(self.heads)]
+        codes = [head(levels[reduction_of(i)]) for i, head in enumerate(self.heads)]
         return torch.stack(codes, dim=1)
 
 
-def _reduction(layer: int) -> int:
+def reduction_of(layer: int) -> int:
     """Return by how much the map is smaller than the image that this style layer reads."""
     if layer < COARSE_LAYERS:
         return 16
@@ -149,7 +149,8 @@ def _run(stages: nn.ModuleList, x: Tensor) -> list[Tensor]:
     return maps
 
 
-def _upsample_add(coarse: Tensor, fine: Tensor) -> Tensor:
+def upsample_add(coarse: Tensor, fine: Tensor) -> Tensor:
+    """Return a level of the feature pyramid: the coarser one, enlarged, plus the finer one."""
     size = fine.shape[-2:]
     return F.interpolate(coarse, size, mode="bilinear", align_corners=True) + fine
 
@@ -219,7 +220,7 @@ class SmallEncoder(nn.Module):
         codes["8"] = (codes["8"] + codes["16"]) * math.sqrt(0.5)
         codes["4"] = (codes["4"] + codes["8"]) * math.sqrt(0.5)
         outputs = [
-            linear(codes[str(_reduction(layer))]) for layer, linear in enumerate(self.linears)
+            linear(codes[str(reduction_of(layer))]) for layer, linear in enumerate(self.linears)
         ]
         return torch.stack(outputs, dim=1)
 

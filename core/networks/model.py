@@ -3,7 +3,7 @@
 Legend: N samples, R side of an image in pixels, L style layers, D width of one style code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Self, TypeVar
 
 import torch
@@ -16,13 +16,15 @@ from .encoder import Encoder
 from .familiarity import Familiarity
 from .generator import Generator
 from .mixing import Mixer
+from .prepared import PreparedEncoder, PreparedNetworks, PreparedSkipEncoder, PreparedSynthesis
 from .skip_encoder import SkipEncoder
-from .synthesis import Skips
+from .synthesis import PartialSynthesis, Skips, SynthesisNetwork
 
 PARTS = ("generator", "discriminator", "encoder", "mixer", "skip_encoder", "familiarity")
 """Names of the networks; initial weights are drawn in this order."""
 
 _Network = TypeVar("_Network", bound=nn.Module)
+_Prepared = TypeVar("_Prepared")
 
 
 class Refinement(NamedTuple):
@@ -77,7 +79,8 @@ class DiverseInpaintingModel(nn.Module):
             mixer: Mi.
             skip_encoder: S.
             familiarity: tells images that the model does not know.
-            feature_dtype: of G's feature maps; everything else is computed in float32.
+            feature_dtype: of feature maps: of G's, and of those of E and S in a model that
+                `prepare` was called for. Everything else is computed in float32.
         """
         super().__init__()
         self.generator = generator
@@ -87,6 +90,7 @@ class DiverseInpaintingModel(nn.Module):
         self.skip_encoder = skip_encoder
         self.familiarity = familiarity
         self.feature_dtype = feature_dtype
+        self._prepared: PreparedNetworks | None = None
 
     @classmethod
     def from_config(cls, config: ModelConfig) -> Self:
@@ -110,7 +114,45 @@ class DiverseInpaintingModel(nn.Module):
     def with_parts(self, parts: Mapping[str, nn.Module]) -> Self:
         """Return a model of these networks and of this one's others, which both then share."""
         networks: dict[str, Any] = {**self.parts, **parts}
-        return type(self)(**networks, feature_dtype=self.feature_dtype)
+        model = type(self)(**networks, feature_dtype=self.feature_dtype)
+        return model if self._prepared is None else model.prepare()
+
+    def prepare(self) -> Self:
+        """Have calls without gradients use networks prepared for inference; return self.
+
+        They are made when first needed, and again when weights have changed. Training steps that
+        change weights behind PyTorch's back, such as CUDA graphs, must not ask for them.
+        """
+        self._prepared = PreparedNetworks()
+        return self
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        self._forget()
+        return super()._apply(fn, recurse)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        self._forget()
+        super()._load_from_state_dict(*args, **kwargs)
+
+    def _forget(self) -> None:
+        """Drop prepared networks at once, and with them their memory."""
+        if self._prepared is not None:
+            self._prepared.drop()
+
+    def _fastest(
+        self, network: _Network, prepare: Callable[[_Network, torch.dtype], _Prepared]
+    ) -> _Network | _Prepared:
+        """Return a network prepared for inference if it may be used now, or the network."""
+        if self._prepared is None:
+            return network
+        return self._prepared.get(network, self.feature_dtype, prepare) or network
+
+    @property
+    def _synthesis(self) -> "PreparedSynthesis | _PlainSynthesis":
+        network = self._fastest(self.generator.synthesis, PreparedSynthesis)
+        if isinstance(network, SynthesisNetwork):
+            return _PlainSynthesis(network, self.feature_dtype)
+        return network
 
     def encode(self, erased: Tensor, valid: Tensor) -> Tensor:
         """Return W_enc [N, L, D]: w_avg plus what the encoder sees.
@@ -119,7 +161,7 @@ class DiverseInpaintingModel(nn.Module):
             erased: [N, 3, R, R] M*I.
             valid: [N, 1, R, R] M, 1 where the image is known.
         """
-        encoder = _required(self.encoder)
+        encoder = self._fastest(_required(self.encoder), PreparedEncoder)
         return encoder(torch.cat([erased, valid], dim=1)) + self.generator.w_avg
 
     def mix(self, w_enc: Tensor, w_rand: Tensor, gate_bias: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -139,9 +181,7 @@ class DiverseInpaintingModel(nn.Module):
             ws: [N, L, D].
             skips: the maps of Eq. 7 by side, as `SkipEncoder` returns them; None for stage 1.
         """
-        return self.generator.synthesis(
-            ws, skips=skips, dtype=self.feature_dtype, memory_format=torch.channels_last
-        )
+        return self._synthesis(ws, skips=skips)
 
     def refine(
         self, ws: Tensor, erased: Tensor, valid: Tensor, skip_ws: Tensor | None = None
@@ -156,17 +196,34 @@ class DiverseInpaintingModel(nn.Module):
             valid: [N, 1, R, R] M.
             skip_ws: [N, L, D] codes of the stage-1 image that S sees; None takes ws.
         """
-        skip_encoder, synthesis = _required(self.skip_encoder), self.generator.synthesis
-        start = synthesis.start(
-            ws,
-            min(skip_encoder.config.sides),
-            dtype=self.feature_dtype,
-            memory_format=torch.channels_last,
-        )
-        stage1 = synthesis(ws, start=start) if skip_ws is None else self.synthesize(skip_ws)
+        network, synthesis = _required(self.skip_encoder), self._synthesis
+        skip_encoder = self._fastest(network, PreparedSkipEncoder)
+        start = synthesis.start(ws, min(network.config.sides))
+        stage1 = synthesis(ws, start=start) if skip_ws is None else synthesis(skip_ws)
         final = composite(stage1, erased, valid)
         skips = skip_encoder(final, erased, valid)
         return Refinement(stage1, final, synthesis(ws, skips=skips, start=start))
+
+
+class _PlainSynthesis(NamedTuple):
+    """The synthesis network itself, with the settings that suit most hardware."""
+
+    network: SynthesisNetwork
+    dtype: torch.dtype
+
+    def start(self, ws: Tensor, side: int) -> PartialSynthesis:
+        return self.network.start(ws, side, dtype=self.dtype, memory_format=torch.channels_last)
+
+    def __call__(
+        self, ws: Tensor, *, skips: Skips | None = None, start: PartialSynthesis | None = None
+    ) -> Tensor:
+        return self.network(
+            ws,
+            skips=skips,
+            start=start,
+            dtype=self.dtype,
+            memory_format=torch.channels_last,
+        )
 
 
 def _required(network: _Network | None) -> _Network:

@@ -1,6 +1,7 @@
-"""S: features at R/2, R/4 and R/8 that correct the generator's own (Eq. 7)."""
+"""S: features of three sides that correct the generator's own (Eq. 7)."""
 
 import itertools
+import math
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +68,8 @@ class SkipHead(nn.Module):
 class SkipEncoder(nn.Module):
     """Stage-1 composite, erased image and mask [N, 7, R, R] to {side: (G_add, G_mult)}.
 
+    Residual layers of the stem's width lead to maps that are smaller than R/2.
+
     Source: the paper, section 3.2 and Appendix A.
     """
 
@@ -75,6 +78,10 @@ class SkipEncoder(nn.Module):
         self.config = config
         widths = (config.stem_width, *config.widths)
         self.stem = nn.Conv2d(7, config.stem_width, 3, padding=1)
+        num_halvings = int(math.log2(config.resolution // config.sides[0])) - 1
+        self.reduce = nn.Sequential(
+            *(ResidualLayer(widths[0], widths[0], pool=True) for _ in range(num_halvings))
+        )
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 ResidualLayer(narrow, wide, pool=True),
@@ -100,7 +107,7 @@ class SkipEncoder(nn.Module):
             erased: [N, 3, R, R] M * I.
             valid: [N, 1, R, R] M, 1 where the image is valid.
         """
-        x = self.stem(torch.cat([composite, erased, valid], dim=1))
+        x = self.reduce(self.stem(torch.cat([composite, erased, valid], dim=1)))
         skips: dict[int, tuple[Tensor, Tensor]] = {}
         for side, block, head in zip(self.config.sides, self.blocks, self.heads, strict=True):
             x = block(x)

@@ -2,7 +2,12 @@
 
 from .bias_act import ACTIVATIONS, bias_act
 from .dispatch import list_backends, use_backend
-from .modulated_conv2d import modulated_conv2d, style_convolve
+from .modulated_conv2d import (
+    modulated_conv2d,
+    normalized_styles,
+    normalized_weight,
+    style_convolve,
+)
 from .upfirdn2d import downsample2d, setup_filter, upfirdn2d, upsample2d
 
 __all__ = [
@@ -11,6 +16,8 @@ __all__ = [
     "downsample2d",
     "list_backends",
     "modulated_conv2d",
+    "normalized_styles",
+    "normalized_weight",
     "setup_filter",
     "style_convolve",
     "upfirdn2d",

@@ -73,7 +73,7 @@ def style_convolve(
     """
     _check(x, weight, styles, up, taps)
     if x.dtype == torch.float16:
-        weight, styles = _normalized(weight, styles)
+        weight, styles = normalized_weight(weight), normalized_styles(styles)
     y = _convolve(scale_channels(x, styles), weight.to(x.dtype), up, taps)
     precise = torch.promote_types(weight.dtype, torch.float32)  # 1e-8 is zero in float16
     power = weight.to(precise).square().sum(dim=(2, 3))
@@ -103,15 +103,18 @@ def _check(x: Tensor, weight: Tensor, styles: Tensor, up: int, taps: Tensor | No
         )
 
 
-def _normalized(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale both so that no sum exceeds float16's 65504; demodulation undoes any scale.
+def normalized_weight(weight: Tensor) -> Tensor:
+    """Scale [Cout, Cin, K, K] so that no sum exceeds float16's 65504 with `normalized_styles`.
 
-    The scales have no gradient, because they do not change the result.
+    Demodulation undoes any scale, so the scale has no gradient.
     """
-    largest_weight = weight.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
-    largest_style = styles.detach().abs().amax(dim=1, keepdim=True)
-    weight = weight / (_or_one(largest_weight) * math.sqrt(weight[0].numel()))
-    return weight, styles / _or_one(largest_style)
+    largest = weight.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
+    return weight / (_or_one(largest) * math.sqrt(weight[0].numel()))
+
+
+def normalized_styles(styles: Tensor) -> Tensor:
+    """Scale each sample's styles [B, Cin] to at most one; see `normalized_weight`."""
+    return styles / _or_one(styles.detach().abs().amax(dim=1, keepdim=True))
 
 
 def _or_one(scale: Tensor) -> Tensor:

@@ -16,7 +16,12 @@ import pytest
 import torch
 
 from answers import launch_two, noise, refused, save
-from diverse_inpainting.core.checkpoint import read_checkpoint, write_checkpoint
+from diverse_inpainting.core.checkpoint import (
+    inspect_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from diverse_inpainting.core.image_digests import digest
 from diverse_inpainting.training import init_from
 
 RECIPE = """
@@ -105,6 +110,37 @@ def test_three_commands_from_photographs_to_a_model(run, recipe, tmp_path):
     assert run("inpaint", "a.png", "--out", "out", "--variants", 2, *model).code == 0
 
 
+def test_the_model_knows_what_it_was_trained_on(run, recipe, tmp_path):
+    """Through all stages and restarts, and again where a stage learns from other photographs."""
+    for k in range(3):
+        save(tmp_path / "more" / f"{k}.png", np.roll(noise(32, 32), k, axis=0))
+    save(tmp_path / "val" / "4.png", np.roll(noise(32, 32), 4, axis=1))
+    common = ("--config", recipe, "--device", "cpu")
+    given = ("--data", "images", "--holdout", "val")
+    assert run("train", "prior", *common, *given, "--out", "run").code == 0
+    learned = {digest(p.read_bytes()) for p in (tmp_path / "images").iterdir() if p.stem != "4"}
+    assert trained(tmp_path / "run" / "prior" / "prior.safetensors") == learned
+    more = {digest(path.read_bytes()) for path in (tmp_path / "more").iterdir()}
+    photographs = ("--data", "more", "--set", "stage1.train_on='photographs'")
+    assert run("train", "stage1", *common, *photographs, "--out", "run").code == 0
+    assert run("train", "stage2", *common, "--data", "val", "--out", "run").code == 0
+    assert trained(tmp_path / "run" / "stage2" / "model.safetensors") == learned | more
+    again = ("--restart-from", "run/stage1/stage1.safetensors", "--from")
+    longer = ("--set", "stage1.total_images=24")
+    prior = "run/prior/prior.safetensors"
+    assert run("train", "stage1", *common, *again, prior, *longer, "--out", "two").code == 0
+    assert trained(tmp_path / "two" / "stage1" / "stage1.safetensors") == learned | more
+    grown = ("--restart-from", prior, "--set", "prior.total_images=24", "--data", "more")
+    assert run("train", "prior", *common, *grown, "--out", "three").code == 0
+    assert trained(tmp_path / "three" / "prior" / "prior.safetensors") == learned | more
+    other = run("train", "prior", *common, "--data", "images", "--out", "run")
+    assert other.code == 2 and "another holdout" in other.err
+
+
+def trained(path):
+    return inspect_checkpoint(path).trained_images
+
+
 def read_all(terminal):
     """Read what a pseudo-terminal shows until the other side closes it."""
     chunks = []
@@ -172,7 +208,15 @@ def test_a_dry_run_needs_no_data_and_writes_nothing(run, recipe, tmp_path, stage
     answer = run(*command, "--set", f"{stage}.batch_size=4", "--dry-run")
     assert answer.code == 0 and answer.err == ""
     assert "batch_size = 4\n" in answer.out and " trained\n" in answer.out
+    missing = {"prior": "needs photographs", "stage1": "prior.saf", "stage2": "stage1.saf"}[stage]
+    *_, title, sentence = answer.out.splitlines()
+    assert title == "# it would not start yet:" and missing in sentence
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_dry_run_says_that_nothing_is_missing(run, recipe):
+    answer = run(*PRIOR, "--dry-run", "--device", "cpu")
+    assert answer.code == 0 and answer.out.endswith("# it can start\n")
 
 
 @pytest.mark.parametrize(

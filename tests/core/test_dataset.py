@@ -251,3 +251,29 @@ def test_what_does_not_fit_in_memory_lies_in_a_file(pack, monkeypatch):
     assert not isinstance(dataset._allocate(4, R), np.memmap)
     assert names == expected[0]
     assert torch.equal(images, expected[1])
+
+
+def test_a_list_names_files_beside_it_in_an_order_of_its_own(tmp_path):
+    for k in (1, 2, 3):
+        (tmp_path / f"{k}.png").write_bytes(encode(plain(k)))
+    (tmp_path / "some.txt").write_text("\ufeff3.png\r\n\n 1.png \n", "utf-8")
+    names, images = load_images(tmp_path / "some.txt", R)
+    assert names == ["3.png", "1.png"]
+    assert images[:, 0, 0, 0].tolist() == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"absent.png", "'absent.png' .no such file"),
+        (b"1.png\n1.png", "'1.png' twice"),
+        (b"some.txt", "'some.txt' .not an image"),
+        (b"\xe9.png", "not UTF-8"),
+        (b"\n", "No images"),
+    ],
+)
+def test_a_wrong_list_is_refused(tmp_path, text, words):
+    (tmp_path / "1.png").write_bytes(encode(plain(1)))
+    (tmp_path / "some.txt").write_bytes(text)
+    with pytest.raises(InputError, match=words):
+        load_images(tmp_path / "some.txt", R)

@@ -5,13 +5,22 @@ import torch
 
 from diverse_inpainting.core.errors import InputError
 from diverse_inpainting.evaluation import c2st
-from diverse_inpainting.evaluation.c2st import NUM_FOLDS, Classifier, c2st_accuracy, two_sample_test
-from evaluation_samples import noise_output
+from diverse_inpainting.evaluation.c2st import NUM_FOLDS, Classifier, two_sample_test
+from diverse_inpainting.evaluation.images import Images
+from evaluation_samples import method, noise_output
 
 
 def noise(n, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (n, 3, 16, 16), dtype=torch.uint8, generator=generator)
+
+
+def c2st_accuracy(real, completed, seed):
+    return c2st.c2st_accuracy(Images.of(real), Images.of(completed), seed)
+
+
+def folds(real, seed):
+    return c2st._assign_folds(Images.of(real), seed)
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +55,7 @@ def test_an_equal_pair_is_half_right_exactly(monkeypatch):
 def test_equal_arguments_give_equal_classifiers(monkeypatch):
     monkeypatch.setattr(c2st, "_EPOCHS", 1)
     monkeypatch.setattr(c2st, "_MIN_STEPS", 2)
-    versions = torch.stack([noise(4), noise(4, seed=1)], dim=1)
+    versions = Images.of(torch.stack([noise(4), noise(4, seed=1)], dim=1))
     first, again, other = (c2st._train(versions, seed, 0) for seed in (3, 3, 4))
     assert torch.equal(first.logit.weight, again.logit.weight)
     assert not torch.equal(first.logit.weight, other.logit.weight)
@@ -54,11 +63,11 @@ def test_equal_arguments_give_equal_classifiers(monkeypatch):
 
 def test_copies_and_mirror_images_are_in_one_fold():
     real = noise(12)
-    fold = c2st._assign_folds(torch.cat([real, real, real.flip(3)]), seed=0).view(3, 12)
+    fold = folds(torch.cat([real, real, real.flip(3)]), seed=0).view(3, 12)
     assert torch.equal(fold[0], fold[1])
     assert torch.equal(fold[0], fold[2])
     assert fold[0].bincount().tolist() == [12 // NUM_FOLDS] * NUM_FOLDS
-    assert not torch.equal(fold[0], c2st._assign_folds(real, seed=1))
+    assert not torch.equal(fold[0], folds(real, seed=1))
 
 
 def test_no_image_is_tested_by_a_classifier_that_saw_it(monkeypatch):
@@ -66,12 +75,12 @@ def test_no_image_is_tested_by_a_classifier_that_saw_it(monkeypatch):
     real, completed = noise(9), noise(9, seed=1)
     seen = []
 
-    def learn(versions, seed, number):
-        seen.append({image.numpy().tobytes() for image in versions.flatten(0, 1)})
+    def learn(versions, seed, number, device):
+        seen.append({image.numpy().tobytes() for image in versions[:].flatten(0, 1)})
         return seen[-1]
 
     def answer(known, versions):
-        met = [p.numpy().tobytes() in known for p in versions.flatten(0, 1)]
+        met = [p.numpy().tobytes() in known for p in versions[:].flatten(0, 1)]
         return torch.tensor(met).double().view(-1, 2).mean(dim=1)
 
     monkeypatch.setattr(c2st, "_train", learn)
@@ -100,9 +109,9 @@ def test_too_few_different_images(real):
 def test_every_image_has_an_accuracy_of_its_own(monkeypatch):
     monkeypatch.setattr(c2st, "_MIN_STEPS", 1)
     monkeypatch.setattr(c2st, "_EPOCHS", 1)
-    (metric,) = two_sample_test(30, seed=0, device=torch.device("cpu")).per_image
-    values = metric(noise_output(30))["c2st_accuracy"].values
+    (metric,) = two_sample_test(30, seed=0, device=torch.device("cpu")).per_method
+    values = metric(method(noise_output(30)))["c2st_accuracy"].values
     assert values.shape == (30,)
     assert set(values.tolist()) <= {0.0, 0.5, 1.0}
     few = two_sample_test(5, seed=0, device=torch.device("cpu"))
-    assert not few.per_image and "6 images" in few.facts["two_sample"]["left_out"]
+    assert not few.per_method and "6 images" in few.facts["two_sample"]["left_out"]

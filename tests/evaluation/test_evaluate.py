@@ -39,7 +39,8 @@ def test_another_method_on_the_images_and_masks_of_an_evaluation(data, tmp_path)
             Image.fromarray(fill.astype(np.uint8)).save(made / f"{path.stem}-{k}.png")
     seen = []
     second = evaluate(
-        Plan(**plan, out=tmp_path / "second", predictions=made), lambda *step: seen.append(step)
+        Plan(**plan, out=tmp_path / "second", predictions={"predictions": made}),
+        lambda *step: seen.append(step),
     )
     found = second.buckets["predictions"]["(0,1]"]
     assert found["diversity"].value == 20 and found["valid_psnr"].value == 100

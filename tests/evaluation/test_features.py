@@ -18,6 +18,7 @@ from diverse_inpainting.evaluation.features import (
     imagenet_inception,
     import_library,
 )
+from diverse_inpainting.evaluation.images import Images
 from diverse_inpainting.evaluation.lpips import lpips_distance
 from tolerances import assert_close
 
@@ -116,6 +117,13 @@ def test_weights_of_another_network_are_refused(models, tmp_path, build):
 # --- batches and the cache ---
 
 
+class Cache(FeatureCache):
+    """One that takes tensors."""
+
+    def features(self, network, images):
+        return super().features(network, Images.of(images))
+
+
 class Counting:
     """Mean colours as features; notes how many images each call brings."""
 
@@ -146,10 +154,10 @@ def test_features_come_in_equal_batches(many):
 
 def test_an_image_is_computed_once(many, tmp_path):
     counting = Counting()
-    cache = FeatureCache(tmp_path / "features.sqlite")
+    cache = Cache(tmp_path / "features.sqlite")
     first = cache.features(counting.network(), many[:40])
     counting.calls.clear()
-    again = FeatureCache(tmp_path / "features.sqlite")
+    again = Cache(tmp_path / "features.sqlite")
     assert torch.equal(again.features(counting.network(), many[:40].flip(0)), first.flip(0))
     assert counting.calls == []
     assert len(again.features(counting.network(), many)) == 70
@@ -159,7 +167,7 @@ def test_an_image_is_computed_once(many, tmp_path):
 def test_equal_images_count_as_one(many, tmp_path):
     counting = Counting()
     twice = torch.cat([many[:32], many[:32]])
-    found = FeatureCache(tmp_path / "f").features(counting.network(), twice)
+    found = Cache(tmp_path / "f").features(counting.network(), twice)
     assert counting.calls == [32]
     assert torch.equal(found[:32], found[32:])
 
@@ -169,7 +177,7 @@ def test_equal_images_count_as_one(many, tmp_path):
 )
 def test_another_network_shares_nothing(many, tmp_path, facts):
     counting = Counting()
-    cache = FeatureCache(tmp_path / "f")
+    cache = Cache(tmp_path / "f")
     cache.features(counting.network(), many[:1])
     cache.features(counting.network(**facts), many[:1])
     assert len(counting.calls) == 2
@@ -178,7 +186,7 @@ def test_another_network_shares_nothing(many, tmp_path, facts):
 def test_the_shape_belongs_to_an_image(tmp_path):
     """Equal bytes in another shape are another image."""
     counting = Counting()
-    cache = FeatureCache(tmp_path / "f")
+    cache = Cache(tmp_path / "f")
     ramp = torch.arange(24, dtype=torch.uint8)
     cache.features(counting.network(), ramp.view(1, 3, 2, 4))
     found = cache.features(counting.network(), ramp.view(1, 3, 4, 2))
@@ -196,7 +204,7 @@ def test_what_was_computed_before_a_failure_is_kept(many, tmp_path, monkeypatch)
         return counting(batch)
 
     interrupted = counting.network(compute=failing)
-    cache = FeatureCache(tmp_path / "f")
+    cache = Cache(tmp_path / "f")
     with pytest.raises(KeyboardInterrupt):
         cache.features(interrupted, many)
     counting.calls.clear()

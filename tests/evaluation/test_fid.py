@@ -1,5 +1,7 @@
 """The Frechet distance, U-IDS and P-IDS on features whose answers are known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -11,7 +13,7 @@ from diverse_inpainting.evaluation.fid import (
     frechet_distance,
     inception_metrics,
 )
-from evaluation_samples import noise, noise_output
+from evaluation_samples import method, noise, noise_output
 
 
 def features_of(mean, root, n, seed=0):
@@ -119,7 +121,7 @@ def cache(tmp_path):
 
 def test_inception_metrics_of_the_original(cache):
     originals = noise(8, 3, 16, 16)
-    same = noise_output(8, results=originals[:, None])
+    same = method(noise_output(8, results=originals[:, None]))
     (metric,) = inception_metrics(COLOURS, cache).per_set
     values = {name: estimate.value for name, estimate in metric([same])[0].items()}
     assert values.pop("fid") == pytest.approx(0, abs=1e-6)
@@ -131,28 +133,28 @@ def test_the_first_result_is_measured(cache):
     originals = noise(8, 3, 16, 16) // 2
     results = torch.stack([originals, originals + 50], dim=1)
     (metric,) = inception_metrics(COLOURS, cache).per_set
-    same = noise_output(8, originals=originals, results=results)
+    same = method(noise_output(8, originals=originals, results=results))
     assert metric([same])[0]["fid"].value == pytest.approx(0, abs=1e-6)
-    brighter = noise_output(8, originals=originals, results=results.flip(1))
+    brighter = method(noise_output(8, originals=originals, results=results.flip(1)))
     assert metric([brighter])[0]["fid"].value == pytest.approx(3 * 50**2, rel=1e-4)
 
 
 def test_unpaired_images_have_no_pairs(cache):
     (metric,) = inception_metrics(COLOURS, cache, suffix="_imagenet").per_set
-    (found,) = metric([noise_output(8, is_paired=False)])
+    (found,) = metric([dataclasses.replace(method(noise_output(8)), is_paired=False)])
     assert found.keys() == {"fid_imagenet", "u_ids_imagenet"}
 
 
 def test_a_single_image_has_no_distribution(cache):
     (metric,) = inception_metrics(COLOURS, cache).per_set
-    assert metric([noise_output(1)]) == [{}]
+    assert metric([method(noise_output(1))]) == [{}]
 
 
 def test_too_few_images_are_warned_of_once(cache, caplog):
     (metric,) = inception_metrics(COLOURS, cache).per_set
-    metric([noise_output(4)])
+    metric([method(noise_output(4))])
     assert not caplog.records
-    metric([noise_output(n) for n in (3, 2, 3)])
+    metric([method(noise_output(n)) for n in (3, 2, 3)])
     (record,) = caplog.records
     assert "U-IDS and P-IDS are meaningless here: with 3 images and 3 features" in record.message
 
@@ -167,3 +169,21 @@ def test_the_report_says_where_features_come_from(cache):
         "treatment": "none",
         "num_features": 3,
     }
+
+
+def test_processes_fill_the_cache_for_the_main_one(tmp_path):
+    """What was measured image by image is not computed again for the sets."""
+    seen = []
+
+    def compute(images):
+        seen.append(len(images))
+        return images.double().mean(dim=(2, 3))
+
+    network = dataclasses.replace(COLOURS, compute=compute)
+    suite = inception_metrics(network, FeatureCache(tmp_path / "features.sqlite"))
+    ((remember,), (measure,)) = suite.per_image, suite.per_set
+    some = noise_output(8)
+    assert remember(some) == {}
+    num_batches = len(seen)
+    assert num_batches == 2 and "fid" in measure([method(some)])[0]
+    assert len(seen) == num_batches

@@ -10,6 +10,7 @@ import torch
 
 from diverse_inpainting.evaluation.bootstrap import ALL
 from diverse_inpainting.evaluation.evaluate import Evaluation
+from diverse_inpainting.evaluation.images import Images
 from diverse_inpainting.evaluation.report import (
     describe,
     describe_metrics,
@@ -18,13 +19,16 @@ from diverse_inpainting.evaluation.report import (
     tables,
     write_report,
 )
-from diverse_inpainting.evaluation.types import Estimate, ImageValues, MethodOutput
+from diverse_inpainting.evaluation.types import Estimate, ImageValues, Method
 
 PROTOCOL = {
     "data": "photos.zip",
     "resolution": 16,
     "masks": "paper",
     "seed": 4,
+    "hole_range": [0.0, 1.0],
+    "mask_pairing": "sampled",
+    "predictions": {},
     "pictures": 2,
     "pictures_by_bucket": {"(0,1]": 2, "(0,0.4]": 0, "(0.4,1]": 2},
 }
@@ -43,8 +47,12 @@ def evaluation() -> Evaluation:
     holes = torch.zeros(2, 1, 4, 4, dtype=torch.bool)
     holes[:, :, :2] = True
     images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
-    output = MethodOutput(
-        method="ours", names=("a", "b"), originals=images, holes=holes, results=images[:, None]
+    output = Method(
+        method="ours",
+        names=("a", "b"),
+        originals=Images.of(images),
+        holes=Images.of(holes),
+        results=Images.of(images[:, None]),
     )
     ours = {"rho": Estimate(0.25, 0.2, 0.31), "swd": Estimate(1.0, 1.0, 1.0)}
     rho = ImageValues(torch.tensor([1.0, 2.0]).double(), torch.tensor([4.0, 8.0]).double())

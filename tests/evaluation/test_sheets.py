@@ -5,8 +5,9 @@ from PIL import Image
 
 from diverse_inpainting.evaluation import sheets
 from diverse_inpainting.evaluation.evaluate import Evaluation
+from diverse_inpainting.evaluation.images import Images
 from diverse_inpainting.evaluation.types import ImageValues
-from evaluation_samples import noise, output
+from evaluation_samples import method, noise, output
 
 
 def test_images_with_equal_values_are_sorted_by_the_seam():
@@ -22,7 +23,7 @@ def test_the_nearest_fills_come_first_beside_their_training_images(tmp_path, mon
     holes = torch.ones(3, 1, 16, 16, dtype=torch.bool)
     results = noise(3, 1, 3, 16, 16, seed=2)
     results[1, 0] = training[3].flip(2)
-    made = output(originals, holes, results)
+    made = method(output(originals, holes, results))
     values = torch.tensor([0.9, 0.0, torch.nan], dtype=torch.float64)
     found = Evaluation(
         methods={"m": made, "original": made},
@@ -31,7 +32,7 @@ def test_the_nearest_fills_come_first_beside_their_training_images(tmp_path, mon
         },
         buckets={},
         facts={},
-        training=training,
+        training=Images.of(training),
     )
     drawn = []
 

@@ -7,8 +7,13 @@ from scipy.ndimage import convolve
 from scipy.stats import wasserstein_distance
 
 from diverse_inpainting.evaluation import swd
-from diverse_inpainting.evaluation.swd import laplacian_pyramid, sliced_wasserstein
-from evaluation_samples import boxes, constant, noise, output
+from diverse_inpainting.evaluation.images import Images
+from diverse_inpainting.evaluation.swd import laplacian_pyramid
+from evaluation_samples import boxes, constant, method, noise, output
+
+
+def sliced_wasserstein(first, others, seeds):
+    return swd.sliced_wasserstein(Images.of(first), [Images.of(o) for o in others], seeds)
 
 
 def smooth_images(n, side, seed=0):
@@ -56,7 +61,7 @@ def test_a_cast_of_the_whole_set_is_not_seen():
 def test_seeds_give_the_mean_and_its_range():
     images = noise(2, 3, 32, 32)
     made = output(images, boxes(2, 32), 255 - images[:, None] // 3)
-    (found,) = swd.swd([made])
+    (found,) = swd.swd([method(made)])
     assert set(found) == {"swd", "swd_16", "swd_32"}
     (runs,) = sliced_wasserstein(images, [255 - images // 3], (0, 1, 2))
     assert found["swd_16"].value == pytest.approx(np.mean(runs[16]))
@@ -81,7 +86,7 @@ def test_the_pyramid_against_scipy():
 
 def test_the_distance_against_scipy():
     first, second = noise(3, 3, 16, 16), noise(3, 3, 16, 16, seed=1) // 2
-    patches = [swd._normalised_patches(level.float(), 0) for level in (first, second)]
+    patches = [swd._patches(Images.of(images), 0, (0,))[0] for images in (first, second)]
     for values in patches:
         channels = values.unflatten(1, (3, 49))
         assert channels.mean(dim=(0, 2)).abs().max() < 1e-5
@@ -104,9 +109,19 @@ def test_methods_measured_together_have_the_values_that_each_has_alone():
     """The second is the original; the last one is compared with fewer originals."""
     images, holes = noise(4, 3, 16, 16), boxes(4, 16)
     results = (noise(4, 1, 3, 16, 16, seed=1), images[:, None], images.flip(0)[:, None] // 2)
-    methods = [output(images, holes, result) for result in results]
-    methods.append(methods[0].subset(torch.arange(3)))
+    methods = [method(output(images, holes, result)) for result in results]
+    methods.append(methods[0].at(torch.arange(3)))
     together = swd.swd(methods)
     assert together == [swd.swd([alone])[0] for alone in methods]
     assert together[1]["swd"].value == 0
     assert len({found["swd"].value for found in together}) == 4
+
+
+def test_neither_chunks_nor_groups_of_sets_change_a_value(monkeypatch):
+    """Groups of one set, and images read two at a time."""
+    images = noise(5, 3, 32, 32)
+    others = [images.flip(0) // 2, noise(5, 3, 32, 32, seed=1), images]
+    expected = sliced_wasserstein(images, others, (0, 1))
+    monkeypatch.setattr(swd, "_PATCH_BYTES", 1)
+    monkeypatch.setattr("diverse_inpainting.evaluation.images.CHUNK", 2)
+    assert sliced_wasserstein(images, others, (0, 1)) == expected

@@ -79,7 +79,8 @@ def _recipe():
     ramp = {"discriminator_warmup": 0, "adversarial_ramp": 0}
     kinds = ("colour", "translation", "cutout")
     prior = {"batch_size": 2 * BATCH, "noise": True, "augment": kinds, "diversity_images": 8}
-    base = base.with_stage("prior", **changes | prior, projected_from=2 * BATCH)
+    prior |= {"projected_from": 2 * BATCH, "path_length_weight": 2.0, "path_length_every": 2}
+    base = base.with_stage("prior", **changes | prior)
     base = base.with_stage("stage1", **changes, **ramp)
     base = base.with_stage("stage2", real_fraction=0.4, **changes, **ramp)
     return dataclasses.replace(

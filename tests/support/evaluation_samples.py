@@ -1,8 +1,13 @@
 """Images, holes and outputs of methods, drawn for the tests of the metrics."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 
-from diverse_inpainting.evaluation.types import MethodOutput, Pairs
+from diverse_inpainting.core.distributed import Processes
+from diverse_inpainting.evaluation.images import Images
+from diverse_inpainting.evaluation.types import Method, MethodOutput, Pairs
 
 
 def noise(*shape, seed=0):
@@ -26,7 +31,7 @@ def boxes(n, side):
 
 
 def pairs(n=4, side=16):
-    return Pairs(_names(n), noise(n, 3, side, side), boxes(n, side))
+    return Pairs(_names(n), Images.of(noise(n, 3, side, side)), Images.of(boxes(n, side)))
 
 
 def output(originals, holes, results, **fields):
@@ -43,6 +48,34 @@ def noise_output(n, num_variants=2, **changes):
     holes[..., :8] = True
     results = torch.where(holes[:, None], drawn, originals[:, None])
     return output(**{"originals": originals, "holes": holes, "results": results, **changes})
+
+
+def method(made):
+    """The method whose images are all in memory."""
+    fields = {
+        name: Images.of(x) if isinstance(x, torch.Tensor) else x for name, x in vars(made).items()
+    }
+    return Method(**fields)
+
+
+def whole(made):
+    """All images of a method, in memory."""
+    return made.read(torch.arange(len(made.names)))
+
+
+def in_threads(count, work):
+    """What work(processes) returns in each of so many processes, here threads that meet."""
+    meeting, sent = threading.Barrier(count, timeout=60), {}
+
+    class Thread(Processes):
+        def collect(self, value):
+            meeting.wait()  # everybody has read what was sent before
+            sent[self.rank] = value
+            meeting.wait()
+            return [sent[rank] for rank in range(count)]
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(work, [Thread(rank=i, world_size=count) for i in range(count)]))
 
 
 def _names(n):

@@ -36,7 +36,7 @@ CORE_LEVELS = (
         *("png_files", "rasterise", "mask_shapes", "multigrid"),
     },
     {"hole_masks", "image_listing", "originals", "tiff_files", "transparency"},
-    {"image_files", "mask_files", "mask_edits", "dataset", "masks"},
+    {"image_files", "mask_files", "mask_edits", "dataset", "masks", "image_digests"},
     {"examples", "inputs", "square_crop", "turned_crop", "faces", "cat_faces", "crops"},
     {"geometry", "opacity", "compositing", "blending"},
     {"contact_sheet", "close_ups", "ops", "distributed", "pretrained"},

@@ -63,6 +63,18 @@ def test_stage2_trains_skip_encoder_and_discriminator_only(inputs):
     }
 
 
+def test_a_stage_may_have_groups_of_its_own_size(inputs):
+    """Two processes can then share a batch of 8 whose discriminator has seen groups of 8."""
+    small = recipe().with_stage("stage1", stddev_group_size=2)
+    groups = {
+        name: Stage1Trainer(chosen, inputs["stage1"], None, CPU).discriminator.config
+        for name, chosen in (("own", recipe()), ("small", small))
+    }
+    assert groups["own"].stddev_group_size == 4
+    assert groups["small"] == dataclasses.replace(groups["own"], stddev_group_size=2)
+    assert inputs["stage1"].config.discriminator == groups["own"], "as the checkpoint says"
+
+
 def test_the_mixer_has_a_learning_rate_multiplier(inputs):
     """Adam's first step is as long as the learning rate, whatever the gradient."""
 

@@ -1,14 +1,18 @@
 """Photographs: the order of batches, what is held out, and class labels."""
 
 import json
+import shutil
 import zipfile
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from diverse_inpainting.core.errors import ConfigError, InputError
+from diverse_inpainting.core.image_digests import digest
 from diverse_inpainting.training.config import DataConfig
-from diverse_inpainting.training.data import Photographs, load_labels
+from diverse_inpainting.training.data import Photographs, load_labels, load_photographs
 
 R = 8
 
@@ -110,6 +114,60 @@ def test_training_does_not_write_into_the_images():
     assert torch.equal(torch.cat(list(data.training_blocks())), before)
 
 
+@pytest.fixture
+def folders(tmp_path):
+    """Images 0 to 4 to train on and 5 to 6 to hold out, of which 6 has a copy among the former."""
+    for place, numbers in (("train", range(5)), ("val", (5, 6))):
+        for number in numbers:
+            save(tmp_path / place / f"{number}.png", flat(number))
+    shutil.copy(tmp_path / "val" / "6.png", tmp_path / "train" / "copy.png")
+    return tmp_path
+
+
+def save(path, image):
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(image).save(path)
+
+
+def flat(value):
+    return np.full((R, R, 3), value, np.uint8)
+
+
+def split(folder, holdout, config):
+    _, images, found = load_photographs(folder / "train", R, holdout)
+    return Photographs(images, config, 0, split=found)
+
+
+def test_a_folder_of_held_out_images_replaces_the_choice_of_the_recipe(folders):
+    data = split(folders, folders / "val", DataConfig(holdout_every=2, mirror=False))
+    learned = {number + 1 for number, _ in shown(data.batch(0, 5))}
+    assert learned == {0, 1, 2, 3, 4}, "not the copy of a held-out one"
+    assert data.unseen(9)[:, 0, 0, 0].tolist() == [5, 6]
+    assert data.trained == digests(folders, range(5))
+
+
+def test_a_list_holds_out_images_of_the_same_folder(folders):
+    (folders / "held.txt").write_text("train/1.png\ntrain/3.png\n")
+    data = split(folders, folders / "held.txt", DataConfig())
+    assert data.unseen(9)[:, 0, 0, 0].tolist() == [1, 3]
+    assert data.trained == digests(folders, (0, 2, 4, "copy"))
+
+
+def test_the_choice_of_the_recipe_is_known_as_well(folders):
+    data = split(folders, None, DataConfig(holdout_last=2))
+    assert data.trained == digests(folders, range(4))
+    assert photographs().trained is None, "these come from no files"
+
+
+def digests(folder, names):
+    return {digest((folder / "train" / f"{name}.png").read_bytes()) for name in names}
+
+
+def test_holding_everything_out_is_refused(folders):
+    with pytest.raises(InputError, match=r"All images of .*train are held out"):
+        load_photographs(folders / "train", R, folders / "train")
+
+
 NAMES = ["a.png", "sub/b.png"]
 GOOD = {"labels": [["sub/b.png", 2], ["a.png", 0], ["unused.png", 9]]}
 
@@ -130,6 +188,12 @@ def pack(request, tmp_path):
 def test_labels_belong_to_pictures_by_name(pack):
     labels = load_labels(pack(json.dumps(GOOD)), NAMES, 3)
     assert labels.tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+def test_labels_lie_beside_a_list(tmp_path):
+    (tmp_path / "dataset.json").write_text(json.dumps(GOOD))
+    (tmp_path / "some.txt").write_text("sub/b.png")
+    assert load_labels(tmp_path / "some.txt", NAMES[1:], 3).tolist() == [[0, 0, 1]]
 
 
 def test_without_classes_no_file_is_asked_for(tmp_path):

@@ -35,16 +35,18 @@ def write(tmp_path):
 
 def test_there_is_a_recipe_for_each_machine_and_each_result_of_the_paper():
     rows = {f"table3-model{k}" for k in range(1, 6)} | {"psp-baseline"}
-    domains = {"ffhq256", "afhqcat256", "afhqdog256"}
+    domains = {"ffhq256", *(f"afhq{kind}{side}" for kind in ("cat", "dog") for side in (256, 512))}
     sizes = {"demo64-cpu", "demo128-cuda", *OWN_NETWORKS}
     assert {*sizes, *domains, *rows} <= set(BUNDLED)
 
 
-@pytest.mark.parametrize("name", ["ffhq256", "afhqcat256", "afhqdog256"])
+PAPER = ["ffhq256", "afhqcat256", "afhqdog256", "afhqcat512", "afhqdog512"]
+
+
+@pytest.mark.parametrize("name", PAPER)
 def test_the_papers_numbers(name):
     """Appendix B, and what its laboratory's code says where the paper is silent."""
     recipe = load_recipe(name)
-    assert recipe.model == PRESETS["paper256"]
     for stage in (recipe.stages["stage1"], recipe.stages["stage2"]):
         assert (stage.total_images, stage.batch_size) == (500_000 * 8, 8)
         assert stage.learning_rate == stage.discriminator_learning_rate == 1e-4
@@ -55,6 +57,42 @@ def test_the_papers_numbers(name):
         assert (stage.pixel_weight, stage.r1_weight(8)) == (1, 10 / 2)
         assert (stage.masks, stage.train_on, stage.real_fraction) == ("paper", "generated", 0)
     assert recipe.perceptual == PerceptualConfig(network="vgg16", layers=("relu4_3",), weight=5e-5)
+
+
+def test_the_papers_networks():
+    """Widths and groups of StyleGAN2-ADA's paper256 and paper512; E, Mi and S of Appendix A."""
+    model = load_recipe("ffhq256").model
+    groups = dataclasses.replace(PRESETS["paper256"].discriminator, stddev_group_size=8)
+    assert model == dataclasses.replace(PRESETS["paper256"], discriminator=groups)
+    assert load_recipe("afhqcat256").model == load_recipe("afhqdog256").model == model
+    large = load_recipe("afhqcat512").model
+    assert load_recipe("afhqdog512").model == large
+    assert (large.generator.num_layers, large.mixer.num_layers) == (16, 16)
+    for network in (large.generator, large.discriminator):
+        assert [network.channels(side) for side in (64, 128, 512)] == [512, 256, 64]
+    assert large.skip_encoder.sides == model.skip_encoder.sides == (128, 64, 32)
+    relative = load_recipe("afhqcat512", ("model.skip_encoder.largest_side=256",))
+    assert relative.model.skip_encoder.sides == (256, 128, 64)
+    assert load_recipe("any-generator").model.skip_encoder.largest_side is None
+
+
+@pytest.mark.parametrize(("name", "gamma"), [("ffhq256", 1.0), ("afhqcat512", 0.5)])
+def test_the_prior_has_all_terms_of_its_configuration(name, gamma):
+    """NVlabs/stylegan2-ada-pytorch, train.py (paper256, paper512) and training/loss.py."""
+    prior = load_recipe(name).stages["prior"]
+    assert (prior.total_images, prior.batch_size, prior.ema_half_life) == (25_000_000, 64, 20_000)
+    assert (prior.learning_rate, prior.betas) == (0.0025, (0.0, 0.99))
+    assert (prior.r1_gamma, prior.r1_every, prior.style_mixing) == (gamma, 16, 0.9)
+    assert [prior.path_weight(64 * k) for k in range(5)] == [8, 0, 0, 0, 8]
+
+
+def test_what_is_held_out():
+    """FFHQ's official split; the others are for folders of any size."""
+    data = {name: load_recipe(name).data for name in (*PAPER, "any-generator")}
+    split = {name: (config.holdout_every, config.holdout_last) for name, config in data.items()}
+    assert split.pop("ffhq256") == (0, 10_000)
+    assert split.pop("any-generator") == (7, 0)
+    assert set(split.values()) == {(11, 0)}
 
 
 def test_the_rows_of_table_3_differ_from_the_method_in_one_thing_each():
@@ -94,7 +132,8 @@ def test_bundled_recipes_load(name):
     recipe = load_recipe(name)
     assert recipe.name == name
     presets = [preset.generator for preset in PRESETS.values()]
-    assert recipe.model.generator in presets or name in OWN_NETWORKS
+    own = name in OWN_NETWORKS or recipe.model.generator.resolution == 512
+    assert recipe.model.generator in presets or own
     assert recipe.license != "unknown"
     for stage in (recipe.stages["prior"], recipe.stages["stage1"], recipe.stages["stage2"]):
         group = recipe.model.discriminator.stddev_group_size

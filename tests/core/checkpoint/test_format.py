@@ -259,3 +259,11 @@ def test_the_model_is_the_one_that_was_stored(checkpoint: Checkpoint, path: Path
         assert all(present[k].requires_grad == v.requires_grad for k, v in wanted.items())
     z = torch.linspace(-1, 1, 16).reshape(2, 8)
     assert torch.equal(model.generator.mapping(z), built.generator.mapping(z))
+
+
+@pytest.mark.parametrize("images", [None, frozenset(), frozenset([b"123456", b"abcdef"])])
+def test_what_was_trained_on_is_kept(checkpoint: Checkpoint, tmp_path: Path, images) -> None:
+    path = tmp_path / "known.safetensors"
+    write_checkpoint(path, dataclasses.replace(checkpoint, trained_images=images))
+    assert inspect_checkpoint(path).trained_images == images
+    assert read_checkpoint(path).trained_images == images

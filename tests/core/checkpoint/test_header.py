@@ -60,6 +60,7 @@ def _edit_config(path: Path, part: str, **values: object) -> None:
         ({"generator_id": "abc"}, "a generator_id of 64 hexadecimal digits, got 'abc'"),
         ({"training": "[1]"}, "training facts as a dict"),
         ({"training": "nonsense"}, "JSON in the metadata's training"),
+        ({"trained_images": "nons"}, "digests of images"),
         ({"title": "a\nb"}, "a title in one line"),
         ({"license": "\x1b[2J"}, "a license in one line"),
     ],

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from diverse_inpainting.core.errors import ConfigError
 from diverse_inpainting.core.networks import (
     Generator,
     GeneratorConfig,
@@ -54,6 +55,27 @@ def test_shapes(resolution):
     for side, maps in skips.items():
         shape = (2, generator_config.channels(side), side, side)
         assert [tuple(x.shape) for x in maps] == [shape, shape]
+
+
+@pytest.mark.parametrize(("largest", "halvings"), [(256, 0), (128, 1), (16, 4)])
+def test_maps_of_sides_that_do_not_follow_the_resolution(largest, halvings):
+    """The paper's 128, 64 and 32 at 512 pixels: more pooling before the first block."""
+    generator_config = GeneratorConfig(resolution=512, channel_base=2048, channel_max=16)
+    config = SkipEncoderConfig(resolution=512, stem_width=4, widths=(4, 6, 8), largest_side=largest)
+    with torch.device("meta"):
+        image = torch.zeros(1, 3, 512, 512)
+        network = SkipEncoder(config, generator_config)
+        skips = network(image, image, image[:, :1])
+    assert len(network.reduce) == halvings
+    shapes = {side: tuple(add.shape[1:]) for side, (add, _) in skips.items()}
+    sides = (largest, largest // 2, largest // 4)
+    assert shapes == {side: (generator_config.channels(side), side, side) for side in sides}
+
+
+@pytest.mark.parametrize("largest", [8, 100, 512, 0, -128])
+def test_other_sides_are_refused(largest):
+    with pytest.raises(ConfigError, match="largest_side"):
+        SkipEncoderConfig(resolution=512, largest_side=largest)
 
 
 def test_appendix_a():

@@ -1,0 +1,492 @@
+// The page: holds its state, and tells the worker what is wanted whenever it changes.
+
+import { Engine } from "./engine.mjs";
+import { thumbArea } from "./geometry.mjs";
+import { Grid } from "./grid.mjs";
+import { listenForCamera, listenForFiles, pixelsOf, readPicture } from "./pictures.mjs";
+import { prepareOffline } from "./offline.mjs";
+import { fromHash, parseSeed, toHash } from "./share.mjs";
+import { Sliders } from "./sliders.mjs";
+import { Stage } from "./stage.mjs";
+import { exampleMask, surprise } from "./strokes.mjs";
+
+const NUM_ANSWERS = 16;
+const DRAG_REST_MS = 250; // after which a slider's picture is refined
+
+const $ = (id) => document.getElementById(id);
+
+class App {
+  constructor(page) {
+    this.page = page;
+    Object.assign(this, { seed: 0n, crop: "picture", selected: 0, blend: null, isDragging: false });
+    this.slots = Array.from({ length: NUM_ANSWERS }, (_, k) => ({ seed: 0n, k, locked: false }));
+    Object.assign(this, { pictureId: 0, maskVersion: 0, shownKey: null, waiting: new Map() });
+    this.stage = new Stage($("stage"), $("canvas"), () => this.onStrokes());
+    this.grid = new Grid($("grid"), NUM_ANSWERS, {
+      onSelect: (k) => this.select(k),
+      onLock: (k) => this.lock(k),
+      onBlend: (from, to) => this.startBlend(from, to),
+    });
+    this.sliders = new Sliders($("sliders"), page.model.directions, (_, isDragging) => this.onSliders(isDragging));
+    this.engine = new Engine(page, (message) => this.on[message.type]?.(message));
+    $("about").textContent = [page.model.title, page.model.license].filter(Boolean).join(" \u00b7 ");
+    this.connect();
+    this.mark();
+  }
+
+  // --- from the worker ---
+
+  on = {
+    progress: ({ bytes, total }) => {
+      $("loading").value = bytes / total;
+      const mega = (number) => Math.round(number / 1e6);
+      this.say(bytes < total ? `Loading the model: ${mega(bytes)} of ${mega(total)} MB` : "Starting the model");
+    },
+    ready: ({ backend, threads, ms }) => {
+      this.isReady = true;
+      $("loading").classList.add("done");
+      document.body.dataset.ready = backend;
+      const on = backend === "wasm" ? `WebAssembly, ${threads} ${threads > 1 ? "threads" : "thread"}` : "WebGPU";
+      $("engine").textContent = `Runs on ${on}. Started in ${(ms / 1000).toFixed(1)} s.`;
+      this.invite();
+    },
+    encoded: ({ maskKey, crop, box }) => {
+      if (maskKey === this.maskKey) this.seen = { crop, box };
+    },
+    thumb: ({ k, key, rgba }) => this.onThumb(k, key, rgba),
+    shown: (message) => this.onShown(message),
+    idle: () => (document.body.dataset.idle = this.wantedKey ?? ""),
+    png: ({ id, bytes }) => {
+      this.waiting.get(id)?.(new Blob([bytes], { type: "image/png" }));
+      this.waiting.delete(id);
+    },
+    failed: ({ message }) => {
+      $("loading").classList.add("done");
+      this.say(message, true);
+    },
+  };
+
+  onThumb(k, key, rgba) {
+    if (key !== this.slotKey(this.slots[k])) return;
+    const { width, height } = this.picture;
+    const side = this.page.model.resolution;
+    this.grid.show(k, rgba, side, thumbArea(this.seen.crop, this.seen.box, width, height, side));
+    this.drawn.set(k, key);
+    if (this.blend) this.drawBlend();
+    const missing = this.slots.filter((slot) => this.drawn.get(slot.k) !== this.slotKey(slot)).length;
+    if (!this.isDragging)
+      this.say(missing ? `${NUM_ANSWERS - missing} of ${NUM_ANSWERS} answers` : "Choose an answer, or move the sliders.");
+  }
+
+  async onShown({ key, area, rgba, isDraft, ms }) {
+    const image = new OffscreenCanvas(area.right - area.left, area.bottom - area.top);
+    image.getContext("2d").putImageData(new ImageData(rgba, image.width), 0, 0);
+    if (key !== this.wantedKey && !this.isDragging) return;
+    this.stage.setPatch({ area, image });
+    this.shownKey = isDraft ? null : key;
+    document.body.dataset.shown = this.shownKey ?? "";
+    document.body.dataset.ms = Math.round(ms);
+    this.allow();
+  }
+
+  // --- the state ---
+
+  get maskKey() {
+    return `${this.pictureId}.${this.maskVersion}.${this.crop}`;
+  }
+
+  get sliderText() {
+    return JSON.stringify(this.sliders.values);
+  }
+
+  slotKey({ seed, k }) {
+    return `${this.maskKey} ${seed} ${k} ${this.sliderText}`;
+  }
+
+  /** Return what the picture shows: a variant, or two and the weight of the second. */
+  get shown() {
+    const variant = ({ seed, k }) => ({ seed: String(seed), k });
+    if (this.selected !== "blend") return { from: variant(this.slots[this.selected]) };
+    const { from, to, weight } = this.blend;
+    return { from: variant(this.slots[from]), to: variant(this.slots[to]), weight };
+  }
+
+  get label() {
+    const name = ({ seed, k }) => `seed ${seed} / #${k}`;
+    const { from, to, weight } = this.shown;
+    return to ? `${name(from)} blended with ${name(to)} by ${weight.toFixed(2)}` : name(from);
+  }
+
+  /** Tell the worker what is wanted, and the address what to share. */
+  update() {
+    const { shown } = this;
+    const isVariant = this.selected !== "blend";
+    this.wantedKey = isVariant
+      ? this.slotKey(this.slots[this.selected])
+      : `${this.maskKey} ${JSON.stringify(shown)} ${this.sliderText}`;
+    document.body.dataset.wanted = this.wantedKey;
+    const slots = this.slots.map((slot) => ({ seed: String(slot.seed), k: slot.k, key: this.slotKey(slot) }));
+    const { crop, maskKey, isDragging, label } = this;
+    const { strokes } = this.stage;
+    const sliders = this.sliders.values;
+    const state = { maskKey, strokes, crop, slots, shown, shownKey: this.wantedKey, sliders, isDragging, label };
+    this.engine.send({ type: "want", state });
+    this.grid.age((k) => this.drawn.get(k) !== this.slotKey(this.slots[k]));
+    this.mark();
+    if (!isDragging) history.replaceState(null, "", `#${toHash(this.shared())}`);
+  }
+
+  shared() {
+    const { example, crop, seed, slots, selected, blend } = this;
+    return { example, crop, seed, slots, selected, blend, strokes: this.stage.strokes, sliders: this.sliders.values };
+  }
+
+  mark() {
+    this.grid.mark(this);
+    $("undo").disabled = !this.stage.strokes.length;
+    $("clear").disabled = !this.stage.strokes.length;
+    $("redo").disabled = !this.stage.undone.length;
+    $("blend").hidden = !this.blend;
+    if (document.activeElement !== $("seed")) $("seed").value = String(this.seed);
+    $("crop").value = this.crop;
+    this.allow();
+  }
+
+  /** Allow what needs a result only where there is one. */
+  allow() {
+    const isThere = Boolean(this.stage.patch) && this.stage.strokes.length > 0;
+    for (const id of ["save", "copy", "compare", "blend-with"]) $(id).disabled = !isThere;
+    for (const id of ["new"]) $(id).disabled = !this.stage.strokes.length;
+  }
+
+  say(text, isBad = false) {
+    if (this.isBad && !isBad && text !== "") return; // an error stays until the next picture or stroke
+    this.isBad = isBad;
+    $("status").textContent = text;
+    $("status").classList.toggle("bad", isBad);
+  }
+
+  invite() {
+    if (!this.isReady) return;
+    this.say(this.stage.strokes.length ? "Completing the picture" : "Paint over what is to go.");
+  }
+
+  // --- pictures ---
+
+  async open(blob, example = null, said = {}) {
+    try {
+      const picture = await readPicture(blob);
+      const rgba = pixelsOf(picture.bitmap);
+      this.setPicture(picture, rgba, example, said);
+    } catch (error) {
+      this.say(error.message, true);
+    }
+  }
+
+  setPicture(picture, rgba, example, said) {
+    const { width, height, note } = picture;
+    this.picture = picture;
+    this.example = example;
+    this.pictureId++;
+    this.drawn = new Map();
+    this.grid.clear();
+    this.engine.send({ type: "picture", rgba, width, height });
+    this.say("");
+    this.apply(said);
+    const usual = example ? exampleMask(width, height) : [];
+    this.stage.setPicture(picture, said.strokes ?? usual);
+    for (const button of $("examples").children)
+      button.setAttribute("aria-pressed", String(button.title === example));
+    this.invite();
+    if (note) this.say(note);
+    this.update();
+  }
+
+  /** Take over what a link says. */
+  apply({ seed = this.seed, crop = this.crop, locked = [], blend = null, selected = 0, sliders = null }) {
+    Object.assign(this, { seed, crop, blend, selected });
+    this.slots.forEach((slot) => Object.assign(slot, { seed, locked: false }));
+    for (const { k, seed: own } of locked) Object.assign(this.slots[k], { seed: own, locked: true });
+    if (sliders) this.sliders.write(sliders);
+    if (blend) $("blend").querySelector("input").value = blend.weight;
+  }
+
+  async openExample(name, said = {}) {
+    const example = this.page.examples.find((each) => each.name === name) ?? this.page.examples[0];
+    try {
+      const response = await fetch(example.file);
+      const blob = await response.blob();
+      await this.open(blob, example.name, said);
+    } catch {
+      this.say("The example could not be loaded. Check the connection, or open a picture of your own.", true);
+    }
+  }
+
+  /** Show what the address says; a link to somebody's own picture waits for that picture. */
+  async openAddress() {
+    const said = fromHash(location.hash, NUM_ANSWERS);
+    this.pending = said.strokes && !said.example ? said : null;
+    await this.openExample(said.example ?? "", this.pending ? {} : said);
+    if (this.pending) this.say("This link needs its picture. Open it, and its mask and answers appear.");
+  }
+
+  openFile(blob) {
+    const said = this.pending ?? {};
+    this.pending = null;
+    return this.open(blob, null, said);
+  }
+
+  // --- what the user does ---
+
+  onStrokes() {
+    this.say("");
+    this.maskVersion++;
+    this.drawn = new Map();
+    this.stage.setPatch(null);
+    this.shownKey = null;
+    if (!this.stage.strokes.length) this.grid.clear();
+    this.invite();
+    this.update();
+  }
+
+  onSliders(isDragging) {
+    clearTimeout(this.rest);
+    this.isDragging = isDragging;
+    if (isDragging) this.rest = setTimeout(() => this.onSliders(false), DRAG_REST_MS);
+    this.update();
+  }
+
+  select(k) {
+    this.selected = k;
+    this.endPairing();
+    this.update();
+  }
+
+  lock(k) {
+    this.slots[k].locked = !this.slots[k].locked;
+    this.update();
+  }
+
+  roll(seed = BigInt(crypto.getRandomValues(new Uint32Array(1))[0])) {
+    this.seed = seed;
+    for (const slot of this.slots) if (!slot.locked) slot.seed = seed;
+    this.update();
+  }
+
+  startBlend(from, to) {
+    this.blend = { from, to, weight: 0.5 };
+    this.selected = "blend";
+    this.endPairing();
+    this.drawBlend();
+    const input = $("blend").querySelector("input");
+    input.value = this.blend.weight;
+    this.update();
+    input.focus();
+  }
+
+  endPairing() {
+    this.grid.isPairing = false;
+    $("blend-with").setAttribute("aria-pressed", "false");
+  }
+
+  drawBlend() {
+    const pair = [this.blend.from, this.blend.to];
+    $("blend").querySelectorAll("canvas").forEach((canvas, i) => {
+      const { canvas: source } = this.grid.cells[pair[i]];
+      Object.assign(canvas, { width: source.width, height: source.height });
+      canvas.getContext("2d").drawImage(source, 0, 0);
+    });
+  }
+
+  onBlendSlider(isDragging) {
+    clearTimeout(this.rest);
+    this.blend.weight = Number($("blend").querySelector("input").value);
+    this.selected = "blend";
+    this.isDragging = isDragging;
+    if (isDragging) this.rest = setTimeout(() => this.onBlendSlider(false), DRAG_REST_MS);
+    this.update();
+  }
+
+  endBlend() {
+    this.selected = this.blend.weight < 0.5 ? this.blend.from : this.blend.to;
+    this.blend = null;
+    this.update();
+  }
+
+  // --- results ---
+
+  png() {
+    const id = Math.random();
+    return new Promise((resolve) => {
+      this.waiting.set(id, resolve);
+      this.engine.send({ type: "png", id });
+    });
+  }
+
+  async save() {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await this.png());
+    link.download = `${(this.example ?? "picture").replaceAll(" ", "-")}-${this.selected}.png`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    this.say("The picture is in your downloads. It carries its codes, for Load Codes in ComfyUI.");
+  }
+
+  async copy() {
+    try {
+      await navigator.clipboard.write([new ClipboardItem({ "image/png": this.png() })]);
+      this.say("The picture is on the clipboard.");
+    } catch {
+      this.say("This browser does not let the page copy pictures. Download it instead.", true);
+    }
+  }
+
+  async copyLink() {
+    const own = this.example ? "" : " The picture is not in it: send it along.";
+    try {
+      await navigator.clipboard.writeText(location.href);
+      this.say(`The link is on the clipboard.${own}`);
+    } catch {
+      this.say(`Copy the link from the address bar.${own}`);
+    }
+  }
+
+  // --- wiring ---
+
+  connect() {
+    const { stage } = this;
+    const actions = {
+      brush: () => this.tool("paint"),
+      eraser: () => this.tool("restore"),
+      undo: () => stage.undo(),
+      redo: () => stage.redo(),
+      clear: () => stage.clear(),
+      surprise: () => this.surprise(),
+      in: () => stage.zoom(1.5),
+      out: () => stage.zoom(1 / 1.5),
+      fit: () => stage.fit(),
+      new: () => this.roll(),
+      reset: () => this.sliders.reset(),
+      save: () => this.save(),
+      copy: () => this.copy(),
+      link: () => this.copyLink(),
+      help: () => $("keys").showModal(),
+      "blend-with": () => this.pair(),
+    };
+    for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
+    $("size").addEventListener("input", () => this.resizeBrush(Number($("size").value)));
+    $("seed").addEventListener("change", () => this.onSeed());
+    $("crop").addEventListener("change", () => {
+      this.crop = $("crop").value;
+      this.onStrokes();
+    });
+    const [blend, end] = ["input", "button"].map((tag) => $("blend").querySelector(tag));
+    blend.addEventListener("input", () => this.onBlendSlider(true));
+    blend.addEventListener("change", () => this.onBlendSlider(false));
+    end.addEventListener("click", () => this.endBlend());
+    this.connectCompare();
+    listenForFiles({ input: $("file"), openButton: $("open"), dropZone: $("stage") }, (file) => this.openFile(file));
+    const onError = (text) => this.say(text, true);
+    listenForCamera($("camera"), $("shutter"), (blob) => this.openFile(blob), onError);
+    document.addEventListener("keydown", (event) => this.key(event, actions));
+    window.addEventListener("hashchange", () => this.openAddress());
+    this.connectExamples();
+  }
+
+  connectExamples() {
+    const buttons = this.page.examples.map(({ name, file }) => {
+      const button = document.createElement("button");
+      Object.assign(button, { type: "button", title: name });
+      button.append(Object.assign(document.createElement("img"), { src: file, alt: name }));
+      button.addEventListener("click", () => this.openExample(name));
+      return button;
+    });
+    $("examples").replaceChildren(...buttons);
+  }
+
+  connectCompare() {
+    const compare = (isOn) => {
+      this.stage.isComparing = isOn;
+      this.stage.draw();
+    };
+    for (const type of ["pointerdown"]) $("compare").addEventListener(type, () => compare(true));
+    for (const type of ["pointerup", "pointerleave", "pointercancel", "blur"])
+      $("compare").addEventListener(type, () => compare(false));
+    const isKey = ({ key, target }) => (target === $("compare") && key === " ") || (key === "c" && !isText(target));
+    document.addEventListener("keydown", (event) => {
+      if (isKey(event) && !event.ctrlKey && !event.metaKey) compare(true);
+    });
+    document.addEventListener("keyup", (event) => isKey(event) && compare(false));
+  }
+
+  tool(kind) {
+    this.stage.kind = kind;
+    $("brush").setAttribute("aria-pressed", String(kind === "paint"));
+    $("eraser").setAttribute("aria-pressed", String(kind === "restore"));
+  }
+
+  resizeBrush(size) {
+    this.stage.size = Math.min(Math.max(size, 1), 100);
+    $("size").value = this.stage.size;
+    this.stage.draw();
+  }
+
+  surprise() {
+    this.stage.strokes = [];
+    this.stage.add(surprise(this.picture.width, this.picture.height));
+  }
+
+  pair() {
+    this.grid.isPairing = !this.grid.isPairing && Number.isInteger(this.selected);
+    $("blend-with").setAttribute("aria-pressed", String(this.grid.isPairing));
+    if (this.grid.isPairing) this.say("Click the answer to blend with.");
+  }
+
+  onSeed() {
+    const seed = parseSeed($("seed").value);
+    if (seed === null) this.say("A seed is a whole number from 0 to 18446744073709551615.", true);
+    else this.roll(seed);
+  }
+
+  key(event, actions) {
+    if (isText(event.target) || document.querySelector("dialog[open]")) return;
+    const isCommand = event.ctrlKey || event.metaKey;
+    if (isCommand && event.key.toLowerCase() === "z") {
+      event.preventDefault();
+      actions[event.shiftKey ? "redo" : "undo"]();
+    }
+    if (isCommand || event.altKey) return;
+    const keys = {
+      b: "brush", e: "eraser", r: "surprise", n: "new", s: "save", "?": "help",
+      "+": "in", "=": "in", "-": "out", 0: "fit", Delete: "clear",
+    };
+    const name = keys[event.key];
+    if (name && !$(name).disabled) actions[name]();
+    if (event.key === "[") this.resizeBrush(this.stage.size / 1.25);
+    if (event.key === "]") this.resizeBrush(this.stage.size * 1.25 + 1);
+    if (event.key === "l" && Number.isInteger(this.selected)) this.lock(this.selected);
+  }
+}
+
+/** Whether keys belong to an element: letters to a text field. */
+function isText(target) {
+  return target.matches?.("select, input:not([type=range])") ?? false;
+}
+
+async function start() {
+  const status = $("status");
+  try {
+    if (!(await prepareOffline())) return; // the page loads again, with threads
+    const response = await fetch("page.json");
+    if (!response.ok) throw new Error("page.json is missing");
+    const app = new App(await response.json());
+    await app.openAddress();
+  } catch (error) {
+    console.error(error);
+    status.textContent =
+      'This page is incomplete. Make it with "diverse-inpainting page" and open it through a web server.';
+    status.classList.add("bad");
+  }
+}
+
+start();

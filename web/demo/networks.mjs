@@ -1,0 +1,156 @@
+// The model's graphs in ONNX Runtime Web: files in, sessions that take and give Float32Arrays out.
+//
+// Legend: R the model's resolution, L style layers, D width of one code.
+
+import { sampleZ } from "./codes.mjs";
+
+const MAX_THREADS = 8;
+
+/** An error whose message is a sentence for the user. */
+export class PageError extends Error {}
+
+/** Downloads files and tells onProgress(bytes so far, bytes of all). */
+export class Files {
+  constructor(sizes, onProgress) {
+    this.sizes = sizes;
+    this.onProgress = onProgress;
+    this.received = new Map();
+  }
+
+  /** Return a file's content, unpacked where it is gzip: some servers have unpacked it already. */
+  async read(name, version) {
+    let response;
+    try {
+      response = await fetch(`${name}?v=${version}`);
+    } catch {
+      throw new PageError(`${name} could not be loaded. Check the connection and reload the page.`);
+    }
+    if (!response.ok)
+      throw new PageError(`${name} is missing on the server (${response.status}). Copy the whole page again.`);
+    const parts = [];
+    for (let reader = response.body.getReader(), part; !(part = await reader.read()).done; ) {
+      parts.push(part.value);
+      this.count(name, part.value.length);
+    }
+    const blob = new Blob(parts);
+    const start = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
+    if (start[0] !== 0x1f || start[1] !== 0x8b) return new Uint8Array(await blob.arrayBuffer());
+    try {
+      const unpacked = blob.stream().pipeThrough(new DecompressionStream("gzip"));
+      return new Uint8Array(await new Response(unpacked).arrayBuffer());
+    } catch {
+      throw new PageError(`${name} is damaged. Copy the page to the server again.`);
+    }
+  }
+
+  count(name, bytes) {
+    this.received.set(name, Math.min((this.received.get(name) ?? 0) + bytes, this.sizes[name]));
+    const sum = (numbers) => [...numbers].reduce((total, number) => total + number, 0);
+    this.onProgress(sum(this.received.values()), sum(Object.values(this.sizes)));
+  }
+}
+
+/** Return ONNX Runtime Web, ready to make sessions. */
+export async function loadRuntime(runtime, files) {
+  if (typeof WebAssembly !== "object")
+    throw new PageError("This browser has no WebAssembly, which the model needs. Try a newer browser.");
+  const binary = await files.read(runtime.binary, runtime.version);
+  const ort = await import(new URL(runtime.module, import.meta.url).href);
+  ort.env.logLevel = "error";
+  ort.env.wasm.wasmBinary = binary.buffer;
+  ort.env.wasm.wasmPaths = { mjs: new URL(runtime.loader, import.meta.url).href };
+  const cores = navigator.hardwareConcurrency || 1;
+  ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(cores, MAX_THREADS) : 1;
+  return ort;
+}
+
+/** The model of the page. */
+export class Networks {
+  /** page: what page.json says; backend: an execution provider of ONNX Runtime Web. */
+  static async load(ort, page, files, backend) {
+    const networks = new Networks();
+    Object.assign(networks, { ort, model: page.model, sessions: {}, known: null });
+    const { version } = page.model;
+    const data = await Promise.all(
+      page.model.data.map(async (path) => ({ path, data: await files.read(`model/${path}.gz`, version) })),
+    );
+    const options = { executionProviders: [backend], externalData: data };
+    for (const name of page.model.graphs) {
+      const graph = await files.read(`model/${name}.onnx.gz`, version);
+      try {
+        networks.sessions[name] = await ort.InferenceSession.create(graph, options);
+      } catch (error) {
+        throw new PageError(
+          `The model's file ${name}.onnx cannot be used: it is damaged or of another kind. ` +
+            `Make the page again with "diverse-inpainting page". (${firstLine(error)})`,
+        );
+      }
+    }
+    return networks;
+  }
+
+  get resolution() {
+    return this.model.resolution;
+  }
+
+  tensor(data, shape) {
+    return new this.ort.Tensor("float32", data, shape);
+  }
+
+  async run(name, inputs) {
+    const session = this.sessions[name];
+    const outputs = await session.run(inputs);
+    return outputs[session.outputNames[0]].data;
+  }
+
+  /** Set the picture that is completed: what E sees of it, [3, R, R] and [R, R]. */
+  async encode(erased, valid) {
+    const R = this.resolution;
+    this.known = { erased: this.tensor(erased, [1, 3, R, R]), valid: this.tensor(valid, [1, 1, R, R]) };
+    const { num_layers: L, w_dim: D } = this.model;
+    this.encoded = this.tensor(await this.run("encode", this.known), [1, L, D]);
+  }
+
+  /** Return W_out [L, D] of variant k: its random codes mixed with those of the picture. */
+  async mix(seed, k) {
+    const { z_dim, num_layers: L, w_dim: D } = this.model;
+    const z = this.tensor(sampleZ(BigInt(seed), k, z_dim), [1, z_dim]);
+    const scalar = (value) => this.tensor(Float32Array.of(value), []);
+    const random = await this.run("map", { z, truncation_psi: scalar(1) });
+    const w_rand = this.tensor(random, [1, L, D]);
+    return this.run("mix", { w_enc: this.encoded, w_rand, gate_bias: scalar(0) });
+  }
+
+  /** Return the stage-1 image of codes, [3, R, R] in about [-1, 1]. */
+  synthesize(codes) {
+    return this.run("synthesize", { w_out: this.codes(codes) });
+  }
+
+  /** Return the stage-2 image of codes and their stage-1 image. */
+  refine(codes, stage1) {
+    if (!this.sessions.refine) return stage1;
+    const R = this.resolution;
+    const w_out = this.codes(codes);
+    return this.run("refine", { w_out, stage1: this.tensor(stage1, [1, 3, R, R]), ...this.known });
+  }
+
+  codes(values) {
+    return this.tensor(values, [1, this.model.num_layers, this.model.w_dim]);
+  }
+}
+
+function firstLine(error) {
+  return String(error?.message ?? error).split("\n")[0].slice(0, 200);
+}
+
+/** Move codes [L, D] along directions, in place: strengths by name. */
+export function edit(codes, directions, strengths, width) {
+  for (const [name, strength] of Object.entries(strengths)) {
+    const direction = directions[name];
+    if (!direction || !strength) continue;
+    const { first_layer: first, last_layer: last } = direction;
+    const vector = direction.vector.flat(); // one code, or one for each layer
+    for (let i = first * width; i < (last + 1) * width; i++)
+      codes[i] += strength * vector[vector.length === width ? i % width : i];
+  }
+}
