@@ -17,7 +17,7 @@ from .errors import InputError
 from .files import atomic_write, explain_writing
 from .image import image_to_uint8
 from .image_decoding import decode_fully, deep_grey, from_8_bits, opacity, to_srgb
-from .originals import PNG_LEVEL, RESULT_FORMATS, Original, encode
+from .originals import PNG_COMPRESSION, RESULT_FORMATS, Original, encode
 
 _WRITING_REMEDY = "Check that the folder exists, is writable and has room."
 
@@ -130,7 +130,7 @@ def write_png(
     for keyword, content in (text or {}).items():
         chunks.add_text(keyword, content)
     with explain_writing(path, _WRITING_REMEDY):
-        options = {"pnginfo": chunks, "compress_level": PNG_LEVEL}
+        options = {"pnginfo": chunks, **PNG_COMPRESSION}
         atomic_write(path, lambda file: image.save(file, format="PNG", **options))
 
 

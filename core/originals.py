@@ -6,6 +6,7 @@ array's. The mode of 16-bit grey is L, too.
 
 import dataclasses
 import io
+import zlib
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Self
@@ -27,8 +28,9 @@ from .tiff_files import encode_deep_tiff, encode_tiff
 
 _log = get_logger(__name__)
 
-PNG_LEVEL = 3
-"""Of compression: level 6, the usual one, takes two or three times as long and saves 12 %."""
+PNG_COMPRESSION = {"compress_level": 1, "compress_type": zlib.Z_RLE}
+"""Pillow's options: a photograph's noise repeats nothing, so runs alone leave files that are 10 %
+smaller than with its defaults, in a third of the time."""
 
 RESULT_FORMATS = {
     **dict.fromkeys((".png", ".apng"), "PNG"),
@@ -223,7 +225,7 @@ def _options(metadata: Metadata, file_format: str, record: str) -> dict[str, Any
     known: dict[str, Any] = {"icc_profile": metadata.icc_profile, "dpi": metadata.dpi}
     if file_format == "PNG":
         known |= {"exif": metadata.exif, "pnginfo": _png_info(metadata, record)}
-        options["compress_level"] = PNG_LEVEL
+        options |= PNG_COMPRESSION
     else:
         xmp = xmp_with_record(metadata.xmp, record) if record else metadata.xmp
         is_tiff = file_format == "TIFF"

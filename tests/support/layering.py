@@ -42,7 +42,7 @@ CORE_LEVELS = (
     {"contact_sheet", "close_ups", "ops", "distributed", "pretrained"},
     {"networks"},
     {"latents", "variants", "code_files", "checkpoint", "directions", "fitting"},
-    {"editor", "inpainting"},
+    {"editor", "inpainting", "export"},
     {"completion_steps", "inpainter"},
 )
 
