@@ -20,6 +20,11 @@ class PreparedSkipEncoder:
         self.features, self.sides = Features(dtype), network.config.sides
         side = network.config.resolution
         self.stem = self.features.convolution(network.stem, side)
+        self.reduce: list[_Layer] = []
+        for layer in network.reduce:
+            assert isinstance(layer, ResidualLayer)
+            side //= 2
+            self.reduce.append(_Layer(layer, self.features, side))
         self.blocks: list[list[_Layer]] = []
         for block, side in zip(network.blocks, self.sides, strict=True):
             assert isinstance(block, nn.Sequential)
@@ -36,6 +41,8 @@ class PreparedSkipEncoder:
     ) -> dict[int, tuple[Tensor, Tensor]]:
         """See `SkipEncoder.forward`."""
         x = self.stem(self.features.enter(torch.cat([composite, erased, valid], dim=1)))
+        for layer in self.reduce:
+            x = layer(x)
         skips: dict[int, tuple[Tensor, Tensor]] = {}
         for side, block, head in zip(self.sides, self.blocks, self.heads, strict=True):
             for layer in block:

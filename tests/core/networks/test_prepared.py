@@ -17,7 +17,7 @@ FLOAT32_LIMIT = 5e-5
 """Largest difference, in deviations of the output."""
 
 
-def small(resolution, kind="small", channel_max=16, **changes):
+def small(resolution, kind="small", channel_max=16, largest_side=None, **changes):
     """A narrow model; 128 channels are what Winograd's form takes."""
     generator = GeneratorConfig(
         resolution=resolution,
@@ -40,7 +40,11 @@ def small(resolution, kind="small", channel_max=16, **changes):
         ),
         mixer=MixerConfig(num_layers=generator.num_layers, w_dim=16),
         skip_encoder=SkipEncoderConfig(
-            resolution=resolution, stem_width=8, widths=(8, 12, 8), layers_per_block=2
+            resolution=resolution,
+            stem_width=8,
+            widths=(8, 12, 8),
+            layers_per_block=2,
+            largest_side=largest_side,
         ),
     )
 
@@ -51,6 +55,7 @@ CONFIGS = {
     "64 psp": small(64, kind="psp"),
     "32 psp": small(32, kind="psp"),
     "64 clamp": small(64, conv_clamp=1.5),
+    "64 small skips": small(64, largest_side=16),
 }
 
 
