@@ -23,6 +23,8 @@ ARCHIVE = f"{PACKAGE}-{VERSION}.tgz"
 class Backend:
     """The files of one way to run a model, by their names in the package's folder `dist`."""
 
+    folder: str
+    """Where a page has them."""
     module: str
     """What the page imports."""
     loader: str
@@ -38,9 +40,13 @@ class Backend:
 
 BACKENDS = {
     "wasm": Backend(
-        "ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"
+        "runtime/wasm",
+        "ort.wasm.min.mjs",
+        "ort-wasm-simd-threaded.mjs",
+        "ort-wasm-simd-threaded.wasm",
     ),
     "webgpu": Backend(
+        "runtime/webgpu",
         "ort.webgpu.min.mjs",
         "ort-wasm-simd-threaded.asyncify.mjs",
         "ort-wasm-simd-threaded.asyncify.wasm",

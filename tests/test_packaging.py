@@ -118,6 +118,12 @@ def test_the_registry_page_has_no_second_web_folder(project):
     assert comfy["DisplayName"] == "Diverse Inpainting"
 
 
+def test_comfyui_loads_only_scripts_that_are_for_it(root):
+    """Its server lists every .js below WEB_DIRECTORY; the live page's are .mjs."""
+    scripts = [path.relative_to(root) for path in (root / "web").rglob("*.js")]
+    assert {path.parent.as_posix() for path in scripts} == {"web/js"}
+
+
 def left_out_of_the_registry(root, path):
     """Return whether .comfyignore names the file or a folder above it."""
     lines = (root / ".comfyignore").read_text(encoding="utf-8").splitlines()

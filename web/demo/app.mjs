@@ -1,19 +1,18 @@
 // The page: holds its state, and tells the worker what is wanted whenever it changes.
 
+import { $, connectControls } from "./controls.mjs";
 import { Engine } from "./engine.mjs";
 import { thumbArea } from "./geometry.mjs";
 import { Grid } from "./grid.mjs";
-import { listenForCamera, listenForFiles, pixelsOf, readPicture } from "./pictures.mjs";
+import { pixelsOf, readPicture } from "./pictures.mjs";
 import { prepareOffline } from "./offline.mjs";
-import { fromHash, parseSeed, toHash } from "./share.mjs";
+import { fromHash, toHash } from "./share.mjs";
 import { Sliders } from "./sliders.mjs";
 import { Stage } from "./stage.mjs";
-import { exampleMask, surprise } from "./strokes.mjs";
+import { exampleMask } from "./strokes.mjs";
 
 const NUM_ANSWERS = 16;
 const DRAG_REST_MS = 250; // after which a slider's picture is refined
-
-const $ = (id) => document.getElementById(id);
 
 class App {
   constructor(page) {
@@ -30,7 +29,7 @@ class App {
     this.sliders = new Sliders($("sliders"), page.model.directions, (_, isDragging) => this.onSliders(isDragging));
     this.engine = new Engine(page, (message) => this.on[message.type]?.(message));
     $("about").textContent = [page.model.title, page.model.license].filter(Boolean).join(" \u00b7 ");
-    this.connect();
+    connectControls(this);
     this.mark();
   }
 
@@ -46,21 +45,29 @@ class App {
       this.isReady = true;
       $("loading").classList.add("done");
       document.body.dataset.ready = backend;
+      note("load", ms);
       const on = backend === "wasm" ? `WebAssembly, ${threads} ${threads > 1 ? "threads" : "thread"}` : "WebGPU";
       $("engine").textContent = `Runs on ${on}. Started in ${(ms / 1000).toFixed(1)} s.`;
       this.invite();
     },
-    encoded: ({ maskKey, crop, box }) => {
+    encoded: ({ maskKey, crop, box, ms }) => {
+      note("encode", ms);
       if (maskKey === this.maskKey) this.seen = { crop, box };
     },
-    thumb: ({ k, key, rgba }) => this.onThumb(k, key, rgba),
-    shown: (message) => this.onShown(message),
-    idle: () => (document.body.dataset.idle = this.wantedKey ?? ""),
+    thumb: ({ k, key, rgba, ms }) => {
+      note("answer", ms);
+      this.onThumb(k, key, rgba);
+    },
+    shown: (message) => {
+      note(message.isDraft ? "draft" : "result", message.ms);
+      this.onShown(message);
+    },
     png: ({ id, bytes }) => {
       this.waiting.get(id)?.(new Blob([bytes], { type: "image/png" }));
       this.waiting.delete(id);
     },
     failed: ({ message }) => {
+      this.isBroken = true;
       $("loading").classList.add("done");
       this.say(message, true);
     },
@@ -78,14 +85,13 @@ class App {
       this.say(missing ? `${NUM_ANSWERS - missing} of ${NUM_ANSWERS} answers` : "Choose an answer, or move the sliders.");
   }
 
-  async onShown({ key, area, rgba, isDraft, ms }) {
+  onShown({ key, area, rgba, isDraft }) {
     const image = new OffscreenCanvas(area.right - area.left, area.bottom - area.top);
     image.getContext("2d").putImageData(new ImageData(rgba, image.width), 0, 0);
     if (key !== this.wantedKey && !this.isDragging) return;
     this.stage.setPatch({ area, image });
     this.shownKey = isDraft ? null : key;
     document.body.dataset.shown = this.shownKey ?? "";
-    document.body.dataset.ms = Math.round(ms);
     this.allow();
   }
 
@@ -119,6 +125,7 @@ class App {
 
   /** Tell the worker what is wanted, and the address what to share. */
   update() {
+    if (this.isBad && !this.isBroken) this.say("");
     const { shown } = this;
     const isVariant = this.selected !== "blend";
     this.wantedKey = isVariant
@@ -143,9 +150,9 @@ class App {
 
   mark() {
     this.grid.mark(this);
-    $("undo").disabled = !this.stage.strokes.length;
+    $("undo").disabled = !this.stage.past.length;
     $("clear").disabled = !this.stage.strokes.length;
-    $("redo").disabled = !this.stage.undone.length;
+    $("redo").disabled = !this.stage.future.length;
     $("blend").hidden = !this.blend;
     if (document.activeElement !== $("seed")) $("seed").value = String(this.seed);
     $("crop").value = this.crop;
@@ -156,11 +163,11 @@ class App {
   allow() {
     const isThere = Boolean(this.stage.patch) && this.stage.strokes.length > 0;
     for (const id of ["save", "copy", "compare", "blend-with"]) $(id).disabled = !isThere;
-    for (const id of ["new"]) $(id).disabled = !this.stage.strokes.length;
+    $("new").disabled = !this.stage.strokes.length;
   }
 
   say(text, isBad = false) {
-    if (this.isBad && !isBad && text !== "") return; // an error stays until the next picture or stroke
+    if (this.isBad && !isBad && text !== "") return; // an error stays until something is done
     this.isBad = isBad;
     $("status").textContent = text;
     $("status").classList.toggle("bad", isBad);
@@ -239,7 +246,7 @@ class App {
   // --- what the user does ---
 
   onStrokes() {
-    this.say("");
+    performance.clearMeasures();
     this.maskVersion++;
     this.drawn = new Map();
     this.stage.setPatch(null);
@@ -284,6 +291,13 @@ class App {
     input.focus();
   }
 
+  /** Let the next answer that is clicked be blended with the chosen one. */
+  pair() {
+    this.grid.isPairing = !this.grid.isPairing && Number.isInteger(this.selected);
+    $("blend-with").setAttribute("aria-pressed", String(this.grid.isPairing));
+    if (this.grid.isPairing) this.say("Click the answer to blend with.");
+  }
+
   endPairing() {
     this.grid.isPairing = false;
     $("blend-with").setAttribute("aria-pressed", "false");
@@ -298,13 +312,11 @@ class App {
     });
   }
 
-  onBlendSlider(isDragging) {
-    clearTimeout(this.rest);
-    this.blend.weight = Number($("blend").querySelector("input").value);
+  /** Set the weight of the second answer of a blend. */
+  weigh(weight, isDragging) {
+    this.blend = { ...this.blend, weight };
     this.selected = "blend";
-    this.isDragging = isDragging;
-    if (isDragging) this.rest = setTimeout(() => this.onBlendSlider(false), DRAG_REST_MS);
-    this.update();
+    this.onSliders(isDragging);
   }
 
   endBlend() {
@@ -313,8 +325,7 @@ class App {
     this.update();
   }
 
-  // --- results ---
-
+  /** Return what is shown as a PNG. */
   png() {
     const id = Math.random();
     return new Promise((resolve) => {
@@ -322,155 +333,11 @@ class App {
       this.engine.send({ type: "png", id });
     });
   }
-
-  async save() {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await this.png());
-    link.download = `${(this.example ?? "picture").replaceAll(" ", "-")}-${this.selected}.png`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-    this.say("The picture is in your downloads. It carries its codes, for Load Codes in ComfyUI.");
-  }
-
-  async copy() {
-    try {
-      await navigator.clipboard.write([new ClipboardItem({ "image/png": this.png() })]);
-      this.say("The picture is on the clipboard.");
-    } catch {
-      this.say("This browser does not let the page copy pictures. Download it instead.", true);
-    }
-  }
-
-  async copyLink() {
-    const own = this.example ? "" : " The picture is not in it: send it along.";
-    try {
-      await navigator.clipboard.writeText(location.href);
-      this.say(`The link is on the clipboard.${own}`);
-    } catch {
-      this.say(`Copy the link from the address bar.${own}`);
-    }
-  }
-
-  // --- wiring ---
-
-  connect() {
-    const { stage } = this;
-    const actions = {
-      brush: () => this.tool("paint"),
-      eraser: () => this.tool("restore"),
-      undo: () => stage.undo(),
-      redo: () => stage.redo(),
-      clear: () => stage.clear(),
-      surprise: () => this.surprise(),
-      in: () => stage.zoom(1.5),
-      out: () => stage.zoom(1 / 1.5),
-      fit: () => stage.fit(),
-      new: () => this.roll(),
-      reset: () => this.sliders.reset(),
-      save: () => this.save(),
-      copy: () => this.copy(),
-      link: () => this.copyLink(),
-      help: () => $("keys").showModal(),
-      "blend-with": () => this.pair(),
-    };
-    for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
-    $("size").addEventListener("input", () => this.resizeBrush(Number($("size").value)));
-    $("seed").addEventListener("change", () => this.onSeed());
-    $("crop").addEventListener("change", () => {
-      this.crop = $("crop").value;
-      this.onStrokes();
-    });
-    const [blend, end] = ["input", "button"].map((tag) => $("blend").querySelector(tag));
-    blend.addEventListener("input", () => this.onBlendSlider(true));
-    blend.addEventListener("change", () => this.onBlendSlider(false));
-    end.addEventListener("click", () => this.endBlend());
-    this.connectCompare();
-    listenForFiles({ input: $("file"), openButton: $("open"), dropZone: $("stage") }, (file) => this.openFile(file));
-    const onError = (text) => this.say(text, true);
-    listenForCamera($("camera"), $("shutter"), (blob) => this.openFile(blob), onError);
-    document.addEventListener("keydown", (event) => this.key(event, actions));
-    window.addEventListener("hashchange", () => this.openAddress());
-    this.connectExamples();
-  }
-
-  connectExamples() {
-    const buttons = this.page.examples.map(({ name, file }) => {
-      const button = document.createElement("button");
-      Object.assign(button, { type: "button", title: name });
-      button.append(Object.assign(document.createElement("img"), { src: file, alt: name }));
-      button.addEventListener("click", () => this.openExample(name));
-      return button;
-    });
-    $("examples").replaceChildren(...buttons);
-  }
-
-  connectCompare() {
-    const compare = (isOn) => {
-      this.stage.isComparing = isOn;
-      this.stage.draw();
-    };
-    for (const type of ["pointerdown"]) $("compare").addEventListener(type, () => compare(true));
-    for (const type of ["pointerup", "pointerleave", "pointercancel", "blur"])
-      $("compare").addEventListener(type, () => compare(false));
-    const isKey = ({ key, target }) => (target === $("compare") && key === " ") || (key === "c" && !isText(target));
-    document.addEventListener("keydown", (event) => {
-      if (isKey(event) && !event.ctrlKey && !event.metaKey) compare(true);
-    });
-    document.addEventListener("keyup", (event) => isKey(event) && compare(false));
-  }
-
-  tool(kind) {
-    this.stage.kind = kind;
-    $("brush").setAttribute("aria-pressed", String(kind === "paint"));
-    $("eraser").setAttribute("aria-pressed", String(kind === "restore"));
-  }
-
-  resizeBrush(size) {
-    this.stage.size = Math.min(Math.max(size, 1), 100);
-    $("size").value = this.stage.size;
-    this.stage.draw();
-  }
-
-  surprise() {
-    this.stage.strokes = [];
-    this.stage.add(surprise(this.picture.width, this.picture.height));
-  }
-
-  pair() {
-    this.grid.isPairing = !this.grid.isPairing && Number.isInteger(this.selected);
-    $("blend-with").setAttribute("aria-pressed", String(this.grid.isPairing));
-    if (this.grid.isPairing) this.say("Click the answer to blend with.");
-  }
-
-  onSeed() {
-    const seed = parseSeed($("seed").value);
-    if (seed === null) this.say("A seed is a whole number from 0 to 18446744073709551615.", true);
-    else this.roll(seed);
-  }
-
-  key(event, actions) {
-    if (isText(event.target) || document.querySelector("dialog[open]")) return;
-    const isCommand = event.ctrlKey || event.metaKey;
-    if (isCommand && event.key.toLowerCase() === "z") {
-      event.preventDefault();
-      actions[event.shiftKey ? "redo" : "undo"]();
-    }
-    if (isCommand || event.altKey) return;
-    const keys = {
-      b: "brush", e: "eraser", r: "surprise", n: "new", s: "save", "?": "help",
-      "+": "in", "=": "in", "-": "out", 0: "fit", Delete: "clear",
-    };
-    const name = keys[event.key];
-    if (name && !$(name).disabled) actions[name]();
-    if (event.key === "[") this.resizeBrush(this.stage.size / 1.25);
-    if (event.key === "]") this.resizeBrush(this.stage.size * 1.25 + 1);
-    if (event.key === "l" && Number.isInteger(this.selected)) this.lock(this.selected);
-  }
 }
 
-/** Whether keys belong to an element: letters to a text field. */
-function isText(target) {
-  return target.matches?.("select, input:not([type=range])") ?? false;
+/** Note what a step took, for the browser's developer tools. */
+function note(step, ms) {
+  performance.measure(step, { start: performance.now() - ms, duration: ms });
 }
 
 async function start() {

@@ -64,12 +64,12 @@ export class Hole {
   /**
    * Return the picture's pixels in the area, [h, w, 4] bytes, with a completion in the hole.
    *
-   * planes: three Float32Arrays [R, R] in [0, 1]; changed where the rim needs no blending.
+   * planes: three Float32Arrays [R, R] in [0, 1].
    */
   fill(planes) {
     const completed = placeCompleted(planes, this.resolution, this.crop, this.area);
     if (this.laplace) this.addMembranes(completed);
-    const result = Uint8ClampedArray.from(this.original);
+    const result = this.original.slice();
     for (let i = 0; i < this.inside.length; i++)
       if (this.inside[i]) for (let c = 0; c < 3; c++) result[4 * i + c] = 255 * completed[c][i];
     return result;

@@ -3,6 +3,7 @@
 const CHOICE = "diverse-inpainting-engine";
 const FASTER = 1.3; // than WebAssembly, to be worth a change
 const MAX_DIFFERENCE = 0.02; // of values from -1 to 1
+const MAX_TRIAL_MS = 60_000;
 
 /** Calls listener(message) with what the worker in use says. */
 export class Engine {
@@ -12,7 +13,7 @@ export class Engine {
     this.sent = {}; // the last message of each kind, for another worker
     const known = remembered(page);
     this.isSettled = Boolean(known) || !page.runtime.webgpu;
-    this.use(this.start(known === "webgpu" ? "webgpu" : "wasm"));
+    this.use(this.start(known ?? "wasm"), known ?? "wasm");
   }
 
   start(backend) {
@@ -21,10 +22,12 @@ export class Engine {
     return worker;
   }
 
-  use(worker) {
+  use(worker, backend) {
     this.worker?.terminate();
     this.worker = worker;
+    for (const type of ["picture", "want"]) if (this.sent[type]) worker.postMessage(this.sent[type]);
     worker.onmessage = ({ data }) => {
+      if (data.type === "failed" && backend === "webgpu") return this.fallBack();
       this.listener(data);
       if (data.type === "idle" && !this.isSettled) this.settle();
     };
@@ -35,7 +38,12 @@ export class Engine {
     };
   }
 
-  /** Tell the worker something; a picture is copied, so that it can be told again. */
+  /** Use WebAssembly where WebGPU, which was faster before, has failed. */
+  fallBack() {
+    remember(this.page, "wasm");
+    this.use(this.start("wasm"), "wasm");
+  }
+
   send(message) {
     if (message.type !== "png") this.sent[message.type] = message;
     this.worker.postMessage(message);
@@ -48,17 +56,30 @@ export class Engine {
       const adapter = await navigator.gpu?.requestAdapter();
       if (!adapter || adapter.info?.isFallbackAdapter) return;
       const other = this.start("webgpu");
+      const limit = setTimeout(() => {
+        other.terminate();
+        remember(this.page, "wasm");
+      }, MAX_TRIAL_MS);
       await said(other, "ready");
       const [here, there] = [await measured(this.worker), await measured(other)];
-      const isFaster = there.ms * FASTER < here.ms && differ(here.image, there.image) < MAX_DIFFERENCE;
-      localStorage.setItem(CHOICE, `${this.page.model.version} ${isFaster ? "webgpu" : "wasm"}`);
-      if (!isFaster) return other.terminate();
-      this.use(other);
-      for (const type of ["picture", "want"]) if (this.sent[type]) other.postMessage(this.sent[type]);
+      clearTimeout(limit);
+      const isSame = differ(here.image, there.image) < MAX_DIFFERENCE;
+      const isBetter = isSame && there.ms * FASTER < here.ms;
+      remember(this.page, isBetter ? "webgpu" : "wasm");
+      if (!isBetter) return other.terminate();
+      this.use(other, "webgpu");
       this.listener({ type: "ready", backend: "webgpu", ms: there.ms });
     } catch (error) {
       console.warn("WebGPU is not used:", error.message);
     }
+  }
+}
+
+function remember(page, backend) {
+  try {
+    localStorage.setItem(CHOICE, `${page.model.version} ${backend}`);
+  } catch {
+    // Storage is forbidden: it is measured again next time.
   }
 }
 

@@ -74,7 +74,9 @@ export class Networks {
     const data = await Promise.all(
       page.model.data.map(async (path) => ({ path, data: await files.read(`model/${path}.gz`, version) })),
     );
-    const options = { executionProviders: [backend], externalData: data };
+    // Threads that wait for the next product would take time from the page and other programs.
+    const extra = { session: { intra_op: { allow_spinning: "0" } } };
+    const options = { executionProviders: [backend], externalData: data, extra, logSeverityLevel: 3 };
     for (const name of page.model.graphs) {
       const graph = await files.read(`model/${name}.onnx.gz`, version);
       try {

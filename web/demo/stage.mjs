@@ -3,7 +3,8 @@
 import { drawStrokes } from "./strokes.mjs";
 
 const MAX_ZOOM = 32;
-const MAX_REDO = 100;
+const PEN_ERASER = 5; // button of a pen's other end
+const MAX_UNDO = 200;
 
 /** Calls onStrokes() when the mask changed. Sizes of the brush are in CSS pixels on the screen. */
 export class Stage {
@@ -11,7 +12,7 @@ export class Stage {
     Object.assign(this, { box, canvas, onStrokes });
     this.context = canvas.getContext("2d");
     this.layer = document.createElement("canvas").getContext("2d");
-    Object.assign(this, { strokes: [], undone: [], kind: "paint", size: 40 });
+    Object.assign(this, { strokes: [], past: [], future: [], kind: "paint", size: 40 });
     Object.assign(this, { picture: null, patch: null, isComparing: false, current: null });
     this.view = { scale: 1, x: 0, y: 0 };
     this.pointers = new Map();
@@ -29,7 +30,7 @@ export class Stage {
   setPicture(picture, strokes = []) {
     this.picture = picture;
     this.patch = null;
-    Object.assign(this, { strokes, undone: [], current: null });
+    Object.assign(this, { strokes, past: [], future: [], current: null });
     this.fit();
   }
 
@@ -135,35 +136,27 @@ export class Stage {
 
   // --- the mask ---
 
-  add(strokes) {
-    this.strokes = [...this.strokes, ...strokes];
-    this.undone = [];
-    this.changed();
+  /** Replace the strokes; undo brings the old ones back. */
+  change(strokes) {
+    this.past = [...this.past, this.strokes].slice(-MAX_UNDO);
+    this.future = [];
+    this.set(strokes);
   }
 
   undo() {
-    if (!this.strokes.length) return;
-    this.undone = [...this.undone, this.strokes.at(-1)].slice(-MAX_REDO);
-    this.strokes = this.strokes.slice(0, -1);
-    this.changed();
+    if (!this.past.length) return;
+    this.future = [this.strokes, ...this.future];
+    this.set(this.past.pop());
   }
 
   redo() {
-    if (!this.undone.length) return;
-    this.strokes = [...this.strokes, this.undone.at(-1)];
-    this.undone = this.undone.slice(0, -1);
-    this.changed();
+    if (!this.future.length) return;
+    this.past = [...this.past, this.strokes];
+    this.set(this.future.shift());
   }
 
-  /** Take all strokes away; undo brings them back one by one. */
-  clear() {
-    if (!this.strokes.length) return;
-    this.undone = this.strokes.toReversed();
-    this.strokes = [];
-    this.changed();
-  }
-
-  changed() {
+  set(strokes) {
+    this.strokes = strokes;
     this.draw();
     this.onStrokes();
   }
@@ -187,13 +180,14 @@ export class Stage {
     this.pointers.set(event.pointerId, place);
     this.cursor = event.pointerType === "touch" ? null : place;
     if (this.pointers.size === 2) this.current = null; // two fingers move the picture
-    else if (this.pointers.size === 1 && event.button === 0 && !this.isPanning) this.begin(place);
+    else if (this.pointers.size === 1 && event.button === 0) this.begin(place, this.kind);
+    else if (event.button === PEN_ERASER) this.begin(place, "restore");
     this.draw();
   }
 
-  begin({ x, y }) {
+  begin({ x, y }, kind) {
     const radius = Math.max(Math.round(this.size / 2 / this.view.scale), 1);
-    this.current = { kind: this.kind, radius, points: this.toPicture(x, y) };
+    this.current = { kind, radius, points: this.toPicture(x, y) };
   }
 
   move(event) {
@@ -232,7 +226,7 @@ export class Stage {
     if (this.current) {
       const stroke = this.current;
       this.current = null;
-      this.add([stroke]);
+      this.change([...this.strokes, stroke]);
     }
   }
 
@@ -269,7 +263,7 @@ export class Stage {
       this.cursor = { x: x + length * step[0], y: y + length * step[1] };
       this.draw();
     } else {
-      this.begin(this.cursor);
+      this.begin(this.cursor, this.kind);
       this.up({ pointerId: null });
     }
   }

@@ -23,7 +23,7 @@ async function answer(request) {
   const known = await cache.match(request);
   if (known && new URL(request.url).searchParams.has("v")) return withHeaders(known);
   try {
-    const response = await fetch(request);
+    const response = await fetch(request, { cache: "no-cache" }); // asks whether it has changed
     if (!response.ok) return withHeaders(response);
     store(cache, request, response.clone());
     return withHeaders(response);

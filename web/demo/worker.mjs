@@ -119,7 +119,7 @@ async function encode(state) {
   const { erased, valid } = extract(rgba, mask, width, height, crop, R);
   await networks.encode(erased, valid);
   hole = new Hole(rgba, mask, width, height, box, crop, R);
-  Object.assign(hole, { erased, valid });
+  hole.small = smallHole(erased, valid, R);
   self.postMessage({ type: "encoded", maskKey: state.maskKey, crop, box, ms: performance.now() - started });
 }
 
@@ -153,7 +153,6 @@ async function show(state, isDraft) {
   const codes = await codesShown(state);
   const first = await stage1(state.shownKey, codes);
   const image = isDraft ? first : await networks.refine(codes, first);
-  const networkMs = performance.now() - started;
   const rgba = hole.fill(planes(image));
   Object.assign(hole, { filled: rgba, codes, label: state.label });
   self.postMessage({
@@ -162,7 +161,6 @@ async function show(state, isDraft) {
     isDraft,
     area: hole.area,
     rgba,
-    networkMs,
     ms: performance.now() - started,
   });
 }
@@ -175,35 +173,46 @@ function planes(image) {
   );
 }
 
-/** Send a variant's stage-1 image with the valid pixels around it (Eq. 4). */
+/** Return the hole as the network sees it, for the small pictures of the answers. */
+function smallHole(erased, valid, R) {
+  const rgba = new Uint8ClampedArray(4 * valid.length).fill(255);
+  for (let i = 0; i < valid.length; i++)
+    for (let c = 0; c < 3; c++) rgba[4 * i + c] = 127.5 * erased[c * valid.length + i] + 127.5;
+  const mask = Uint8Array.from(valid, (value) => 1 - value);
+  const box = extent(mask, R, R);
+  if (!box) return { rgba }; // smaller than its pixels
+  const hole = new Hole(rgba, mask, R, R, box, { top: 0, left: 0, side: R }, R);
+  return Object.assign(hole, { rgba });
+}
+
+/** Send a variant's stage-1 image, put into what the network sees of the picture. */
 async function sendThumb(slot, state) {
   const started = performance.now();
   const codes = await codesShown({ shown: { from: slot }, sliders: state.sliders });
   const image = await stage1(slot.key, codes);
-  const size = image.length / 3;
-  const rgba = new Uint8ClampedArray(4 * size);
-  for (let i = 0; i < size; i++) {
-    for (let c = 0; c < 3; c++) {
-      const value = hole.valid[i] ? hole.erased[c * size + i] : image[c * size + i];
-      rgba[4 * i + c] = 127.5 * value + 127.5;
-    }
-    rgba[4 * i + 3] = 255;
-  }
+  const { small } = hole;
+  const rgba = small.rgba.slice();
+  if (small.area) paste(rgba, networks.resolution, small.area, small.fill(planes(image)));
   done.thumbs.set(slot.k, slot.key);
   const ms = performance.now() - started;
   self.postMessage({ type: "thumb", k: slot.k, key: slot.key, rgba, ms }, [rgba.buffer]);
 }
 
+/** Replace an area of a picture [., width, 4], in place. */
+function paste(rgba, width, area, pixels) {
+  const row = 4 * (area.right - area.left);
+  for (let y = area.top, from = 0; y < area.bottom; y++, from += row)
+    rgba.set(pixels.subarray(from, from + row), 4 * (y * width + area.left));
+}
+
 /** Send what is shown as a PNG with its codes. */
 async function sendPng({ id }) {
   const { width, height } = picture;
-  const rgba = Uint8ClampedArray.from(picture.rgba);
+  const rgba = picture.rgba.slice();
   const texts = {};
   if (hole?.filled) {
     const { area, filled, codes, label } = hole;
-    const row = 4 * (area.right - area.left);
-    for (let y = area.top, from = 0; y < area.bottom; y++, from += row)
-      rgba.set(filled.subarray(from, from + row), 4 * (y * width + area.left));
+    paste(rgba, width, area, filled);
     const { num_layers, w_dim, generator_id } = networks.model;
     texts[CODES_KEY] = codesAsText(codes, [num_layers, w_dim], generator_id, label);
   }

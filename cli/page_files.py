@@ -1,0 +1,161 @@
+"""The files of a live page: its own, those of an export and those of ONNX Runtime Web."""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..core.errors import InputError
+from ..core.export.card import CARD_FILE, DIRECTIONS_FILE, FORMAT, FORMAT_VERSION
+from ..core.files import atomic_write
+from ..core.foreign_data import DataError, parse_json
+from .web_runtime import BACKENDS, VERSION
+
+_SOURCES = Path(__file__).parents[1] / "web" / "demo"
+_LIST = "page.json"
+_PACKED_LEVEL = 9
+_GRAPHS = ("encode", "map", "mix", "synthesize", "refine")
+_OPTIONAL = ("refine",)  # a model of stage 1 has no skip encoder
+_FACTS = ["title", "license", "generator_id", "resolution", "num_layers", "w_dim", "z_dim"]
+
+
+class Export(NamedTuple):
+    """What a page takes of an export."""
+
+    facts: Mapping[str, Any]
+    """About the model, for the page."""
+    graphs: Mapping[str, bytes]
+    """ONNX files by name of the graph."""
+    data: Mapping[str, bytes]
+    """Files of weights by name."""
+
+
+def read_export(folder: Path) -> Export:
+    """Read an export.
+
+    Raises:
+        InputError: it is none, of a newer version, or lacks graphs that a page needs.
+    """
+    card = _read_card(folder)
+    names = [name for name in _GRAPHS if name in card["graphs"]]
+    missing = [name for name in _GRAPHS if name not in (*names, *_OPTIONAL)]
+    if missing:
+        raise InputError(
+            "an export of a model with encoder and mixer",
+            f"{folder} without {', '.join(f'{name}.onnx' for name in missing)}",
+            "Train stage 1 on the model, or choose another one.",
+        )
+    graphs = {name: (folder / f"{name}.onnx").read_bytes() for name in names}
+    weights = [name for name in card["files"] if name.endswith(".bin")]
+    facts = {name: card[name] for name in _FACTS}
+    facts["directions"] = json.loads((folder / DIRECTIONS_FILE).read_text("utf-8"))
+    return Export(facts, graphs, {name: (folder / name).read_bytes() for name in weights})
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    try:
+        card = parse_json((folder / CARD_FILE).read_bytes())
+    except DataError:
+        card = None
+    version = card.get("format_version") if isinstance(card, dict) else None
+    if not isinstance(card, dict) or card.get("format") != FORMAT or version != FORMAT_VERSION:
+        raise InputError(
+            f"an export of version {FORMAT_VERSION}",
+            f"{folder} with another {CARD_FILE}",
+            "Make one with diverse-inpainting export.",
+        )
+    return card
+
+
+def check_free(out: Path) -> None:
+    """Raise InputError if a folder holds something else than a page."""
+    others = [path.name for path in out.iterdir()]
+    if others and not (out / _LIST).is_file():
+        raise InputError(
+            "an empty folder, or one that holds an older page",
+            f"{out} with {others[0]}",
+            "Choose another folder.",
+        )
+
+
+class PageFiles:
+    """Writes a page file by file; until the last one, browsers are told that it is incomplete."""
+
+    def __init__(self, out: Path) -> None:
+        """Start a page.
+
+        Args:
+            out: an existing folder.
+        """
+        self._out = out
+        self._sizes: dict[str, int] = {}
+        self._described: dict[str, Any] = {}
+        self._write(_LIST, b"{}")
+
+    @property
+    def first_visit(self) -> int:
+        """Bytes that a browser without WebGPU loads."""
+        others = {BACKENDS[name].folder for name in BACKENDS if name != "wasm"}
+        return sum(size for name, size in self._sizes.items() if not name.startswith(tuple(others)))
+
+    def add_model(self, export: Export) -> None:
+        """Add graphs, weights and facts."""
+        digest = hashlib.sha256()
+        graphs = {f"{name}.onnx": content for name, content in export.graphs.items()}
+        for name, content in {**graphs, **export.data}.items():
+            digest.update(content)
+            self._write(f"model/{name}.gz", _packed(content))
+        self._described["model"] = {
+            **export.facts,
+            "graphs": list(export.graphs),
+            "data": list(export.data),
+            "version": digest.hexdigest()[:12],
+        }
+
+    def add_runtime(self, files: Mapping[str, bytes]) -> None:
+        """Add ONNX Runtime Web.
+
+        Args:
+            files: those of all `BACKENDS` by name.
+        """
+        self._described["runtime"] = {}
+        for key, backend in BACKENDS.items():
+            for name in (backend.module, backend.loader):
+                self._write(f"{backend.folder}/{name}", files[name])
+            binary = f"{backend.folder}/{backend.binary}.gz"
+            self._write(binary, _packed(files[backend.binary]))
+            self._described["runtime"][key] = {
+                "module": f"./{backend.folder}/{backend.module}",
+                "loader": f"./{backend.folder}/{backend.loader}",
+                "binary": binary,
+                "version": VERSION,
+            }
+
+    def add_pictures(self, pictures: Mapping[str, Path]) -> None:
+        """Add examples by name."""
+        self._described["examples"] = []
+        for index, (name, path) in enumerate(pictures.items()):
+            file = f"pictures/{index}{path.suffix.lower()}"
+            self._write(file, path.read_bytes())
+            self._described["examples"].append({"name": name, "file": file})
+
+    def finish(self) -> None:
+        """Add the page's own files and the list of all."""
+        for path in sorted(_SOURCES.iterdir()):
+            self._write(path.name, path.read_bytes())
+        sizes = {name: size for name, size in self._sizes.items() if name != _LIST}
+        text = json.dumps({**self._described, "sizes": sizes}, separators=(",", ":"))
+        self._write(_LIST, text.encode())
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = self._out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, lambda file: file.write(content))
+        self._sizes[name] = len(content)
+
+
+def _packed(content: bytes) -> bytes:
+    """Return gzip of bytes; the same bytes give the same file."""
+    return gzip.compress(content, _PACKED_LEVEL, mtime=0)

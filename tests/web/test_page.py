@@ -1,0 +1,326 @@
+"""The live page in Chromium, with the bundled model: what `diverse-inpainting page` writes."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import front_end
+import web_page
+from diverse_inpainting.cli.page import page as write_page
+from diverse_inpainting.core.code_files import read_codes
+from diverse_inpainting.core.editor import Edit
+from diverse_inpainting.core.examples import EXAMPLES
+from diverse_inpainting.core.inpainter import Inpainter
+
+pytestmark = pytest.mark.browser
+
+MAX_LEVELS = 2  # of 255, between the page and the library
+STROKE = [(0.4, 0.4), (0.5, 0.5), (0.6, 0.42)]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with front_end.chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The page's files."""
+    out = tmp_path_factory.mktemp("page")
+    runtime = Path(web_page.RUNTIME) if web_page.RUNTIME else None
+    write_page(
+        out=out,
+        model=os.environ.get("PG_EXPORT", "cats"),
+        runtime=runtime,
+        download=runtime is None,
+    )
+    return out
+
+
+@pytest.fixture(scope="module")
+def site(folder):
+    server = web_page.Site(folder)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def opened(browser, site):
+    """The page, which opens with an example and a mask."""
+    live = web_page.LivePage(browser, site.url)
+    live.wait_for_picture()
+    yield live
+    assert [
+        address for address in live.addresses if not address.startswith((site.url, "blob:"))
+    ] == []
+
+
+@pytest.fixture
+def live(opened):
+    """The page after a stroke on an example."""
+    opened.page.keyboard.press("Escape")
+    opened.page.click("#reset")
+    opened.page.locator("#examples button").nth(1).click()
+    opened.page.wait_for_timeout(300)
+    opened.page.click("#clear")
+    opened.paint(*STROKE)
+    opened.wait_for_picture()
+    yield opened
+    assert opened.problems == []
+
+
+def mask_of(live, width, height):
+    """Return the painted mask, [height, width]."""
+    script = """async ([width, height]) => {
+      const { fromHash } = await import("./share.mjs")
+      const { rasterise } = await import("./strokes.mjs")
+      const mask = rasterise(fromHash(location.hash, 16).strokes, width, height)
+      const changes = []
+      for (let i = 1; i < mask.length; i++) if (mask[i] !== mask[i - 1]) changes.push(i)
+      return changes
+    }"""
+    mask = np.zeros(width * height, np.uint8)
+    mask[live.page.evaluate(script, [width, height])] = 1  # the first pixel is not erased
+    return (np.cumsum(mask) % 2).astype(np.uint8).reshape(height, width)
+
+
+def test_the_page_is_isolated_and_small(opened, site):
+    """Threads need isolation, which the service worker brings about."""
+    assert opened.page.evaluate("crossOriginIsolated")
+    threads = min(os.cpu_count(), 8)
+    assert f"WebAssembly, {threads} thread" in opened.page.text_content("#engine")
+    first_visit = sum(size for path, size in site.sent.items() if "asyncify" not in path)
+    assert 20e6 < first_visit < 30e6
+
+
+def test_a_stroke_gives_sixteen_different_answers(live):
+    live.wait_for_answers()
+    assert len(set(live.thumbnails())) == 16
+
+
+def test_a_slider_changes_picture_and_answers(live):
+    live.wait_for_answers()
+    picture, answers = live.picture(), live.thumbnails()
+    slider = live.page.get_by_label("warmth")
+    slider.fill("3")
+    live.wait_for_answers()
+    changed = live.picture()
+    assert changed != picture
+    assert all(old != new for old, new in zip(answers, live.thumbnails(), strict=True))
+    slider.fill("0")
+    live.wait_for_picture()
+    assert live.picture() == picture
+
+
+def test_a_download_is_what_the_library_makes(live, tmp_path):
+    image = (
+        Image.open(EXAMPLES["tabby and white"])
+        .convert("RGB")
+        .resize((300, 300))
+        .crop((0, 20, 300, 260))
+    )
+    image.save(tmp_path / "cat.png")
+    live.page.set_input_files("#file", tmp_path / "cat.png")
+    live.wait("location.hash.includes('p=') === false")
+    live.paint(*STROKE)
+    live.page.click(".more summary")
+    live.page.fill("#seed", "18446744073709551615")
+    live.page.press("#seed", "Enter")
+    live.page.get_by_label("warmth").fill("1.5")
+    live.wait_for_answers()
+    live.choose(5)
+    live.wait_for_picture()
+    live.download(tmp_path / "result.png")
+    mask = mask_of(live, *image.size)
+    assert 0.01 < mask.mean() < 0.5
+    made = Inpainter.load("cats").inpaint(
+        image,
+        torch.from_numpy(255 * mask),
+        num_variants=6,
+        seed=2**64 - 1,
+        edits=[Edit("warmth", 1.5)],
+    )
+    stored = read_codes(tmp_path / "result.png")
+    assert stored.labels == (f"seed {2**64 - 1} / #5",)
+    assert (stored.codes - made.codes.codes[:, 5:]).abs().max() < 0.01
+    result = np.asarray(Image.open(tmp_path / "result.png")).astype(int)
+    difference = np.abs(result - np.asarray(made.to_pil()[0][5]))
+    assert difference.max() <= MAX_LEVELS
+    assert (difference[mask == 0] == 0).all()
+
+
+def test_locked_answers_stay(live):
+    live.wait_for_answers()
+    live.page.locator("#grid li > button:last-child").nth(2).click()
+    before = live.thumbnails()
+    live.page.click("#new")
+    live.wait_for_answers()
+    after = live.thumbnails()
+    assert [k for k in range(16) if before[k] == after[k]] == [2]
+
+
+def test_dragging_one_answer_onto_another_blends_them(live):
+    cells = live.page.locator("#grid li > button:first-child")
+    live.wait("document.querySelectorAll('#grid li.ready').length > 2")
+    live.choose(1)
+    live.wait_for_picture()
+    first = live.picture()
+    cells.nth(1).drag_to(cells.nth(2))
+    live.wait_for_picture()
+    assert live.picture() != first
+    live.page.locator("#blend input").fill("0")
+    live.wait_for_picture()
+    assert live.picture() == first
+
+
+def test_a_link_shows_the_same_to_others(live, browser):
+    live.page.get_by_label("contrast").fill("-2")
+    live.wait_for_answers()
+    live.choose(4)
+    live.wait_for_picture()
+    other = web_page.LivePage(browser, live.page.url)
+    other.wait_for_answers()
+    assert other.picture() == live.picture()
+    assert other.thumbnails() == live.thumbnails()
+    other.context.close()
+
+
+def test_undo_and_redo(live):
+    picture = live.picture()
+    live.paint((0.3, 0.7), (0.5, 0.75))
+    live.wait_for_picture()
+    assert live.picture() != picture
+    live.page.keyboard.press("Control+z")
+    live.wait_for_picture()
+    assert live.picture() == picture
+    live.page.keyboard.press("Control+z")
+    assert live.page.locator("#grid li.ready").count() == 0
+    live.page.keyboard.press("Control+Shift+z")
+    live.wait_for_picture()
+    assert live.picture() == picture
+
+
+def test_the_keyboard_paints_and_chooses(live):
+    live.page.click("#clear")
+    live.page.focus("#stage")
+    for key in ("ArrowUp", "Space", "ArrowRight", "Space"):
+        live.page.keyboard.press(key)
+    live.wait("document.querySelectorAll('#grid li.ready').length > 5")
+    assert mask_of(live, 256, 256).any()
+    live.page.focus("#grid li > button")
+    for key in ("ArrowRight", "ArrowDown", "Enter"):
+        live.page.keyboard.press(key)
+    live.wait_for_picture()
+    chosen = live.page.locator("#grid li").nth(5).locator("button").first
+    assert chosen.get_attribute("aria-pressed") == "true"
+
+
+def test_a_photograph_of_20_megapixels(live, tmp_path):
+    cat = Image.open(EXAMPLES["siamese"]).resize((5472, 3648))
+    cat.save(tmp_path / "large.jpg", quality=90)
+    live.page.set_input_files("#file", tmp_path / "large.jpg")
+    live.wait("location.hash.includes('p=') === false")
+    live.paint(*STROKE)
+    live.wait_for_picture()
+    live.download(tmp_path / "result.png")
+    result = np.asarray(Image.open(tmp_path / "result.png")).astype(int)
+    mask = mask_of(live, 5472, 3648)
+    differs = np.abs(result - np.asarray(Image.open(tmp_path / "large.jpg"))).max(axis=2) > 3
+    assert differs[mask > 0].mean() > 0.5
+    assert not differs[mask == 0].any()
+
+
+def test_a_file_that_is_no_picture_gets_a_sentence(live, tmp_path):
+    (tmp_path / "notes.png").write_text("no picture")
+    before = live.picture()
+    live.page.set_input_files("#file", tmp_path / "notes.png")
+    live.wait("document.getElementById('status').classList.contains('bad')")
+    assert live.status.startswith("This file is not a picture that this browser can read.")
+    assert live.picture() == before
+
+
+def test_everything_has_a_name(live):
+    unnamed = """() => [...document.querySelectorAll("button, input:not([hidden]), select")]
+      .filter((it) => !it.getAttribute("aria-label") && !it.innerText.trim()
+        && !it.querySelector("img[alt]") && !it.labels?.length)
+      .map((it) => it.outerHTML)"""
+    assert live.page.evaluate(unnamed) == []
+
+
+@pytest.mark.parametrize("width", [1280, 390, 360])
+def test_nothing_is_cut_off(live, width):
+    live.page.set_viewport_size({"width": width, "height": 800})
+    live.page.wait_for_timeout(200)
+    assert live.page.evaluate("document.documentElement.scrollWidth") <= width
+    outside = """(width) => [...document.querySelectorAll("button, input:not([hidden])")]
+      .filter((it) => {
+        const { left, right } = it.getBoundingClientRect()
+        return left < 0 || right > width
+      })
+      .map((it) => it.outerHTML)"""
+    assert live.page.evaluate(outside, width) == []
+    live.page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_the_second_visit_needs_no_connection(folder, browser):
+    server = web_page.Site(folder)
+    live = web_page.LivePage(browser, server.url)
+    live.wait_for_picture()
+    before = live.picture()
+    server.stop()
+    live.page.close()
+    live.open(server.url)
+    live.wait_for_picture()
+    assert live.picture() == before
+    live.context.close()
+
+
+def test_without_a_service_worker_it_has_one_thread(site, browser):
+    live = web_page.LivePage(browser, site.url, service_workers="block")
+    live.wait_for_picture()
+    assert "WebAssembly, 1 thread." in live.page.text_content("#engine")
+    live.context.close()
+
+
+def test_a_browser_without_webassembly_gets_a_sentence(site, browser):
+    options = ["--no-sandbox", "--js-flags=--no-expose-wasm"]
+    other = browser.browser_type.launch(executable_path=front_end.CHROMIUM, args=options)
+    live = web_page.LivePage(other, site.url)
+    live.wait("document.getElementById('status').classList.contains('bad')")
+    assert live.status.startswith("This browser has no WebAssembly")
+    other.close()
+
+
+def damaged(folder, tmp_path, name, change):
+    """Return a copy of the page with one file changed."""
+    shutil.copytree(folder, tmp_path / "page")
+    path = tmp_path / "page" / name
+    path.write_bytes(change(path.read_bytes()))
+    return web_page.Site(tmp_path / "page")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "sentence"),
+    [
+        ("model/encode.onnx.gz", lambda data: data[:-100], "model/encode.onnx.gz is damaged."),
+        (
+            "model/encode.onnx.gz",
+            lambda data: b"no model",
+            "The model's file encode.onnx cannot be used",
+        ),
+        ("page.json", lambda data: data[:50], "This page is incomplete."),
+    ],
+)
+def test_a_broken_file_gets_a_sentence(folder, tmp_path, browser, name, change, sentence):
+    server = damaged(folder, tmp_path, name, change)
+    live = web_page.LivePage(browser, server.url)
+    live.wait("document.getElementById('status').classList.contains('bad')")
+    assert live.status.startswith(sentence)
+    live.context.close()
+    server.stop()
