@@ -33,7 +33,7 @@ CORE_LEVELS = (
     },
     {
         *("areas", "region_errors", "image", "image_decoding", "image_metadata", "deep_colour"),
-        *("png_files", "rasterise", "mask_shapes", "multigrid"),
+        *("rasterise", "mask_shapes", "multigrid"),
     },
     {"hole_masks", "image_listing", "originals", "tiff_files", "transparency"},
     {"image_files", "mask_files", "mask_edits", "dataset", "masks", "image_digests"},
