@@ -91,7 +91,10 @@ def seamless(original: Tensor, completed: Tensor, weight: Tensor, scale: float) 
 def _extent(weight: Tensor) -> slice:
     """From the first to the last weight above 0, and one further on each side if there is one."""
     index = weight.nonzero()
-    return slice(max(int(index[0]) - 1, 0), int(index[-1]) + 2) if len(index) else slice(0)
+    if len(index) == 0:
+        return slice(0)
+    first, last = index[[0, -1], 0].tolist()
+    return slice(max(first - 1, 0), last + 2)
 
 
 def _rim_differences(

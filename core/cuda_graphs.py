@@ -97,7 +97,8 @@ class InferenceGraphs:
         if not _can_capture(inputs):
             return function(*inputs)
         kind = (key, tuple((value.shape, value.dtype) for value in inputs))
-        with self._lock:
+        # What is captured in inference mode could not be overwritten outside of it.
+        with self._lock, torch.inference_mode(False), torch.no_grad():
             if kind not in self._called:
                 outputs = function(*inputs)
                 self._called.add(kind)  # only now: out of memory is no first call

@@ -198,7 +198,7 @@ class Editor:
 
     def _sample(self, z: Tensor, truncation_psi: float, labels: tuple[str, ...]) -> WPlus:
         generator = self.model.generator
-        w = generator.w_avg.lerp(generator.mapping(z.to(self.device)), truncation_psi)
+        w = generator.w_avg.lerp(self.model.map(z.to(self.device)), truncation_psi)
         return self._own(generator.broadcast(w)[None], labels)
 
     def direction(self, name: str) -> Direction:

@@ -153,7 +153,7 @@ def to_unit_range(tensor: Tensor, what: str) -> Tensor:
         raise InputError(
             f"{what} in floating point or uint8", f"{tensor.dtype}", "Convert it with .to(float32)."
         )
-    low, high = (float(bound) for bound in tensor.aminmax())  # both NaN where any value is
+    low, high = torch.stack(tensor.aminmax()).tolist()  # both NaN where any value is
     if not (low >= -_SLACK and high <= 1.0 + _SLACK):
         check_finite(tensor, what.partition(" ")[2])
         raise InputError(

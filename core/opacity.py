@@ -85,7 +85,8 @@ def _touched(weight_hw: Tensor, box: Area, size: Sequence[int]) -> Area | None:
         index = weight_hw.amax(dim=1 - dim).nonzero()[:, 0] + part.start
         if len(index) == 0:
             return None
-        parts.append(slice(max(int(index[0]) - 1, 0), min(int(index[-1]) + 2, length)))
+        first, last = index[[0, -1]].tolist()
+        parts.append(slice(max(first - 1, 0), min(last + 2, length)))
     rows, columns = parts
     return rows, columns
 

@@ -3,7 +3,7 @@
 Legend: N samples, R side of an image in pixels, L style layers, D width of one style code.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
 
 import torch
@@ -16,12 +16,20 @@ from .encoder import Encoder
 from .familiarity import Familiarity
 from .generator import Generator
 from .mixing import Mixer
-from .prepared import PreparedEncoder, PreparedNetworks, PreparedSkipEncoder, PreparedSynthesis
+from .prepared import (
+    PreparedEncoder,
+    PreparedNetworks,
+    PreparedSkipEncoder,
+    PreparedSynthesis,
+    Unchanged,
+)
 from .skip_encoder import SkipEncoder
 from .synthesis import PartialSynthesis, Skips, SynthesisNetwork
 
 PARTS = ("generator", "discriminator", "encoder", "mixer", "skip_encoder", "familiarity")
 """Names of the networks; initial weights are drawn in this order."""
+
+_PREPARED = (PreparedEncoder, PreparedSkipEncoder, PreparedSynthesis, Unchanged)
 
 _Network = TypeVar("_Network", bound=nn.Module)
 _Prepared = TypeVar("_Prepared")
@@ -162,6 +170,31 @@ class DiverseInpaintingModel(nn.Module):
             return _PlainSynthesis(network, self.feature_dtype)
         return network
 
+    def _run(
+        self,
+        name: Hashable,
+        networks: Sequence[object],
+        function: Callable[..., tuple[Tensor, ...]],
+        *inputs: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """Return function(*inputs), as a CUDA graph where it can be one.
+
+        Args:
+            name: tells functions apart, and what they depend on besides networks and inputs.
+            networks: all that it uses; prepared ones, whose weights cannot change unnoticed.
+            function: of tensors, to tensors.
+            inputs: on the networks' device.
+        """
+        are_known = all(isinstance(network, _PREPARED) for network in networks)
+        if self._prepared is None or not are_known or torch.is_grad_enabled():
+            return function(*inputs)
+        return self._prepared.graphs.run(name, function, *inputs)
+
+    def map(self, z: Tensor) -> Tensor:
+        """Return style codes w [N, D] of latents z [N, z_dim]."""
+        mapping = self._fastest(self.generator.mapping, Unchanged)
+        return self._run("map", [mapping], lambda z: (mapping(z),), z)[0]
+
     def encode(self, erased: Tensor, valid: Tensor) -> Tensor:
         """Return W_enc [N, L, D]: w_avg plus what the encoder sees.
 
@@ -170,7 +203,9 @@ class DiverseInpaintingModel(nn.Module):
             valid: [N, 1, R, R] M, 1 where the image is known.
         """
         encoder = self._fastest(_required(self.encoder), PreparedEncoder)
-        return encoder(torch.cat([erased, valid], dim=1)) + self.generator.w_avg
+        inputs = torch.cat([erased, valid], dim=1)
+        offset = self._run("encode", [encoder], lambda x: (encoder(x),), inputs)[0]
+        return offset + self.generator.w_avg
 
     def mix(
         self, w_enc: Tensor, w_rand: Tensor, gate_bias: float | Tensor = 0.0
@@ -182,7 +217,13 @@ class DiverseInpaintingModel(nn.Module):
             w_rand: [N, L, D].
             gate_bias: added to g; 0 as trained.
         """
-        return _required(self.mixer)(w_enc, w_rand, gate_bias)
+        mixer = self._fastest(_required(self.mixer), Unchanged)
+
+        def run(w_enc: Tensor, w_rand: Tensor) -> tuple[Tensor, ...]:
+            return mixer(w_enc, w_rand, gate_bias)
+
+        w_out, gate = self._run(("mix", gate_bias), [mixer], run, w_enc, w_rand)
+        return w_out, gate
 
     def synthesize(self, ws: Tensor, skips: Skips | None = None) -> Tensor:
         """Return the generator's output with constant noise, [N, 3, R, R] in about [-1, 1].
@@ -191,7 +232,10 @@ class DiverseInpaintingModel(nn.Module):
             ws: [N, L, D].
             skips: the maps of Eq. 7 by side, as `SkipEncoder` returns them; None for stage 1.
         """
-        return self._synthesis(ws, skips=skips)
+        synthesis = self._synthesis
+        if skips is not None:
+            return synthesis(ws, skips=skips)
+        return self._run("synthesize", [synthesis], lambda ws: (synthesis(ws),), ws)[0]
 
     def refine(
         self, ws: Tensor, erased: Tensor, valid: Tensor, skip_ws: Tensor | None = None
@@ -208,11 +252,16 @@ class DiverseInpaintingModel(nn.Module):
         """
         network, synthesis = _required(self.skip_encoder), self._synthesis
         skip_encoder = self._fastest(network, PreparedSkipEncoder)
-        start = synthesis.start(ws, min(network.config.sides))
-        stage1 = synthesis(ws, start=start) if skip_ws is None else synthesis(skip_ws)
-        final = composite(stage1, erased, valid)
-        skips = skip_encoder(final, erased, valid)
-        return Refinement(stage1, final, synthesis(ws, skips=skips, start=start))
+
+        def run(ws: Tensor, erased: Tensor, valid: Tensor, *skip_ws: Tensor) -> tuple[Tensor, ...]:
+            start = synthesis.start(ws, min(network.config.sides))
+            stage1 = synthesis(*skip_ws) if skip_ws else synthesis(ws, start=start)
+            final = composite(stage1, erased, valid)
+            skips = skip_encoder(final, erased, valid)
+            return stage1, final, synthesis(ws, skips=skips, start=start)
+
+        inputs = (ws, erased, valid) if skip_ws is None else (ws, erased, valid, skip_ws)
+        return Refinement(*self._run("refine", [skip_encoder, synthesis], run, *inputs))
 
 
 class _PlainSynthesis(NamedTuple):

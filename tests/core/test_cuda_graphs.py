@@ -4,37 +4,13 @@ import pytest
 import torch
 
 from diverse_inpainting.core import cuda_graphs
-from diverse_inpainting.core.cuda_graphs import GraphPool, InferenceGraphs
-
-
-class Recalled:
-    """Stands in for a captured graph on a CPU: calls the function on the stored inputs."""
-
-    def __init__(self, function, inputs):
-        self.function = function
-        self.inputs = [value.clone() for value in inputs]
-        self.outputs = function(*self.inputs)
-
-    def replay(self, inputs):
-        for static, value in zip(self.inputs, inputs, strict=True):
-            static.copy_(value)
-        outputs = self.function(*self.inputs)
-        for static, value in zip(self.outputs, outputs, strict=True):
-            static.copy_(value)
-        return self.outputs
+from diverse_inpainting.core.cuda_graphs import InferenceGraphs
+from recalled_graphs import stand_in
 
 
 @pytest.fixture
 def recalled(monkeypatch):
-    monkeypatch.setattr(cuda_graphs, "_can_capture", lambda inputs: True)
-    captured = []
-
-    def capture(pool, function, inputs):
-        captured.append(Recalled(function, inputs))
-        return captured[-1]
-
-    monkeypatch.setattr(GraphPool, "capture", capture)
-    return captured
+    return stand_in(monkeypatch)
 
 
 def double_and_sum(x):

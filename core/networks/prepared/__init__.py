@@ -3,8 +3,10 @@
 The modules beside this package define what they compute, and are what is trained and exported.
 """
 
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..encoder import Encoder, PspEncoder, SmallEncoder
 from .cache import PreparedNetworks
@@ -14,7 +16,13 @@ from .skip_encoder import PreparedSkipEncoder
 from .small_encoder import PreparedSmallEncoder
 from .synthesis import PreparedSynthesis
 
-__all__ = ["PreparedEncoder", "PreparedNetworks", "PreparedSkipEncoder", "PreparedSynthesis"]
+__all__ = [
+    "PreparedEncoder",
+    "PreparedNetworks",
+    "PreparedSkipEncoder",
+    "PreparedSynthesis",
+    "Unchanged",
+]
 
 
 class PreparedEncoder:
@@ -33,3 +41,15 @@ class PreparedEncoder:
     def __call__(self, x: Tensor) -> Tensor:
         """See `Encoder.forward`."""
         return self.network(self.features.enter(x))
+
+
+class Unchanged:
+    """A network that is used as it is, too small to gain from being prepared."""
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
+        """Take a network; its feature maps stay in float32, whatever the dtype."""
+        self.network = network
+
+    def __call__(self, *inputs: Any) -> Any:  # noqa: ANN401
+        """See the network's `forward`."""
+        return self.network(*inputs)

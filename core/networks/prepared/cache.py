@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
+from ...cuda_graphs import InferenceGraphs
+
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 _Prepared = TypeVar("_Prepared")
@@ -30,6 +32,8 @@ class PreparedNetworks:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
+        self.graphs = InferenceGraphs()
+        """Of calls that use these networks and nothing else that can change."""
 
     def __reduce__(self) -> tuple[type[Self], tuple[()]]:
         return type(self), ()
@@ -67,7 +71,8 @@ class PreparedNetworks:
             with self._lock:
                 entry = self._entries.get(key)
                 if entry is None or entry.state != state:
-                    self._entries.pop(key, None)  # first, to have its memory
+                    if self._entries.pop(key, None) is not None:  # first, to have its memory
+                        self.graphs = InferenceGraphs()
                     kept = [tensor.detach() for tensor in sources]
                     # Autograd does not accept tensors that are made in inference mode.
                     with torch.inference_mode(False), torch.no_grad():
@@ -79,6 +84,7 @@ class PreparedNetworks:
         """Forget all networks; the next ones are prepared again."""
         with self._lock:
             self._entries.clear()
+            self.graphs = InferenceGraphs()
 
 
 def _state_of(tensor: Tensor) -> tuple:

@@ -8,6 +8,7 @@ import threading
 import pytest
 import torch
 
+import recalled_graphs
 import tiny_model
 from diverse_inpainting.core.networks import build
 from diverse_inpainting.core.networks.prepared import PreparedSynthesis
@@ -227,3 +228,44 @@ def test_models_of_the_same_networks_have_their_own(model, ws, made):
     with torch.no_grad():
         assert torch.equal(model.synthesize(ws), other.synthesize(ws))
     assert len(made) == 2
+
+
+def stages(model, ws, image):
+    """Return what every stage makes of some codes and an image."""
+    valid = (image[:, :1] > 0).float()
+    with torch.no_grad():
+        w = model.map(ws[:, 0])
+        w_enc = model.encode(image * valid, valid)
+        w_out, gate = model.mix(w_enc, ws)
+        stage1 = model.synthesize(w_out)
+        refined = model.refine(w_out, image * valid, valid)
+        edited = model.refine(w_out, image * valid, valid, ws)
+    return w, w_enc, w_out, gate, stage1, *refined, *edited
+
+
+def test_stages_replayed_as_graphs_give_what_they_give_when_called(model, generator, monkeypatch):
+    batches = [
+        (torch.randn(2, L, D, generator=generator), torch.randn(2, 3, 32, 32)) for _ in "123"
+    ]
+    called = [stages(model, *batch) for batch in batches]
+    captured = recalled_graphs.stand_in(monkeypatch)
+    replayed = [stages(model, *batch) for batch in batches]
+    assert len(captured) == 6
+    for ours, theirs in zip(replayed, called, strict=True):
+        for found, expected in zip(ours, theirs, strict=True):
+            assert torch.equal(found, expected)
+
+
+def test_graphs_are_captured_again_when_weights_change(model, generator, monkeypatch):
+    ws, image = torch.randn(2, L, D, generator=generator), torch.randn(2, 3, 32, 32)
+    captured = recalled_graphs.stand_in(monkeypatch)
+    for part in (model.generator.mapping, model.encoder, model.mixer, model.skip_encoder):
+        for _ in range(2):
+            before = stages(model, ws, image)
+        captured.clear()
+        for weight in part.parameters():
+            # Replaced, as programs do that move weights between devices.
+            weight.data = weight + 0.05
+        after = stages(model, ws, image)
+        assert not captured, "a first call captures nothing"
+        assert not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
