@@ -58,20 +58,17 @@ def summarise(per_image: Mapping[str, ImageValues], index: Tensor) -> dict[str, 
         per_image: K metrics by name.
         index: [m] int64, m at least 1.
     """
-    if not per_image:
-        return {}
-    pairs = [_without_nan(values, index) for values in per_image.values()]
-    numerators, denominators = (torch.stack(parts, dim=1) for parts in zip(*pairs, strict=True))
-    values = numerators.sum(dim=0) / denominators.sum(dim=0)
     counts = _resample_counts(len(index))
-    resampled = (counts @ numerators) / (counts @ denominators)
-    lows, highs = resampled.nanquantile(torch.tensor(_TAILS, dtype=torch.float64), dim=0)
-    numbers = zip(values.tolist(), lows.tolist(), highs.tolist(), strict=True)
-    return {
-        name: Estimate(*three)
-        for name, three in zip(per_image, numbers, strict=True)
-        if not math.isnan(three[0])  # no image has a value
-    }
+    found = {name: _estimate(values, index, counts) for name, values in per_image.items()}
+    return {name: e for name, e in found.items() if not math.isnan(e.value)}  # no image has one
+
+
+def _estimate(values: ImageValues, index: Tensor, counts: Tensor) -> Estimate:
+    # By itself: in a product of matrices, other metrics would change the last digit.
+    numerator, denominator = _without_nan(values, index)
+    resampled = (counts @ numerator) / (counts @ denominator)
+    low, high = resampled.nanquantile(torch.tensor(_TAILS, dtype=torch.float64)).tolist()
+    return Estimate(float(numerator.sum() / denominator.sum()), low, high)
 
 
 def _without_nan(values: ImageValues, index: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,8 @@ from .report import ROWS, measured
 _PERFECT = "original"
 _COLUMNS = 4
 _SIDE_INCHES = 3.2
-_COLOURS, _MARKERS = 10, "os^D"  # matplotlib's cycle of colours; the eleventh line differs in form
+_COLOURS = 10  # matplotlib's cycle; from the eleventh line on, lines differ in form
+_MARKERS, _STYLES = "o^D", ("-", "-.", ":")
 
 
 def write_plots(evaluation: Evaluation, out: Path) -> None:
@@ -62,9 +63,9 @@ def _draw_metric(
             [estimate.value for estimate in estimates],
             yerr=[below, above],
             color=f"C{number % _COLOURS}",
-            linestyle="--" if method in BASELINES else "-",
+            linestyle="--" if method in BASELINES else _STYLES[number // _COLOURS % len(_STYLES)],
             marker=_MARKERS[number // _COLOURS % len(_MARKERS)],
-            markersize=3,
+            markersize=4,
             linewidth=1,
         )
     better = f" (better: {ROWS[name].better})" if ROWS[name].better else ""

@@ -25,6 +25,7 @@ from safetensors.numpy import load_file
 
 STEPS, BATCH = 20, 8
 STAGES = ("prior", "stage1", "stage2")
+ALLOW = "--allow-training-pictures"  # of evaluate; a revision of before may lack it
 SPEED = ("images_per_s", "peak_memory_mib")
 PHOTOGRAPHS = Path(__file__).parents[1] / "core" / "weights" / "pictures"
 
@@ -111,8 +112,16 @@ def run_all(python: str, out: Path, recipe: Path, data: Path) -> None:
         train(python, stage, out / "run", recipe, data)
     model = out / "run" / "stage2" / "model.safetensors"
     inpaint(python, model, out / "inpaint")
-    measuring = ("--data", data, "--out", out / "evaluation", "--count", 50, "--device", "cpu")
+    measuring = ["--data", data, "--out", out / "evaluation", "--count", 50, "--device", "cpu"]
+    if _knows(python, "evaluate", ALLOW):
+        measuring.append(ALLOW)
     call(python, "evaluate", model, *measuring)
+
+
+def _knows(python: str, command: str, option: str) -> bool:
+    """Return whether a revision has an option."""
+    asked = [python, "-m", "diverse_inpainting", command, "--help"]
+    return option in subprocess.run(asked, check=True, capture_output=True, text=True).stdout
 
 
 def run_on_old(python: str, out: Path, recipe: Path, data: Path) -> None:

