@@ -36,7 +36,6 @@ def folder(tmp_path_factory):
     runtime = Path(web_page.RUNTIME) if web_page.RUNTIME else None
     write_page(
         out=out,
-        model=os.environ.get("PG_EXPORT", "cats"),
         runtime=runtime,
         download=runtime is None,
     )
