@@ -1,25 +1,25 @@
-"""How fast a model loads and completes an image, its memory, and the import time of the nodes.
+"""How fast a model completes an image, beside its plain modules; how it loads, and what it takes.
 
-    python benchmarks/inpaint.py --model cats --variants 8 --runs 5
+    python benchmarks/inpaint.py --model cats --variants 1 8
 
-Completes the demo's photograph (256x256) through the public class. Times are in seconds: the median
-and the range of the runs. The first completion, which includes the warm-up, is listed separately.
+Completes the demo's photograph (256x256) through the public class. `reference` computes with the
+networks' own modules, as they are trained; `prepared` is what `Inpainter` does. The first
+completion, which prepares the networks, is listed separately.
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from typing import Any
 
-import torch
-from machine import peak_mib
+from machine import describe, floor
+from measuring import Candidate, add_options, clock_of, compare, name_of, report, spread
+from torch import Tensor
 
 from diverse_inpainting import Inpainter
-from diverse_inpainting.core.device import resolve_device
 from diverse_inpainting.core.examples import demo_input
-from diverse_inpainting.training.hardware import device_name
+from diverse_inpainting.core.networks import DiverseInpaintingModel
+from diverse_inpainting.core.precision import PRECISIONS
 
 # The first line is what ComfyUI has imported before it loads a node pack.
 IMPORT_NODES = """
@@ -31,56 +31,49 @@ print(time.perf_counter() - started)
 """
 
 
-def main() -> None:
-    options = parse()
-    device = resolve_device(options.device)
-    rows: list[tuple[str, str]] = []
-    base_mib = peak_mib()
-    load = timed(lambda: Inpainter.load(options.model, device=device), options.runs)
-    model = Inpainter.load(options.model, device=device)
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    clock = clock_of(options)
     image, hole_mask = demo_input()
 
-    def complete() -> None:
-        model.inpaint(image, hole_mask, num_variants=options.variants).images.cpu()
+    def load(precision: str) -> Inpainter:
+        return Inpainter.load(options.model, device=clock.device, precision=precision)
 
-    first = timed(complete, 1)
-    runs = timed(complete, options.runs)
-    rows += [
-        ("machine", f"{device_name(device)}, torch {torch.__version__}"),
-        ("threads", f"{torch.get_num_threads()}"),
-        ("model", f"{model.title}, {sum(model.num_parameters.values()):,} parameters"),
-        ("image", f"{image.shape[2]}x{image.shape[1]}, {options.variants} variants"),
-        ("load, s", spread(load)),
-        ("first image, s", spread(first)),
-        ("image, s", spread(runs)),
-        ("variant, s", spread([seconds / options.variants for seconds in runs])),
-        ("peak memory, MiB", f"{peak_mib():.0f} (before loading {base_mib:.0f})"),
-    ]
-    if device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated(device) / 2**20
-        rows.append(("peak GPU memory, MiB", f"{peak:.0f}"))
-    rows.append(("import nodes, s", spread([import_nodes() for _ in range(options.runs)])))
-    for name, value in rows:
-        print(f"{name:<22}{value}")
+    def candidate(name: str, model: Inpainter, num_variants: int) -> Candidate:
+        def complete() -> Tensor:
+            return model.inpaint(image, hole_mask, num_variants=num_variants).images
+
+        return Candidate(name, model.model.feature_dtype, complete)
+
+    loading = [clock.seconds(lambda: load("float32")) for _ in range(options.rounds)]
+    pairs = {}
+    for precision in options.precisions:
+        prepared = load(precision)
+        pairs.setdefault(prepared.model.feature_dtype, (plain(load(precision)), prepared))
+    floors = {dtype: floor(dtype, clock) for dtype in pairs}
+    first = [clock.seconds(candidate("", pair[1], 1).work) for pair in pairs.values()]
+    rows = []
+    for num_variants in options.variants:
+        candidates = [
+            candidate(name, model, num_variants)
+            for pair in pairs.values()
+            for name, model in zip(("reference", "prepared"), pair, strict=True)
+        ]
+        shape = f"{image.shape[2]}px, {num_variants} variants"
+        rows += compare(candidates, shape, clock, rounds=options.rounds, floors=floors)
+    facts = describe(clock.device) | {"clock": clock.kind, "model": load("float32").title}
+    facts |= {f"floor {name_of(d)}": f"{speed:.0f} GFLOP/s" for d, speed in floors.items()}
+    facts |= {f"first, {name_of(d)}": _ms([s]) for d, s in zip(pairs, first, strict=True)}
+    facts |= {"load": _ms(loading), "import nodes": _ms([import_nodes()])}
+    report(facts, rows, options.json)
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--model", default="cats", help="bundled name, file or Hugging Face id")
-    parser.add_argument("--variants", type=int, default=8)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--device", default=None, help="cuda if available, else cpu")
-    return parser.parse_args()
-
-
-def timed(work: Callable[[], object], runs: int) -> list[float]:
-    """Return the duration of each run in seconds."""
-    seconds = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return seconds
+def plain(inpainter: Inpainter) -> Inpainter:
+    """Return the inpainter with networks that are not prepared."""
+    model = inpainter.model
+    networks: dict[str, Any] = {**model.parts}
+    inpainter.model = DiverseInpaintingModel(**networks, feature_dtype=model.feature_dtype)
+    return inpainter
 
 
 def import_nodes() -> float:
@@ -91,9 +84,17 @@ def import_nodes() -> float:
     return float(done.stdout)
 
 
-def spread(seconds: list[float]) -> str:
-    """Return "median (lowest to highest)"."""
-    return f"{statistics.median(seconds):.3f} ({min(seconds):.3f} to {max(seconds):.3f})"
+def _ms(seconds: list[float]) -> str:
+    return "{median_ms:.0f} ms ({lowest_ms:.0f} to {highest_ms:.0f})".format(**spread(seconds))
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--model", default="cats", help="bundled name, file or Hugging Face id")
+    parser.add_argument("--variants", nargs="+", type=int, default=(1, 8))
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=("float32", "auto"))
+    add_options(parser, rounds=5)
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

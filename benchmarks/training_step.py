@@ -4,9 +4,10 @@
 
 Measures the recipes demo64-cpu, demo128-cuda and ffhq256, each line in a separate process. Networks
 (VGG16 included) and images have random values, so that nothing but the checkout is needed: speed
-does not depend on them. R1 is added in every r1_every-th step; the default of 16 iterations
-includes as much of it as a training does. On a GPU, images/s is measured with CUDA graphs, and the
-breakdown into phases without.
+does not depend on them. R1 is added in every r1_every-th step; the default of 16 steps includes as
+much of it as a training does, and the highest time is that of such a step. On a GPU, steps are
+measured with CUDA graphs, and the breakdown into phases without. Floors are of the stage's number
+format, though E, S and what VGG16 does are computed in float32.
 """
 
 import argparse
@@ -14,7 +15,6 @@ import contextlib
 import dataclasses
 import multiprocessing
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -23,16 +23,20 @@ from typing import Any
 from unittest import mock
 
 import torch
-from machine import peak_mib
+from machine import describe, floor
+from measuring import Clock, Row, add_options, clock_of, gflop, name_of, report, spread
 
 from diverse_inpainting.core.checkpoint import Checkpoint
-from diverse_inpainting.core.device import resolve_device
 from diverse_inpainting.core.networks import build
 from diverse_inpainting.training.completion import CompletionTrainer
 from diverse_inpainting.training.config import Recipe, StageConfig
 from diverse_inpainting.training.cuda_graphs import StepGraphs
 from diverse_inpainting.training.data import Photographs
-from diverse_inpainting.training.hardware import device_name, feature_dtype, set_fast_arithmetic
+from diverse_inpainting.training.hardware import (
+    feature_dtype,
+    peak_memory_mib,
+    set_fast_arithmetic,
+)
 from diverse_inpainting.training.prior import PriorTrainer
 from diverse_inpainting.training.recipe_file import load_recipe
 from diverse_inpainting.training.stage1 import Stage1Trainer
@@ -43,25 +47,32 @@ RECIPES = {64: "demo64-cpu", 128: "demo128-cuda", 256: "ffhq256"}
 COMPLETIONS = {"stage1": Stage1Trainer, "stage2": Stage2Trainer}
 MEASURED = ("prior", *COMPLETIONS)
 AnyTrainer = PriorTrainer | CompletionTrainer
-COLUMNS = ("stage", "side", "batch", "dtype", "images/s", "peak MiB")
-PHASES = ("data", "forward", "backward", "optimiser")
 
 
-def main() -> None:
-    options = parse()
-    device = resolve_device(options.device)
-    print(f"{device_name(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads")
-    print("  ".join(f"{name:>9}" for name in (*COLUMNS, *PHASES)))
+@dataclasses.dataclass
+class StepRow(Row):
+    """A stage's line of the table; phases are fractions of a step."""
+
+    images_per_s: float | None = None
+    data: float | None = None
+    forward: float | None = None
+    backward: float | None = None
+    optimiser: float | None = None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    clock, rows = clock_of(options), []
     for resolution in options.resolutions:
         for stage in options.stages:
             # A new process, because peak memory never falls.
             spawned = multiprocessing.get_context("spawn")
             with ProcessPoolExecutor(1, mp_context=spawned) as pool:
-                cells = pool.submit(measure, stage, resolution, options).result()
-            print("  ".join(f"{cell:>9}" for cell in cells), flush=True)
+                rows.append(pool.submit(measure, stage, resolution, options).result())
+    report(describe(clock.device) | {"clock": clock.kind}, rows, options.json)
 
 
-def parse() -> argparse.Namespace:
+def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--stages", nargs="+", choices=MEASURED, default=MEASURED)
     parser.add_argument("--resolutions", nargs="+", type=int, choices=RECIPES, default=RECIPES)
@@ -69,45 +80,52 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--micro-batch", type=int, default=0, help="with --batch; 0 for the whole batch"
     )
-    parser.add_argument("--iterations", type=int, default=16)
-    parser.add_argument("--warm-up", type=int, default=2, help="iterations before, on CPUs")
-    parser.add_argument("--device", default=None, help="cuda if available, else cpu")
-    return parser.parse_args()
+    parser.add_argument("--warm-up", type=int, default=2, help="steps before, on CPUs")
+    add_options(parser, rounds=16)
+    return parser.parse_args(arguments)
 
 
-def measure(stage: str, resolution: int, options: argparse.Namespace) -> list[str]:
+def measure(stage: str, resolution: int, options: argparse.Namespace) -> StepRow:
     """Return one line of the table."""
     set_fast_arithmetic()
-    device = resolve_device(options.device)
-    stopwatch = Stopwatch(device)
+    clock = clock_of(options)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = make_trainer(stage, choose_recipe(stage, resolution, options, folder), device)
-    batch, on_cuda = trainer.config.batch_size, device.type == "cuda"
+        recipe = choose_recipe(stage, resolution, options, folder)
+        trainer = make_trainer(stage, recipe, clock.device)
+    batch, on_cuda = trainer.config.batch_size, clock.device.type == "cuda"
     begun = begin(trainer.config)
     # On a GPU each variant of a step is captured as a graph on its third run.
     warm_up = 3 * trainer.config.r1_every if on_cuda else options.warm_up
-    run(trainer, begun, warm_up, stopwatch)
+    run(trainer, begun, warm_up, clock)
     first = begun + warm_up * batch
-    seconds = run(trainer, first, options.iterations, stopwatch) if on_cuda else 0.0
-    trainer._graphs = StepGraphs(device, is_used=False)  # whose phases cannot be timed
+    first -= first % (batch * trainer.config.r1_every)  # a step with R1
+    times = run(trainer, first, options.rounds, clock)
+    peak = peak_memory_mib(clock.device)
+    stopwatch = Stopwatch(clock)
+    trainer._graphs = StepGraphs(clock.device, is_used=False)  # whose phases cannot be timed
     with watched(trainer, stopwatch):
-        watched_seconds = run(trainer, first, options.iterations, stopwatch)
-    seconds = seconds or watched_seconds
-    memory = torch.cuda.max_memory_allocated(device) / 2**20 if on_cuda else peak_mib()
-    dtype = str(feature_dtype(trainer.config.precision, device)).removeprefix("torch.")
-    speed = options.iterations * batch / seconds
-    cells = [stage, str(resolution), str(batch), dtype, f"{speed:.2f}", f"{memory:.0f}"]
-    return cells + [f"{fraction:.0%}" for fraction in fractions(stopwatch.seconds())]
+        run(trainer, first, options.rounds, clock)
+    dtype = feature_dtype(trainer.config.precision, clock.device)
+    row = StepRow(stage, f"{batch} x {resolution}px", name_of(dtype), **spread(times))
+    row.images_per_s, row.peak_mib = len(times) * batch / sum(times), peak
+    plain_step = first + batch if trainer.config.r1_every > 1 else first
+    row.gflop = gflop(lambda: one_by_one(trainer, plain_step))
+    row.gflop_per_s = row.gflop / min(times)
+    row.floor_share = row.gflop_per_s / floor(dtype, clock)
+    row.data, row.forward, row.backward, row.optimiser = fractions(stopwatch.seconds())
+    return row
 
 
-def run(trainer: AnyTrainer, nimg: int, num_steps: int, stopwatch: "Stopwatch") -> float:
-    """Return how many seconds num_steps steps take, starting at image nimg."""
-    stopwatch.wait()
-    started = time.perf_counter()
-    for i in range(num_steps):
-        trainer.step(nimg + i * trainer.config.batch_size)
-    stopwatch.wait()
-    return time.perf_counter() - started
+def run(trainer: AnyTrainer, nimg: int, num_steps: int, clock: Clock) -> list[float]:
+    """Return how many seconds each of num_steps steps takes, starting at image nimg."""
+    size = trainer.config.batch_size
+    return [clock.seconds(lambda i=i: trainer.step(nimg + i * size)) for i in range(num_steps)]
+
+
+def one_by_one(trainer: AnyTrainer, nimg: int) -> None:
+    """Take a step with its micro-batches in this thread, where operations are counted."""
+    with mock.patch.object(trainer._accumulator, "_pool", None):
+        trainer.step(nimg)
 
 
 def choose_recipe(stage: str, resolution: int, options: argparse.Namespace, folder: str) -> Recipe:
@@ -152,8 +170,9 @@ def begin(config: StageConfig) -> int:
 class Stopwatch:
     """Adds up how long functions take on the device; they may overlap."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._on_cuda = device.type == "cuda"
+    def __init__(self, clock: Clock) -> None:
+        self._on_cuda = clock.device.type == "cuda"
+        self._clock = clock
         self._spans: list[tuple[str, Any, Any]] = []
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -169,18 +188,13 @@ class Stopwatch:
 
     def _now(self) -> float | torch.cuda.Event:
         if not self._on_cuda:
-            return time.perf_counter()
+            return self._clock.now()
         event = torch.cuda.Event(enable_timing=True)
         event.record()
         return event
 
-    def wait(self) -> None:
-        """Wait until the device is idle."""
-        if self._on_cuda:
-            torch.cuda.synchronize()
-
     def seconds(self) -> Counter[str]:
-        """Return the total times by name; call `wait` first."""
+        """Return the total times by name; the device must be idle."""
         sums: Counter[str] = Counter()
         for name, begun, ended in self._spans:
             sums[name] += begun.elapsed_time(ended) / 1000 if self._on_cuda else ended - begun
@@ -210,7 +224,7 @@ def watched(trainer: AnyTrainer, stopwatch: Stopwatch) -> Iterator[None]:
 
 
 def fractions(seconds: Counter[str]) -> list[float]:
-    """Return the fraction of a step that each of PHASES takes.
+    """Return the fraction of a step that data, forward, backward and optimiser take.
 
     Passes may overlap: their parts are counted as fractions of all passes.
     """

@@ -9,6 +9,7 @@ from .console import echo
 
 if TYPE_CHECKING:
     from ..core.directions import Direction
+    from ..core.editor import Editor
     from ..core.inpainter import Inpainter
 
 SUFFIX = ".safetensors"
@@ -30,7 +31,7 @@ def load(model: str, device: str | None, precision: str = "float32") -> "Inpaint
     return Inpainter.load(model, device=resolve_device(device), precision=precision)
 
 
-def resolve(model: "Inpainter", name: str) -> "Direction":
+def resolve(model: "Editor", name: str) -> "Direction":
     """Return a direction of the model by name, or from a file."""
     from ..core.directions import read_direction
     from ..core.latents import check_same_generator

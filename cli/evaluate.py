@@ -13,7 +13,7 @@ from .options import Device, Json, Precision
 from .progress import display_fraction
 
 if TYPE_CHECKING:
-    from ..evaluation.evaluate import Evaluation
+    from ..evaluation.plan import Evaluation
 
 _LEAST_COLUMNS = 240  # keeps each table row on one line when stdout is not a terminal
 
@@ -67,6 +67,21 @@ _Without = Annotated[
     ),
 ]
 _Seed = Annotated[int, typer.Option(help="Seed of the masks and the random codes.")]
+_Split = Annotated[
+    str, typer.Option(help="Measure on all images, or on those held-out from training.")
+]
+_AllowTrained = Annotated[
+    bool,
+    typer.Option(
+        "--allow-training-pictures", help="Measure on images that the model has learned from."
+    ),
+]
+_Lite2 = Annotated[
+    bool,
+    typer.Option(
+        "--lite2", help="Frechet distance on EfficientNet-Lite2, which needs no download."
+    ),
+]
 _Count = Annotated[int | None, typer.Option(min=3, help="Number of images [default: all]")]
 _Training = Annotated[
     Path | None, typer.Option(help="The model's training images, to search for copies of them.")
@@ -108,6 +123,8 @@ def evaluate(
     hole_range: _HoleRange = None,
     invert_masks: _Invert = False,
     seed: _Seed = 0,
+    split: _Split = "all",
+    allow_training_pictures: _AllowTrained = False,
     count: _Count = None,
     training: _Training = None,
     batch_size: _BatchSize = 16,
@@ -115,6 +132,7 @@ def evaluate(
     inception: _Inception = None,
     inception_imagenet: _InceptionImagenet = None,
     lpips: _Lpips = None,
+    lite2: _Lite2 = False,
     cache: _Cache = None,
     download: _Download = False,
     show: _Show = None,
@@ -144,6 +162,8 @@ def evaluate(
         hole_range=hole_range or (0.0, 1.0),
         inverted=invert_masks,
         seed=seed,
+        split=split,
+        allow_training_images=allow_training_pictures,
         count=count,
         training=training,
         batch_size=batch_size,
@@ -153,6 +173,7 @@ def evaluate(
             "inception_imagenet": inception_imagenet,
             "lpips": lpips,
         },
+        lite2=lite2,
         cache=cache,
         download=download,
         show=tuple(show or ()),

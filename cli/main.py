@@ -19,6 +19,7 @@ from .convert import convert
 from .demo import demo
 from .directions import directions
 from .evaluate import evaluate
+from .export import export
 from .familiarity import familiarity
 from .info import info
 from .inpaint import inpaint
@@ -59,6 +60,7 @@ app.command()(inpaint)
 app.command()(scale)
 app.command()(info)
 app.command()(convert)
+app.command()(export)
 app.command()(page)
 app.add_typer(directions, name="directions")
 app.command()(train)

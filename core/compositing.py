@@ -91,11 +91,10 @@ class Composites:
         pairs = itertools.combinations([layer.area for layer in layers], 2)
         overlap = any(meets(*pair) for pair in pairs)
         planes = [self._planes(layer) for layer in layers]
+        if dtype == torch.uint8 and not overlap:
+            base = unit_to_uint8(base)
         for _ in range(self.num_variants):
-            if dtype == torch.uint8 and not overlap:
-                result = unit_to_uint8(base)
-            else:
-                result = base.clone(memory_format=torch.contiguous_format)
+            result = base.clone(memory_format=torch.contiguous_format)
             for layer, remaining in zip(layers, planes, strict=True):
                 self._paste(result, layer, remaining, overlap)
             yield unit_to_uint8(result) if dtype != result.dtype else result

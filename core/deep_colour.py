@@ -3,20 +3,13 @@
 Legend: H x W pixels, C channels (3, or 4 with alpha).
 """
 
-import io
-import struct
-from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 """Pillow's modes of grey with more than 8 bits, of which it cuts nothing."""
-
-_PNG_HEAD = 8  # bytes
-_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 def opencv() -> ModuleType | None:
@@ -85,29 +78,3 @@ def _turned(pixels: np.ndarray, turn: Image.Transpose | None) -> np.ndarray:
         return pixels[:, ::-1] if turn == T.FLIP_LEFT_RIGHT else pixels[::-1]
     quarters = {T.ROTATE_90: 1, T.ROTATE_180: 2, T.ROTATE_270: 3}
     return pixels if turn is None else np.rot90(pixels, quarters[turn])
-
-
-def encode_deep_png(pixels: np.ndarray, options: Mapping[str, Any]) -> bytes:
-    """Return a PNG of [H, W, C] uint16, with the metadata that Pillow's options stand for.
-
-    Needs OpenCV, without which nothing has 16 bits.
-    """
-    cv2 = opencv()
-    assert cv2 is not None, "16-bit colour was read with OpenCV"
-    _, encoded = cv2.imencode(".png", _swapped(pixels))
-    around = io.BytesIO()  # Pillow writes the metadata, around one pixel
-    Image.new("RGB", (1, 1)).save(around, "PNG", **options)
-    chunks = _chunks(encoded.tobytes())
-    metadata = [raw for name, raw in _chunks(around.getvalue()) if name not in _PIXEL_CHUNKS]
-    own = [raw for name, raw in chunks if name in _PIXEL_CHUNKS]
-    return encoded.tobytes()[:_PNG_HEAD] + b"".join([own[0], *metadata, *own[1:]])
-
-
-def _chunks(png: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the name and all bytes of each chunk."""
-    found, place = [], _PNG_HEAD
-    while place < len(png):
-        size, name = struct.unpack_from(">I4s", png, place)
-        found.append((name, png[place : place + size + 12]))
-        place += size + 12
-    return found

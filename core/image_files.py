@@ -17,7 +17,8 @@ from .errors import InputError
 from .files import atomic_write, explain_writing
 from .image import image_to_uint8
 from .image_decoding import decode_fully, deep_grey, from_8_bits, opacity, to_srgb
-from .originals import PNG_LEVEL, RESULT_FORMATS, Original, encode
+from .originals import RESULT_FORMATS, Original, encode
+from .png_files import PngEncoder
 
 _WRITING_REMEDY = "Check that the folder exists, is writable and has room."
 
@@ -109,7 +110,10 @@ def write_result(
 
 
 def write_png(
-    path: str | Path, image_hwc: Tensor | Image.Image, text: Mapping[str, str] | None = None
+    path: str | Path,
+    image_hwc: Tensor | Image.Image,
+    text: Mapping[str, str] | None = None,
+    encoder: PngEncoder | None = None,
 ) -> None:
     """Write an 8-bit PNG; a reader sees the old file or the whole new one.
 
@@ -117,8 +121,9 @@ def write_png(
 
     Args:
         path: ends in .png; its folder exists. A file there is replaced.
-        image_hwc: as for `to_pil`.
+        image_hwc: as for `to_pil`; a Pillow image is grey or RGB, with or without alpha.
         text: of the file's text chunks, by keyword.
+        encoder: of similar images; None for one of this image alone.
 
     Raises:
         InputError: another layout, range or file extension, or a path that cannot be written.
@@ -129,9 +134,11 @@ def write_png(
     image, chunks = to_pil(image_hwc), PngInfo()
     for keyword, content in (text or {}).items():
         chunks.add_text(keyword, content)
+    pixels = np.asarray(image)
+    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    data = (encoder or PngEncoder()).encode(pixels, {"pnginfo": chunks})
     with explain_writing(path, _WRITING_REMEDY):
-        options = {"pnginfo": chunks, "compress_level": PNG_LEVEL}
-        atomic_write(path, lambda file: image.save(file, format="PNG", **options))
+        atomic_write(path, lambda file: file.write(data))
 
 
 def to_pil(image_hwc: Tensor | Image.Image) -> Image.Image:

@@ -17,6 +17,7 @@ from .files import prepare_folder
 from .geometry import Erased
 from .image_files import to_pil, write_png
 from .latents import WPlus
+from .png_files import PngEncoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,8 @@ class Inpainting:
         prepare_folder(folder)
         paths = []
         for b in range(len(self.weight)):
+            encoder = PngEncoder()
             for variant in self.composites.variants(b, torch.uint8):
                 paths.append(folder / f"{stem}-{len(paths)}.png")
-                write_png(paths[-1], variant)
+                write_png(paths[-1], variant, encoder=encoder)
         return paths

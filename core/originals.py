@@ -17,18 +17,16 @@ from PIL.PngImagePlugin import PngInfo, iTXt
 from torch import Tensor
 
 from .checks import check_choice
-from .deep_colour import DEEP_MODES, encode_deep_png
+from .deep_colour import DEEP_MODES
 from .errors import InputError
 from .image import image_to_uint8
 from .image_decoding import Decoded, foreign_profile, from_srgb, to_rgb
 from .image_metadata import RECORD_KEY, Metadata, tiff_options, xmp_with_record
+from .png_files import PngEncoder
 from .printable import get_logger
 from .tiff_files import encode_deep_tiff, encode_tiff
 
 _log = get_logger(__name__)
-
-PNG_LEVEL = 3
-"""Of compression: level 6, the usual one, takes two or three times as long and saves 12 %."""
 
 RESULT_FORMATS = {
     **dict.fromkeys((".png", ".apng"), "PNG"),
@@ -59,6 +57,8 @@ class Original:
     metadata: Metadata = dataclasses.field(default_factory=Metadata)
     is_cut: bool = False
     """Whether the file has more bits per channel than the pixels."""
+    png: PngEncoder = dataclasses.field(default_factory=PngEncoder)
+    """Of all results: what they have in common is compressed once."""
 
     @classmethod
     def from_file(cls, decoded: Decoded) -> Self:
@@ -187,8 +187,12 @@ def encode(original: Original, suffix: str, record: str = "") -> bytes:
     options = _options(original.metadata, file_format, record)
     pixels = original.pixels
     try:
-        if pixels.dtype == np.uint16 and original.mode != "L" and file_format in _DEEP_WRITERS:
-            return _DEEP_WRITERS[file_format](pixels, options)
+        if file_format == "PNG":
+            if pixels.dtype == np.float32:
+                pixels = _rounded(pixels)
+            return original.png.encode(pixels, options)
+        if pixels.dtype == np.uint16 and original.mode != "L" and file_format == "TIFF":
+            return encode_deep_tiff(pixels, options)
         image = _to_pillow(original, file_format)
         if file_format == "TIFF":
             return encode_tiff(image, options)
@@ -200,9 +204,6 @@ def encode(original: Original, suffix: str, record: str = "") -> bytes:
             "Write PNGs: --format png.",
         ) from error
     return buffer.getvalue()
-
-
-_DEEP_WRITERS = {"PNG": encode_deep_png, "TIFF": encode_deep_tiff}
 
 
 def _to_pillow(original: Original, file_format: str) -> Image.Image:
@@ -223,7 +224,6 @@ def _options(metadata: Metadata, file_format: str, record: str) -> dict[str, Any
     known: dict[str, Any] = {"icc_profile": metadata.icc_profile, "dpi": metadata.dpi}
     if file_format == "PNG":
         known |= {"exif": metadata.exif, "pnginfo": _png_info(metadata, record)}
-        options["compress_level"] = PNG_LEVEL
     else:
         xmp = xmp_with_record(metadata.xmp, record) if record else metadata.xmp
         is_tiff = file_format == "TIFF"

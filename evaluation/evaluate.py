@@ -1,9 +1,7 @@
 """The whole evaluation: what `diverse-inpainting evaluate` runs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,94 +14,26 @@ from .baselines import baselines
 from .c2st import two_sample_test
 from .facts import model_facts, selection_facts, versions
 from .images import Images, Storage, spread
-from .measuring import Buckets, OnProgress, PerImage, measure_images, measure_sets
+from .measuring import OnProgress, measure_images, measure_sets
 from .memorisation import memorisation
 from .methods import complete, methods_of
 from .network_metrics import network_metrics
 from .photographs import names_of, read_photographs
 from .pixel_metrics import diversity, fidelity, seam, sharpness
-from .predictions import check_names, read_predictions
-from .protocol import Protocol, make_pairs, write_pairs
+from .plan import LEFT_OUT, Evaluation, Plan
+from .predictions import Predictions, check_names, read_predictions
+from .protocol import Protocol, Selection, make_pairs, write_pairs
+from .splits import SPLITS, known_images, refuse_trained, require_known, trained_names
 from .swd import swd
-from .types import Method, MetricSuite, Pairs
+from .types import Method, MetricSuite
 
 ALWAYS = MetricSuite(per_image=(fidelity, diversity, seam, sharpness))
 """Metrics that every evaluation has."""
 
-LEFT_OUT = ("c2st", "swd")
-"""Metrics that may be left out: they take hours where there are thousands of images."""
-
 _NOT_WANTED = "asked for with --without"
 _SHOWN = 6  # images of the side-by-side sheet
 
-_COMPLETING, _COMPARING = (
-    0.5,
-    0.75,
-)  # fractions of the progress where images are completed, measured
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What to evaluate, and how."""
-
-    data: Path
-    """Folder or zip of photographs."""
-    out: Path
-    """Folder of the results."""
-    model: str | Path | None = None
-    """Bundled name, file or hub id; None measures predictions and baselines only."""
-    predictions: Mapping[str, Path] = field(default_factory=dict)
-    """Folders of other methods' results by the methods' names, see `read_predictions`."""
-    resize: str = "lanczos"
-    """Filter for results of another size, one of `FILTERS`."""
-    resolution: int | None = None
-    """R in pixels; None for the model's."""
-    masks: str = "paper"
-    """A sampler of `sample_hole_masks`, or the path of masks for `read_mask_set`."""
-    hole_range: tuple[float, float] = (0.0, 1.0)
-    """Masks have low <= hole ratio < high."""
-    inverted: bool = False
-    """Whether masks from files are black where the image is to be filled."""
-    seed: int = 0
-    """Of masks and random codes."""
-    count: int | None = None
-    """Number of images to measure on; None for all."""
-    training: Path | None = None
-    """Folder or zip of photographs that the model was trained on."""
-    batch_size: int = 16
-    """Images completed at once, at least 1."""
-    without: frozenset[str] = frozenset()
-    """Some of `LEFT_OUT`."""
-    fit_steps: int = 0
-    """Also measure the model with its codes fitted to the valid pixels by so many steps."""
-    show: tuple[str, ...] = ()
-    """Names of images for the side-by-side sheet; none for a few, evenly spaced by name."""
-    device: str | None = None
-    """Where to compute; None for the best."""
-    weights: Mapping[str, Path | None] = field(default_factory=dict)
-    """Files of the feature networks, see `network_metrics`."""
-    cache: Path | None = None
-    """File of features that evaluations share; None for OUT/features.sqlite."""
-    precision: str = "float32"
-    """One of `PRECISIONS`; published values are those of float32."""
-    download: bool = False
-    """Whether a hub id, and weights that are not given, may be downloaded."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Evaluation:
-    """Everything that was measured."""
-
-    methods: Mapping[str, Method]
-    """What each method made of the images; methods under test first, then baselines."""
-    per_image: PerImage
-    buckets: Buckets
-    facts: Mapping[str, Any]
-    """What the values depend on, plain data for JSON."""
-    shown: tuple[str, ...] = ()
-    """Names of the images of the side-by-side sheet."""
-    training: Images | None = None
-    """[T, 3, R, R] uint8, the training images if given."""
+_COMPLETING, _COMPARING = 0.5, 0.75  # of the progress: images are completed, and measured
 
 
 def evaluate(
@@ -128,32 +58,16 @@ def evaluate(
     Raises:
         DiverseInpaintingError: unusable plan, data, model, masks or predictions.
     """
-    device = resolve_device(plan.device)
-    model = None
-    if plan.model is not None:
-        model = Inpainter.load(
-            plan.model, device=device, precision=plan.precision, download=plan.download
-        )
-    own_names = () if model is None else methods_of(model, plan.fit_steps)
-    check_names(plan.predictions, own_names)
-    resolution = _resolution(plan, model)
-    on_progress(0.0, "reading images")
-    storage = Storage(plan.out, processes)
-    selection = make_pairs(_protocol(plan, resolution), storage)
-    pairs, training = selection.pairs, None
-    for name in plan.show:
-        check_choice(name, "an image of the side-by-side sheet", pairs.names)
-    if plan.training is not None:
-        names = names_of(plan.training)
-        training = read_photographs(plan.training, names, resolution, storage).images
+    inputs = _prepare(plan, processes, on_progress)
+    pairs, training, storage = inputs.selection.pairs, inputs.training, inputs.storage
     if processes.is_main:
         write_pairs(pairs, plan.out / "pairs")
-    suites = _suites(plan, len(pairs.names), device, training, storage)
+    suites = _suites(plan, len(pairs.names), inputs.device, training, storage)
     predictions = [
         read_predictions(name, folder, pairs, storage, plan.resize)
         for name, folder in plan.predictions.items()
     ]
-    methods = [] if model is None else _completed(plan, model, pairs, storage, on_progress)
+    methods = _completed(plan, inputs, on_progress)
     methods += [read.method for read in predictions]
     methods += baselines(pairs, plan.seed, training)
     measuring = _part(on_progress, _COMPLETING, _COMPARING)
@@ -168,17 +82,10 @@ def evaluate(
         per_image=per_image,
         buckets=buckets,
         facts={
-            "protocol": {
-                "data": str(plan.data),
-                **selection_facts(selection),
-                "masks": plan.masks,
-                "hole_range": list(plan.hole_range),
-                "seed": plan.seed,
-                "training": None if plan.training is None else str(plan.training),
-                "training_pictures": 0 if training is None else len(training),
-                "predictions": {read.method.method: read.facts for read in predictions},
-            },
-            "model": None if model is None else model_facts(plan.model, model, plan.fit_steps),
+            "protocol": _protocol_facts(plan, inputs, predictions),
+            "model": None
+            if inputs.model is None
+            else model_facts(plan.model, inputs.model, plan.fit_steps),
             "metrics": {name: value for suite in suites for name, value in suite.facts.items()},
             "versions": versions(),
         },
@@ -187,18 +94,99 @@ def evaluate(
     )
 
 
-def _completed(
-    plan: Plan, model: Inpainter, pairs: Pairs, storage: Storage, on_progress: OnProgress
-) -> list[Method]:
+class _Inputs(NamedTuple):
+    """What is measured, and where."""
+
+    device: torch.device
+    model: Inpainter | None
+    storage: Storage
+    selection: Selection
+    num_trained: int | None
+    """How many images the model has learned from; None if that is not known."""
+    training: Images | None
+
+
+def _prepare(plan: Plan, processes: Processes, on_progress: OnProgress) -> _Inputs:
+    """Load the model and read all images; checks the plan."""
+    device = resolve_device(plan.device)
+    model = None
+    if plan.model is not None:
+        model = Inpainter.load(
+            plan.model, device=device, precision=plan.precision, download=plan.download
+        )
+    own_names = () if model is None else methods_of(model, plan.fit_steps)
+    check_names(plan.predictions, own_names)
+    for name in plan.without:
+        check_choice(name, "a metric to leave out", LEFT_OUT)
+    resolution = _resolution(plan, model)
+    on_progress(0.0, "reading images")
+    storage = Storage(plan.out, processes)
+    selection, num_trained = _select(plan, resolution, storage)
+    for name in plan.show:
+        check_choice(name, "an image of the side-by-side sheet", selection.pairs.names)
+    training = None
+    if plan.training is not None:
+        names = names_of(plan.training)
+        training = read_photographs(plan.training, names, resolution, storage).images
+    return _Inputs(device, model, storage, selection, num_trained, training)
+
+
+def _protocol_facts(
+    plan: Plan, inputs: _Inputs, predictions: Sequence[Predictions]
+) -> dict[str, Any]:
+    return {
+        "data": str(plan.data),
+        **selection_facts(inputs.selection),
+        "masks": plan.masks,
+        "hole_range": list(plan.hole_range),
+        "split": plan.split,
+        "trained_pictures": inputs.num_trained,
+        "seed": plan.seed,
+        "training": None if plan.training is None else str(plan.training),
+        "training_pictures": 0 if inputs.training is None else len(inputs.training),
+        "predictions": {read.method.method: read.facts for read in predictions},
+    }
+
+
+def _select(plan: Plan, resolution: int, storage: Storage) -> tuple[Selection, int | None]:
+    """Return images and holes, and how many were trained on; None if that is not known."""
+    check_choice(plan.split, "the split", SPLITS)
+    known, without = known_images(plan.model), set()
+    if plan.split == "held-out":
+        known = require_known(known)
+        without = trained_names(plan.data, names_of(plan.data), known, storage)
+    protocol = Protocol(
+        data=plan.data,
+        resolution=resolution,
+        masks=plan.masks,
+        seed=plan.seed,
+        count=plan.count,
+        hole_range=plan.hole_range,
+        inverted=plan.inverted,
+    )
+    selection = make_pairs(protocol, storage, without)
+    if known is None:
+        return selection, None
+    seen = trained_names(plan.data, selection.files, known, storage)
+    if not plan.allow_training_images:
+        refuse_trained(seen, len(selection.files))
+    return selection, len(seen)
+
+
+def _completed(plan: Plan, inputs: _Inputs, on_progress: OnProgress) -> list[Method]:
+    pairs = inputs.selection.pairs
+    if inputs.model is None:
+        return []
+
     def on_batch(num_images: int) -> None:
         on_progress(_COMPLETING * num_images / len(pairs.names), "completing images")
 
     return complete(
-        model,
+        inputs.model,
         pairs,
         plan.seed,
         plan.batch_size,
-        storage,
+        inputs.storage,
         fit_steps=plan.fit_steps,
         on_batch=on_batch,
     )
@@ -221,18 +209,6 @@ def _resolution(plan: Plan, model: Inpainter | None) -> int:
     return model.resolution
 
 
-def _protocol(plan: Plan, resolution: int) -> Protocol:
-    return Protocol(
-        data=plan.data,
-        resolution=resolution,
-        masks=plan.masks,
-        seed=plan.seed,
-        count=plan.count,
-        hole_range=plan.hole_range,
-        inverted=plan.inverted,
-    )
-
-
 def _suites(
     plan: Plan,
     num_images: int,
@@ -240,8 +216,6 @@ def _suites(
     training: Images | None,
     storage: Storage,
 ) -> tuple[MetricSuite, ...]:
-    for name in plan.without:
-        check_choice(name, "a metric to leave out", LEFT_OUT)
     test = MetricSuite.left_out("two_sample", _NOT_WANTED)
     if "c2st" not in plan.without:
         test = two_sample_test(num_images, plan.seed, device)
@@ -251,7 +225,7 @@ def _suites(
     if not storage.processes.is_main:
         storage.meet()  # the main process may have to download weights first
     cache = plan.cache or plan.out / "features.sqlite"
-    networks = network_metrics(plan.weights, cache, device, plan.download)
+    networks = network_metrics(plan.weights, cache, device, plan.download, plan.lite2)
     if storage.processes.is_main:
         storage.meet()
     copies = [] if training is None else [memorisation(training)]

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.printable import get_logger
 from .features import FeatureCache, FeatureNetwork
 from .images import Images
-from .types import Estimate, ImageValues, Method, MethodOutput, MetricSuite
+from .types import Estimate, ImageMetric, ImageValues, Method, MethodOutput, MetricSuite
 
 _log = get_logger(__name__)
 
@@ -35,12 +35,6 @@ def inception_metrics(
     """
     d = network.num_features
     warned: set[int] = set()
-
-    def remember(output: MethodOutput) -> dict[str, ImageValues]:
-        """Compute features in all processes; the main one then finds them in the cache."""
-        for images in (output.originals, output.results[:, 0]):
-            cache.features(network, Images.of(images))
-        return {}
 
     def measure_one(method: Method) -> dict[str, Estimate]:
         n = len(method.names)
@@ -66,8 +60,46 @@ def inception_metrics(
         "pictures_needed": f"over {d} in a set for meaningful U-IDS and P-IDS",
     }
     return MetricSuite(
-        per_image=(remember,), per_set=(measure,), facts={f"inception{suffix}": facts}
+        per_image=(_remembering(network, cache),),
+        per_set=(measure,),
+        facts={f"inception{suffix}": facts},
     )
+
+
+def frechet_metric(network: FeatureNetwork, cache: FeatureCache, name: str) -> MetricSuite:
+    """Return the Frechet distance alone, on a network other than the FID's; no interval.
+
+    Args:
+        network: the feature network.
+        cache: where features are kept.
+        name: of the value.
+    """
+
+    def measure_one(method: Method) -> dict[str, Estimate]:
+        if len(method.names) < 2:
+            return {}
+        sets = (method.originals, method.first_results)
+        real, fake = (cache.features(network, images).numpy() for images in sets)
+        return {name: Estimate(frechet_distance(real, fake))}
+
+    def measure(methods: Sequence[Method]) -> list[dict[str, Estimate]]:
+        return [measure_one(method) for method in methods]
+
+    facts = {**network.facts, "num_features": network.num_features, "is": "not the FID"}
+    return MetricSuite(
+        per_image=(_remembering(network, cache),), per_set=(measure,), facts={name: facts}
+    )
+
+
+def _remembering(network: FeatureNetwork, cache: FeatureCache) -> ImageMetric:
+    """Compute features in all processes; the main one then finds them in the cache."""
+
+    def remember(output: MethodOutput) -> dict[str, ImageValues]:
+        for images in (output.originals, output.results[:, 0]):
+            cache.features(network, Images.of(images))
+        return {}
+
+    return remember
 
 
 def frechet_distance(real: ArrayLike, fake: ArrayLike) -> float:

@@ -20,8 +20,9 @@ from torch import Tensor
 from ..core.distributed import ALONE, Processes
 from ..core.files import explain_writing, prepare_folder
 
-CHUNK = 64
-"""Images that are read at once; a few hundred MB of intermediate results at 256 px."""
+CHUNK = 32
+"""Images that are read at once: as many as feature networks take. Twice as many take longer, since
+the intermediate results of each no longer fit into memory that is at hand."""
 
 _Part = TypeVar("_Part")
 

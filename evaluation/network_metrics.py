@@ -15,15 +15,22 @@ from .features import (
     imagenet_inception,
     import_library,
 )
-from .fid import inception_metrics
+from .fid import frechet_metric, inception_metrics
+from .lite2 import lite2
 from .lpips import ALEXNET, lpips_distance, lpips_diversity
 from .types import MetricSuite
 
+_LITE2 = "frechet_lite2"
+
 
 def network_metrics(
-    weights: Mapping[str, Path | None], cache: Path, device: torch.device, download: bool
+    weights: Mapping[str, Path | None],
+    cache: Path,
+    device: torch.device,
+    download: bool,
+    with_lite2: bool = False,
 ) -> tuple[MetricSuite, ...]:
-    """Return FID, U-IDS and P-IDS on each Inception network, and LPIPS diversity.
+    """Return FID, U-IDS and P-IDS on each Inception network, LPIPS diversity, and Lite2's distance.
 
     Without its weights a metric becomes an empty suite whose facts say how to get it.
 
@@ -33,9 +40,10 @@ def network_metrics(
         cache: file of features, created if absent.
         device: where the networks run.
         download: whether to download published weights in place of files that are not given.
+        with_lite2: whether to measure on EfficientNet-Lite2, whose weights a package brings.
 
     Raises:
-        CheckpointError: a file was given and cannot be used.
+        CheckpointError: a file was given, or Lite2 asked for, and cannot be used.
         InputError: the cache cannot be used.
     """
 
@@ -67,4 +75,7 @@ def network_metrics(
         suite(
             "lpips", ALEXNET, "lpips", lambda file: lpips_diversity(lpips_distance(file, device))
         ),
+        frechet_metric(lite2(device), FeatureCache(cache), _LITE2)
+        if with_lite2
+        else MetricSuite.left_out(_LITE2, "give --lite2"),
     )

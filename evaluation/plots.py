@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from .baselines import NAMES as BASELINES
 from .bootstrap import HALVES, STEPS, Bucket
-from .evaluate import Evaluation
+from .plan import Evaluation
 from .report import ROWS, measured
 
 _PERFECT = "original"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..core.files import write_text
 from .baselines import NAMES as BASELINES
 from .bootstrap import ALL, HALVES, Bucket
-from .evaluate import Evaluation
+from .plan import Evaluation
 from .types import Estimate
 
 
@@ -218,6 +218,10 @@ def describe(evaluation: Evaluation) -> Iterator[str]:
         f"{protocol['pictures']} images of {protocol['data']} at {protocol['resolution']} px, "
         f"{_holes(protocol)}"
     )
+    if protocol["trained_pictures"]:
+        yield f"the model has learned from {protocol['trained_pictures']} of these images"
+    elif model is not None and protocol["trained_pictures"] is None:
+        yield "the model's file does not say which images it has learned from"
     for method, read in protocol["predictions"].items():
         if read["resized_from_px"]:
             sides = ", ".join(map(str, read["resized_from_px"]))

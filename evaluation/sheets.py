@@ -10,9 +10,9 @@ from ..core.contact_sheet import contact_sheet, show_erased
 from ..core.image import uint8_to_unit
 from ..core.image_files import write_png
 from .baselines import NAMES as BASELINES
-from .evaluate import Evaluation
 from .images import Images
 from .memorisation import nearest_neighbours
+from .plan import Evaluation
 from .types import Method, MethodOutput
 
 _TIES = "seam"

@@ -1,6 +1,7 @@
 """What a checkpoint's header must say, checked before any tensor is read."""
 
 import dataclasses
+import functools
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -127,7 +128,7 @@ def check_layouts(
         CheckpointError: they do not; the message lists all keys at fault (ten of each kind).
     """
     try:
-        expected = build_blank(config).state_dict()
+        expected = _expected(config)
     except (RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(
             "a config that describes networks", f"{name} ({str(error)[:200]})", remedy
@@ -147,6 +148,12 @@ def check_layouts(
     }
     found = "; ".join(f"{fault}: {listed(keys)}" for fault, keys in faults.items() if keys)
     require(not found, "tensors that fit the config", f"{name} ({found})", remedy)
+
+
+@functools.lru_cache(maxsize=1)  # a file is often inspected and then read
+def _expected(config: ModelConfig) -> Mapping[str, torch.Tensor]:
+    """Return the tensors of a model, without values."""
+    return build_blank(config).state_dict()
 
 
 def part_of(key: str) -> str:

@@ -31,7 +31,7 @@ class Mixer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(L, outputs))
 
     def forward(
-        self, w_enc: Tensor, w_rand: Tensor, gate_bias: float = 0.0
+        self, w_enc: Tensor, w_rand: Tensor, gate_bias: float | Tensor = 0.0
     ) -> tuple[Tensor, Tensor]:
         """Return (W_out, gate), both [N, L, D]; the gate, in [0, 1], is the weight of W_comb.
 

@@ -118,10 +118,11 @@ class DiverseInpaintingModel(nn.Module):
         return model if self._prepared is None else model.prepare()
 
     def prepare(self) -> Self:
-        """Have calls without gradients use networks prepared for inference; return self.
+        """Have calls use networks prepared for inference where they can; return self.
 
-        They are made when first needed, and again when weights have changed. Training steps that
-        change weights behind PyTorch's back, such as CUDA graphs, must not ask for them.
+        That is without gradients; G alone has some, with respect to codes. Networks are prepared
+        when first needed, and again when weights have changed. Training steps that change weights
+        behind PyTorch's back, such as CUDA graphs, must not ask for them.
         """
         self._prepared = PreparedNetworks()
         return self
@@ -140,16 +141,23 @@ class DiverseInpaintingModel(nn.Module):
             self._prepared.drop()
 
     def _fastest(
-        self, network: _Network, prepare: Callable[[_Network, torch.dtype], _Prepared]
+        self,
+        network: _Network,
+        prepare: Callable[[_Network, torch.dtype], _Prepared],
+        *,
+        is_differentiable: bool = False,
     ) -> _Network | _Prepared:
         """Return a network prepared for inference if it may be used now, or the network."""
         if self._prepared is None:
             return network
-        return self._prepared.get(network, self.feature_dtype, prepare) or network
+        prepared = self._prepared.get(
+            network, self.feature_dtype, prepare, is_differentiable=is_differentiable
+        )
+        return network if prepared is None else prepared
 
     @property
     def _synthesis(self) -> "PreparedSynthesis | _PlainSynthesis":
-        network = self._fastest(self.generator.synthesis, PreparedSynthesis)
+        network = self._fastest(self.generator.synthesis, PreparedSynthesis, is_differentiable=True)
         if isinstance(network, SynthesisNetwork):
             return _PlainSynthesis(network, self.feature_dtype)
         return network
@@ -164,7 +172,9 @@ class DiverseInpaintingModel(nn.Module):
         encoder = self._fastest(_required(self.encoder), PreparedEncoder)
         return encoder(torch.cat([erased, valid], dim=1)) + self.generator.w_avg
 
-    def mix(self, w_enc: Tensor, w_rand: Tensor, gate_bias: float = 0.0) -> tuple[Tensor, Tensor]:
+    def mix(
+        self, w_enc: Tensor, w_rand: Tensor, gate_bias: float | Tensor = 0.0
+    ) -> tuple[Tensor, Tensor]:
         """Return W_out and the gate in [0, 1], both [N, L, D] (Eq. 1).
 
         Args:

@@ -228,7 +228,7 @@ class SynthesisNetwork(nn.Module):
                 repr(noise),
                 "For random noise pass a function that draws it.",
             )
-        x = self.const.to(dtype or ws.dtype).expand(len(ws), -1, -1, -1)
+        x = self.const.to(dtype or ws.dtype).expand(ws.shape[0], -1, -1, -1)
         constant = PartialSynthesis(side, x.contiguous(memory_format=memory_format), None)
         blocks = [block for block in self.blocks_by_side.values() if block.side < side]
         return self._run(blocks, ws, noise, constant, None)

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
@@ -56,6 +57,8 @@ def bias_act(
     gain = default_gain if gain is None else float(gain)
     if not gain > 0:  # rejects NaN, too
         raise InputError("a positive gain", str(gain), "Negate the result instead.")
+    if torch.onnx.is_in_onnx_export():
+        return _in_graph(x, bias, scale, noise, slope, gain)
     return _BiasAct.apply(x, bias, scale, noise, slope, gain, requested())
 
 
@@ -73,7 +76,7 @@ def _check_shapes(
         x.ndim >= 2
         and given[1] in (None, x.shape[1:2])
         and given[2] in (None, x.shape[:2])
-        and given[3] in (None, (1, *one_map), (len(x), *one_map))
+        and given[3] in (None, (1, *one_map), (x.shape[0], *one_map))
     )
     if not fits:
         raise InputError(
@@ -81,6 +84,31 @@ def _check_shapes(
             ", ".join("None" if shape is None else str(tuple(shape)) for shape in given),
             "Pass one bias per channel, and one scale per sample and channel.",
         )
+
+
+def _in_graph(
+    x: Tensor,
+    bias: Tensor | None,
+    scale: Tensor | None,
+    noise: Tensor | None,
+    slope: float,
+    gain: float,
+) -> Tensor:
+    """Return the same for the ONNX exporter, which knows no autograd functions.
+
+    The gain moves from the features to the constants: the activations allow it, being piecewise
+    linear.
+    """
+    ones = [1] * (x.ndim - 2)
+    if scale is not None:
+        x = x * (scale * gain).reshape(-1, x.shape[1], *ones)
+    elif gain != 1.0:
+        x = x * gain
+    if noise is not None:
+        x = x + noise * gain
+    if bias is not None:
+        x = x + (bias * gain).reshape(-1, *ones)
+    return x if slope == 1.0 else F.leaky_relu(x, slope)
 
 
 class _BiasAct(torch.autograd.Function):

@@ -55,6 +55,33 @@ def test_a_model_beside_baselines(run, data, tiny_checkpoint, tmp_path):
         assert len(plot.convert("L").getcolors()) > 10, "it is not empty"
 
 
+def test_several_methods_on_given_masks_in_one_table(run, data, tmp_path):
+    """Also a folder whose name has an equals sign, and one without a name."""
+    for k in range(3):
+        mask = np.zeros((32, 32), np.uint8)
+        mask[: 6 + 4 * k] = 255
+        save(tmp_path / "masks" / f"{k}.png", 255 - mask)
+        for folder in ("MAT", "a=b"):
+            save(tmp_path / folder / f"{k}.png", noise(32, 32) // (k + 1))
+    answer = run(
+        *("evaluate", "--data", data, "--out", "out", "--resolution", 32, "--without", "swd"),
+        *("--predictions", "MAT=MAT", "--predictions", "a=b", "--show", 1, "--resize", "box"),
+        *("--masks", "masks", "--invert-masks", "--hole-range", 0.1, 0.5),
+    )
+    assert answer.code == 0, answer.err
+    report = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert list(report["methods"])[:2] == ["MAT", "predictions"]
+    assert report["protocol"]["hole_range"] == [0.1, 0.5]
+    assert report["protocol"]["predictions"]["predictions"]["folder"] == "a=b"
+    assert report["protocol"]["mask_pairing"] == "name"
+    assert "3 images of data at 32 px, masks masks with hole ratios in [0.1, 0.5)" in answer.out
+    table = (tmp_path / "out" / "methods.md").read_text()
+    assert "| MAT |" in table and "mean-colour" not in table
+    assert "SWD x 1000" not in answer.out and "swd left out: asked for with --without" in answer.out
+    assert (tmp_path / "out" / "sheets" / "side-by-side.png").is_file()
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
+
+
 @pytest.mark.slow
 def test_two_processes_measure_what_one_measures(run, data, tiny_checkpoint, tmp_path):
     common = ("evaluate", str(tiny_checkpoint), "--data", data, "--batch-size", "2")
@@ -76,6 +103,14 @@ def test_two_processes_measure_what_one_measures(run, data, tiny_checkpoint, tmp
         (("--data", "data", "--resolution", "32", "--predictions", "data/0.png"), "not a folder"),
         (("absent.safetensors", "--data", "data"), "absent.safetensors"),
         (("TINY", "--data", "data", "--lpips", "absent.pth"), "lpips"),
+        (("TINY", "--data", "data", "--split", "held-out"), "not known which images"),
+        (("TINY", "--data", "data", "--without", "fid"), "one of 'c2st'"),
+        (("TINY", "--data", "data", "--hole-range", "0.4", "0.2"), "first number is below"),
+        (("TINY", "--data", "data", "--predictions", "stage2=data"), "Choose another NAME"),
+        (
+            ("--data", "data", "--resolution", "32", *("--predictions", "m=data") * 2),
+            "'m' twice",
+        ),
     ],
 )
 def test_wrong_evaluation_is_one_sentence(run, data, tiny_checkpoint, arguments, words):

@@ -10,6 +10,7 @@ from diverse_inpainting.core.image_decoding import decode_upright
 from diverse_inpainting.core.image_files import read_image, write_result
 from diverse_inpainting.core.image_metadata import read_record_text
 from diverse_inpainting.core.originals import losses
+from diverse_inpainting.core.png_files import PngEncoder
 from diverse_inpainting.core.tiff_files import encode_deep_tiff
 
 cv2 = pytest.importorskip("cv2")
@@ -59,7 +60,7 @@ def test_metadata_of_deep_images_comes_back(tmp_path, name):
     exif[0x010F] = "Maker"
     rng = np.random.default_rng(0)
     array = rng.integers(0, 65536, (SIZE, SIZE + 4, 3)).astype(np.uint16)
-    write = deep_colour.encode_deep_png if name == "a.png" else encode_deep_tiff
+    write = PngEncoder().encode if name == "a.png" else encode_deep_tiff
     path.write_bytes(write(array, {"exif": exif, "dpi": (300, 300)}))
     assert np.array_equal(fill(path, result)[~INSIDE], array[~INSIDE])
     with Image.open(result) as image:
@@ -73,7 +74,7 @@ def test_deep_images_are_turned_upright(tmp_path, name, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     array = np.random.default_rng(0).integers(0, 65536, (SIZE, SIZE + 4, 3)).astype(np.uint16)
-    write = deep_colour.encode_deep_png if name == "a.png" else encode_deep_tiff
+    write = PngEncoder().encode if name == "a.png" else encode_deep_tiff
     path = tmp_path / name
     path.write_bytes(write(array, {"exif": exif}))
     file = read_image(path)

@@ -1,12 +1,17 @@
 """The whole evaluation without the command line."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from diverse_inpainting.core.checkpoint import read_checkpoint, write_checkpoint
 from diverse_inpainting.core.errors import CheckpointError, ConfigError, InputError
+from diverse_inpainting.core.image_digests import digest
+from diverse_inpainting.core.image_files import write_png
 from diverse_inpainting.evaluation import c2st
 from diverse_inpainting.evaluation.evaluate import Plan, evaluate
 from diverse_inpainting.evaluation.report import describe, results
@@ -69,6 +74,75 @@ def test_a_model_has_two_stages_and_a_blend_beside_the_baselines(data, tmp_path,
     assert list(evaluate(plan).methods) == expected
 
 
+def test_a_model_measures_as_its_own_results_from_a_folder(data, tmp_path, tiny_checkpoint):
+    """Equal to the last digit; rho alone needs the generator."""
+    plan = {"data": data, "model": tiny_checkpoint, "device": "cpu", "masks": "mat-large"}
+    first = evaluate(Plan(**plan, out=tmp_path / "first"))
+    made = tmp_path / "made"
+    made.mkdir()
+    stage2 = first.methods["stage2"]
+    for name, raw in zip(stage2.names, stage2.raw[:], strict=True):
+        for k, image in enumerate(raw):
+            write_png(made / f"{name}-{k}.png", image.movedim(0, -1))
+    second = evaluate(Plan(**plan, out=tmp_path / "second", predictions={"again": made}))
+    assert list(second.methods)[:4] == ["stage1", "stage2", "stage2-seamless", "again"]
+    assert second.buckets["stage2"] == first.buckets["stage2"]
+    for label, own in second.buckets["stage2"].items():
+        again = second.buckets["again"][label]
+        assert again == {name: value for name, value in own.items() if name != "rho"}
+        assert "swd" in again and "diversity" in again and "valid_psnr" in again
+
+
+def test_several_methods_and_metrics_that_are_left_out(data, tmp_path):
+    """One with two results has a diversity, one of another size and with one result has none."""
+    made = {name: write_noise(tmp_path / name, 4, seed=k) for k, name in enumerate(["one", "two"])}
+    for path in list(made["two"].glob("*.png")):
+        for k in range(2):
+            Image.open(path).resize((40, 40)).save(path.with_name(f"{path.stem}-{k}.png"))
+        path.unlink()
+    plan = Plan(
+        data=data,
+        resolution=16,
+        masks="half",
+        out=tmp_path / "out",
+        predictions=made,
+        resize="bicubic",
+        without=frozenset({"swd", "c2st"}),
+        show=("2",),
+    )
+    found = evaluate(plan)
+    one, two = (found.buckets[name]["(0,1]"] for name in made)
+    assert "diversity" in two and "diversity" not in one and "seam" in one
+    assert not any(name.startswith("swd") for name in two)
+    assert found.facts["metrics"]["swd"] == {"left_out": "asked for with --without"}
+    facts = found.facts["protocol"]["predictions"]
+    assert (facts["two"]["resized_from_px"], facts["two"]["filter"]) == ([40], "bicubic")
+    assert facts["one"]["resized_from_px"] == [] and found.shown == ("2",)
+
+
+def test_what_training_left_out(data, tmp_path, tiny_checkpoint):
+    """Two of four images were trained on: they are refused, left out or allowed."""
+    checkpoint = read_checkpoint(tiny_checkpoint)
+    digests = frozenset(digest((data / f"{k}.png").read_bytes()) for k in (0, 1))
+    more = write_noise(tmp_path / "more", 3, seed=5)
+    for path in more.iterdir():
+        path.rename(data / f"more{path.name}")
+    model = tmp_path / "model.safetensors"
+    write_checkpoint(model, dataclasses.replace(checkpoint, trained_images=digests))
+    plan = {"data": data, "model": model, "device": "cpu", "without": frozenset({"swd"})}
+    with pytest.raises(InputError, match=r"has learned from 2 of the 7 images.*0\.png.*--split"):
+        evaluate(Plan(**plan, out=tmp_path / "a"))
+    held_out = evaluate(Plan(**plan, out=tmp_path / "b", split="held-out"))
+    assert held_out.methods["stage2"].names == ("2", "3", "more0", "more1", "more2")
+    assert held_out.facts["protocol"]["trained_pictures"] == 0
+    every = evaluate(Plan(**plan, out=tmp_path / "c", allow_training_images=True))
+    assert len(every.methods["stage2"].names) == 7
+    assert every.facts["protocol"]["trained_pictures"] == 2
+    assert "the model has learned from 2 of these images" in list(describe(every))
+    kept = torch.tensor([2, 3, 4, 5, 6])
+    assert torch.equal(held_out.methods["stage2"].holes[:], every.methods["stage2"].holes[kept])
+
+
 def test_networks_and_training_images_add_their_metrics(tmp_path, monkeypatch):
     """Without weights, the classifier and the neighbours are there, and the rest says why not."""
     monkeypatch.setattr(c2st, "_MIN_STEPS", 1)
@@ -106,6 +180,11 @@ def test_buckets_hold_their_images_and_empty_ones_are_left_out(data, tmp_path):
         ({"resolution": None}, ConfigError),
         ({"training": Path("absent.zip")}, InputError),
         ({"weights": {"lpips": Path("absent.pth")}}, CheckpointError),
+        ({"without": frozenset({"fid"})}, InputError),
+        ({"show": ("absent",)}, InputError),
+        ({"split": "test"}, InputError),
+        ({"split": "held-out"}, ConfigError),
+        ({"predictions": {"original": Path("made")}}, InputError),
     ],
 )
 def test_unusable_plans(data, tmp_path, changes, error):

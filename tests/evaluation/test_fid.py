@@ -11,6 +11,7 @@ from diverse_inpainting.evaluation.features import FeatureCache, FeatureNetwork
 from diverse_inpainting.evaluation.fid import (
     discriminative_scores,
     frechet_distance,
+    frechet_metric,
     inception_metrics,
 )
 from evaluation_samples import method, noise, noise_output
@@ -187,3 +188,15 @@ def test_processes_fill_the_cache_for_the_main_one(tmp_path):
     num_batches = len(seen)
     assert num_batches == 2 and "fid" in measure([method(some)])[0]
     assert len(seen) == num_batches
+
+
+def test_a_distance_on_another_network_says_what_it_is(cache):
+    suite = frechet_metric(COLOURS, cache, "frechet_lite2")
+    (metric,) = suite.per_set
+    originals = noise(8, 3, 16, 16) // 2
+    brighter = method(noise_output(8, originals=originals, results=originals[:, None] + 50))
+    (found,) = metric([brighter])
+    assert found.keys() == {"frechet_lite2"}
+    assert found["frechet_lite2"].value == pytest.approx(3 * 50**2, rel=1e-4)
+    assert metric([method(noise_output(1))]) == [{}]
+    assert suite.facts["frechet_lite2"]["is"] == "not the FID"

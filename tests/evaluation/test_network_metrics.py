@@ -32,7 +32,16 @@ def test_without_weights_the_options_are_named(tmp_path):
             "give --inception-imagenet inception_v3_google-0cc3c7bd.pth, or --download",
         ),
         ("lpips", "give --lpips alexnet-owt-7be5be79.pth, or --download"),
+        ("frechet_lite2", "give --lite2"),
     ]
+
+
+def test_lite2_is_measured_if_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "lite2", lambda device: "network")
+    monkeypatch.setattr(module, "frechet_metric", lambda *given: MetricSuite(facts={"of": given}))
+    *_, suite = network_metrics({}, tmp_path / "features.sqlite", CPU, False, with_lite2=True)
+    network, _, name = suite.facts["of"]
+    assert (network, name) == ("network", "frechet_lite2")
 
 
 def test_a_file_that_was_given_must_be_usable(tmp_path, monkeypatch):
@@ -47,7 +56,7 @@ def test_nothing_is_downloaded_for_a_package_that_is_not_there(tmp_path, monkeyp
     for package in PACKAGES:
         monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setattr(module, "obtain", pytest.fail)
-    reasons = [left_out(suite)[1] for suite in suites(tmp_path, download=True)]
+    reasons = [left_out(suite)[1] for suite in suites(tmp_path, download=True)[:-1]]
     assert all("diverse-inpainting[metrics]" in reason for reason in reasons)
 
 
@@ -69,7 +78,7 @@ def test_a_download_gives_the_metric_or_the_reason(tmp_path, monkeypatch):
         module, "inception_metrics", lambda *given: MetricSuite(facts={"of": given[0]})
     )
     monkeypatch.setattr(module, "lpips_diversity", lambda given: MetricSuite(facts={"of": given}))
-    failed, imagenet, lpips = suites(tmp_path, download=True)
+    failed, imagenet, lpips, _ = suites(tmp_path, download=True)
     assert left_out(failed) == ("inception", "Expected a connection, got none. Try again.")
     assert imagenet.facts == {"of": "inception_v3_google-0cc3c7bd.pth"}
     assert lpips.facts == {"of": "alexnet-owt-7be5be79.pth"}

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from diverse_inpainting.evaluation.bootstrap import ALL
-from diverse_inpainting.evaluation.evaluate import Evaluation
 from diverse_inpainting.evaluation.images import Images
+from diverse_inpainting.evaluation.plan import Evaluation
 from diverse_inpainting.evaluation.report import (
     describe,
     describe_metrics,
+    latex,
     markdown,
     results,
     tables,
@@ -28,6 +29,7 @@ PROTOCOL = {
     "seed": 4,
     "hole_range": [0.0, 1.0],
     "mask_pairing": "sampled",
+    "trained_pictures": 0,
     "predictions": {},
     "pictures": 2,
     "pictures_by_bucket": {"(0,1]": 2, "(0,0.4]": 0, "(0.4,1]": 2},
@@ -87,6 +89,58 @@ def test_a_table_has_rows_in_a_fixed_order_and_empty_buckets_are_left_out(evalua
         "| --- | ---: | ---: | ---: |",
         "| SWD x 1000 | lower | 1.00 | - |",
     ]
+
+
+def test_one_row_for_each_method_under_test(evaluation, tmp_path):
+    """A method without a value leaves the cell empty; baselines have no row."""
+    buckets = {**evaluation.buckets, "original": evaluation.buckets["ours"]}
+    write_report(dataclasses.replace(evaluation, buckets=buckets), tmp_path)
+    assert (tmp_path / "methods.md").read_text().splitlines() == [
+        "| method | SWD x 1000 | rho |",
+        "| --- | ---: | ---: |",
+        "| ours | 1.00 | 0.250 |",
+        "| theirs |  |  |",
+    ]
+    assert (tmp_path / "methods.tex").read_text().splitlines()[3:6] == [
+        r"\midrule",
+        r"ours & 1.00 & 0.250 \\",
+        r"theirs &  &  \\",
+    ]
+
+
+def test_latex_escapes_what_it_would_read():
+    lines = latex(["method", "50 %"], [["a_b&c", "1"]])
+    assert lines == [
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r"method & 50 \% \\",
+        r"\midrule",
+        r"a\_b\&c & 1 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def test_given_masks_a_range_and_resized_results_are_stated(evaluation):
+    read = {"folder": "m", "resized_from_px": [512, 1024], "filter": "box"}
+    protocol = {
+        **PROTOCOL,
+        "masks": "published",
+        "mask_pairing": "order",
+        "hole_range": [0.2, 0.4],
+        "trained_pictures": None,
+        "predictions": {"MAT": read, "pSp": {**read, "resized_from_px": [], "filter": None}},
+    }
+    facts = {**evaluation.facts, "protocol": protocol}
+    lines = list(describe(dataclasses.replace(evaluation, facts=facts)))
+    holes = "masks published with hole ratios in [0.2, 0.4), paired by order"
+    assert lines[2] == f"2 images of photos.zip at 16 px, {holes}"
+    assert lines[3] == "the model's file does not say which images it has learned from"
+    assert lines[4] == "MAT: resized from 512, 1024 px, filter box"
+    assert not any("pSp" in line for line in lines)
+    facts["protocol"] = {**PROTOCOL, "trained_pictures": 2}
+    lines = list(describe(dataclasses.replace(evaluation, facts=facts)))
+    assert lines[3] == "the model has learned from 2 of these images"
 
 
 def test_numbers_that_are_not_finite_are_null(evaluation, tmp_path):

@@ -1,11 +1,13 @@
 """Which images the contact sheets show."""
 
+import dataclasses
+
 import torch
 from PIL import Image
 
 from diverse_inpainting.evaluation import sheets
-from diverse_inpainting.evaluation.evaluate import Evaluation
 from diverse_inpainting.evaluation.images import Images
+from diverse_inpainting.evaluation.plan import Evaluation
 from diverse_inpainting.evaluation.types import ImageValues
 from evaluation_samples import method, noise, output
 
@@ -50,3 +52,29 @@ def test_the_nearest_fills_come_first_beside_their_training_images(tmp_path, mon
     original, result, nearest = drawn[0]
     assert torch.equal(original, originals[1].movedim(0, -1))
     assert torch.equal(result, nearest)
+
+
+def test_named_images_side_by_side(tmp_path, monkeypatch):
+    """One row an image, one column a method under test; each method's first result."""
+    originals, holes = noise(3, 3, 16, 16), torch.ones(3, 1, 16, 16, dtype=torch.bool)
+    made = {
+        name: dataclasses.replace(
+            method(output(originals, holes, noise(3, 2, 3, 16, 16, seed=k))), method=name
+        )
+        for k, name in enumerate(["ours", "MAT", "mean-colour"])
+    }
+    found = Evaluation(methods=made, per_image={}, buckets={}, facts={}, shown=("image2", "image0"))
+    drawn = {}
+
+    def draw(rows, labels, **texts):
+        drawn.update(texts, rows=rows, labels=labels)
+        return Image.new("RGB", (4, 4))
+
+    monkeypatch.setattr(sheets, "contact_sheet", draw)
+    sheets.write_sheets(found, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["side-by-side.png"]
+    assert drawn["labels"] == [["original", "erased", "ours", "MAT"]] * 2
+    assert drawn["row_titles"] == ("image2", "image0")
+    assert torch.equal(drawn["rows"][0][0], originals[2].movedim(0, -1))
+    first = noise(3, 2, 3, 16, 16, seed=1)[2, 0]
+    assert torch.equal(drawn["rows"][0][3], first.movedim(0, -1))

@@ -33,7 +33,7 @@ CORE_LEVELS = (
     },
     {
         *("areas", "region_errors", "image", "image_decoding", "image_metadata", "deep_colour"),
-        *("rasterise", "mask_shapes", "multigrid"),
+        *("png_files", "rasterise", "mask_shapes", "multigrid"),
     },
     {"hole_masks", "image_listing", "originals", "tiff_files", "transparency"},
     {"image_files", "mask_files", "mask_edits", "dataset", "masks", "image_digests"},
@@ -42,7 +42,7 @@ CORE_LEVELS = (
     {"contact_sheet", "close_ups", "ops", "distributed", "pretrained"},
     {"networks"},
     {"latents", "variants", "code_files", "checkpoint", "directions", "fitting"},
-    {"editor", "inpainting"},
+    {"editor", "inpainting", "export"},
     {"completion_steps", "inpainter"},
 )
 

@@ -1,5 +1,8 @@
 """Training keeps a GPU busy; the memory that it takes is measured."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -29,3 +32,25 @@ def test_peak_memory_grows_with_what_is_allocated(device):
     assert 0 < before <= peak_memory_mib(device)
     if device.type == "cuda":
         assert peak_memory_mib(device) >= 200
+
+
+COUNT_PAGE_FAULTS = """
+import resource, torch
+from diverse_inpainting.training.hardware import set_fast_arithmetic
+set_fast_arithmetic()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(16):  # glibc leaves gaps at first, but soon fills them
+    torch.ones(2**24)  # 64 MiB, 16384 pages
+before = faults()
+for _ in range(16):
+    torch.ones(2**24)
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone is told to keep memory")
+def test_freed_memory_is_kept_for_the_next_step():
+    command = [sys.executable, "-c", COUNT_PAGE_FAULTS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 16384

@@ -27,7 +27,8 @@ _STYLERES_CLAMP = 256.0
 """The default of StyleRes's code; its files hold tensors only."""
 
 
-def _translate_generator(key: str) -> tuple[str, None]:
+def translate_generator(key: str) -> tuple[str, None]:
+    """Return NVIDIA's name of one of our keys; the tensors are the same."""
     match = BLOCK.fullmatch(key)
     if match:
         layer = match[2].replace("to_rgb", "torgb")
@@ -48,7 +49,7 @@ def convert_generator(source: Source) -> Network:
     _check_generator(source, sides)
     network = build_generator(
         source,
-        _translate_generator,
+        translate_generator,
         labels="mapping.embed.weight",
         w_avg="mapping.w_avg",
         is_extra=lambda name: bool(_EXTRA.match(name)),

@@ -39,20 +39,26 @@ class PreparedNetworks:
         network: nn.Module,
         dtype: torch.dtype,
         prepare: Callable[[Any, torch.dtype], _Prepared],
+        *,
+        is_differentiable: bool = False,
     ) -> _Prepared | None:
         """Return the network prepared for feature maps of a type; None if it cannot be used now.
 
-        It can be used without gradients, in eval mode, outside any tracing, with float32 weights.
-        Batch norms count in int64.
+        It can be used in eval mode, outside any tracing, with float32 weights (batch norms count in
+        int64), and while gradients are recorded only if it has some and the weights want none.
 
         Args:
             network: to prepare.
             dtype: of its feature maps.
             prepare: from the network and dtype; always the same for a class of networks.
+            is_differentiable: whether what it returns has gradients with respect to its inputs.
         """
-        if network.training or torch.is_grad_enabled() or _is_traced() or dtype not in _DTYPES:
+        needs_gradient = torch.is_grad_enabled()
+        if network.training or _is_traced() or dtype not in _DTYPES:
             return None
         sources = [*network.parameters(), *network.buffers()]
+        if needs_gradient and not (is_differentiable and _is_constant(sources)):
+            return None
         if not all(tensor.dtype in (torch.float32, torch.int64) for tensor in sources):
             return None
         key, state = type(network).__name__, (dtype, *map(_state_of, sources))
@@ -63,7 +69,9 @@ class PreparedNetworks:
                 if entry is None or entry.state != state:
                     self._entries.pop(key, None)  # first, to have its memory
                     kept = [tensor.detach() for tensor in sources]
-                    entry = _Entry(state, kept, prepare(network, dtype))
+                    # Autograd does not accept tensors that are made in inference mode.
+                    with torch.inference_mode(False), torch.no_grad():
+                        entry = _Entry(state, kept, prepare(network, dtype))
                     self._entries[key] = entry
         return entry.prepared
 
@@ -80,6 +88,10 @@ def _state_of(tensor: Tensor) -> tuple:
     """
     version = 0 if tensor.is_inference() else tensor._version
     return tensor.data_ptr(), version, tensor.device
+
+
+def _is_constant(tensors: list[Tensor]) -> bool:
+    return not any(tensor.requires_grad or tensor.is_inference() for tensor in tensors)
 
 
 def _is_traced() -> bool:

@@ -114,12 +114,16 @@ def as_map(per_channel: Tensor, like: Tensor) -> Tensor:
     return per_channel.to(like.dtype)[:, :, None, None]
 
 
-def limit_(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Limit x to what float16 can hold if that is the type; in place."""
-    if dtype != torch.float16:
-        return x
-    largest = torch.finfo(dtype).max
-    return x.clamp_(-largest, largest)
+def limited(x: Tensor, limit: float | None = None) -> Tensor:
+    """Limit x to [-limit, limit], or to what float16 can hold if that is its type; in place.
+
+    While gradients are recorded the result is another tensor.
+    """
+    if limit is None:
+        if x.dtype != torch.float16:
+            return x
+        limit = torch.finfo(x.dtype).max
+    return x.clamp(-limit, limit) if torch.is_grad_enabled() else x.clamp_(-limit, limit)
 
 
 @lru_cache(maxsize=8)

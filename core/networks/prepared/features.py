@@ -6,7 +6,7 @@ Legend: N samples, C channels in, O channels out, K kernel size, H x W pixels.
 import torch
 from torch import Tensor, nn
 
-from .convolution import Convolution, limit_
+from .convolution import Convolution, limited
 
 _FLOAT16_UNIT = 64.0
 
@@ -34,10 +34,6 @@ class Features:
         """Return the float32 values of feature maps."""
         return x.float() if self.unit == 1 else x.float() * self.unit
 
-    def limit_(self, x: Tensor) -> Tensor:
-        """Limit what is in float16, or is to be, to finite values; in place."""
-        return limit_(x, self.dtype)
-
     def convolution(self, conv: nn.Conv2d, side: int) -> "FeatureConvolution":
         """Prepare a convolution of maps with a side in pixels."""
         stride, padding = conv.stride[0], conv.padding
@@ -55,18 +51,19 @@ class Features:
     ) -> "FeatureConvolution":
         """As `Convolution`, from weights [O, C, K, K] and the bias [O] of float32 values."""
         bias = None if bias is None else bias / self.unit
-        weight = self.limit_(weight.clone())
+        if self.dtype == torch.float16:
+            weight = limited(weight, torch.finfo(self.dtype).max)
         return FeatureConvolution(
-            self, Convolution(weight, bias, self.dtype, side, stride=stride, padding=padding)
+            Convolution(weight, bias, self.dtype, side, stride=stride, padding=padding)
         )
 
 
 class FeatureConvolution:
     """A `Convolution` whose results are limited."""
 
-    def __init__(self, features: Features, convolution: Convolution) -> None:
-        self.features, self.convolution = features, convolution
+    def __init__(self, convolution: Convolution) -> None:
+        self.convolution = convolution
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map [N, C, H, W] to [N, O, H / stride, W / stride]: a tensor of its own."""
-        return self.features.limit_(self.convolution(x))
+        return limited(self.convolution(x))

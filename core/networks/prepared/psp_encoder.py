@@ -15,7 +15,7 @@ from ..encoder import (
     reduction_of,
     upsample_add,
 )
-from .convolution import as_map
+from .convolution import as_map, limited
 from .features import Features
 from .linear import Linear
 
@@ -53,9 +53,8 @@ class PreparedPspEncoder:
                 x = unit(x)
             maps.append(x)
         _, fine, middle, coarse = maps
-        limit_ = self.features.limit_
-        middle = limit_(upsample_add(coarse, self.lateral_middle(middle)))
-        fine = limit_(upsample_add(middle, self.lateral_fine(fine)))
+        middle = limited(upsample_add(coarse, self.lateral_middle(middle)))
+        fine = limited(upsample_add(middle, self.lateral_fine(fine)))
         levels = {16: coarse, 8: middle, 4: fine}
         return torch.stack([head(levels[reduction]) for reduction, head in self.heads], dim=1)
 
@@ -76,7 +75,7 @@ class _Unit:
         # Of a window of one pixel, max-pooling takes that pixel.
         taken = x[:, :, :: self.stride, :: self.stride]
         skip = taken if self.shortcut is None else self.shortcut(x)
-        return self.features.limit_(torch.addcmul(skip, y, self.gate(y), out=y))
+        return limited(torch.addcmul(skip, y, self.gate(y), out=y))
 
 
 class _Gate:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..skip_encoder import ResidualLayer, SkipEncoder, SkipHead
+from .convolution import limited
 from .features import FeatureConvolution, Features
 
 
@@ -61,7 +62,7 @@ class _Layer:
         x = F.max_pool2d(x, 2) if self.pools else x
         y = self.conv1(F.prelu(self.conv0(x), self.slopes[0]))
         y.add_(x if self.shortcut is None else self.shortcut(x))
-        return F.prelu(self.features.limit_(y), self.slopes[1])
+        return F.prelu(limited(y), self.slopes[1])
 
 
 class _Head:
@@ -76,7 +77,7 @@ class _Head:
         add, mult = self.add(x), self.mult(x)
         unit = self.features.unit
         if unit != 1:
-            add, mult = self.features.limit_(add.mul_(unit)), mult.mul_(unit)
+            add, mult = limited(add.mul_(unit)), mult.mul_(unit)
         return add, mult.sigmoid_()
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..encoder import SmallEncoder, SmallUnit, reduction_of
 from ..layers import EqualizedConv2d, EqualizedLinear
-from .convolution import Convolution
+from .convolution import Convolution, limited
 from .features import Features
 from .linear import Linear
 
@@ -96,7 +96,7 @@ class _Unit:
         y = F.leaky_relu_(self.conv0(x), _SLOPE)
         y = F.leaky_relu_(self.conv1(y), _SLOPE)
         y = y.add_(x, alpha=_SQRT_HALF) if self.skip is None else y.add_(self.skip(x))
-        return self.features.limit_(y)
+        return limited(y)
 
 
 class _Conv:

@@ -18,15 +18,17 @@ from ..synthesis import (
     SynthesisNetwork,
     ToRGB,
 )
-from .convolution import Convolution, as_map, limit_
+from .convolution import Convolution, as_map, limited
+from .gradient import DifferentiableConvolution
 from .linear import Linear
 from .upsampling import UpsamplingConvolution, upsample_image
 
 _SQRT2 = math.sqrt(2.0)
 _SLOPE = 0.2
+_LARGE = 2**20  # values of a map: several such maps do not stay in a processor's cache
 
 
-class _PreparedConv:
+class PreparedConvolution:
     """`StyledConv` with stored noise."""
 
     def __init__(self, layer: StyledConv, dtype: torch.dtype) -> None:
@@ -40,16 +42,21 @@ class _PreparedConv:
             if layer.up == 1
             else UpsamplingConvolution(weight, layer.taps, dtype, side // 2)
         )
+        self.with_gradient = DifferentiableConvolution(
+            self.convolution, weight, layer.taps, dtype, side
+        )
         self.finish = _Finish(layer, dtype)
         self.is_half = dtype == torch.float16
 
     def __call__(self, x: Tensor, w: Tensor) -> Tensor:
+        """Map [N, in, H, W] and w [N, D] to [N, out, H*up, W*up]."""
         styles = self.affine(w)
         if self.is_half:  # see `style_convolve`
             styles = normalized_styles(styles)
-        y = self.convolution(x, styles)
+        convolve = self.with_gradient if torch.is_grad_enabled() else self.convolution
+        y = convolve(x, styles)
         y = self.finish(y, torch.rsqrt(styles.square() @ self.power + 1e-8))
-        return limit_(y, y.dtype) if self.clamp is None else y.clamp_(-self.clamp, self.clamp)
+        return limited(y, self.clamp)
 
 
 class _Finish:
@@ -70,7 +77,8 @@ class _Finish:
             return bias_act(y, self.bias, "lrelu", scale=demodulation, noise=self.noise)
         scale = as_map(demodulation * _SQRT2, y)
         # A part of a map becomes a map of its own.
-        out = y if y.is_contiguous(memory_format=torch.channels_last) else None
+        is_own = y.is_contiguous(memory_format=torch.channels_last)
+        out = y if is_own and not torch.is_grad_enabled() else None
         return F.leaky_relu_(torch.addcmul(self.offset, y, scale, out=out), _SLOPE)
 
 
@@ -86,9 +94,9 @@ class _PreparedToRGB:
         N, C, H, W = x.shape
         weight = (self.weight * self.affine(w)[:, None]).to(self.dtype)
         pixels = x.permute(0, 2, 3, 1).reshape(N, H * W, C)
-        rgb = limit_(torch.baddbmm(self.bias, pixels, weight.transpose(1, 2)), self.dtype)
-        rgb = rgb.view(N, H, W, 3).permute(0, 3, 1, 2).float()
-        return rgb if self.clamp is None else rgb.clamp_(-self.clamp, self.clamp)
+        rgb = torch.baddbmm(self.bias, pixels, weight.transpose(1, 2))
+        rgb = limited(rgb, self.clamp).float()
+        return rgb.view(N, H, W, 3).permute(0, 3, 1, 2)
 
 
 class _PreparedBlock:
@@ -96,9 +104,12 @@ class _PreparedBlock:
 
     def __init__(self, block: SynthesisBlock, dtype: torch.dtype) -> None:
         self.side, self.first_layer = block.side, block.first_layer
-        self.conv0 = None if block.conv0 is None else _PreparedConv(block.conv0, dtype)
-        self.conv1 = _PreparedConv(block.conv1, dtype)
+        self.conv0 = None if block.conv0 is None else PreparedConvolution(block.conv0, dtype)
+        self.conv1 = PreparedConvolution(block.conv1, dtype)
         self.to_rgb = _PreparedToRGB(block.to_rgb, dtype)
+        weight = block.conv1.weight
+        self.is_large = weight.device.type == "cpu" and len(weight) * self.side**2 >= _LARGE
+        """Whether several samples at once are slower than one after the other."""
 
     def __call__(
         self, x: Tensor, ws: Tensor, skip: tuple[Tensor, Tensor] | None
@@ -110,13 +121,15 @@ class _PreparedBlock:
             layer += 1
         if skip is not None:  # `modulate_features`
             g_add, g_mult = (part.to(x.dtype) for part in skip)
-            x = limit_(torch.addcmul(x + g_add, x, g_mult), x.dtype)
+            x = limited(torch.addcmul(x + g_add, x, g_mult))
         x = self.conv1(x, ws[:, layer])
         return x, self.to_rgb(x, ws[:, layer + 1])
 
 
 class PreparedSynthesis:
     """A synthesis network for inference with stored noise; its results are those of the original.
+
+    Gradients: with respect to codes, of first order.
 
     Weights are cast, squared, summed and laid out once, to-RGB layers are matrix products, and what
     follows a convolution happens in place.
@@ -134,9 +147,16 @@ class PreparedSynthesis:
         """See `SynthesisNetwork.forward`."""
         start = self.start(ws, 0) if start is None else start
         blocks = [block for block in self.blocks if block.side >= start.side]
-        image = self._run(blocks, ws, start, skips).image
-        assert image is not None
-        return image
+        first = next((i for i, block in enumerate(blocks) if block.is_large), len(blocks))
+        middle = self._run(blocks[:first], ws, start, skips)
+        large = blocks[first:]
+        if not large or len(ws) == 1:
+            return _image(self._run(large, ws, middle, skips))
+        rows = [slice(n, n + 1) for n in range(len(ws))]
+        parts = [
+            self._run(large, ws[row], _part_of(middle, row), _skips_of(skips, row)) for row in rows
+        ]
+        return torch.cat([_image(part) for part in parts])
 
     def start(self, ws: Tensor, side: int) -> PartialSynthesis:
         """See `SynthesisNetwork.start`."""
@@ -155,3 +175,19 @@ class PreparedSynthesis:
             x, rgb = block(x, ws, None if skips is None else skips.get(block.side))
             image = rgb if image is None else upsample_image(image, self.taps).add_(rgb)
         return PartialSynthesis(start.side, x, image)
+
+
+def _image(result: PartialSynthesis) -> Tensor:
+    assert result.image is not None
+    return result.image
+
+
+def _part_of(whole: PartialSynthesis, rows: slice) -> PartialSynthesis:
+    image = None if whole.image is None else whole.image[rows]
+    return PartialSynthesis(whole.side, whole.features[rows], image)
+
+
+def _skips_of(skips: Skips | None, rows: slice) -> Skips | None:
+    if skips is None:
+        return None
+    return {side: (add[rows], mult[rows]) for side, (add, mult) in skips.items()}

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .convolution import Convolution, TransposedConvolution, as_map, limit_
+from .convolution import Convolution, TransposedConvolution, as_map, limited
 
 
 class UpsamplingConvolution:
@@ -18,14 +18,22 @@ class UpsamplingConvolution:
         self.spread = (
             PhaseConvolution if has_matrix_units(weight, dtype) else TransposedConvolution
         )(weight, dtype, side)
-        kernel = torch.outer(taps, taps).flip(0, 1) * 4.0
-        kernel = kernel.to(dtype).repeat(len(weight), 1, 1, 1)
-        self.smooth = Convolution(kernel, None, dtype, 2 * side + 1, padding=1, groups=len(weight))
+        self.smooth = smoothing(taps, len(weight), dtype, 2 * side + 1, padding=1)
 
-    def __call__(self, x: Tensor, scale: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         """Return [N, O, 2H, 2W] for x [N, C, H, W] times scale [N, C]; may be a part of a map."""
-        y = self.smooth(limit_(self.spread(x * as_map(scale, x)), x.dtype))
+        scaled = x if scale is None else x * as_map(scale, x)
+        y = self.smooth(limited(self.spread(scaled)))
         return y[:, :, : 2 * x.shape[2], : 2 * x.shape[3]]
+
+
+def smoothing(
+    taps: Tensor, num_channels: int, dtype: torch.dtype, side: int, padding: int
+) -> Convolution:
+    """Prepare the filter that follows the doubling of maps; side is that of its input."""
+    kernel = torch.outer(taps, taps).flip(0, 1) * 4.0
+    kernel = kernel.repeat(num_channels, 1, 1, 1)
+    return Convolution(kernel, None, dtype, side, padding=padding, groups=num_channels)
 
 
 class PhaseConvolution:

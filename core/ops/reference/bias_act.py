@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_HALVES_AT_ONCE = 32
+
 
 def bias_act(
     x: Tensor,
@@ -16,12 +18,10 @@ def bias_act(
     gain: float,
 ) -> Tensor:
     """Return leaky_relu(x * scale + noise + bias) * gain: the public op, given the slope."""
-    y = x if scale is None else x * _per_sample(scale, x)
-    if bias is not None:
-        bias = bias.view(-1, *[1] * (x.ndim - 2))
-    for term in (noise, bias):
+    y = x if scale is None else x * _spread(scale, x)
+    for term in (noise, None if bias is None else bias[None]):
         if term is not None:
-            y = y + term.to(x.dtype) if y is x else y.add_(term.to(x.dtype))
+            y = y + _spread(term, x) if y is x else y.add_(_spread(term, x))
     y = x.clone() if y is x else y
     if slope != 1.0:
         F.leaky_relu_(y, slope)
@@ -64,7 +64,7 @@ def split_gradient(
     wants_x, wants_bias, wants_scale = wants
     dx = dbias = dscale = None
     if wants_x:
-        dx = dz if scale is None else dz * _per_sample(scale, dz)
+        dx = dz if scale is None else dz * _spread(scale, dz)
     if wants_bias:
         dbias = dz.sum([0, *range(2, dz.ndim)])
     if wants_scale:
@@ -73,6 +73,22 @@ def split_gradient(
     return dx, dbias, dscale
 
 
-def _per_sample(scale: Tensor, x: Tensor) -> Tensor:
-    """Return [B, C] with the rank and dtype of x."""
-    return scale.to(x.dtype).view(*scale.shape, *[1] * (x.ndim - 2))
+def _spread(term: Tensor, x: Tensor) -> Tensor:
+    """Return a term [B or 1, C] or [B or 1, 1, ...] with the rank and dtype of x.
+
+    On a CPU, PyTorch adds and multiplies half-precision maps 32 numbers at a time along the last
+    axis in memory, and one at a time where that is shorter: with 16 channels last, repeating the
+    term along a row is ten times as fast.
+    """
+    term = term.to(x.dtype).view(*term.shape, *[1] * (x.ndim - term.ndim))
+    is_slow = (
+        x.device.type == "cpu"
+        and x.itemsize == 2
+        and x.ndim == 4
+        and x.shape[1] < _HALVES_AT_ONCE
+        and x.is_contiguous(memory_format=torch.channels_last)
+    )
+    if not is_slow:
+        return term
+    row = term.expand(-1, x.shape[1], -1, x.shape[3])
+    return row.contiguous(memory_format=torch.channels_last)

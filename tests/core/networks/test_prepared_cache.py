@@ -77,14 +77,35 @@ def test_only_on_request(ws, made):
     assert not made
 
 
-def test_not_with_gradients_or_in_training(model, ws, made):
-    codes = ws.clone().requires_grad_()
-    model.synthesize(codes).sum().backward()
-    assert codes.grad.abs().sum() > 0
+def test_not_in_training(model, ws, made):
     model.train()
     with torch.no_grad():
-        model.synthesize(ws)
+        assert torch.equal(model.synthesize(ws), plain(model, ws))
     assert not made
+
+
+def test_with_gradients_of_codes_but_not_of_weights(model, ws, made):
+    model.synthesize(ws.clone().requires_grad_()).sum().backward()
+    assert len(made) == 1
+    model.generator.requires_grad_(True)
+    model.synthesize(ws).sum().backward()
+    assert model.generator.synthesis.const.grad.abs().sum() > 0
+    assert len(made) == 1
+
+
+def test_gradients_after_a_first_use_in_inference_mode(model, ws):
+    """What is made there serves autograd, too."""
+    with torch.inference_mode():
+        model.synthesize(ws)
+    model.synthesize(ws.clone().requires_grad_()).sum().backward()
+
+
+def test_encoders_have_no_gradients_of_their_own(model, ws):
+    """Whoever wants some gets those of the modules."""
+    erased, valid = torch.zeros(2, 3, 32, 32), torch.ones(2, 1, 32, 32)
+    model.encode(erased.requires_grad_(), valid).sum().backward()
+    assert erased.grad.abs().sum() > 0
+    model.refine(ws, erased, valid).output.sum().backward()
 
 
 def test_not_while_exporting(model, ws, made, monkeypatch):

@@ -91,6 +91,20 @@ def test_scale_and_noise_equal_the_formula(generator, device, memory_format, sha
     assert actual.is_contiguous(memory_format=memory_format) or not actual.numel()
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_few_channels_in_half_precision_give_the_same_in_both_formats(generator, device, shared):
+    """Channels last, the terms are repeated along rows first."""
+    shape = (2, 16, 5, 7)
+    x, bias = draw(generator, shape, device).bfloat16(), draw(generator, (16,), device)
+    terms = {
+        "scale": draw(generator, (2, 16), device),
+        "noise": draw(generator, (1 if shared else 2, 1, 5, 7), device),
+    }
+    plain = bias_act(x, bias, "lrelu", **terms)
+    x = x.contiguous(memory_format=torch.channels_last)
+    assert torch.equal(bias_act(x, bias, "lrelu", **terms), plain)
+
+
 @pytest.mark.parametrize("shape", [(3, 70), (2, 4, 5), *MAPS, *EMPTY], ids=str)
 def test_scaled_channels_are_products(generator, device, shape):
     x, scale = draw(generator, shape, device), draw(generator, shape[:2], device)

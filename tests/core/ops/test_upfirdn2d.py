@@ -24,6 +24,8 @@ SETTINGS = [
     (1, 1, (0, 0, 0, 0), False, 1.0),
     (1, 1, (4, 4, 4, 4), True, 1.0),
     (2, 1, (2, 1, 3, 0), False, 4.0),
+    (2, 1, (2, 1, 2, 1), True, 4.0),  # as a transposed convolution that crops all sides equally
+    (3, 1, (3, 1, 1, -1), False, 9.0),
     (1, 2, (1, 2, 0, 3), True, 0.5),
     (2, 3, (5, 0, 1, 4), False, -1.5),
     (3, 2, (2, 2, 2, 2), True, 9.0),
@@ -209,6 +211,18 @@ def test_backward_is_the_adjoint(generator, device, setting):
     other = random_map(generator, *y.shape, device=device)
     (adjoint,) = torch.autograd.grad(y, x, other)
     assert_close((y * other).sum().detach(), (x * adjoint).sum().detach())
+
+
+@pytest.mark.parametrize("resample", [upsample2d, downsample2d])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_maps_and_gradients_stay_channels_last(device, resample, dtype):
+    """Convolutions and products of two layouts take several times as long."""
+    x = torch.ones(2, 16, 8, 8, dtype=dtype, device=device)
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    y = resample(x, setup_filter().to(device))
+    (gradient,) = torch.autograd.grad(y, x, torch.ones_like(y))
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
