@@ -246,7 +246,6 @@ class App {
   // --- what the user does ---
 
   onStrokes() {
-    performance.clearMeasures();
     this.maskVersion++;
     this.drawn = new Map();
     this.stage.setPatch(null);
