@@ -2,9 +2,9 @@
 
 PYTHONPATH=tests/support python benchmarks/live_page.py PAGE [--rounds N]
 
-PAGE is a folder that `diverse-inpainting page` wrote. Each round draws a stroke and takes it
-back, asks for sixteen new answers, chooses another one and moves a slider; the fastest of all rounds is printed, since a browser shares
-the machine with others. `16 answers` is sixteen times one answer.
+PAGE is a folder that `diverse-inpainting page` wrote. Each round draws a stroke and takes it back,
+asks for sixteen new answers, chooses another one and moves a slider. The fastest of all rounds is
+printed, since a browser shares the machine with others; `16 answers` is sixteen times one answer.
 """
 
 import argparse
