@@ -80,6 +80,7 @@ def _exported(model: str, folder: Path, download: bool, show: OnProgress) -> Pat
     from ..core.checkpoint import read_checkpoint, resolve_source
     from ..core.directions import bundled_directions
     from ..core.export import CARD_FILE, export_model
+    from .page_files import GRAPHS, OPTIONAL_GRAPH
 
     if (Path(model) / CARD_FILE).is_file():
         return Path(model)
@@ -98,7 +99,15 @@ def _exported(model: str, folder: Path, download: bool, show: OnProgress) -> Pat
 
     show(0.1, "exporting the model")
     directions = bundled_directions(checkpoint.generator_id)
-    export_model(checkpoint, folder, weights="float16", directions=directions, on_step=on_step)
+    has_stage2 = "skip_encoder" in checkpoint.parts
+    export_model(
+        checkpoint,
+        folder,
+        weights="float16",
+        directions=directions,
+        only=[name for name in GRAPHS if has_stage2 or name != OPTIONAL_GRAPH],
+        on_step=on_step,
+    )
     return folder
 
 

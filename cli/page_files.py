@@ -13,11 +13,14 @@ from ..core.files import atomic_write
 from ..core.foreign_data import DataError, parse_json
 from .web_runtime import BACKENDS, VERSION
 
+GRAPHS = ("encode", "map", "mix", "synthesize", "refine")
+"""Those of an export that a page runs."""
+OPTIONAL_GRAPH = "refine"
+"""A model without skip encoder has only stage 1."""
+
 _SOURCES = Path(__file__).parents[1] / "web" / "demo"
 _LIST = "page.json"
 _PACKED_LEVEL = 9
-_GRAPHS = ("encode", "map", "mix", "synthesize", "refine")
-_OPTIONAL = ("refine",)  # a model of stage 1 has no skip encoder
 _FACTS = ["title", "license", "generator_id", "resolution", "num_layers", "w_dim", "z_dim"]
 
 
@@ -39,8 +42,8 @@ def read_export(folder: Path) -> Export:
         InputError: it is none, of a newer version, or lacks graphs that a page needs.
     """
     card = _read_card(folder)
-    names = [name for name in _GRAPHS if name in card["graphs"]]
-    missing = [name for name in _GRAPHS if name not in (*names, *_OPTIONAL)]
+    names = [name for name in GRAPHS if name in card["graphs"]]
+    missing = [name for name in GRAPHS if name not in (*names, OPTIONAL_GRAPH)]
     if missing:
         raise InputError(
             "an export of a model with encoder and mixer",

@@ -22,9 +22,11 @@ SHOWN_PX = 800  # width of the film
 QUALITY = 55
 MAX_BYTES = 600_000
 EXAMPLE = "#p=tortoiseshell&s=4"
-STROKE = [(0.40, 0.47), (0.60, 0.47), (0.52, 0.62), (0.42, 0.50), (0.52, 0.55)]
-"""Over eyes and nose, in fractions of the picture's box."""
-BRUSH = "70"
+STROKE = [(0.33, 0.45), (0.68, 0.47), (0.54, 0.68), (0.33, 0.45), (0.52, 0.52)]
+"""Over eyes and nose, in fractions of the picture."""
+BRUSH = 0.27
+"""Of the picture's side."""
+CHOSEN = (6, 4)
 
 _REST_MS, _STEP_MS = 1100, 90
 
@@ -92,11 +94,10 @@ def main() -> None:
         live.page.set_viewport_size({"width": WIDTH_PX, "height": HEIGHT_PX})
         live.wait_for_answers()
         live.page.click("#clear")
-        live.page.locator("#size").fill(BRUSH)
         film = Film(live)
         paint(film)
         answers(live, film)
-        choose(live, film, (5, 10))
+        choose(live, film, CHOSEN)
         slide(live, film)
         film.save()
     site.stop()
@@ -106,9 +107,13 @@ def paint(film: Film) -> None:
     """Erase with the brush."""
     box = film.page.locator("#canvas").bounding_box()
     assert box is not None
-    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in STROKE]
+    side = min(box["width"], box["height"])
+    left, top = box["x"] + (box["width"] - side) / 2, box["y"] + (box["height"] - side) / 2
+    film.page.locator("#size").fill(str(round(BRUSH * side)))
+    places = [(left + x * side, top + y * side) for x, y in STROKE]
     film.pointer = places[0]
     film.page.mouse.move(*places[0])
+    film.page.wait_for_timeout(500)  # the old answers fade out
     film.shoot(_REST_MS)
     film.page.mouse.down()
     for place in places[1:]:

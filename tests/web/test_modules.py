@@ -180,3 +180,13 @@ def test_a_link_brings_the_state_back():
 def test_wrong_links_say_nothing(text):
     found = evaluate({"share.mjs": ["fromHash"]}, "fromHash(values[0], 4)", text)
     assert found == {"locked": [], "sliders": {}}
+
+
+def test_a_browser_without_webassembly_gets_a_sentence():
+    call = """(async () => {
+      delete globalThis.WebAssembly;
+      return loadRuntime({}, {}).catch((error) => [error instanceof PageError, error.message]);
+    })()"""
+    is_known, message = evaluate({"networks.mjs": ["loadRuntime", "PageError"]}, call)
+    assert is_known
+    assert message.startswith("This browser has no WebAssembly")

@@ -36,7 +36,6 @@ def folder(tmp_path_factory):
     runtime = Path(web_page.RUNTIME) if web_page.RUNTIME else None
     write_page(
         out=out,
-        model=os.environ.get("PG_EXPORT", "cats"),
         runtime=runtime,
         download=runtime is None,
     )
@@ -148,7 +147,7 @@ def test_a_download_is_what_the_library_makes(live, tmp_path):
     )
     stored = read_codes(tmp_path / "result.png")
     assert stored.labels == (f"seed {2**64 - 1} / #5",)
-    assert (stored.codes - made.codes.codes[:, 5:]).abs().max() < 0.01
+    assert (stored.codes - made.codes.codes[:, 5:]).abs().max() < 0.05  # weights of float16
     result = np.asarray(Image.open(tmp_path / "result.png")).astype(int)
     difference = np.abs(result - np.asarray(made.to_pil()[0][5]))
     assert difference.max() <= MAX_LEVELS
@@ -286,15 +285,6 @@ def test_without_a_service_worker_it_has_one_thread(site, browser):
     live.wait_for_picture()
     assert "WebAssembly, 1 thread." in live.page.text_content("#engine")
     live.context.close()
-
-
-def test_a_browser_without_webassembly_gets_a_sentence(site, browser):
-    options = ["--no-sandbox", "--js-flags=--no-expose-wasm"]
-    other = browser.browser_type.launch(executable_path=front_end.CHROMIUM, args=options)
-    live = web_page.LivePage(other, site.url)
-    live.wait("document.getElementById('status').classList.contains('bad')")
-    assert live.status.startswith("This browser has no WebAssembly")
-    other.close()
 
 
 def damaged(folder, tmp_path, name, change):

@@ -54,8 +54,8 @@ class App {
       note("encode", ms);
       if (maskKey === this.maskKey) this.seen = { crop, box };
     },
-    thumb: ({ k, key, rgba, ms }) => {
-      note("answer", ms);
+    thumb: ({ k, key, rgba, isNew, ms }) => {
+      if (isNew) note("answer", ms);
       this.onThumb(k, key, rgba);
     },
     shown: (message) => {
@@ -246,7 +246,6 @@ class App {
   // --- what the user does ---
 
   onStrokes() {
-    performance.clearMeasures();
     this.maskVersion++;
     this.drawn = new Map();
     this.stage.setPatch(null);

@@ -5,7 +5,7 @@ import { copyLink, copyPicture, savePicture } from "./results.mjs";
 import { parseSeed } from "./share.mjs";
 import { surprise } from "./strokes.mjs";
 
-const MAX_BRUSH = 100; // CSS pixels
+const MAX_BRUSH = 200; // CSS pixels
 const KEYS = {
   b: "brush", e: "eraser", r: "surprise", n: "new", s: "save", "?": "help",
   "+": "in", "=": "in", "-": "out", 0: "fit", Delete: "clear",

@@ -90,7 +90,7 @@ export class Stage {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, canvas.width, canvas.height);
     context.setTransform(...place);
-    context.imageSmoothingEnabled = ratio * view.scale < 4;
+    context.imageSmoothingEnabled = view.scale < 4 * this.fitScale; // else pixels are looked at
     context.imageSmoothingQuality = "high";
     const isSmall = ratio * view.scale * picture.width <= picture.preview.width;
     context.drawImage(isSmall ? picture.preview : picture.bitmap, 0, 0, picture.width, picture.height);

@@ -70,9 +70,9 @@ export function drawStrokes(context, strokes, colour) {
 
 /** Return the mask of an example: eyes and nose of a face that fills the picture. */
 export function exampleMask(width, height) {
-  const points = [0.32, 0.46, 0.68, 0.46, 0.5, 0.66, 0.32, 0.46, 0.5, 0.54];
+  const points = [0.33, 0.45, 0.68, 0.47, 0.54, 0.68, 0.33, 0.45, 0.52, 0.52];
   const scaled = points.map((value, i) => Math.round(value * (i % 2 ? height : width)));
-  return [{ kind: "paint", radius: Math.round(0.12 * Math.min(width, height)), points: scaled }];
+  return [{ kind: "paint", radius: Math.round(0.135 * Math.min(width, height)), points: scaled }];
 }
 
 /** Return strokes of a random mask, another one each time. */

@@ -188,6 +188,7 @@ function smallHole(erased, valid, R) {
 /** Send a variant's stage-1 image, put into what the network sees of the picture. */
 async function sendThumb(slot, state) {
   const started = performance.now();
+  const isNew = !imageOf.has(slot.key);
   const codes = await codesShown({ shown: { from: slot }, sliders: state.sliders });
   const image = await stage1(slot.key, codes);
   const { small } = hole;
@@ -195,7 +196,7 @@ async function sendThumb(slot, state) {
   if (small.area) paste(rgba, networks.resolution, small.area, small.fill(planes(image)));
   done.thumbs.set(slot.k, slot.key);
   const ms = performance.now() - started;
-  self.postMessage({ type: "thumb", k: slot.k, key: slot.key, rgba, ms }, [rgba.buffer]);
+  self.postMessage({ type: "thumb", k: slot.k, key: slot.key, rgba, isNew, ms }, [rgba.buffer]);
 }
 
 /** Replace an area of a picture [., width, 4], in place. */
