@@ -21,7 +21,7 @@ from .network_metrics import network_metrics
 from .photographs import names_of, read_photographs
 from .pixel_metrics import diversity, fidelity, seam, sharpness
 from .plan import LEFT_OUT, Evaluation, Plan
-from .predictions import Predictions, check_names, read_predictions
+from .predictions import FILTERS, Predictions, check_names, read_predictions
 from .protocol import Protocol, Selection, make_pairs, write_pairs
 from .splits import SPLITS, known_images, refuse_trained, require_known, trained_names
 from .swd import swd
@@ -114,16 +114,19 @@ def _prepare(plan: Plan, processes: Processes, on_progress: OnProgress) -> _Inpu
         model = Inpainter.load(
             plan.model, device=device, precision=plan.precision, download=plan.download
         )
+    elif plan.fit_steps:
+        raise ConfigError("a model, whose codes to fit", "none", "Leave --fit out.")
     own_names = () if model is None else methods_of(model, plan.fit_steps)
     check_names(plan.predictions, own_names)
     for name in plan.without:
-        check_choice(name, "a metric to leave out", LEFT_OUT)
+        check_choice(name, "metric to leave out", LEFT_OUT)
+    check_choice(plan.resize, "resampling filter", FILTERS)
     resolution = _resolution(plan, model)
     on_progress(0.0, "reading images")
     storage = Storage(plan.out, processes)
     selection, num_trained = _select(plan, resolution, storage)
     for name in plan.show:
-        check_choice(name, "an image of the side-by-side sheet", selection.pairs.names)
+        check_choice(name, "image to show", selection.pairs.names)
     training = None
     if plan.training is not None:
         names = names_of(plan.training)
@@ -150,7 +153,7 @@ def _protocol_facts(
 
 def _select(plan: Plan, resolution: int, storage: Storage) -> tuple[Selection, int | None]:
     """Return images and holes, and how many were trained on; None if that is not known."""
-    check_choice(plan.split, "the split", SPLITS)
+    check_choice(plan.split, "split", SPLITS)
     known, without = known_images(plan.model), set()
     if plan.split == "held-out":
         known = require_known(known)

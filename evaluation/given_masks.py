@@ -20,7 +20,7 @@ from ..core.masks import hole_ratio
 from .images import Images, Storage
 
 _ARCHIVE = ".npz"
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+_DAMAGED = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile)
 _MAX_BYTE = 255
 
 
@@ -97,7 +97,7 @@ def _at_resolution(mask: Tensor, resolution: int, source: str) -> Tensor:
 def _entries(source: Path) -> list[_Entry]:
     if source.is_dir():
         images = [_image(path, source) for path in list_images(source, recursive=True).images]
-        archives = sorted(source.rglob(f"*{_ARCHIVE}"))
+        archives = sorted(source.rglob(f"[!.]*{_ARCHIVE}"))
         entries = images or [entry for path in archives for entry in _of_archive(path)]
     else:
         entries = _of_archive(source)
@@ -121,6 +121,8 @@ def _of_archive(path: Path) -> list[_Entry]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
+        if any(array.dtype.kind not in "biuf" for array in arrays.values()):
+            raise ValueError("an array holds something other than real numbers")
     except _DAMAGED as error:
         reason = f"{type(error).__name__}: {error}"
         raise InputError(

@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..core.checks import check_choice
 from ..core.errors import InputError
 from ..core.files import portable_name
 from ..core.image import image_to_uint8
@@ -47,7 +46,7 @@ def check_names(predictions: Mapping[str, Path], taken: tuple[str, ...] = ()) ->
         predictions: folders by the name of the method.
         taken: names of the model's methods.
     """
-    seen = {name.casefold(): name for name in (*BASELINES, *taken)}
+    seen = {name.casefold() for name in (*BASELINES, *taken)}  # some file systems ignore case
     for name in predictions:
         if not name or portable_name(name) != name or name.casefold() in seen:
             raise InputError(
@@ -55,6 +54,7 @@ def check_names(predictions: Mapping[str, Path], taken: tuple[str, ...] = ()) ->
                 repr(name),
                 "Choose another NAME for --predictions NAME=FOLDER.",
             )
+        seen.add(name.casefold())
 
 
 def read_predictions(
@@ -76,7 +76,6 @@ def read_predictions(
     Raises:
         InputError: results are missing, ambiguous, unreadable or not square.
     """
-    check_choice(resize, "the filter for results of another size", FILTERS)
     files = _files_by_stem(folder)
     stems = _stems_of(folder, set(files), pairs.names)
     n, *shape = pairs.originals.shape

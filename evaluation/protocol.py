@@ -112,7 +112,7 @@ def _check(protocol: Protocol) -> None:
         raise InputError(expected, str(R), "Choose 64 or 128, for example.")
     checked_hole_range(protocol.hole_range)
     if masks not in KINDS and not Path(masks).exists():
-        check_choice(masks, "masks (a sampler, or the path of a folder or .npz file)", KINDS)
+        check_choice(masks, "sampler or path of masks", KINDS)
     if protocol.inverted and masks in KINDS:
         raise InputError(
             "masks from files, to be inverted",
@@ -152,7 +152,9 @@ def _in_order(protocol: Protocol, given: MaskSet, num: int) -> Images:
         raise InputError(
             f"a mask for each of {num} images, with a hole ratio in [{low:g}, {high:g})",
             f"{len(within)} among the {len(given.names)} of {protocol.masks}",
-            f"Give --count {len(within)}, more masks or a wider range.",
+            f"Give --count {len(within)}, more masks or a wider range."
+            if len(within) >= MIN_IMAGES
+            else "Give more masks or a wider range.",
         )
     return given.masks.at(within[:num])
 
@@ -160,6 +162,10 @@ def _in_order(protocol: Protocol, given: MaskSet, num: int) -> Images:
 def _by_name(files: Sequence[str], given: MaskSet) -> dict[str, int]:
     """Return the position of each image's mask; nothing if no image has one of its name."""
     place = {name: i for i, name in enumerate(given.names) if name}
+    if len(place) < sum(map(bool, given.names)):
+        twice = next(name for name, number in Counter(given.names).items() if name and number > 1)
+        expected = "masks whose names differ without their extensions"
+        raise InputError(expected, f"{twice} twice", "Remove or rename one of them.")
     found: dict[str, int] = {}
     for name_of in (joined, _last_part):
         names = {name_of(file): file for file in files}

@@ -183,6 +183,8 @@ def test_buckets_hold_their_images_and_empty_ones_are_left_out(data, tmp_path):
         ({"without": frozenset({"fid"})}, InputError),
         ({"show": ("absent",)}, InputError),
         ({"split": "test"}, InputError),
+        ({"resize": "lanczo"}, InputError),
+        ({"fit_steps": 3}, ConfigError),
         ({"split": "held-out"}, ConfigError),
         ({"predictions": {"original": Path("made")}}, InputError),
     ],

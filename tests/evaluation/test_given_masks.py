@@ -73,6 +73,7 @@ def test_named_arrays_and_one_mask_for_each_file(read, tmp_path):
         (np.ones((2, 2, 2, 2, 2)), "of shape"),
         (np.full((16, 16), 2.5), "cannot be used"),
         (np.array([object()]), "cannot be read"),
+        (np.array([["a", "b"], ["c", "d"]]), "other than real numbers"),
     ],
 )
 def test_unusable_masks(read, tmp_path, mask, words):
@@ -84,7 +85,13 @@ def test_unusable_masks(read, tmp_path, mask, words):
 def test_unusable_sources(read, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "m.zip").write_bytes(b"no archive")
-    for source, words in (("empty", "which has none"), ("m.zip", "cannot be read")):
+    (tmp_path / "empty" / "._m.npz").write_bytes(b"of macOS")
+    np.save(tmp_path / "m.npy", upper(4))
+    for source, words in (
+        ("empty", "which has none"),
+        ("m.zip", "cannot be read"),
+        ("m.npy", "cannot be read"),
+    ):
         with pytest.raises(InputError, match=words):
             read(tmp_path / source)
 

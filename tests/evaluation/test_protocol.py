@@ -151,6 +151,16 @@ def test_given_masks_with_other_names_are_taken_in_order(select, tmp_path):
     with pytest.raises(InputError, match=r"a mask for each of 7 images.*5 among the 12.*--count 5"):
         select(masks=masks, hole_range=(0.5, 1.0))
     assert len(select(masks=masks, hole_range=(0.5, 1.0), count=5).files) == 5
+    with pytest.raises(InputError, match=r"got 1 among the 12.*masks\. Give more masks"):
+        select(masks=masks, hole_range=(0.7, 1.0))
+
+
+def test_two_masks_of_one_name_are_refused(select, tmp_path):
+    masks = write_masks(tmp_path / "masks", dict.fromkeys(["f/b", "f/a", "e", "d", "c", "b"], 4))
+    write_masks(tmp_path / "masks", {"a": 4})
+    (tmp_path / "masks" / "a.bmp").write_bytes((tmp_path / "masks" / "a.png").read_bytes())
+    with pytest.raises(InputError, match="a twice"):
+        select(masks=masks)
 
 
 def test_masks_for_some_of_the_images_are_refused(select, tmp_path):
