@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from diverse_inpainting.evaluation.bootstrap import ALL, BUCKETS, HALVES, STEPS, summarise
+from diverse_inpainting.evaluation.bootstrap import (
+    ALL,
+    BUCKETS,
+    HALVES,
+    STEPS,
+    difference,
+    summarise,
+)
 from diverse_inpainting.evaluation.types import ImageValues
 
 
@@ -42,6 +49,16 @@ def test_the_interval_is_that_of_the_mean_and_always_the_same():
     assert found.high - found.value == pytest.approx(error, rel=0.1)
     assert found.value - found.low == pytest.approx(error, rel=0.1)
     assert summarise(metric, torch.arange(400))["m"] == found
+
+
+def test_a_paired_difference_has_the_interval_of_the_differences():
+    random = torch.Generator().manual_seed(0)
+    hard, apart = 50 * torch.randn(400, generator=random), torch.randn(400, generator=random) + 3
+    found = difference(ImageValues.of(hard + apart), ImageValues.of(hard))
+    alone = summarise({"m": ImageValues.of(apart)}, torch.arange(400))["m"]
+    for name in ("value", "low", "high"):
+        assert getattr(found, name) == pytest.approx(getattr(alone, name), abs=1e-4)
+    assert found.low > 2
 
 
 def test_images_without_a_value_are_left_out():
