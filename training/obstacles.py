@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -37,47 +39,40 @@ def obstacles(
         device: where it would be trained.
         processes: the processes that would train together.
     """
-    for check in (_look_for_data, _look_for_networks, _look_into_folder):
-        try:
-            yield from check(options, device, processes)
-        except DiverseInpaintingError as error:
-            yield error
-
-
-def _look_for_data(
-    options: TrainOptions, device: torch.device, processes: Processes
-) -> Iterator[DiverseInpaintingError]:
-    config, recipe = options.config, options.recipe
-    if isinstance(config, PriorConfig) or cast("CompletionConfig", config).uses_photographs:
-        required_data(options)
-    for source in filter(None, (options.data, options.holdout)):
-        names = [name for name, _ in image_files(source)]
-        if not names:
-            load_images(source, _LEAST_PX)  # says what is wrong with it
-        if source is options.data and options.holdout is None:
-            held_out(len(names), recipe.data, None)
-        if source is options.data and isinstance(config, PriorConfig):
-            load_labels(source, names, recipe.model.generator.num_classes)
-    yield from ()
-
-
-def _look_for_networks(
-    options: TrainOptions, device: torch.device, processes: Processes
-) -> Iterator[DiverseInpaintingError]:
-    """Each file by itself: one that is missing hides none of the others."""
-    config = options.config
-    checks: list[Callable[[], object]] = [lambda: _check_start(options, processes)]
-    if isinstance(config, PriorConfig):
-        if config.projected_network != "none":
-            checks.append(load_feature_network)
-    elif options.recipe.perceptual.network == "vgg16":
-        perceptual = options.recipe.perceptual
-        checks.append(lambda: check_vgg16(perceptual.weights, perceptual.layers))
-    for check in checks:
+    for check in _checks(options, device, processes):
         try:
             check()
         except DiverseInpaintingError as error:
             yield error
+
+
+def _checks(
+    options: TrainOptions, device: torch.device, processes: Processes
+) -> Iterator[Callable[[], object]]:
+    """Yield a check for each file by itself: one that is missing hides none of the others."""
+    config, perceptual = options.config, options.recipe.perceptual
+    if isinstance(config, PriorConfig) or cast("CompletionConfig", config).uses_photographs:
+        yield lambda: required_data(options)
+    for source in filter(None, (options.data, options.holdout)):
+        yield partial(_look_for_images, source, options)
+    yield lambda: _check_start(options, processes)
+    if isinstance(config, PriorConfig):
+        if config.projected_network != "none":
+            yield load_feature_network
+    elif perceptual.network == "vgg16":
+        yield lambda: check_vgg16(perceptual.weights, perceptual.layers)
+    yield lambda: _look_into_folder(options, device)
+
+
+def _look_for_images(source: Path, options: TrainOptions) -> None:
+    recipe = options.recipe
+    names = [name for name, _ in image_files(source)]
+    if not names:
+        load_images(source, _LEAST_PX)  # says what is wrong with it
+    if source is options.data and options.holdout is None:
+        held_out(len(names), recipe.data, None)
+    if source is options.data and isinstance(options.config, PriorConfig):
+        load_labels(source, names, recipe.model.generator.num_classes)
 
 
 def _check_start(options: TrainOptions, processes: Processes) -> None:
@@ -98,9 +93,7 @@ def _check_start(options: TrainOptions, processes: Processes) -> None:
     processes.shard(config.micro_batch or config.batch_size, group_size)
 
 
-def _look_into_folder(
-    options: TrainOptions, device: torch.device, processes: Processes
-) -> Iterator[DiverseInpaintingError]:
+def _look_into_folder(options: TrainOptions, device: torch.device) -> None:
     stage = STAGES[options.stage]
     folder = options.out / stage.name
     newest = States(folder).newest()
@@ -111,4 +104,3 @@ def _look_into_folder(
         # No schedule of a stage without a previous one depends on its total.
         inputs = {"total_images": None} if stage.previous is None else {}
         require_same_recipe(saved, fingerprint(options.recipe, stage, device, inputs), folder)
-    yield from ()

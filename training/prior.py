@@ -19,9 +19,10 @@ from .config import PriorConfig, Recipe
 from .data import Photographs
 from .diversity_loss import DiversityLoss
 from .ema import averaged_copy
-from .hardware import feature_dtype, place, send
+from .hardware import feature_dtype, place
 from .losses import discriminate, discriminator_objective, generator_loss
-from .path_length import PathLength, path_lengths
+from .path_length import PathLength
+from .prior_samples import Sampler
 from .projected_gan import (
     ProjectedDiscriminator,
     load_feature_network,
@@ -86,6 +87,14 @@ class PriorTrainer(AdversarialTrainer[PriorConfig]):
         self._prepare_steps(group_size)
         self._paths_shard = Shard(processes.rank, processes.world_size)
         self._dtype = feature_dtype(config.precision, device)
+        self._sampler = Sampler(
+            self.generator,
+            self.photographs,
+            seed=config.seed,
+            style_mixing=config.style_mixing,
+            noise=config.noise,
+            dtype=self._dtype,
+        )
         grid = rng_for(config.seed, "grid", 0)
         self._grid_z = torch.randn(_GRID_IMAGES, model.generator.z_dim, generator=grid)
 
@@ -152,32 +161,14 @@ class PriorTrainer(AdversarialTrainer[PriorConfig]):
         return {
             "real": self.photographs.batch(*position),
             "real_labels": self.photographs.labels(*position),
-            **self._draw_samples("latents", *position),
+            **self._sampler.draw("latents", *position),
         }
 
     def _draw_paths(self, start: int) -> dict[str, Tensor]:
         """Return what the samples are made of whose path lengths are measured."""
         num = max(self._micro_batch // _PATH_SHRINK, self._paths_shard.count)
-        samples = self._draw_samples("path latents", start, num, self._paths_shard)
+        samples = self._sampler.draw("path latents", start, num, self._paths_shard)
         return {f"path_{name}": value for name, value in samples.items()}
-
-    def _draw_samples(self, purpose: str, start: int, num: int, shard: Shard) -> dict[str, Tensor]:
-        """Return what samples are made of.
-
-        `keep` [N, L] tells which layers take the first of a sample's two latents: style mixing.
-        """
-        draws = Draws(rng_for(self.config.seed, purpose, start), shard)
-        N = num // shard.count
-        z = draws.normal(N, 2, self.generator.config.z_dim)
-        L = self.generator.config.num_layers
-        crossing = draws.integers(1, L, N, 1)
-        mixed = draws.uniform(N, 1) < self.config.style_mixing
-        keep = (torch.arange(L)[None] < crossing) | ~mixed
-        return {
-            "labels": self.photographs.random_labels(start, num, shard),
-            "z": send(z, self.device),
-            "keep": send(keep, self.device),
-        }
 
     def _learn(
         self,
@@ -189,8 +180,8 @@ class PriorTrainer(AdversarialTrainer[PriorConfig]):
     ) -> Gradients:
         """Return the gradients for what was drawn; a CUDA graph may capture all of it."""
         draws = Draws(generators["augment"], self._shard)
-        codes = self._codes(drawn["z"], drawn["labels"], drawn["keep"])
-        samples = self._synthesize(codes, Draws(generators["noise"], self._shard))
+        codes = self._sampler.codes(drawn)
+        samples = self._sampler.synthesize(codes, Draws(generators["noise"], self._shard))
         fakes = augment(samples, self.config.augment, draws)
         fake_logits = self._discriminate(fakes, drawn["labels"])
         scalars = {"g_loss": generator_loss(fake_logits)}
@@ -205,7 +196,9 @@ class PriorTrainer(AdversarialTrainer[PriorConfig]):
                 scalars["g_diversity_loss"] = self._diversity_loss(samples, features)
                 g_loss = g_loss + self.config.diversity_weight * scalars["g_diversity_loss"]
         if path_weight:
-            lengths = self._path_lengths(drawn, generators["paths"])
+            own = {name: drawn[f"path_{name}"] for name in ("z", "labels", "keep")}
+            noise = Draws(generators["paths"], self._paths_shard)
+            lengths = self._sampler.path_lengths(own, noise)
             scalars |= {"path_length": lengths.mean(), "path_penalty": self.path_length(lengths)}
             g_loss = g_loss + path_weight * scalars["path_penalty"]
         # The graphs of the fakes' logits are walked twice: back to G here, and below to the
@@ -226,32 +219,6 @@ class PriorTrainer(AdversarialTrainer[PriorConfig]):
             by_network["projected_discriminator"] = self._grad("projected_discriminator", loss)
             scalars["projected_loss"] = loss
         return Gradients(by_network, {**scalars, **d_scalars})
-
-    def _path_lengths(self, drawn: Mapping[str, Tensor], generator: torch.Generator) -> Tensor:
-        """Return the path lengths of samples of their own, [n]."""
-        noise = Draws(generator, self._paths_shard)
-        codes = self._codes(drawn["path_z"], drawn["path_labels"], drawn["path_keep"])
-        images = self._synthesize(codes, noise)
-        return path_lengths(images, codes, noise.normal(len(images), *images.shape[1:]))
-
-    def _codes(self, z: Tensor, labels: Tensor, keep: Tensor) -> Tensor:
-        """Return the style codes [N, L, D] of two latents for each sample, [N, 2, Z]."""
-        codes = self.generator.mapping(z.flatten(0, 1), labels.repeat_interleave(2, dim=0))
-        w, other = codes[::2], codes[1::2]
-        return torch.where(keep[:, :, None], w[:, None], other[:, None])
-
-    def _synthesize(self, codes: Tensor, noise: Draws) -> Tensor:
-        """Return samples, [N, 3, R, R] in about [-1, 1]."""
-
-        def draw(x: Tensor) -> Tensor:
-            return noise.normal(len(x), 1, *x.shape[2:], dtype=x.dtype)
-
-        return self.generator.synthesis(
-            codes,
-            draw if self.config.noise else "none",
-            dtype=self._dtype,
-            memory_format=torch.channels_last,
-        )
 
     def _discriminate(self, images: Tensor, labels: Tensor) -> Tensor:
         return discriminate(self.discriminator, images, self._dtype, labels)
