@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.core.precision import PRECISIONS, feature_dtype
+from diverse_inpainting.core.precision import PRECISIONS, feature_dtype, has_matrix_units
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
@@ -54,6 +54,13 @@ def test_a_named_precision_is_taken_on_any_device(precision, device):
 def test_auto_is_bfloat16_where_the_processor_has_units_for_it(processor, amx, avx512_bf16, wanted):
     processor(amx, avx512_bf16)
     assert feature_dtype("auto", CPU) == wanted
+
+
+def test_auto_does_not_need_private_functions_of_pytorch(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert feature_dtype("auto", CPU) == torch.float32
+    assert not has_matrix_units(torch.bfloat16)
 
 
 @pytest.mark.parametrize(

@@ -113,8 +113,14 @@ def _normalized(
     """Prepare a convolution without bias and the batch norm after it as one convolution."""
     assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
     assert norm.running_mean is not None and norm.running_var is not None
-    # In float64, as the weights are rounded once more afterwards.
-    factor = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-    weight = conv.weight.double() * factor[:, None, None, None]
-    bias = norm.bias.double() - norm.running_mean.double() * factor
-    return features.prepare(weight.float(), bias.float(), side)
+    # In float64, as the weights are rounded once more afterwards; Apple's GPUs do not have it.
+    convolved, scale, shift, mean, variance = (
+        tensor.cpu().double()
+        for tensor in (conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    )
+    factor = scale / (variance + norm.eps).sqrt()
+    weight, bias = (
+        tensor.to(conv.weight.device, torch.float32)
+        for tensor in (convolved * factor[:, None, None, None], shift - mean * factor)
+    )
+    return features.prepare(weight, bias, side)
