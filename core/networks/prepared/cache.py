@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from ...cuda_graphs import InferenceGraphs
 
+_DEVICES = ("cpu", "cuda")
+"""Others, such as Apple's GPUs, take the networks as they are: nobody has compared results there."""
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 _Prepared = TypeVar("_Prepared")
@@ -54,7 +56,8 @@ class PreparedNetworks:
         """Return the network prepared for feature maps of a type; None if it cannot be used now.
 
         It can be used in eval mode, outside any tracing, with float32 weights (batch norms count in
-        int64), and while gradients are recorded only if it has some and the weights want none.
+        int64) on a CPU or with CUDA, and while gradients are recorded only if it has some and the
+        weights want none.
 
         Args:
             network: to prepare.
@@ -66,6 +69,8 @@ class PreparedNetworks:
         if network.training or _is_traced() or dtype not in _DTYPES:
             return None
         sources = _tensors_of(network)
+        if any(tensor.device.type not in _DEVICES for tensor in sources):
+            return None
         if needs_gradient and not (is_differentiable and _is_constant(sources)):
             return None
         if not all(tensor.dtype in (torch.float32, torch.int64) for tensor in sources):

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ...ops import normalized_weight
-from .convolution import Convolution
+from .convolution import Convolution, as_map
 from .upsampling import UpsamplingConvolution, smoothing
 
 
@@ -40,7 +40,7 @@ class DifferentiableConvolution:
 
     def __call__(self, x: Tensor, scale: Tensor) -> Tensor:
         """Return the convolution of x [N, C, H, W] times scale [N, C]: a tensor of its own."""
-        return _Apply.apply(x * scale.to(x.dtype)[:, :, None, None], self)
+        return _Apply.apply(x * as_map(scale, x), self)
 
     def adjoint(self, dy: Tensor) -> Tensor:
         """Return the gradient [N, C, H, W] for that of the result [N, O, side, side]."""

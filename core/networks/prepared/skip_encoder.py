@@ -55,7 +55,7 @@ class _Layer:
     """`ResidualLayer`, for maps with a side after pooling."""
 
     def __init__(self, layer: ResidualLayer, features: Features, side: int) -> None:
-        self.features, self.pools = features, isinstance(layer.pool, nn.MaxPool2d)
+        self.pools = isinstance(layer.pool, nn.MaxPool2d)
         conv0, norm0, activation, conv1, norm1 = layer.convs
         self.conv0 = _normalized(conv0, norm0, features, side)
         self.conv1 = _normalized(conv1, norm1, features, side)
@@ -113,14 +113,8 @@ def _normalized(
     """Prepare a convolution without bias and the batch norm after it as one convolution."""
     assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
     assert norm.running_mean is not None and norm.running_var is not None
-    # In float64, as the weights are rounded once more afterwards; Apple's GPUs do not have it.
-    convolved, scale, shift, mean, variance = (
-        tensor.cpu().double()
-        for tensor in (conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)
-    )
-    factor = scale / (variance + norm.eps).sqrt()
-    weight, bias = (
-        tensor.to(conv.weight.device, torch.float32)
-        for tensor in (convolved * factor[:, None, None, None], shift - mean * factor)
-    )
-    return features.prepare(weight, bias, side)
+    # In float64, as the weights are rounded once more afterwards.
+    factor = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    weight = conv.weight.double() * factor[:, None, None, None]
+    bias = norm.bias.double() - norm.running_mean.double() * factor
+    return features.prepare(weight.float(), bias.float(), side)

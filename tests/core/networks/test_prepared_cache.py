@@ -110,6 +110,13 @@ def test_encoders_have_no_gradients_of_their_own(model, ws):
     model.refine(ws, erased, valid).output.sum().backward()
 
 
+def test_not_on_other_devices(model, ws, made):
+    model.to("meta")
+    with torch.no_grad():
+        assert model.synthesize(ws.to("meta")).shape == (2, 3, 32, 32)
+    assert not made
+
+
 def test_not_while_exporting(model, ws, made, monkeypatch):
     monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
     with torch.no_grad():
