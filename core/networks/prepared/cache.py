@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ...cuda_graphs import InferenceGraphs
 
 _DEVICES = ("cpu", "cuda")
-"""Others, such as Apple's GPUs, take the networks as they are: nobody has compared results there."""
+"""Others, such as Apple's GPUs, take networks as they are: nobody has compared results there."""
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 _Prepared = TypeVar("_Prepared")
