@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 _MAX_GRAPHS = 12  # four stages, each for three batch sizes: a graph holds its feature maps
 
+_TOLERANCE = 0.02  # of the root mean square
 _one_at_a_time = threading.Lock()  # PyTorch allows one capture in a process
 
 _logger = get_logger(__name__)
@@ -92,8 +93,8 @@ class InferenceGraphs:
     """Calls functions of tensors; on CUDA, replays a graph from the second call of a kind on.
 
     Calls are of one kind if key, shapes and types are equal. On other devices, while another graph
-    is being captured, and once a capture has failed, functions are simply called. Several threads
-    may call at once.
+    is being captured, and once a capture has failed or its graph returned something else than the
+    function, functions are simply called. Several threads may call at once.
     """
 
     def __init__(self) -> None:
@@ -137,7 +138,9 @@ class InferenceGraphs:
     ) -> bool:
         """Capture a call; return False, and give up graphs, if that fails."""
         try:
-            self._captured[kind] = self._pool.capture(function, inputs)
+            captured = self._captured[kind] = self._pool.capture(function, inputs)
+            for pair in zip(captured.replay(inputs), function(*inputs), strict=True):
+                _check_agreement(*pair)
         except RuntimeError as error:  # not enough memory, or a driver that cannot
             _logger.warning("going on without CUDA graphs: %s", error)
             self._captured.clear()
@@ -151,6 +154,13 @@ class InferenceGraphs:
     def num_captured(self) -> int:
         """Number of graphs that are kept."""
         return len(self._captured)
+
+
+def _check_agreement(replayed: Tensor, called: Tensor) -> None:
+    """Raise RuntimeError unless two results are the same but for rounding."""
+    error, power = (value.double().square().mean() for value in (replayed - called, called))
+    if not error <= _TOLERANCE**2 * power:  # NaN, too
+        raise RuntimeError("results differ")
 
 
 def _can_capture(inputs: tuple[Tensor, ...]) -> bool:

@@ -84,6 +84,19 @@ def test_after_a_capture_that_failed_functions_are_called(recalled, monkeypatch,
     assert str(error) in caplog.text
 
 
+def test_a_graph_that_returns_something_else_is_not_used(recalled, caplog):
+    graphs, results = InferenceGraphs(), []
+
+    def drifting(x):
+        results.append(x + len(results))
+        return (results[-1],)
+
+    for _ in range(4):
+        assert graphs.run("a", drifting, torch.ones(3))[0] is results[-1]
+    assert graphs.num_captured == 0 and len(recalled) == 1
+    assert "results differ" in caplog.text
+
+
 @pytest.mark.cuda
 def test_a_replayed_network_equals_the_called_one():
     torch.manual_seed(0)
