@@ -17,7 +17,6 @@ _FEW = 1024
 """Numbers of a tensor that stays in its graph: programs read shapes and the like there."""
 _ALIGNMENT = 64  # bytes, of a cache line: some runtimes use the file as it lies in memory
 _LARGEST_HALF = 65504.0
-_SMALL = 2**16  # numbers; in float32, such tensors add 2 % to the bundled model
 
 
 class SharedWeights:
@@ -63,15 +62,9 @@ class SharedWeights:
         return len(data)
 
     def _rounded(self, array: np.ndarray) -> np.ndarray:
-        """Return a tensor as it is stored; one that float16 cannot hold stays as it is.
-
-        So does a small one that it does not hold exactly: that is computed from weights which may
-        have been rounded before, as where a normalisation is folded into a convolution.
-        """
-        if array.dtype != np.float32 or float(np.abs(array).max()) > _LARGEST_HALF:
-            return array
-        stored = array.astype(self._stored)
-        return stored if array.size > _SMALL or np.array_equal(stored, array) else array
+        """Return a tensor as it is stored; one that float16 cannot hold stays as it is."""
+        fits = array.dtype == np.float32 and float(np.abs(array).max()) <= _LARGEST_HALF
+        return array.astype(self._stored) if fits else array
 
     def _place(self, data: bytes) -> int:
         """Return where the bytes begin in the file; write them unless they are there."""

@@ -138,7 +138,7 @@ def test_a_download_is_what_the_library_makes(live, tmp_path):
     live.download(tmp_path / "result.png")
     mask = mask_of(live, *image.size)
     assert 0.01 < mask.mean() < 0.5
-    made = Inpainter.load("cats").inpaint(
+    made = Inpainter.load("cats", precision="float32").inpaint(
         image,
         torch.from_numpy(255 * mask),
         num_variants=6,
