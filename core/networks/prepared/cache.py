@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ...cuda_graphs import InferenceGraphs
+from ...ops import is_exporting
 
 _DEVICES = ("cpu", "cuda")
 """Others, such as Apple's GPUs, take networks as they are: nobody has compared results there."""
@@ -125,5 +126,5 @@ def _is_constant(tensors: list[Tensor]) -> bool:
 
 
 def _is_traced() -> bool:
-    is_exported = torch.onnx.is_in_onnx_export() or torch.compiler.is_compiling()
-    return is_exported or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    is_compiled = is_exporting() or torch.compiler.is_compiling()
+    return is_compiled or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
