@@ -2,9 +2,9 @@
 
 import os
 import re
+import shlex
 import subprocess
-import tempfile
-from pathlib import Path
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +12,6 @@ from PIL import Image
 
 from answers import noise
 from foreign_files import read_golden, write_nvidia
-from fork_server import serving
 
 NUM_IMAGES = 24  # of which the page's rehearsal holds out 12
 CHECKOUTS = "experiments/table1/"  # such commands need other people's code
@@ -45,14 +44,7 @@ def test_every_rival_has_a_command(root):
 
 
 @pytest.fixture
-def programs():
-    """A folder with the command line and `python`."""
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)):  # sockets need short paths
-        yield folder
-
-
-@pytest.fixture
-def shell(tmp_path, root, programs):
+def shell(tmp_path, root):
     """A folder with a generator, images and the scripts; and the command line on the path."""
     write_nvidia(tmp_path / "stylegan2.pkl", read_golden("nvidia_32"))
     (tmp_path / "photographs").mkdir()
@@ -60,8 +52,14 @@ def shell(tmp_path, root, programs):
         pixels = np.roll(noise(32, 32), k, axis=1)
         Image.fromarray(pixels).save(tmp_path / "photographs" / f"{k:03d}.png")
     (tmp_path / "experiments").symlink_to(root / "experiments")
-    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path}
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    python = shlex.quote(sys.executable)
+    for name, own in (("diverse-inpainting", " -m diverse_inpainting"), ("python", "")):
+        path = commands / name
+        path.write_text(f'#!/bin/sh\nexec {python}{own} "$@"\n')
+        path.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
 
     def run(script):
         return subprocess.run(
