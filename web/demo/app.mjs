@@ -56,7 +56,8 @@ class App {
       if (maskKey === this.maskKey) this.seen = { crop, box };
     },
     empty: ({ maskKey }) => {
-      if (maskKey === this.maskKey) this.say("Nothing is erased. Paint over what is to go.");
+      const isMeant = maskKey === this.maskKey && this.stage.strokes.length > 0;
+      if (isMeant) this.say("Nothing is erased. Paint over what is to go.");
     },
     thumb: ({ k, key, rgba, isNew, ms }) => {
       if (isNew) note("answer", ms);
@@ -370,18 +371,23 @@ function note(step, ms) {
   performance.measure(step, { start: performance.now() - ms, duration: ms });
 }
 
+class Offline extends Error {}
+
 async function start() {
   const status = $("status");
   try {
     if (!(await prepareOffline())) return; // the page loads again, with threads
-    const response = await fetch("page.json");
+    const response = await fetch("page.json").catch(() => null);
+    if (!response) throw new Offline();
     if (!response.ok) throw new Error("page.json is missing");
     const app = new App(await response.json());
     await app.openAddress();
   } catch (error) {
     console.error(error);
     status.textContent =
-      'This page is incomplete. Make it with "diverse-inpainting page" and open it through a web server.';
+      error instanceof Offline
+        ? "The page could not be loaded. Check the connection and reload the page."
+        : 'This page is incomplete. Make it with "diverse-inpainting page" and open it through a web server.';
     status.classList.add("bad");
   }
 }
