@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from measuring import Clock, gflop
 
+from diverse_inpainting.core.precision import has_avx512_bf16, has_matrix_units
 from diverse_inpainting.training.hardware import device_name
 
 _SIDES = (512, 1024)
@@ -35,9 +36,9 @@ def _matrix_units(device: torch.device) -> str:
         return f"compute capability {major}.{minor}"
     if device.type != "cpu":
         return "unknown"
-    if torch.cpu._is_amx_tile_supported():
+    if has_matrix_units(torch.bfloat16):
         return "AMX"
-    return "AVX512-BF16" if torch.cpu._is_avx512_bf16_supported() else "none for bfloat16"
+    return "AVX512-BF16" if has_avx512_bf16() else "none for bfloat16"
 
 
 def floor(dtype: torch.dtype, clock: Clock) -> float:

@@ -13,9 +13,16 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from .printable import get_logger
+
 T = TypeVar("T")
 
 _MAX_GRAPHS = 12  # four stages, each for three batch sizes: a graph holds its feature maps
+
+_TOLERANCE = 0.02  # of the root mean square
+_one_at_a_time = threading.Lock()  # PyTorch allows one capture in a process
+
+_logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,11 +46,16 @@ class Captured(Generic[T]):
 
 
 class GraphPool:
-    """Captures calls that share their memory and so never run side by side."""
+    """Captures calls on one device that share their memory and so never run side by side."""
 
     @functools.cached_property
     def _capturing(self) -> Callable[..., torch.cuda.graph]:
-        return functools.partial(torch.cuda.graph, pool=torch.cuda.graph_pool_handle())
+        return functools.partial(
+            torch.cuda.graph,
+            pool=torch.cuda.graph_pool_handle(),
+            stream=torch.cuda.Stream(),  # one: memory is shared within a stream only
+            capture_error_mode="thread_local",  # other threads may use the GPU meanwhile
+        )
 
     def capture(
         self,
@@ -64,9 +76,15 @@ class GraphPool:
         graph = torch.cuda.CUDAGraph()
         for generator in generators:
             graph.register_generator_state(generator)
-        # Otherwise the graph would be captured on the current device, which may be another one.
         device = static[0].device
-        with torch.cuda.device(device), self._capturing(graph, stream=torch.cuda.Stream(device)):
+        with (
+            _one_at_a_time,
+            # Otherwise the graph would be captured on the current device, which may be another one.
+            torch.cuda.device(device),
+            # A capture that fails would leave its own stream behind.
+            torch.cuda.stream(torch.cuda.current_stream(device)),
+            self._capturing(graph),
+        ):
             outputs = function(*static)
         return Captured(graph, static, outputs)
 
@@ -74,8 +92,9 @@ class GraphPool:
 class InferenceGraphs:
     """Calls functions of tensors; on CUDA, replays a graph from the second call of a kind on.
 
-    Calls are of one kind if key, shapes and types are equal. On other devices, and while another
-    graph is being captured, functions are simply called. Several threads may call at once.
+    Calls are of one kind if key, shapes and types are equal. On other devices, while another graph
+    is being captured, and once a capture has failed or its graph returned something else than the
+    function, functions are simply called. Several threads may call at once.
     """
 
     def __init__(self) -> None:
@@ -83,6 +102,7 @@ class InferenceGraphs:
         self._called: set[Hashable] = set()
         self._captured: OrderedDict[Hashable, Captured[tuple[Tensor, ...]]] = OrderedDict()
         self._pool = GraphPool()
+        self._has_failed = False
 
     def run(
         self, key: Hashable, function: Callable[..., tuple[Tensor, ...]], *inputs: Tensor
@@ -94,7 +114,7 @@ class InferenceGraphs:
             function: returns tensors.
             inputs: tensors on one device, at least one.
         """
-        if not _can_capture(inputs):
+        if self._has_failed or not _can_capture(inputs):
             return function(*inputs)
         kind = (key, tuple((value.shape, value.dtype) for value in inputs))
         # What is captured in inference mode could not be overwritten outside of it.
@@ -103,19 +123,44 @@ class InferenceGraphs:
                 outputs = function(*inputs)
                 self._called.add(kind)  # only now: out of memory is no first call
                 return outputs
-            if kind not in self._captured:
-                self._captured[kind] = self._pool.capture(function, inputs)
-            replayed = self._captured[kind].replay(inputs)
-            self._captured.move_to_end(kind)
-            if len(self._captured) > _MAX_GRAPHS:
-                self._captured.popitem(last=False)
-            # Copies: the next replay overwrites what this one returned.
-            return tuple(value.clone() for value in replayed)
+            if kind in self._captured or self._capture(kind, function, inputs):
+                replayed = self._captured[kind].replay(inputs)
+                self._captured.move_to_end(kind)
+                # Copies: the next replay overwrites what this one returned.
+                return tuple(value.clone() for value in replayed)
+        return function(*inputs)
+
+    def _capture(
+        self,
+        kind: Hashable,
+        function: Callable[..., tuple[Tensor, ...]],
+        inputs: tuple[Tensor, ...],
+    ) -> bool:
+        """Capture a call; return False, and give up graphs, if that fails."""
+        try:
+            captured = self._captured[kind] = self._pool.capture(function, inputs)
+            for pair in zip(captured.replay(inputs), function(*inputs), strict=True):
+                _check_agreement(*pair)
+        except RuntimeError as error:  # not enough memory, or a driver that cannot
+            _logger.warning("going on without CUDA graphs: %s", error)
+            self._captured.clear()
+            self._pool, self._has_failed = GraphPool(), True
+            return False
+        if len(self._captured) > _MAX_GRAPHS:
+            self._captured.popitem(last=False)
+        return True
 
     @property
     def num_captured(self) -> int:
         """Number of graphs that are kept."""
         return len(self._captured)
+
+
+def _check_agreement(replayed: Tensor, called: Tensor) -> None:
+    """Raise RuntimeError unless two results are the same but for rounding."""
+    error, power = (value.double().square().mean() for value in (replayed - called, called))
+    if not error <= _TOLERANCE**2 * power:  # NaN, too
+        raise RuntimeError("results differ")
 
 
 def _can_capture(inputs: tuple[Tensor, ...]) -> bool:

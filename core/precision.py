@@ -48,8 +48,24 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         with torch.cuda.device(device):
             return torch.cuda.is_bf16_supported(including_emulation=False)
-    is_cpu = device.type == "cpu"
-    return is_cpu and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    return device.type == "cpu" and (has_matrix_units(torch.bfloat16) or has_avx512_bf16())
+
+
+def has_matrix_units(dtype: torch.dtype) -> bool:
+    """Return whether the processor multiplies matrices of a type in units of their own (AMX)."""
+    names = {torch.bfloat16: "amx_tile", torch.float16: "amx_fp16"}
+    return dtype in names and _processor_has(names[dtype])
+
+
+def has_avx512_bf16() -> bool:
+    """Return whether the processor multiplies bfloat16 in vectors."""
+    return _processor_has("avx512_bf16")
+
+
+def _processor_has(what: str) -> bool:
+    """Ask PyTorch, whose questions are private: a version without one answers no."""
+    ask = getattr(torch.cpu, f"_is_{what}_supported", None)
+    return ask is not None and bool(ask())
 
 
 def _has_float16(device: torch.device) -> bool:

@@ -218,9 +218,13 @@ def _load(model: "Inpainter", num_bytes: int, compute: device) -> None:
     if patcher is None:
         patcher = patching.ModelPatcher(model.model, compute, management.unet_offload_device())
         _patchers[model] = patcher
+    # Inference computes with copies of the weights, see core/networks/prepared.
+    copies = sum(model.num_parameters.values()) * model.model.feature_dtype.itemsize
     # ComfyUI runs nodes in inference mode; weights that are moved there could not be fitted.
     with torch.inference_mode(False):
-        management.load_models_gpu([patcher], memory_required=num_bytes, force_full_load=True)
+        management.load_models_gpu(
+            [patcher], memory_required=num_bytes + copies, force_full_load=True
+        )
         # With --novram, ComfyUI leaves behind the weights of modules that have others below them.
         model.to(compute)
 

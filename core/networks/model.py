@@ -136,17 +136,15 @@ class DiverseInpaintingModel(nn.Module):
         return self
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
-        self._forget()
-        return super()._apply(fn, recurse)
+        super()._apply(fn, recurse)
+        if self._prepared is not None:  # ComfyUI's nodes move what is already where it should be
+            self._prepared.drop_outdated()
+        return self
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        self._forget()
-        super()._load_from_state_dict(*args, **kwargs)
-
-    def _forget(self) -> None:
-        """Drop prepared networks at once, and with them their memory."""
         if self._prepared is not None:
             self._prepared.drop()
+        super()._load_from_state_dict(*args, **kwargs)
 
     def _fastest(
         self,

@@ -1,7 +1,7 @@
 """StyleGAN2's operations: public functions that choose a backend (see dispatch.py)."""
 
 from .bias_act import ACTIVATIONS, bias_act
-from .dispatch import list_backends, use_backend
+from .dispatch import is_exporting, list_backends, use_backend
 from .modulated_conv2d import (
     modulated_conv2d,
     normalized_styles,
@@ -14,6 +14,7 @@ __all__ = [
     "ACTIVATIONS",
     "bias_act",
     "downsample2d",
+    "is_exporting",
     "list_backends",
     "modulated_conv2d",
     "normalized_styles",

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-from .dispatch import requested, select
+from .dispatch import is_exporting, requested, select
 from .reference.bias_act import split_gradient
 
 ACTIVATIONS: dict[str, tuple[float, float]] = {
@@ -57,7 +57,7 @@ def bias_act(
     gain = default_gain if gain is None else float(gain)
     if not gain > 0:  # rejects NaN, too
         raise InputError("a positive gain", str(gain), "Negate the result instead.")
-    if torch.onnx.is_in_onnx_export():
+    if is_exporting():
         return _in_graph(x, bias, scale, noise, slope, gain)
     return _BiasAct.apply(x, bias, scale, noise, slope, gain, requested())
 

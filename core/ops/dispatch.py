@@ -10,6 +10,7 @@ import contextlib
 import contextvars
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 
 import torch
@@ -129,3 +130,11 @@ def select(op: str, device: torch.device, backend: str | None) -> Callable:
         "Leave the `use_backend` block, or move the tensors.",
         problem=f"The ops backend {backend!r} cannot run on {device.type} ({reason}).",
     )
+
+
+def is_exporting() -> bool:
+    """Return whether PyTorch writes an ONNX graph, which takes its own operations only.
+
+    Asking it directly would import its exporter, which takes as long as a completion.
+    """
+    return "torch.onnx" in sys.modules and torch.onnx.is_in_onnx_export()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-from .dispatch import requested, select
+from .dispatch import is_exporting, requested, select
 from .reference import upfirdn2d as reference
 
 
@@ -59,7 +59,7 @@ def upfirdn2d(
     """
     padding = tuple(padding)
     _check(x, taps, up, down, padding)
-    if torch.onnx.is_in_onnx_export():
+    if is_exporting():
         return _in_graph(x, taps, up, down, padding, flip, gain)
     return _Upfirdn2d.apply(x, taps, up, down, padding, flip, float(gain), requested())
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diverse_inpainting.core import cuda_graphs
-from diverse_inpainting.core.cuda_graphs import InferenceGraphs
+from diverse_inpainting.core.cuda_graphs import GraphPool, InferenceGraphs
 from recalled_graphs import stand_in
 
 
@@ -64,6 +64,37 @@ def test_a_first_call_without_enough_memory_does_not_count(recalled):
         with pytest.raises(torch.OutOfMemoryError):
             graphs.run("a", too_large, torch.ones(1))
     assert graphs.num_captured == 0
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("none left"), RuntimeError("no graphs")])
+def test_after_a_capture_that_failed_functions_are_called(recalled, monkeypatch, error, caplog):
+    """With less memory than a second copy of the feature maps takes, for example."""
+    graphs, attempts = InferenceGraphs(), []
+    for _ in range(2):
+        graphs.run("a", double_and_sum, torch.ones(2))
+
+    def fail(*args):
+        attempts.append(args)
+        raise error
+
+    monkeypatch.setattr(GraphPool, "capture", fail)
+    for key in "abbb":
+        assert graphs.run(key, double_and_sum, torch.ones(3))[1] == 3
+    assert len(attempts) == 1 and graphs.num_captured == 0
+    assert str(error) in caplog.text
+
+
+def test_a_graph_that_returns_something_else_is_not_used(recalled, caplog):
+    graphs, results = InferenceGraphs(), []
+
+    def drifting(x):
+        results.append(x + len(results))
+        return (results[-1],)
+
+    for _ in range(4):
+        assert graphs.run("a", drifting, torch.ones(3))[0] is results[-1]
+    assert graphs.num_captured == 0 and len(recalled) == 1
+    assert "results differ" in caplog.text
 
 
 @pytest.mark.cuda

@@ -54,7 +54,7 @@ def run_graph(folder, name, **inputs):
 
 @pytest.fixture(scope="module")
 def inpainter(tiny_checkpoint):
-    return Inpainter.load(tiny_checkpoint)
+    return Inpainter.load(tiny_checkpoint, precision="float32")
 
 
 @pytest.fixture(scope="module")

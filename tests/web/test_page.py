@@ -138,7 +138,7 @@ def test_a_download_is_what_the_library_makes(live, tmp_path):
     live.download(tmp_path / "result.png")
     mask = mask_of(live, *image.size)
     assert 0.01 < mask.mean() < 0.5
-    made = Inpainter.load("cats").inpaint(
+    made = Inpainter.load("cats", precision="float32").inpaint(
         image,
         torch.from_numpy(255 * mask),
         num_variants=6,
@@ -288,6 +288,53 @@ def test_a_link_waits_for_its_picture(live, browser, tmp_path):
     other.wait_for_picture()
     assert other.picture() == live.picture()
     other.context.close()
+
+
+@pytest.mark.parametrize("kind", ["drop", "paste"])
+def test_pictures_can_be_dropped_and_pasted(live, kind):
+    script = """async (kind) => {
+      const blob = await (await fetch("pictures/4.jpg")).blob()
+      const data = new DataTransfer()
+      data.items.add(new File([blob], "cat.jpg", { type: "image/jpeg" }))
+      const event = kind === "drop"
+        ? new DragEvent("drop", { dataTransfer: data, cancelable: true })
+        : new ClipboardEvent("paste", { clipboardData: data })
+      document.dispatchEvent(event)
+    }"""
+    before = live.picture()
+    live.page.evaluate(script, kind)
+    live.wait("location.hash.includes('p=') === false")
+    assert live.picture() != before
+    assert live.page.locator("#grid li.ready").count() == 0
+
+
+def test_one_finger_paints_and_two_zoom(live):
+    fingers = live.context.new_cdp_session(live.page)
+    box = live.page.locator("#canvas").bounding_box()
+
+    def touch(kind, *places):
+        points = [
+            {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": number}
+            for number, (x, y) in enumerate(places)
+        ]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    fingers.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+    strokes, picture = live.page.url, live.picture()
+    touch("touchStart", (0.4, 0.6))
+    touch("touchStart", (0.4, 0.6), (0.6, 0.6))
+    touch("touchMove", (0.2, 0.6), (0.8, 0.6))
+    touch("touchEnd")
+    assert live.page.url == strokes, "two fingers do not paint"
+    assert live.picture() != picture
+    live.page.click("#fit")
+    assert live.picture() == picture
+    touch("touchStart", (0.4, 0.7))
+    touch("touchMove", (0.6, 0.7))
+    touch("touchEnd")
+    live.wait_for_picture()
+    assert live.page.url != strokes
+    fingers.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
 
 
 def test_everything_has_a_name(live):

@@ -8,18 +8,26 @@ import torch
 from torch import Tensor, nn
 
 from ...cuda_graphs import InferenceGraphs
+from ...ops import is_exporting
 
+_DEVICES = ("cpu", "cuda")
+"""Others, such as Apple's GPUs, take networks as they are: nobody has compared results there."""
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 _Prepared = TypeVar("_Prepared")
 
 
 class _Entry(NamedTuple):
+    network: nn.Module
+    dtype: torch.dtype
     state: tuple
     """What the network's tensors were when it was prepared."""
     sources: list[Tensor]
     """They themselves, so that their memory is not taken by others with the same address."""
     prepared: Any
+
+    def fits(self, dtype: torch.dtype, state: tuple) -> bool:
+        return (self.dtype, self.state) == (dtype, state)
 
 
 class PreparedNetworks:
@@ -49,7 +57,8 @@ class PreparedNetworks:
         """Return the network prepared for feature maps of a type; None if it cannot be used now.
 
         It can be used in eval mode, outside any tracing, with float32 weights (batch norms count in
-        int64), and while gradients are recorded only if it has some and the weights want none.
+        int64) on a CPU or with CUDA, and while gradients are recorded only if it has some and the
+        weights want none.
 
         Args:
             network: to prepare.
@@ -60,23 +69,25 @@ class PreparedNetworks:
         needs_gradient = torch.is_grad_enabled()
         if network.training or _is_traced() or dtype not in _DTYPES:
             return None
-        sources = [*network.parameters(), *network.buffers()]
+        sources = _tensors_of(network)
+        if any(tensor.device.type not in _DEVICES for tensor in sources):
+            return None
         if needs_gradient and not (is_differentiable and _is_constant(sources)):
             return None
         if not all(tensor.dtype in (torch.float32, torch.int64) for tensor in sources):
             return None
-        key, state = type(network).__name__, (dtype, *map(_state_of, sources))
+        key, state = type(network).__name__, _states_of(network)
         entry = self._entries.get(key)
-        if entry is None or entry.state != state:
+        if entry is None or not entry.fits(dtype, state):
             with self._lock:
                 entry = self._entries.get(key)
-                if entry is None or entry.state != state:
+                if entry is None or not entry.fits(dtype, state):
                     if self._entries.pop(key, None) is not None:  # first, to have its memory
                         self.graphs = InferenceGraphs()
                     kept = [tensor.detach() for tensor in sources]
                     # Autograd does not accept tensors that are made in inference mode.
                     with torch.inference_mode(False), torch.no_grad():
-                        entry = _Entry(state, kept, prepare(network, dtype))
+                        entry = _Entry(network, dtype, state, kept, prepare(network, dtype))
                     self._entries[key] = entry
         return entry.prepared
 
@@ -85,6 +96,20 @@ class PreparedNetworks:
         with self._lock:
             self._entries.clear()
             self.graphs = InferenceGraphs()
+
+    def drop_outdated(self) -> None:
+        """Forget all networks, and with them their memory, if the tensors of any are others now."""
+        entries = list(self._entries.values())
+        if not all(entry.state == _states_of(entry.network) for entry in entries):
+            self.drop()
+
+
+def _tensors_of(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]
+
+
+def _states_of(network: nn.Module) -> tuple:
+    return tuple(map(_state_of, _tensors_of(network)))
 
 
 def _state_of(tensor: Tensor) -> tuple:
@@ -101,5 +126,5 @@ def _is_constant(tensors: list[Tensor]) -> bool:
 
 
 def _is_traced() -> bool:
-    tracing = torch._C._get_tracing_state() is not None
-    return tracing or torch.onnx.is_in_onnx_export() or torch.compiler.is_compiling()
+    is_compiled = is_exporting() or torch.compiler.is_compiling()
+    return is_compiled or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]

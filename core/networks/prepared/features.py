@@ -52,7 +52,8 @@ class Features:
         """As `Convolution`, from weights [O, C, K, K] and the bias [O] of float32 values."""
         bias = None if bias is None else bias / self.unit
         if self.dtype == torch.float16:
-            weight = limited(weight, torch.finfo(self.dtype).max)
+            limit = torch.finfo(self.dtype).max
+            weight = weight.clamp(-limit, limit)  # not in place: it may be the network's own
         return FeatureConvolution(
             Convolution(weight, bias, self.dtype, side, stride=stride, padding=padding)
         )

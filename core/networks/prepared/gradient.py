@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .convolution import Convolution
+from ...ops import normalized_weight
+from .convolution import Convolution, as_map
 from .upsampling import UpsamplingConvolution, smoothing
 
 
@@ -29,7 +30,7 @@ class DifferentiableConvolution:
 
         Args:
             forward: what has been prepared.
-            weight: [O, C, 3, 3] float32, from which it was.
+            weight: [O, C, 3, 3] float32, from which it was, for float16 in its normalised form.
             taps: [4] float32, of the filter if it doubles the size.
             dtype: of the feature maps.
             side: of its results.
@@ -39,7 +40,7 @@ class DifferentiableConvolution:
 
     def __call__(self, x: Tensor, scale: Tensor) -> Tensor:
         """Return the convolution of x [N, C, H, W] times scale [N, C]: a tensor of its own."""
-        return _Apply.apply(x * scale.to(x.dtype)[:, :, None, None], self)
+        return _Apply.apply(x * as_map(scale, x), self)
 
     def adjoint(self, dy: Tensor) -> Tensor:
         """Return the gradient [N, C, H, W] for that of the result [N, O, side, side]."""
@@ -49,7 +50,8 @@ class DifferentiableConvolution:
 
     @cached_property
     def _adjoint(self) -> list[Convolution]:
-        swapped = self.weight.transpose(0, 1)
+        weight = normalized_weight(self.weight) if self.dtype == torch.float16 else self.weight
+        swapped = weight.transpose(0, 1)
         if isinstance(self.forward, Convolution):
             return [Convolution(swapped.flip(2, 3), None, self.dtype, self.side)]
         smooth = smoothing(self.taps.flip(0), len(self.weight), self.dtype, self.side, padding=2)

@@ -25,7 +25,6 @@ class PreparedPspEncoder:
 
     def __init__(self, network: PspEncoder, features: Features, side: int) -> None:
         """Prepare a network with float32 weights for images with a side in pixels."""
-        self.features = features
         self.stem = features.convolution(network.stem, side)
         self.slope = network.stem_activation.weight.to(features.dtype)
         self.stages: list[list[_Unit]] = []
@@ -63,7 +62,7 @@ class _Unit:
     """`ImprovedResidualUnit`."""
 
     def __init__(self, unit: ImprovedResidualUnit, features: Features, side: int) -> None:
-        self.stride, self.features = unit.stride, features
+        self.stride = unit.stride
         self.shortcut = None if unit.shortcut is None else features.convolution(unit.shortcut, side)
         self.conv0 = features.convolution(unit.conv0, side)
         self.conv1 = features.convolution(unit.conv1, side)

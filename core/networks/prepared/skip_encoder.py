@@ -55,7 +55,7 @@ class _Layer:
     """`ResidualLayer`, for maps with a side after pooling."""
 
     def __init__(self, layer: ResidualLayer, features: Features, side: int) -> None:
-        self.features, self.pools = features, isinstance(layer.pool, nn.MaxPool2d)
+        self.pools = isinstance(layer.pool, nn.MaxPool2d)
         conv0, norm0, activation, conv1, norm1 = layer.convs
         self.conv0 = _normalized(conv0, norm0, features, side)
         self.conv1 = _normalized(conv1, norm1, features, side)

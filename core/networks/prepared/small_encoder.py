@@ -87,7 +87,7 @@ class _Unit:
     """`SmallUnit`."""
 
     def __init__(self, unit: SmallUnit, features: Features, side: int) -> None:
-        self.down, self.features = unit.conv1.down, features
+        self.down = unit.conv1.down
         self.conv0 = _Conv(unit.conv0, features, side, _SQRT2)
         self.conv1 = _Conv(unit.conv1, features, side, 1.0)  # of the rectifier and the sum
         self.skip = None if unit.skip is None else _Conv(unit.skip, features, side, _SQRT_HALF)

@@ -43,7 +43,7 @@ class PreparedConvolution:
             else UpsamplingConvolution(weight, layer.taps, dtype, side // 2)
         )
         self.with_gradient = DifferentiableConvolution(
-            self.convolution, weight, layer.taps, dtype, side
+            self.convolution, layer.weight, layer.taps, dtype, side
         )
         self.finish = _Finish(layer, dtype)
         self.is_half = dtype == torch.float16

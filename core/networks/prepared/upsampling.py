@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...precision import has_matrix_units
 from .convolution import Convolution, TransposedConvolution, as_map, limited
 
 
@@ -15,9 +16,9 @@ class UpsamplingConvolution:
 
     def __init__(self, weight: Tensor, taps: Tensor, dtype: torch.dtype, side: int) -> None:
         """Prepare weights [O, C, 3, 3] and taps [4] in float32; side is that of the input."""
-        self.spread = (
-            PhaseConvolution if has_matrix_units(weight, dtype) else TransposedConvolution
-        )(weight, dtype, side)
+        has_units = weight.device.type == "cpu" and has_matrix_units(dtype)
+        spread = PhaseConvolution if has_units else TransposedConvolution
+        self.spread = spread(weight, dtype, side)
         self.smooth = smoothing(taps, len(weight), dtype, 2 * side + 1, padding=1)
 
     def __call__(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
@@ -58,15 +59,6 @@ class PhaseConvolution:
         N, H, W, channels = y.shape
         y = y.reshape(N, H, W, 2, 2, channels // 4).transpose(2, 3)
         return y.reshape(N, 2 * H, 2 * W, channels // 4).permute(0, 3, 1, 2)
-
-
-def has_matrix_units(weight: Tensor, dtype: torch.dtype) -> bool:
-    """Say whether this processor multiplies matrices of that type in units of their own (AMX)."""
-    asks = {torch.bfloat16: "_is_amx_tile_supported", torch.float16: "_is_amx_fp16_supported"}
-    if weight.device.type != "cpu" or dtype not in asks:
-        return False
-    ask = getattr(torch.cpu, asks[dtype], None)
-    return ask is not None and bool(ask())
 
 
 def upsample_image(image: Tensor, taps: tuple[float, ...]) -> Tensor:

@@ -1,6 +1,7 @@
 """When prepared networks are used, and when they are made again."""
 
 import copy
+import dataclasses
 import io
 import pickle
 import threading
@@ -109,6 +110,13 @@ def test_encoders_have_no_gradients_of_their_own(model, ws):
     model.refine(ws, erased, valid).output.sum().backward()
 
 
+def test_not_on_other_devices(model, ws, made):
+    model.to("meta")
+    with torch.no_grad():
+        assert model.synthesize(ws.to("meta")).shape == (2, 3, 32, 32)
+    assert not made
+
+
 def test_not_while_exporting(model, ws, made, monkeypatch):
     monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
     with torch.no_grad():
@@ -121,6 +129,41 @@ def test_not_while_compiling(model, ws, made, monkeypatch):
     with torch.no_grad():
         model.synthesize(ws)
     assert not made
+
+
+@pytest.mark.parametrize("kind", ["small", "psp"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_preparing_leaves_the_weights_alone(dtype, kind):
+    """In inference mode, too, where PyTorch forbids to change them outside of it."""
+    with torch.inference_mode():
+        config = tiny_model.config()
+        encoder = dataclasses.replace(config.encoder, kind=kind, depths=(1, 1, 1, 1))
+        model = tiny_model.build_lively(dataclasses.replace(config, encoder=encoder))
+        model.eval().prepare().feature_dtype = dtype
+        stages(model, torch.randn(1, L, D), torch.randn(1, 3, 32, 32))
+    model = model.with_parts(copy.deepcopy(model.parts)).eval()
+    made = []
+    for _ in range(2):
+        stages(model, torch.randn(1, L, D), torch.randn(1, 3, 32, 32))
+        made.append({name: entry.prepared for name, entry in model._prepared._entries.items()})
+    assert len(made[0]) == 5 and made[0] == made[1]
+
+
+def test_moving_to_where_it_is_keeps_it(model, ws, made):
+    """ComfyUI's nodes do so each time they use a model."""
+    with torch.no_grad():
+        image = model.synthesize(ws)
+        assert torch.equal(model.to("cpu").float().synthesize(ws), image)
+    assert len(made) == 1
+
+
+def test_moving_elsewhere_frees_it_at_once(model, ws):
+    with torch.no_grad():
+        model.synthesize(ws)
+    assert model._prepared._entries
+    graphs = model._prepared.graphs
+    model.double()
+    assert not model._prepared._entries and model._prepared.graphs is not graphs
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 from diverse_inpainting.core.networks.prepared import upsampling
 from diverse_inpainting.core.networks.prepared.synthesis import PreparedConvolution
 from diverse_inpainting.core.networks.synthesis import StyledConv
-from diverse_inpainting.core.ops import style_convolve
+from diverse_inpainting.core.ops import normalized_weight, style_convolve
 
 
 @pytest.fixture(params=[(12, 20, 8, 1), (12, 20, 8, 2), (128, 128, 16, 1), (5, 7, 16, 2)], ids=str)
@@ -17,18 +17,21 @@ def layer(request):
     return layer
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
 @pytest.mark.parametrize("has_matrix_units", [False, True])
 def test_gradients_are_those_of_the_plain_convolution(
-    layer, has_matrix_units, monkeypatch, generator
+    layer, has_matrix_units, dtype, monkeypatch, generator
 ):
     monkeypatch.setattr(upsampling, "has_matrix_units", lambda *_: has_matrix_units)
     channels, side = layer.weight.shape[1], layer.noise.shape[-1] // layer.up
     x = torch.randn(2, channels, side, side, generator=generator).requires_grad_()
     styles = torch.randn(2, channels, generator=generator).requires_grad_()
-    expected, _ = style_convolve(x, layer.weight, styles, up=layer.up, taps=layer.taps)
+    weight = normalized_weight(layer.weight) if dtype == torch.float16 else layer.weight
+    expected, _ = style_convolve(x, weight, styles, up=layer.up, taps=layer.taps)
     with torch.no_grad():
-        prepared = PreparedConvolution(layer, torch.float32)
-    got = prepared.with_gradient(x, styles)
+        prepared = PreparedConvolution(layer, dtype)
+    got = prepared.with_gradient(x.to(dtype), styles).float()
+    limit = 5e-5 if dtype == torch.float32 else 16 * torch.finfo(dtype).eps
     dy = torch.randn(expected.shape, generator=generator)
     for value, wanted in (
         (got, expected),
@@ -38,4 +41,4 @@ def test_gradients_are_those_of_the_plain_convolution(
             strict=True,
         ),
     ):
-        assert (value - wanted).abs().max() <= 5e-5 * wanted.std()
+        assert (value - wanted).abs().max() <= limit * wanted.std()
