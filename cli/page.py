@@ -1,6 +1,7 @@
 """The command `page`: a web page on which a model completes pictures in the visitor's browser."""
 
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,7 @@ _Pictures = Annotated[
 ]
 
 _MOST_PICTURES = 8
+_SHOWN_BY_BROWSERS = {".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".bmp", ".gif"}
 _FIRST = "tortoiseshell"  # its sixteen answers differ most
 
 
@@ -120,7 +122,14 @@ def _examples(folder: Path | None) -> dict[str, Path]:
         return {_FIRST: EXAMPLES[_FIRST], **EXAMPLES}
     if not folder.is_dir():
         raise InputError("a folder of pictures", f"{folder}", "Check --pictures.")
-    images = list_images(folder, recursive=False).images[:_MOST_PICTURES]
-    if not images:
-        raise InputError("pictures to start from", f"none in {folder}", "Check --pictures.")
-    return {path.stem: path for path in images}
+    images = list_images(folder, recursive=False).images
+    shown = [path for path in images if path.suffix.lower() in _SHOWN_BY_BROWSERS]
+    if not shown:
+        kinds = ", ".join(sorted(_SHOWN_BY_BROWSERS))
+        raise InputError(
+            f"pictures to start from ({kinds})", f"none in {folder}", "Check --pictures."
+        )
+    stems = Counter(path.stem for path in shown)
+    return {
+        path.name if stems[path.stem] > 1 else path.stem: path for path in shown[:_MOST_PICTURES]
+    }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.errors import InputError
+from ..core.export import WEIGHTS_FILE
 from ..core.export.card import CARD_FILE, DIRECTIONS_FILE, FORMAT, FORMAT_VERSION
 from ..core.files import atomic_write
 from ..core.foreign_data import DataError, parse_json
@@ -39,7 +40,7 @@ def read_export(folder: Path) -> Export:
     """Read an export.
 
     Raises:
-        InputError: it is none, of a newer version, or lacks graphs that a page needs.
+        InputError: it is none, of another version, damaged, or lacks graphs that a page needs.
     """
     card = _read_card(folder)
     names = [name for name in GRAPHS if name in card["graphs"]]
@@ -50,11 +51,10 @@ def read_export(folder: Path) -> Export:
             f"{folder} without {', '.join(f'{name}.onnx' for name in missing)}",
             "Train stage 1 on the model, or choose another one.",
         )
-    graphs = {name: (folder / f"{name}.onnx").read_bytes() for name in names}
-    weights = [name for name in card["files"] if name.endswith(".bin")]
     facts = {name: card[name] for name in _FACTS}
-    facts["directions"] = json.loads((folder / DIRECTIONS_FILE).read_text("utf-8"))
-    return Export(facts, graphs, {name: (folder / name).read_bytes() for name in weights})
+    facts["directions"] = json.loads(_read(folder, DIRECTIONS_FILE, card))
+    graphs = {name: _read(folder, f"{name}.onnx", card) for name in names}
+    return Export(facts, graphs, {WEIGHTS_FILE: _read(folder, WEIGHTS_FILE, card)})
 
 
 def _read_card(folder: Path) -> dict[str, Any]:
@@ -69,7 +69,32 @@ def _read_card(folder: Path) -> dict[str, Any]:
             f"{folder} with another {CARD_FILE}",
             "Make one with diverse-inpainting export.",
         )
+    tables = (card.get("graphs"), card.get("files"))
+    missing = [name for name in _FACTS if name not in card]
+    if missing or not all(isinstance(table, dict) for table in tables):
+        raise _damaged(folder, CARD_FILE, "was edited")
     return card
+
+
+def _read(folder: Path, name: str, card: Mapping[str, Any]) -> bytes:
+    """Return a file of an export; a damaged one would give wrong pictures."""
+    if not (folder / name).is_file():
+        raise _damaged(folder, name, "is missing")
+    content = (folder / name).read_bytes()
+    told = card["files"].get(name)
+    digest = told.get("sha256") if isinstance(told, dict) else None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise _damaged(folder, name, f"is not the one that {CARD_FILE} describes")
+    return content
+
+
+def _damaged(folder: Path, name: str, reason: str) -> InputError:
+    return InputError(
+        "an export as it was made",
+        f"{name}, which {reason}",
+        "Copy the whole folder again, or make it anew with diverse-inpainting export --overwrite.",
+        problem=f"The export in {folder} is damaged: {name} {reason}.",
+    )
 
 
 def check_free(out: Path) -> None:
@@ -94,7 +119,8 @@ class PageFiles:
         """
         self._out = out
         self._sizes: dict[str, int] = {}
-        self._described: dict[str, Any] = {}
+        self._described: dict[str, Any] = {"digests": {}}
+        self._remove_older()
         self._write(_LIST, b"{}")
 
     @property
@@ -109,7 +135,7 @@ class PageFiles:
         graphs = {f"{name}.onnx": content for name, content in export.graphs.items()}
         for name, content in {**graphs, **export.data}.items():
             digest.update(content)
-            self._write(f"model/{name}.gz", _packed(content))
+            self._write_packed(f"model/{name}.gz", content)
         self._described["model"] = {
             **export.facts,
             "graphs": list(export.graphs),
@@ -128,7 +154,7 @@ class PageFiles:
             for name in (backend.module, backend.loader):
                 self._write(f"{backend.folder}/{name}", files[name])
             binary = f"{backend.folder}/{backend.binary}.gz"
-            self._write(binary, _packed(files[backend.binary]))
+            self._write_packed(binary, files[backend.binary])
             self._described["runtime"][key] = {
                 "module": f"./{backend.folder}/{backend.module}",
                 "loader": f"./{backend.folder}/{backend.loader}",
@@ -152,13 +178,25 @@ class PageFiles:
         text = json.dumps({**self._described, "sizes": sizes}, separators=(",", ":"))
         self._write(_LIST, text.encode())
 
+    def _remove_older(self) -> None:
+        """Remove the files of an older page: its pictures may not be for everybody."""
+        try:
+            older = parse_json((self._out / _LIST).read_bytes())
+        except (FileNotFoundError, DataError):
+            return
+        sizes = older.get("sizes") if isinstance(older, dict) else None
+        for name in sizes if isinstance(sizes, dict) else ():
+            path = self._out / name
+            if path.resolve().is_relative_to(self._out.resolve()) and path.is_file():
+                path.unlink()
+
+    def _write_packed(self, name: str, content: bytes) -> None:
+        """Write gzip, the same for the same bytes; the page checks what it unpacks."""
+        self._described["digests"][name] = hashlib.sha256(content).hexdigest()
+        self._write(name, gzip.compress(content, _PACKED_LEVEL, mtime=0))
+
     def _write(self, name: str, content: bytes) -> None:
         path = self._out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, lambda file: file.write(content))
         self._sizes[name] = len(content)
-
-
-def _packed(content: bytes) -> bytes:
-    """Return gzip of bytes; the same bytes give the same file."""
-    return gzip.compress(content, _PACKED_LEVEL, mtime=0)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,7 @@ def _packed(folder: Path) -> Path:
 def _read(source: Path) -> dict[str, bytes]:
     try:
         found = _read_folder(source) if source.is_dir() else _read_archive(source)
-    except (OSError, tarfile.TarError, EOFError) as error:
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         raise _unsuitable(source, f"cannot be read ({error})") from error
     for name, expected in _SHA256.items():
         if name not in found:

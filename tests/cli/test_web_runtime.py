@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import random
 import stat
 import tarfile
 
@@ -45,6 +46,16 @@ def test_it_is_read_packed_or_not(tmp_path, files):
     unpack(tmp_path / "installed" / "dist", files)
     for source in (archive, tmp_path / "unpacked", tmp_path / "installed"):
         assert web_runtime.read_runtime(source, download=False) == files
+
+
+def test_a_damaged_archive_is_refused(tmp_path, files):
+    noise = random.Random(0).randbytes(400_000)  # which the damage is in
+    path = pack(tmp_path / "runtime.tgz", {**files, "ort.wasm.min.mjs": noise})
+    data = bytearray(path.read_bytes())
+    data[200_000:300_000] = b"\xff" * 100_000
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="cannot be read"):
+        web_runtime.read_runtime(path, download=False)
 
 
 def test_it_is_found_in_the_current_folder(tmp_path, files, monkeypatch):

@@ -19,6 +19,7 @@ class App {
     this.page = page;
     Object.assign(this, { seed: 0n, crop: "picture", selected: 0, blend: null, isDragging: false });
     this.slots = Array.from({ length: NUM_ANSWERS }, (_, k) => ({ seed: 0n, k, locked: false }));
+    Object.assign(this, { picture: null, opened: 0, pending: null, hint: "" });
     Object.assign(this, { pictureId: 0, maskVersion: 0, shownKey: null, waiting: new Map() });
     this.stage = new Stage($("stage"), $("canvas"), () => this.onStrokes());
     this.grid = new Grid($("grid"), NUM_ANSWERS, {
@@ -54,6 +55,10 @@ class App {
       note("encode", ms);
       if (maskKey === this.maskKey) this.seen = { crop, box };
     },
+    empty: ({ maskKey }) => {
+      const isMeant = maskKey === this.maskKey && this.stage.strokes.length > 0;
+      if (isMeant) this.say("Nothing is erased. Paint over what is to go.");
+    },
     thumb: ({ k, key, rgba, isNew, ms }) => {
       if (isNew) note("answer", ms);
       this.onThumb(k, key, rgba);
@@ -88,7 +93,8 @@ class App {
   onShown({ key, area, rgba, isDraft }) {
     const image = new OffscreenCanvas(area.right - area.left, area.bottom - area.top);
     image.getContext("2d").putImageData(new ImageData(rgba, image.width), 0, 0);
-    if (key !== this.wantedKey && !this.isDragging) return;
+    const isWanted = this.isDragging ? key.startsWith(`${this.maskKey} `) : key === this.wantedKey;
+    if (!isWanted) return;
     this.stage.setPatch({ area, image });
     this.shownKey = isDraft ? null : key;
     document.body.dataset.shown = this.shownKey ?? "";
@@ -125,6 +131,7 @@ class App {
 
   /** Tell the worker what is wanted, and the address what to share. */
   update() {
+    if (!this.picture) return this.mark();
     if (this.isBad && !this.isBroken) this.say("");
     const { shown } = this;
     const isVariant = this.selected !== "blend";
@@ -140,7 +147,15 @@ class App {
     this.engine.send({ type: "want", state });
     this.grid.age((k) => this.drawn.get(k) !== this.slotKey(this.slots[k]));
     this.mark();
-    if (!isDragging) history.replaceState(null, "", `#${toHash(this.shared())}`);
+    if (!isDragging) this.writeAddress();
+  }
+
+  writeAddress() {
+    try {
+      history.replaceState(null, "", `#${toHash(this.shared())}`);
+    } catch {
+      // Some browsers limit how often: the next change brings it up to date.
+    }
   }
 
   shared() {
@@ -164,10 +179,12 @@ class App {
     const isThere = Boolean(this.stage.patch) && this.stage.strokes.length > 0;
     for (const id of ["save", "copy", "compare", "blend-with"]) $(id).disabled = !isThere;
     $("new").disabled = !this.stage.strokes.length;
+    $("surprise").disabled = !this.picture;
   }
 
   say(text, isBad = false) {
-    if (this.isBad && !isBad && text !== "") return; // an error stays until something is done
+    if (!isBad && (this.isBroken || (this.isBad && text !== ""))) return; // until something is done
+    if (!isBad && this.hint) text = this.hint;
     this.isBad = isBad;
     $("status").textContent = text;
     $("status").classList.toggle("bad", isBad);
@@ -181,17 +198,21 @@ class App {
   // --- pictures ---
 
   async open(blob, example = null, said = {}) {
+    const turn = ++this.opened; // of two that are opened at once, the later one stays
     try {
       const picture = await readPicture(blob);
+      if (turn !== this.opened) return release(picture);
       const rgba = pixelsOf(picture.bitmap);
+      Object.assign(this, { pending: null, hint: "" });
       this.setPicture(picture, rgba, example, said);
     } catch (error) {
-      this.say(error.message, true);
+      if (turn === this.opened) this.say(error.message, true);
     }
   }
 
   setPicture(picture, rgba, example, said) {
     const { width, height, note } = picture;
+    const before = this.picture;
     this.picture = picture;
     this.example = example;
     this.pictureId++;
@@ -202,6 +223,7 @@ class App {
     this.apply(said);
     const usual = example ? exampleMask(width, height) : [];
     this.stage.setPicture(picture, said.strokes ?? usual);
+    if (before) release(before);
     for (const button of $("examples").children)
       button.setAttribute("aria-pressed", String(button.title === example));
     this.invite();
@@ -220,11 +242,13 @@ class App {
 
   async openExample(name, said = {}) {
     const example = this.page.examples.find((each) => each.name === name) ?? this.page.examples[0];
+    const turn = ++this.opened;
     try {
       const response = await fetch(example.file);
       const blob = await response.blob();
-      await this.open(blob, example.name, said);
+      if (turn === this.opened) await this.open(blob, example.name, said);
     } catch {
+      if (turn !== this.opened) return;
       this.say("The example could not be loaded. Check the connection, or open a picture of your own.", true);
     }
   }
@@ -232,20 +256,22 @@ class App {
   /** Show what the address says; a link to somebody's own picture waits for that picture. */
   async openAddress() {
     const said = fromHash(location.hash, NUM_ANSWERS);
-    this.pending = said.strokes && !said.example ? said : null;
-    await this.openExample(said.example ?? "", this.pending ? {} : said);
-    if (this.pending) this.say("This link needs its picture. Open it, and its mask and answers appear.");
+    const isOwn = said.strokes && !said.example;
+    await this.openExample(said.example ?? "", isOwn ? {} : said);
+    if (!isOwn || (this.picture && !this.example)) return; // or the picture is there already
+    this.pending = said;
+    this.hint = "This link needs its picture. Open it, and its mask and answers appear.";
+    this.say(this.hint);
   }
 
   openFile(blob) {
-    const said = this.pending ?? {};
-    this.pending = null;
-    return this.open(blob, null, said);
+    return this.open(blob, null, this.pending ?? {});
   }
 
   // --- what the user does ---
 
   onStrokes() {
+    this.hint = ""; // whoever paints has read it
     this.maskVersion++;
     this.drawn = new Map();
     this.stage.setPatch(null);
@@ -334,23 +360,34 @@ class App {
   }
 }
 
+/** Free the memory of a picture at once. */
+function release({ bitmap, preview }) {
+  bitmap.close();
+  preview.close();
+}
+
 /** Note what a step took, for the browser's developer tools. */
 function note(step, ms) {
   performance.measure(step, { start: performance.now() - ms, duration: ms });
 }
 
+class Offline extends Error {}
+
 async function start() {
   const status = $("status");
   try {
     if (!(await prepareOffline())) return; // the page loads again, with threads
-    const response = await fetch("page.json");
+    const response = await fetch("page.json").catch(() => null);
+    if (!response) throw new Offline();
     if (!response.ok) throw new Error("page.json is missing");
     const app = new App(await response.json());
     await app.openAddress();
   } catch (error) {
     console.error(error);
     status.textContent =
-      'This page is incomplete. Make it with "diverse-inpainting page" and open it through a web server.';
+      error instanceof Offline
+        ? "The page could not be loaded. Check the connection and reload the page."
+        : 'This page is incomplete. Make it with "diverse-inpainting page" and open it through a web server.';
     status.classList.add("bad");
   }
 }

@@ -2,45 +2,57 @@
 //
 // Legend: R the model's resolution, L style layers, D width of one code.
 
-import { sampleZ } from "./codes.mjs";
+import { sampleZ, sha256 } from "./codes.mjs";
 
 const MAX_THREADS = 8;
 
 /** An error whose message is a sentence for the user. */
 export class PageError extends Error {}
 
-/** Downloads files and tells onProgress(bytes so far, bytes of all). */
+/**
+ * Downloads files, checks them, and tells onProgress(bytes so far, bytes of all).
+ *
+ * sizes: bytes by name; digests: SHA-256 of the unpacked files, as hex, by name.
+ */
 export class Files {
-  constructor(sizes, onProgress) {
-    this.sizes = sizes;
-    this.onProgress = onProgress;
-    this.received = new Map();
+  constructor(sizes, digests, onProgress) {
+    Object.assign(this, { sizes, digests, onProgress, received: new Map() });
   }
 
-  /** Return a file's content, unpacked where it is gzip: some servers have unpacked it already. */
+  /**
+   * Return a file's content, which is the one that the page was made with: parts of two models
+   * would draw nonsense. A wrong one may come from the cache, and is asked for again.
+   */
   async read(name, version) {
+    for (const cache of ["default", "reload"]) {
+      const content = await unpacked(await this.download(name, version, cache));
+      if (content && (await hexDigest(content)) === this.digests[name]) return content;
+      this.received.delete(name);
+    }
+    throw new PageError(
+      `${name} is damaged, or of another version than the page. Reload the page; ` +
+        "if that does not help, copy the whole page to the server again.",
+    );
+  }
+
+  async download(name, version, cache) {
     let response;
     try {
-      response = await fetch(`${name}?v=${version}`);
+      response = await fetch(`${name}?v=${version}`, { cache });
+      if (response.ok) return await this.receive(name, response.body.getReader());
     } catch {
       throw new PageError(`${name} could not be loaded. Check the connection and reload the page.`);
     }
-    if (!response.ok)
-      throw new PageError(`${name} is missing on the server (${response.status}). Copy the whole page again.`);
+    throw new PageError(`${name} is missing on the server (${response.status}). Copy the whole page again.`);
+  }
+
+  async receive(name, reader) {
     const parts = [];
-    for (let reader = response.body.getReader(), part; !(part = await reader.read()).done; ) {
+    for (let part; !(part = await reader.read()).done; ) {
       parts.push(part.value);
       this.count(name, part.value.length);
     }
-    const blob = new Blob(parts);
-    const start = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
-    if (start[0] !== 0x1f || start[1] !== 0x8b) return new Uint8Array(await blob.arrayBuffer());
-    try {
-      const unpacked = blob.stream().pipeThrough(new DecompressionStream("gzip"));
-      return new Uint8Array(await new Response(unpacked).arrayBuffer());
-    } catch {
-      throw new PageError(`${name} is damaged. Copy the page to the server again.`);
-    }
+    return new Blob(parts);
   }
 
   count(name, bytes) {
@@ -50,18 +62,45 @@ export class Files {
   }
 }
 
+/** Return a file's content, or null where it is damaged gzip; some servers have unpacked it already. */
+async function unpacked(blob) {
+  const start = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
+  if (start[0] !== 0x1f || start[1] !== 0x8b) return new Uint8Array(await blob.arrayBuffer());
+  try {
+    const stream = blob.stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  } catch {
+    return null;
+  }
+}
+
+/** Return a SHA-256 as hex; without https, the browser's own, which is faster, is not there. */
+async function hexDigest(bytes) {
+  const { subtle } = globalThis.crypto;
+  const digest = subtle ? new Uint8Array(await subtle.digest("SHA-256", bytes)) : sha256(bytes);
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /** Return ONNX Runtime Web, ready to make sessions. */
 export async function loadRuntime(runtime, files) {
   if (typeof WebAssembly !== "object")
     throw new PageError("This browser has no WebAssembly, which the model needs. Try a newer browser.");
   const binary = await files.read(runtime.binary, runtime.version);
-  const ort = await import(new URL(runtime.module, import.meta.url).href);
+  const ort = await imported(runtime.module);
   ort.env.logLevel = "error";
   ort.env.wasm.wasmBinary = binary.buffer;
   ort.env.wasm.wasmPaths = { mjs: new URL(runtime.loader, import.meta.url).href };
   const cores = navigator.hardwareConcurrency || 1;
   ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(cores, MAX_THREADS) : 1;
   return ort;
+}
+
+async function imported(name) {
+  try {
+    return await import(new URL(name, import.meta.url).href);
+  } catch {
+    throw new PageError(`${name} could not be loaded. Check the connection and reload the page.`);
+  }
 }
 
 /** The model of the page. */

@@ -20,7 +20,9 @@ export async function readPicture(blob) {
   const { width: fullWidth, height: fullHeight } = bitmap;
   const scale = Math.min(Math.sqrt(MAX_PIXELS / (fullWidth * fullHeight)), 1);
   if (scale < 1) {
-    bitmap = await resized(bitmap, scale);
+    const full = bitmap;
+    bitmap = await resized(full, scale);
+    full.close();
     notes.push(`The picture was reduced to ${bitmap.width} x ${bitmap.height} pixels.`);
   }
   const { width, height } = bitmap;

@@ -65,6 +65,7 @@ export class Stage {
 
   /** Zoom about a point of the box, its middle by default. */
   zoom(factor, x = this.box.clientWidth / 2, y = this.box.clientHeight / 2) {
+    if (!this.picture) return;
     const { view } = this;
     const least = Math.min(this.fitScale, 1);
     const scale = Math.min(Math.max(view.scale * factor, least / 2), MAX_ZOOM * least);
@@ -260,7 +261,11 @@ export class Stage {
     if (step) {
       const length = event.shiftKey ? 4 : Math.max(this.size / 3, 4);
       const { x, y } = this.cursor;
-      this.cursor = { x: x + length * step[0], y: y + length * step[1] };
+      const within = (value, most) => Math.min(Math.max(value, 0), most);
+      this.cursor = {
+        x: within(x + length * step[0], this.box.clientWidth),
+        y: within(y + length * step[1], this.box.clientHeight),
+      };
       this.draw();
     } else {
       this.begin(this.cursor, this.kind);

@@ -17,11 +17,15 @@ self.addEventListener("fetch", (event) => {
   if (request.method === "GET" && isOurs) event.respondWith(answer(request));
 });
 
-/** Files with a version are taken from the cache; others too where there is no connection. */
+/**
+ * Files with a version are taken from the cache, unless the page found that one damaged and asks for
+ * it again; others are taken from it where there is no connection.
+ */
 async function answer(request) {
   const cache = await caches.open(CACHE);
   const known = await cache.match(request);
-  if (known && new URL(request.url).searchParams.has("v")) return withHeaders(known);
+  const isFixed = new URL(request.url).searchParams.has("v") && request.cache !== "reload";
+  if (known && isFixed) return withHeaders(known);
   try {
     const response = await fetch(request, { cache: "no-cache" }); // asks whether it has changed
     if (!response.ok) return withHeaders(response);
@@ -46,6 +50,7 @@ async function store(cache, request, response) {
 }
 
 function withHeaders(response) {
+  if (response.type === "opaqueredirect") return response; // the browser follows it
   const headers = new Headers(response.headers);
   for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);
   const { status, statusText } = response;

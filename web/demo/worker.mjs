@@ -13,7 +13,8 @@ let isWorking = false;
 let [codesOf, imageOf] = [new Map(), new Map()]; // of the hole: W_out by variant, stage 1 by codes
 const done = { mask: null, thumbs: new Map(), shown: null };
 
-const handlers = { load, picture: setPicture, want, png: sendPng, measure };
+const pngs = []; // ids of those that were asked for
+const handlers = { load, picture: setPicture, want, png: wantPng, measure };
 
 self.addEventListener("message", async ({ data }) => {
   try {
@@ -38,7 +39,7 @@ async function load({ page, backend }) {
   const names = [...packed, runtime.binary];
   const sizes = Object.fromEntries(names.map((name) => [name, page.sizes[name]]));
   const report = (bytes, total) => self.postMessage({ type: "progress", bytes, total });
-  const files = new Files(sizes, report);
+  const files = new Files(sizes, page.digests, report);
   const ort = await loadRuntime(runtime, files);
   networks = await Networks.load(ort, page, files, backend);
   ({ directions } = page.model);
@@ -69,6 +70,11 @@ function want({ state }) {
   work();
 }
 
+function wantPng({ id }) {
+  pngs.push(id);
+  work();
+}
+
 async function work() {
   if (isWorking || !networks || !wanted) return;
   isWorking = true;
@@ -90,7 +96,7 @@ async function step() {
     done.mask = state.maskKey;
     return true;
   }
-  if (!hole) return false;
+  if (!hole) return sendPngs();
   const isDraft = state.isDragging;
   const shown = isDraft ? `draft ${state.shownKey}` : state.shownKey;
   if (done.shown !== shown) {
@@ -98,6 +104,7 @@ async function step() {
     done.shown = shown;
     return true;
   }
+  if (!isDraft && (await sendPngs())) return true; // what is shown, when it is as good as it gets
   const next = state.slots.find((slot) => done.thumbs.get(slot.k) !== slot.key);
   if (next) await sendThumb(next, state);
   return Boolean(next);
@@ -113,7 +120,7 @@ async function encode(state) {
   done.shown = null;
   const mask = rasterise(state.strokes, width, height);
   const box = extent(mask, width, height);
-  if (!box) return;
+  if (!box) return self.postMessage({ type: "empty", maskKey: state.maskKey });
   const crop = fitCrop(box, state.crop, width, height);
   const R = networks.resolution;
   const { erased, valid } = extract(rgba, mask, width, height, crop, R);
@@ -206,8 +213,15 @@ function paste(rgba, width, area, pixels) {
     rgba.set(pixels.subarray(from, from + row), 4 * (y * width + area.left));
 }
 
+/** Send what was asked for; return whether there was something. */
+async function sendPngs() {
+  const id = pngs.shift();
+  if (id) await sendPng(id);
+  return Boolean(id);
+}
+
 /** Send what is shown as a PNG with its codes. */
-async function sendPng({ id }) {
+async function sendPng(id) {
   const { width, height } = picture;
   const rgba = picture.rgba.slice();
   const texts = {};
