@@ -9,11 +9,15 @@ import time
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
+
 from comfyui_server import ROOT
 
 DEMO = ROOT / "web" / "demo"
 RUNTIME = os.environ.get("ONNXRUNTIME_WEB")
 """The npm package of ONNX Runtime Web, packed or not; without it, npm downloads it."""
+STROKE = [(0.4, 0.4), (0.5, 0.5), (0.6, 0.42)]
+"""Over the middle of a picture, for `LivePage.paint`."""
 
 
 def evaluate(imports, expression, *values):
@@ -134,6 +138,12 @@ class LivePage:
             self.page.mouse.move(*point, steps=4)
         self.page.mouse.up()
 
+    def mask(self, width, height):
+        """Return the painted mask, [height, width]."""
+        mask = np.zeros(width * height, np.uint8)
+        mask[self.page.evaluate(_MASK_CHANGES, [width, height])] = 1  # the first is not erased
+        return (np.cumsum(mask) % 2).astype(np.uint8).reshape(height, width)
+
     def thumbnails(self):
         """Return the answers as data addresses."""
         return self.page.evaluate(
@@ -159,3 +169,12 @@ class LivePage:
 
 _SHOWN = "(({ shown, wanted }) => Boolean(shown) && shown === wanted)(document.body.dataset)"
 _DONE = f"document.querySelectorAll('#grid li.ready:not(.stale)').length === 16 && {_SHOWN}"
+
+_MASK_CHANGES = """async ([width, height]) => {
+  const { fromHash } = await import("./share.mjs")
+  const { rasterise } = await import("./strokes.mjs")
+  const mask = rasterise(fromHash(location.hash, 16).strokes, width, height)
+  const changes = []
+  for (let i = 1; i < mask.length; i++) if (mask[i] !== mask[i - 1]) changes.push(i)
+  return changes
+}"""

@@ -2,11 +2,13 @@
 
 import { $, connectControls } from "./controls.mjs";
 import { Engine } from "./engine.mjs";
-import { thumbArea } from "./geometry.mjs";
 import { Grid } from "./grid.mjs";
-import { pixelsOf, readPicture } from "./pictures.mjs";
+import { hear } from "./messages.mjs";
 import { prepareOffline } from "./offline.mjs";
-import { fromHash, toHash } from "./share.mjs";
+import { Opening } from "./opening.mjs";
+import { connectBlend, endPairing, startBlend } from "./pairing.mjs";
+import { release } from "./pictures.mjs";
+import { toHash } from "./share.mjs";
 import { Sliders } from "./sliders.mjs";
 import { Stage } from "./stage.mjs";
 import { exampleMask } from "./strokes.mjs";
@@ -19,86 +21,21 @@ class App {
     this.page = page;
     Object.assign(this, { seed: 0n, crop: "picture", selected: 0, blend: null, isDragging: false });
     this.slots = Array.from({ length: NUM_ANSWERS }, (_, k) => ({ seed: 0n, k, locked: false }));
-    Object.assign(this, { picture: null, opened: 0, pending: null, hint: "" });
-    Object.assign(this, { pictureId: 0, maskVersion: 0, shownKey: null, waiting: new Map() });
+    Object.assign(this, { picture: null, hint: "", pictureId: 0, maskVersion: 0 });
+    Object.assign(this, { shownKey: null, waiting: new Map() });
     this.stage = new Stage($("stage"), $("canvas"), () => this.onStrokes());
     this.grid = new Grid($("grid"), NUM_ANSWERS, {
       onSelect: (k) => this.select(k),
       onLock: (k) => this.lock(k),
-      onBlend: (from, to) => this.startBlend(from, to),
+      onBlend: (from, to) => startBlend(this, from, to),
     });
     this.sliders = new Sliders($("sliders"), page.model.directions, (_, isDragging) => this.onSliders(isDragging));
-    this.engine = new Engine(page, (message) => this.on[message.type]?.(message));
+    this.engine = new Engine(page, (message) => hear(this, message));
     $("about").textContent = [page.model.title, page.model.license].filter(Boolean).join(" \u00b7 ");
+    this.opening = new Opening(this);
     connectControls(this);
+    connectBlend(this);
     this.mark();
-  }
-
-  // --- from the worker ---
-
-  on = {
-    progress: ({ bytes, total }) => {
-      $("loading").value = bytes / total;
-      const mega = (number) => Math.round(number / 1e6);
-      this.say(bytes < total ? `Loading the model: ${mega(bytes)} of ${mega(total)} MB` : "Starting the model");
-    },
-    ready: ({ backend, threads, ms }) => {
-      this.isReady = true;
-      $("loading").classList.add("done");
-      document.body.dataset.ready = backend;
-      note("load", ms);
-      const on = backend === "wasm" ? `WebAssembly, ${threads} ${threads > 1 ? "threads" : "thread"}` : "WebGPU";
-      $("engine").textContent = `Runs on ${on}. Started in ${(ms / 1000).toFixed(1)} s.`;
-      this.invite();
-    },
-    encoded: ({ maskKey, crop, box, ms }) => {
-      note("encode", ms);
-      if (maskKey === this.maskKey) this.seen = { crop, box };
-    },
-    empty: ({ maskKey }) => {
-      const isMeant = maskKey === this.maskKey && this.stage.strokes.length > 0;
-      if (isMeant) this.say("Nothing is erased. Paint over what is to go.");
-    },
-    thumb: ({ k, key, rgba, isNew, ms }) => {
-      if (isNew) note("answer", ms);
-      this.onThumb(k, key, rgba);
-    },
-    shown: (message) => {
-      note(message.isDraft ? "draft" : "result", message.ms);
-      this.onShown(message);
-    },
-    png: ({ id, bytes }) => {
-      this.waiting.get(id)?.(new Blob([bytes], { type: "image/png" }));
-      this.waiting.delete(id);
-    },
-    failed: ({ message }) => {
-      this.isBroken = true;
-      $("loading").classList.add("done");
-      this.say(message, true);
-    },
-  };
-
-  onThumb(k, key, rgba) {
-    if (key !== this.slotKey(this.slots[k])) return;
-    const { width, height } = this.picture;
-    const side = this.page.model.resolution;
-    this.grid.show(k, rgba, side, thumbArea(this.seen.crop, this.seen.box, width, height, side));
-    this.drawn.set(k, key);
-    if (this.blend) this.drawBlend();
-    const missing = this.slots.filter((slot) => this.drawn.get(slot.k) !== this.slotKey(slot)).length;
-    if (!this.isDragging)
-      this.say(missing ? `${NUM_ANSWERS - missing} of ${NUM_ANSWERS} answers` : "Choose an answer, or move the sliders.");
-  }
-
-  onShown({ key, area, rgba, isDraft }) {
-    const image = new OffscreenCanvas(area.right - area.left, area.bottom - area.top);
-    image.getContext("2d").putImageData(new ImageData(rgba, image.width), 0, 0);
-    const isWanted = this.isDragging ? key.startsWith(`${this.maskKey} `) : key === this.wantedKey;
-    if (!isWanted) return;
-    this.stage.setPatch({ area, image });
-    this.shownKey = isDraft ? null : key;
-    document.body.dataset.shown = this.shownKey ?? "";
-    this.allow();
   }
 
   // --- the state ---
@@ -197,19 +134,6 @@ class App {
 
   // --- pictures ---
 
-  async open(blob, example = null, said = {}) {
-    const turn = ++this.opened; // of two that are opened at once, the later one stays
-    try {
-      const picture = await readPicture(blob);
-      if (turn !== this.opened) return release(picture);
-      const rgba = pixelsOf(picture.bitmap);
-      Object.assign(this, { pending: null, hint: "" });
-      this.setPicture(picture, rgba, example, said);
-    } catch (error) {
-      if (turn === this.opened) this.say(error.message, true);
-    }
-  }
-
   setPicture(picture, rgba, example, said) {
     const { width, height, note } = picture;
     const before = this.picture;
@@ -240,34 +164,6 @@ class App {
     if (blend) $("blend").querySelector("input").value = blend.weight;
   }
 
-  async openExample(name, said = {}) {
-    const example = this.page.examples.find((each) => each.name === name) ?? this.page.examples[0];
-    const turn = ++this.opened;
-    try {
-      const response = await fetch(example.file);
-      const blob = await response.blob();
-      if (turn === this.opened) await this.open(blob, example.name, said);
-    } catch {
-      if (turn !== this.opened) return;
-      this.say("The example could not be loaded. Check the connection, or open a picture of your own.", true);
-    }
-  }
-
-  /** Show what the address says; a link to somebody's own picture waits for that picture. */
-  async openAddress() {
-    const said = fromHash(location.hash, NUM_ANSWERS);
-    const isOwn = said.strokes && !said.example;
-    await this.openExample(said.example ?? "", isOwn ? {} : said);
-    if (!isOwn || (this.picture && !this.example)) return; // or the picture is there already
-    this.pending = said;
-    this.hint = "This link needs its picture. Open it, and its mask and answers appear.";
-    this.say(this.hint);
-  }
-
-  openFile(blob) {
-    return this.open(blob, null, this.pending ?? {});
-  }
-
   // --- what the user does ---
 
   onStrokes() {
@@ -290,7 +186,7 @@ class App {
 
   select(k) {
     this.selected = k;
-    this.endPairing();
+    endPairing(this);
     this.update();
   }
 
@@ -305,51 +201,6 @@ class App {
     this.update();
   }
 
-  startBlend(from, to) {
-    this.blend = { from, to, weight: 0.5 };
-    this.selected = "blend";
-    this.endPairing();
-    this.drawBlend();
-    const input = $("blend").querySelector("input");
-    input.value = this.blend.weight;
-    this.update();
-    input.focus();
-  }
-
-  /** Let the next answer that is clicked be blended with the chosen one. */
-  pair() {
-    this.grid.isPairing = !this.grid.isPairing && Number.isInteger(this.selected);
-    $("blend-with").setAttribute("aria-pressed", String(this.grid.isPairing));
-    if (this.grid.isPairing) this.say("Click the answer to blend with.");
-  }
-
-  endPairing() {
-    this.grid.isPairing = false;
-    $("blend-with").setAttribute("aria-pressed", "false");
-  }
-
-  drawBlend() {
-    const pair = [this.blend.from, this.blend.to];
-    $("blend").querySelectorAll("canvas").forEach((canvas, i) => {
-      const { canvas: source } = this.grid.cells[pair[i]];
-      Object.assign(canvas, { width: source.width, height: source.height });
-      canvas.getContext("2d").drawImage(source, 0, 0);
-    });
-  }
-
-  /** Set the weight of the second answer of a blend. */
-  weigh(weight, isDragging) {
-    this.blend = { ...this.blend, weight };
-    this.selected = "blend";
-    this.onSliders(isDragging);
-  }
-
-  endBlend() {
-    this.selected = this.blend.weight < 0.5 ? this.blend.from : this.blend.to;
-    this.blend = null;
-    this.update();
-  }
-
   /** Return what is shown as a PNG. */
   png() {
     const id = Math.random();
@@ -358,17 +209,6 @@ class App {
       this.engine.send({ type: "png", id });
     });
   }
-}
-
-/** Free the memory of a picture at once. */
-function release({ bitmap, preview }) {
-  bitmap.close();
-  preview.close();
-}
-
-/** Note what a step took, for the browser's developer tools. */
-function note(step, ms) {
-  performance.measure(step, { start: performance.now() - ms, duration: ms });
 }
 
 class Offline extends Error {}
@@ -381,7 +221,7 @@ async function start() {
     if (!response) throw new Offline();
     if (!response.ok) throw new Error("page.json is missing");
     const app = new App(await response.json());
-    await app.openAddress();
+    await app.opening.openAddress();
   } catch (error) {
     console.error(error);
     status.textContent =

@@ -1,6 +1,5 @@
 // Buttons, keys and fields of the page, and what each of them does.
 
-import { listenForCamera, listenForFiles } from "./pictures.mjs";
 import { copyLink, copyPicture, savePicture } from "./results.mjs";
 import { parseSeed } from "./share.mjs";
 import { surprise } from "./strokes.mjs";
@@ -31,16 +30,12 @@ export function connectControls(app) {
     copy: () => copyPicture(app),
     link: () => copyLink(app),
     help: () => $("keys").showModal(),
-    "blend-with": () => app.pair(),
   };
   for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
   document.addEventListener("keydown", (event) => onKey(event, app, actions));
   $("size").addEventListener("input", () => resizeBrush(stage, Number($("size").value)));
   connectOptions(app);
-  connectBlend(app);
   connectCompare(stage);
-  connectPictures(app);
-  window.addEventListener("hashchange", () => app.openAddress());
 }
 
 function choose(stage, kind) {
@@ -67,13 +62,6 @@ function connectOptions(app) {
   });
 }
 
-function connectBlend(app) {
-  const [weight, end] = ["input", "button"].map((tag) => $("blend").querySelector(tag));
-  weight.addEventListener("input", () => app.weigh(Number(weight.value), true));
-  weight.addEventListener("change", () => app.weigh(Number(weight.value), false));
-  end.addEventListener("click", () => app.endBlend());
-}
-
 /** Show the original while a button or key is pressed. */
 function connectCompare(stage) {
   const compare = (isOn) => {
@@ -87,20 +75,6 @@ function connectCompare(stage) {
     (key === " " && target === $("compare")) || (key === "c" && !isText(target) && !ctrlKey && !metaKey);
   document.addEventListener("keydown", (event) => isFor(event) && compare(true));
   document.addEventListener("keyup", (event) => isFor(event) && compare(false));
-}
-
-function connectPictures(app) {
-  const onFile = (file) => app.openFile(file);
-  listenForFiles({ input: $("file"), openButton: $("open"), dropZone: $("stage") }, onFile);
-  listenForCamera($("camera"), $("shutter"), onFile, (text) => app.say(text, true));
-  const buttons = app.page.examples.map(({ name, file }) => {
-    const button = document.createElement("button");
-    Object.assign(button, { type: "button", title: name });
-    button.append(Object.assign(document.createElement("img"), { src: file, alt: name }));
-    button.addEventListener("click", () => app.openExample(name));
-    return button;
-  });
-  $("examples").replaceChildren(...buttons);
 }
 
 function onKey(event, app, actions) {

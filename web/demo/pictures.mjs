@@ -64,6 +64,12 @@ export function pixelsOf(bitmap) {
   return data;
 }
 
+/** Free the memory of a picture at once. */
+export function release({ bitmap, preview }) {
+  bitmap.close();
+  preview.close();
+}
+
 /** Call onFile(file) for pictures that are chosen, dropped or pasted. */
 export function listenForFiles({ input, openButton, dropZone }, onFile) {
   openButton.addEventListener("click", () => input.click());
