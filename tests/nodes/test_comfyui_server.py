@@ -46,7 +46,7 @@ def prompt():
     (example,) = (n for n in content.values() if n["class_type"] == "DI_ExamplePicture")
     example |= {"class_type": "LoadImage", "inputs": {"image": "hole.png"}}
     chosen = {
-        "DI_LoadModel": {"model_name": "tiny.safetensors"},
+        "DI_LoadModel": {"model_name": "tiny.safetensors", "precision": "float32"},
         "DI_ApplyEdit": {"strength": 1.25},
     }
     for node in content.values():
