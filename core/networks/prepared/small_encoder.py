@@ -10,14 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...ops import ACTIVATIONS
 from ..encoder import SmallEncoder, SmallUnit, reduction_of
 from ..layers import EqualizedConv2d, EqualizedLinear
 from .convolution import Convolution, limited
 from .features import Features
 from .linear import Linear
 
-_SQRT2, _SQRT_HALF = math.sqrt(2.0), math.sqrt(0.5)
-_SLOPE = 0.2
+_SLOPE, _SQRT2 = ACTIVATIONS["lrelu"]
+_SQRT_HALF = math.sqrt(0.5)
 _LEVELS = (16, 8, 4)  # by how much their maps are smaller than the image
 
 

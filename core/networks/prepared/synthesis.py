@@ -3,13 +3,11 @@
 Legend: N samples, C channels, H x W features, L style layers, D width of one code.
 """
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...ops import bias_act, list_backends, normalized_styles, normalized_weight
+from ...ops import ACTIVATIONS, bias_act, list_backends, normalized_styles, normalized_weight
 from ..synthesis import (
     PartialSynthesis,
     Skips,
@@ -23,8 +21,7 @@ from .gradient import DifferentiableConvolution
 from .linear import Linear
 from .upsampling import UpsamplingConvolution, upsample_image
 
-_SQRT2 = math.sqrt(2.0)
-_SLOPE = 0.2
+_SLOPE, _SQRT2 = ACTIVATIONS["lrelu"]
 _LARGE = 2**20  # values of a map: several such maps do not stay in a processor's cache
 
 
