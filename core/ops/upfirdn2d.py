@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
@@ -59,8 +58,8 @@ def upfirdn2d(
     """
     padding = tuple(padding)
     _check(x, taps, up, down, padding)
-    if is_exporting():
-        return _in_graph(x, taps, up, down, padding, flip, gain)
+    if is_exporting():  # the exporter knows no autograd functions
+        return reference.upfirdn2d(x, taps, up, down, padding, flip, gain)
     return _Upfirdn2d.apply(x, taps, up, down, padding, flip, float(gain), requested())
 
 
@@ -79,34 +78,6 @@ def _check(x: Tensor, taps: Tensor, up: int, down: int, padding: tuple[int, ...]
             f"{height} x {width}",
             "Pad more or use a shorter filter.",
         )
-
-
-def _in_graph(
-    x: Tensor,
-    taps: Tensor,
-    up: int,
-    down: int,
-    padding: tuple[int, ...],
-    flip: bool,
-    gain: float,
-) -> Tensor:
-    """Return the same for the ONNX exporter, which knows no autograd functions.
-
-    A transposed convolution inserts the zeros, instead of a node for each step.
-    """
-    if up == 1:
-        return reference.upfirdn2d(x, taps, up, down, padding, flip, gain)
-    kernel = (torch.outer(taps, taps) if taps.ndim == 1 else taps) * gain
-    kernel = kernel.flip(0, 1) if flip else kernel
-    KH, KW = kernel.shape
-    left, right, top, bottom = padding
-    # It computes every sample that the filter reaches; the padding says which of them to keep.
-    kept = (left - KW + 1, right + up - KW, top - KH + 1, bottom + up - KH)
-    crop = -kept[0] if len(set(kept)) == 1 and kept[0] < 0 else 0
-    weight = kernel.to(x.dtype).repeat(x.shape[1], 1, 1, 1)
-    y = F.conv_transpose2d(x, weight, stride=up, padding=crop, groups=x.shape[1])
-    y = y if crop else F.pad(y, kept)
-    return y if down == 1 else y[:, :, ::down, ::down]
 
 
 class _Upfirdn2d(torch.autograd.Function):
