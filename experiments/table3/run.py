@@ -5,6 +5,7 @@
 
 Everything runs through the command line, one model after the other; OUT gets a folder for each seed
 and model, and table3.md. Stop it with Ctrl-C or SIGTERM, and run the same command again to resume.
+Processes with different seeds may share OUT.
 """
 
 # pyright: reportMissingImports=false
@@ -22,6 +23,7 @@ from table import MODELS, Model, Reports, render
 
 from diverse_inpainting.core.checkpoint import inspect_checkpoint
 from diverse_inpainting.core.errors import DiverseInpaintingError
+from diverse_inpainting.core.files import write_text
 from diverse_inpainting.training.recipe_file import RECIPES_DIR, load_recipe
 
 PAPER_BASE = "ffhq256"
@@ -59,7 +61,7 @@ def main() -> None:
             if code or not step.is_done:
                 sys.exit("Stopped. Run the same command again to resume.")
     table = options.out / "table3.md"
-    table.write_text(render(Reports(options.out)), "utf-8")
+    write_text(table, render(Reports(options.out)))
     print(f"wrote {table}")
 
 
@@ -94,7 +96,8 @@ def write_recipes(folder: Path, base: str) -> None:
     for model in MODELS:
         text = (RECIPES_DIR / f"{model.recipe}.toml").read_text("utf-8")
         text = re.sub(r'^base = "(.*)"$', rebase, text, flags=re.MULTILINE)
-        (folder / f"{model.recipe}.toml").write_text(text, "utf-8")
+        # Another seed's process may be reading it.
+        write_text(folder / f"{model.recipe}.toml", text)
 
 
 def steps(options: argparse.Namespace) -> Iterator[Step]:

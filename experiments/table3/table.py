@@ -91,6 +91,10 @@ FINDINGS = (
 )
 """Table 3 and "Ablation Study" of the paper."""
 
+_BRACKETS = """\
+In brackets: 95 % bootstrap over images; of SWD the range of three patch seeds. Hours are those of
+the row's last stage, training only."""
+
 _EXPLANATION = """\
 Each number is the first model's value minus the second's, and the paper has it below zero. In
 brackets: for means over images the 95 % bootstrap of the paired differences; for SWD from the
@@ -100,7 +104,7 @@ without interval, such as the FID's, counts by its sign."""
 
 
 class Reports:
-    """The results.json and pictures.csv files in OUT/seed-S/RECIPE/evaluation.
+    """The reports in OUT/seed-S/RECIPE/evaluation, and the logs of the trainings beside them.
 
     Raises:
         SystemExit: there are none, or they were measured on different images or masks.
@@ -111,6 +115,8 @@ class Reports:
         """By seed and model, then by metric."""
         self.images: dict[tuple[int, str], dict[str, ImageValues]] = {}
         """The same of single images, of metrics that each image has."""
+        self.hours: dict[tuple[int, str], float] = {}
+        """Of training the model's last stage, by seed and model; from its log."""
         self.facts: list[dict[str, Any]] = []
         for seed in sorted(int(folder.name[5:]) for folder in out.glob("seed-*")):
             for model in MODELS:
@@ -120,6 +126,9 @@ class Reports:
                     self.values[seed, model.name] = _estimates(self.facts[-1], model.stage)
                     single = _of_images(path.with_name("pictures.csv"), model.stage)
                     self.images[seed, model.name] = single
+                    log = path.parents[1] / model.stage / "log.jsonl"
+                    if log.is_file():
+                        self.hours[seed, model.name] = _hours(log)
         if len({report["protocol"]["pairs_sha256"] for report in self.facts}) != 1:
             sys.exit(f"{out} needs reports on the same images and masks.")
         self.seeds = sorted({seed for seed, _ in self.values})
@@ -161,6 +170,16 @@ def _of_images(path: Path, method: str) -> dict[str, ImageValues]:
     return {name: ImageValues(*rows.unbind(1)) for name, rows in columns.items()}
 
 
+def _hours(log: Path) -> float:
+    """Return how long a training took, without the time between a stop and the next start."""
+    seconds, start = 0.0, 0
+    for line in map(json.loads, log.read_text("utf-8").splitlines()):
+        if "images_per_s" in line:
+            seconds += (line["nimg"] - start) / line["images_per_s"]
+            start = line["nimg"]
+    return seconds / 3600
+
+
 def _estimates(report: dict[str, Any], method: str) -> dict[str, Estimate]:
     found = report["methods"][method]["(0,1]"]
     return {name: Estimate(**v) for name, v in found.items() if v["value"] is not None}
@@ -170,7 +189,7 @@ def render(reports: Reports) -> str:
     """Return the page: setting, table, and the paper's findings with our differences."""
     lines = ["# Table 3: ablation", "", "Written by `experiments/table3/table.py`.", ""]
     lines += [*_setting(reports), "", "## Models", "", *_table(reports), ""]
-    lines += ["In brackets: 95 % bootstrap over images; of SWD the range of three patch seeds.", ""]
+    lines += [_BRACKETS, ""]
     lines += ["## Findings of the paper", "", _EXPLANATION, ""]
     for finding in FINDINGS:
         compared = [*_compared(reports, finding)]
@@ -195,20 +214,24 @@ def _setting(reports: Reports) -> Iterator[str]:
         f"- measured on {protocol['pictures']} photographs, masks `{protocol['masks']}`, "
         f"evaluation seed {protocol['seed']}"
     )
+    if reports.hours:
+        yield f"- hours to train all models, added up: {sum(reports.hours.values()):.2f}"
     yield from (f"- {line}" for line in describe_metrics(report["metrics"]))
 
 
 def _table(reports: Reports) -> list[str]:
     names = [name for name in COLUMNS if any(name in v for v in reports.values.values())]
-    rows = [
-        (model.name, model.meaning, str(seed), reports.values.get((seed, model.name), {}))
-        for seed in reports.seeds
-        for model in MODELS
-    ]
-    rows += [(name, "baseline", "-", _estimates(reports.facts[0], name)) for name in BASELINES]
-    table = [[*texts, *(cell(name, values) for name in names)] for *texts, values in rows]
-    table.append(["", "better", "", *(METRICS[name].better or "-" for name in names)])
-    header = ("model", "what it is", "seed", *(METRICS[name].label for name in names))
+    table: list[list[str]] = []
+    for seed, model in itertools.product(reports.seeds, MODELS):
+        run = seed, model.name
+        values, hours = reports.values.get(run, {}), reports.hours.get(run)
+        row = [model.name, model.meaning, str(seed), *(cell(name, values) for name in names)]
+        table.append([*row, "-" if hours is None else f"{hours:.2f}"])
+    for baseline in BASELINES:
+        values = _estimates(reports.facts[0], baseline)
+        table.append([baseline, "baseline", "-", *(cell(name, values) for name in names), "-"])
+    table.append(["", "better", "", *(METRICS[name].better or "-" for name in names), ""])
+    header = ("model", "what it is", "seed", *(METRICS[name].label for name in names), "hours")
     return markdown(header, table, num_texts=2)
 
 

@@ -1,6 +1,7 @@
 """Table 3: the commands that are planned, what is resumed, and the page from stored reports."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -106,6 +107,11 @@ def write_reports(table, out, seeds=(0, 1), **protocol):
                 rows += [f"{model.stage},{k},0.5,diversity,{worth + 9 * k + 0.1 * k * k},1"]
                 rows += [f"mean-colour,{k},0.5,diversity,7,1"]
             (folder / "pictures.csv").write_text("\n".join(rows))
+            log = folder.parent / model.stage / "log.jsonl"
+            log.parent.mkdir()
+            lines = [{"nimg": 36_000, "images_per_s": 10}, {"nimg": 36_000, "diagnostics": {}}]
+            lines += [{"nimg": 36_000 + 3600 * position, "images_per_s": 5}]
+            log.write_text("\n".join(map(json.dumps, lines)))
 
 
 def test_the_page_shows_values_and_differences(scripts, tmp_path):
@@ -114,9 +120,11 @@ def test_the_page_shows_values_and_differences(scripts, tmp_path):
     page = table.render(table.Reports(tmp_path))
     assert "images seen: prior 10, stage1 6,400" in page
     assert "lpips left out: give --lpips FILE" in page
-    assert "| SWD x 1000 | C2ST accuracy | diversity, /255 | rho |" in page
+    assert "| SWD x 1000 | C2ST accuracy | diversity, /255 | rho | hours |" in page
+    assert "hours to train all models, added up: 18.00" in page
+    assert re.search(r"\| 5 \| .* \| 2\.00 \|\n", page)
     assert "| 5 | 4 with stage 2 | 1 | 5.10 [4.10, 6.10] | 0.949 | 5.10 | 0.100 [" in page
-    assert "| mean-colour | baseline | - | 77.00 | - | - | - |" in page
+    assert "| mean-colour | baseline | - | 77.00 | - | - | - | - |" in page
     paired = "-3.0000 [-3.0000, -3.0000]"
     assert f"| 1 - 4 | diversity, /255 | {paired} | {paired} |" in page
     assert "| 4 - 3 | SWD x 1000 | +1.0000 [-1.0000, +3.0000] | +1.0000 [" in page
