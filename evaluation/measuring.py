@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import Tensor
 
 from .bootstrap import BUCKETS, summarise
-from .images import Storage, chunks
+from .images import Storage, chunks, return_freed_memory
 from .types import Estimate, ImageValues, Method, MetricSuite
 
 OnProgress = Callable[[float, str], None]
@@ -39,6 +39,7 @@ def measure_images(
             fraction = (done + number / len(positions)) / len(paired)
             on_progress(fraction, f"measuring {method.method}")
             parts[number] = _measured(method, suites, index)
+            return_freed_memory()
         collected = {
             n: values for part in storage.processes.collect(parts) for n, values in part.items()
         }
@@ -69,6 +70,7 @@ def measure_sets(
         on_progress(number / steps, f"measuring {method.method}")
         for metric in [metric for suite in suites for metric in suite.per_method]:
             per_image[method.method].update(metric(method) if method.is_paired else {})
+            return_freed_memory()
     buckets: dict[str, dict[str, dict[str, Estimate]]] = {m.method: {} for m in methods}
     for number, bucket in enumerate(BUCKETS, start=len(methods)):
         on_progress(number / steps, f"comparing sets, hole ratio {bucket.label}")
@@ -82,4 +84,5 @@ def measure_sets(
         for metric in [metric for suite in suites for metric in suite.per_set]:
             for part, values in zip(parts, metric(parts), strict=True):
                 buckets[part.method][bucket.label].update(values)
+            return_freed_memory()
     return buckets

@@ -17,7 +17,7 @@ from ..core.image import image_to_uint8
 from ..core.inpainter import Inpainter
 from ..core.latents import WPlus
 from ..core.rng import rng_for
-from .images import Storage
+from .images import Storage, return_freed_memory
 from .types import Method, Pairs
 
 NUM_VARIANTS = 2
@@ -63,6 +63,7 @@ def complete(
     for number, index in storage.share(torch.arange(shape[0]).split(batch_size)):
         for kind, images in _complete_batch(model, pairs, seed, index, fit_steps).items():
             stored[kind].write(index, images)
+        return_freed_memory()
         on_batch(min((number + 1) * batch_size, shape[0]))
     storage.meet()
     images = {kind: room.images for kind, room in stored.items()}

@@ -2,9 +2,11 @@
 
 import dataclasses
 
+import pytest
 import torch
 
 from diverse_inpainting.evaluation import images as module
+from diverse_inpainting.evaluation import measuring
 from diverse_inpainting.evaluation.images import Storage
 from diverse_inpainting.evaluation.measuring import measure_images, measure_sets
 from diverse_inpainting.evaluation.types import Estimate, ImageValues, MetricSuite
@@ -21,7 +23,15 @@ def methods(n):
     return [dataclasses.replace(made, method="m"), other]
 
 
-def test_each_image_is_measured_once_whatever_the_processes(tmp_path, monkeypatch):
+@pytest.fixture
+def returned(monkeypatch):
+    """The times that freed memory went back to the system."""
+    times = []
+    monkeypatch.setattr(measuring, "return_freed_memory", lambda: times.append(1))
+    return times
+
+
+def test_each_image_is_measured_once_whatever_the_processes(tmp_path, monkeypatch, returned):
     monkeypatch.setattr(module, "CHUNK", 2)
     asked = []
 
@@ -38,13 +48,14 @@ def test_each_image_is_measured_once_whatever_the_processes(tmp_path, monkeypatc
     expected = brightness(noise_output(5))["brightness"].values
     for count in (1, 2, 3):
         asked.clear()
+        returned.clear()
         for found in in_threads(count, work):
             assert torch.equal(found["m"]["brightness"].values, expected)
             assert found["whole"] == {}, "unpaired"
-        assert sorted(asked) == [1, 2, 2]
+        assert sorted(asked) == [1, 2, 2] and len(returned) == 3, "else the heap grows"
 
 
-def test_sets_are_measured_by_bucket_and_method(tmp_path):
+def test_sets_are_measured_by_bucket_and_method(tmp_path, returned):
     seen = []
 
     def rank(made):
@@ -61,4 +72,5 @@ def test_sets_are_measured_by_bucket_and_method(tmp_path):
     assert found["m"]["(0,1]"]["count"].value == found["whole"]["(0.4,1]"]["count"].value == 4
     assert found["m"]["(0,1]"]["rank"].value == 1.5 and "rank" not in found["whole"]["(0,1]"]
     assert ["m", "whole"] in seen and [] in seen
+    assert len(returned) == len(seen) + 2, "after each metric; two methods have one"
     assert steps[0] == (0, "measuring m") and steps[-1][0] < 1
