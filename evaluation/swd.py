@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from ..core.rng import rng_for
-from .images import Images, chunks
+from .images import Images, chunks, return_freed_memory
 from .types import Estimate, Method
 
 _SMALLEST_LEVEL_PX = 16
@@ -25,7 +25,7 @@ _DIRECTIONS = 64  # at once; twice as many take longer, and more memory
 _DIRECTION_CHUNKS = 8
 _SEEDS = (0, 1, 2)
 _SCALE = 1000.0  # as published
-_PATCH_BYTES = 2**31  # of the sets whose patches are in memory at once; two are in any case
+_PATCH_BYTES = 3 * 2**29  # of the sets whose patches are in memory at once; two are in any case
 
 # Burt and Adelson's filter, rows and columns.
 _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
@@ -78,19 +78,30 @@ def sliced_wasserstein(
     together = max(_PATCH_BYTES // set_bytes - 1, 1)
     with ThreadPoolExecutor(2) as pool:
         for depth in range((first.shape[-1] // _SMALLEST_LEVEL_PX).bit_length()):
-            side = first.shape[-1] >> depth
             reference = _patches(first, depth, seeds)
             for start in range(0, len(others), together):
                 group = others[start : start + together]
-                of_group = pool.map(_patches, group, repeat(depth), repeat(seeds))
-                for seed, patches in zip(
-                    seeds, zip(reference, *of_group, strict=True), strict=True
-                ):
-                    parts = pool.map(_distances, repeat(patches), _directions(seed, side))
-                    means = zip(*parts, strict=True)
-                    for by_side, values in zip(distances[start:], means, strict=False):
-                        by_side.setdefault(side, []).append(_SCALE * fmean(values))
+                runs = _compare(pool, reference, group, depth, seeds)
+                for by_side, run in zip(distances[start:], runs, strict=False):
+                    by_side[first.shape[-1] >> depth] = run
+                return_freed_memory()
     return distances
+
+
+def _compare(
+    pool: ThreadPoolExecutor,
+    reference: Sequence[Tensor],
+    group: Sequence[Images],
+    depth: int,
+    seeds: Sequence[int],
+) -> list[list[float]]:
+    """Return the distance of the reference's patches to those of each set, for each seed."""
+    of_group = pool.map(_patches, group, repeat(depth), repeat(seeds))
+    side, runs = group[0].shape[-1] >> depth, []
+    for seed, patches in zip(seeds, zip(reference, *of_group, strict=True), strict=True):
+        parts = pool.map(_distances, repeat(patches), _directions(seed, side))
+        runs.append([_SCALE * fmean(values) for values in zip(*parts, strict=True)])
+    return [list(run) for run in zip(*runs, strict=True)]
 
 
 def _distances(patches: Sequence[Tensor], directions: Tensor) -> list[float]:
