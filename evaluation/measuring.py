@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
+from ..core.heap import return_freed_memory
 from .bootstrap import BUCKETS, summarise
-from .images import Storage, chunks, return_freed_memory
+from .images import Storage, chunks
 from .types import Estimate, ImageValues, Method, MetricSuite
 
 OnProgress = Callable[[float, str], None]

@@ -13,11 +13,12 @@ from torch import Tensor
 from ..core.compositing import paste_completions
 from ..core.fitting import RANDOM_FIT_STEPS
 from ..core.geometry import Erased, erase
+from ..core.heap import return_freed_memory
 from ..core.image import image_to_uint8
 from ..core.inpainter import Inpainter
 from ..core.latents import WPlus
 from ..core.rng import rng_for
-from .images import Storage, return_freed_memory
+from .images import Storage
 from .types import Method, Pairs
 
 NUM_VARIANTS = 2

@@ -13,8 +13,9 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
+from ..core.heap import return_freed_memory
 from ..core.rng import rng_for
-from .images import Images, chunks, return_freed_memory
+from .images import Images, chunks
 from .types import Estimate, Method
 
 _SMALLEST_LEVEL_PX = 16

@@ -1,6 +1,5 @@
 """What the present machine is and supports, and what a run uses of it."""
 
-import ctypes
 import platform
 import sys
 from pathlib import Path
@@ -9,12 +8,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from ..core.heap import keep_freed_memory
 from ..core.precision import has_bfloat16
 
 Network = TypeVar("Network", bound=nn.Module)
-
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""Numbers of malloc.h."""
 
 
 def feature_dtype(precision: str, device: torch.device) -> torch.dtype:
@@ -57,20 +54,7 @@ def set_fast_arithmetic() -> None:
     torch.backends.cudnn.allow_tf32 = True
     # Denormals occur in vanishing gradients and slow a CPU down many times.
     torch.set_flush_denormal(True)
-    _keep_freed_memory()
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc keep what is freed: each step would else ask the kernel for the same pages again.
-
-    It returns every tensor above 32 MiB, and multiplying such a one takes six times as long where
-    the result's pages are new. The heap has gaps then: a training at 64x64 takes up to a third more
-    memory. Other C libraries have no `mallopt`.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    keep_freed_memory()
 
 
 def peak_memory_mib(device: torch.device) -> float | None:

@@ -29,7 +29,7 @@ CORE_LEVELS = (
     {"errors", "printable", "invocation", "abilities"},
     {
         *("checks", "config_fields", "cuda_graphs", "foreign_data", "inference", "locks", "device"),
-        *("files", "precision", "progress", "rng"),
+        *("files", "heap", "precision", "progress", "rng"),
     },
     {
         *("areas", "region_errors", "image", "image_decoding", "image_metadata", "deep_colour"),
