@@ -77,6 +77,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all recipes")
     parser.add_argument("--inception", help="weights, as `evaluate` takes them")
     parser.add_argument("--lpips", help="weights, as `evaluate` takes them")
+    parser.add_argument("--lite2", action="store_true", help="as `evaluate` takes it")
     parser.add_argument("--download", action="store_true", help="as `evaluate` takes it")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: the best)")
     options = parser.parse_args(arguments)
@@ -113,7 +114,7 @@ def steps(options: argparse.Namespace) -> Iterator[Step]:
             command = ["evaluate", step.result, "--data", options.test_data, "--out", report]
             command += ["--cache", options.out / "features.sqlite"]
             command += given(options, "count", "inception", "lpips", "device")
-            command += ["--download"] * options.download
+            command += ["--lite2"] * options.lite2 + ["--download"] * options.download
             yield Step([*map(str, command)], report / "results.json")
 
 

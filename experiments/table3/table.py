@@ -22,11 +22,11 @@ from diverse_inpainting.evaluation.report import cell, describe_metrics, markdow
 from diverse_inpainting.evaluation.types import Estimate, ImageValues
 
 COLUMNS = (
-    *("fid", "u_ids", "p_ids", "swd", "c2st_accuracy", "seam", "valid_psnr"),
+    *("fid", "u_ids", "p_ids", "frechet_lite2", "swd", "c2st_accuracy", "seam", "valid_psnr"),
     *("lpips_diversity", "diversity", "rho"),
 )
 DIVERSITY = ("lpips_diversity", "diversity")
-UNREALISM = ("fid", "swd", "c2st_accuracy")
+UNREALISM = ("fid", "frechet_lite2", "swd", "c2st_accuracy")
 BASELINES = ("mean-colour", "other-photo")
 
 

@@ -30,7 +30,8 @@ def options(run, tmp_path, *more):
 
 def test_every_model_is_trained_and_measured_under_every_seed(scripts, tmp_path):
     run, table = scripts
-    given = options(run, tmp_path, "--seed", "0", "7", "--count", "9", "--set", "stage2.seed=3")
+    more = ("--seed", "0", "7", "--count", "9", "--lite2", "--set", "stage2.seed=3")
+    given = options(run, tmp_path, *more)
     run.write_recipes(tmp_path / "recipes", given.base)
     steps = list(run.steps(given))
     assert len(steps) == 2 * 2 * len(table.MODELS)
@@ -41,7 +42,7 @@ def test_every_model_is_trained_and_measured_under_every_seed(scripts, tmp_path)
     assert trained.command[trained.command.index("--from") + 1] == str(source)
     assert trained.command[-2:] == ["--set", "stage2.seed=7"], "the last one wins"
     assert measured.command[1] == str(trained.result)
-    assert measured.command[-2:] == ["--count", "9"]
+    assert measured.command[-3:] == ["--count", "9", "--lite2"]
     assert measured.result == folder / "evaluation" / "results.json"
     first = steps[0].command
     assert first[first.index("--from") + 1] == "prior.safetensors"
@@ -87,6 +88,7 @@ def write_reports(table, out, seeds=(0, 1), **protocol):
             values = {
                 "swd": {"value": worth, "low": worth - 1, "high": worth + 1},
                 "c2st_accuracy": {"value": 1 - worth / 100},
+                "frechet_lite2": {"value": 50 - worth},
                 "diversity": {"value": worth},
                 "rho": {"value": 0.1, "low": 0.05, "high": 0.3},
                 "seam": {"value": None},
@@ -120,11 +122,11 @@ def test_the_page_shows_values_and_differences(scripts, tmp_path):
     page = table.render(table.Reports(tmp_path))
     assert "images seen: prior 10, stage1 6,400" in page
     assert "lpips left out: give --lpips FILE" in page
-    assert "| SWD x 1000 | C2ST accuracy | diversity, /255 | rho | hours |" in page
+    assert "| Frechet distance, Lite2 | SWD x 1000 | C2ST accuracy | diversity, /255 |" in page
     assert "hours to train all models, added up: 18.00" in page
     assert re.search(r"\| 5 \| .* \| 2\.00 \|\n", page)
-    assert "| 5 | 4 with stage 2 | 1 | 5.10 [4.10, 6.10] | 0.949 | 5.10 | 0.100 [" in page
-    assert "| mean-colour | baseline | - | 77.00 | - | - | - | - |" in page
+    assert "| 5 | 4 with stage 2 | 1 | 44.900 | 5.10 [4.10, 6.10] | 0.949 | 5.10 | 0.100 [" in page
+    assert "| mean-colour | baseline | - | - | 77.00 | - | - | - | - |" in page
     paired = "-3.0000 [-3.0000, -3.0000]"
     assert f"| 1 - 4 | diversity, /255 | {paired} | {paired} |" in page
     assert "| 4 - 3 | SWD x 1000 | +1.0000 [-1.0000, +3.0000] | +1.0000 [" in page
