@@ -24,7 +24,7 @@ _Model = Annotated[
         help="Bundled name, checkpoint file or Hugging Face id; or use --predictions.",
     ),
 ]
-_Data = Annotated[Path, typer.Option(help="Folder or zip of images to measure on.")]
+_Data = Annotated[Path, typer.Option(help="Folder, zip or .txt list of images to measure on.")]
 _Out = Annotated[Path, typer.Option(help="Folder for the report.")]
 _Predictions = Annotated[
     list[str] | None,
@@ -216,9 +216,9 @@ def _write(evaluation: "Evaluation", out: Path) -> None:
     from ..evaluation.report import write_report
     from ..evaluation.sheets import write_sheets
 
-    write_report(evaluation, out)
     write_plots(evaluation, out)
     write_sheets(evaluation, out / "sheets")
+    write_report(evaluation, out)
 
 
 def _print_report(evaluation: "Evaluation", out: Path) -> None:

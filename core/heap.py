@@ -29,7 +29,7 @@ def return_freed_memory() -> None:
     """
     trim = _call("malloc_trim")
     if trim is not None:
-        trim(0)
+        trim(ctypes.c_size_t(0))
 
 
 def _call(name: str) -> Callable[..., object] | None:

@@ -18,7 +18,7 @@ class Plan:
     """What to evaluate, and how."""
 
     data: Path
-    """Folder or zip of photographs."""
+    """Folder, zip or .txt list of photographs."""
     out: Path
     """Folder of the results."""
     model: str | Path | None = None
@@ -44,7 +44,7 @@ class Plan:
     count: int | None = None
     """Number of images to measure on; None for all."""
     training: Path | None = None
-    """Folder or zip of photographs that the model was trained on."""
+    """Folder, zip or .txt list of photographs that the model was trained on."""
     batch_size: int = 16
     """Images completed at once, at least 1."""
     without: frozenset[str] = frozenset()

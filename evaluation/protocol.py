@@ -35,7 +35,7 @@ class Protocol:
     """Which images, and which holes."""
 
     data: Path
-    """Folder or zip of photographs."""
+    """Folder, zip or .txt list of photographs."""
     resolution: int
     """R, a power of two, at least 16."""
     masks: str = "paper"

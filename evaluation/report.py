@@ -6,10 +6,11 @@ import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-from ..core.files import write_text
+from ..core.files import atomic_write, write_text
 from .baselines import NAMES as BASELINES
 from .bootstrap import ALL, HALVES, Bucket
 from .plan import Evaluation
@@ -82,15 +83,18 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], num_texts: in
 
 
 def write_report(evaluation: Evaluation, out: Path) -> None:
-    """Write results.json, pictures.csv, table.md, methods.md and methods.tex into a folder."""
-    text = json.dumps(results(evaluation), indent=2, allow_nan=False)
-    write_text(out / "results.json", text + "\n")
-    _write_per_image(evaluation, out / "pictures.csv")
+    """Write pictures.csv, table.md, methods.md, methods.tex and results.json into a folder.
+
+    results.json is the last: where it is, the report is whole.
+    """
+    atomic_write(out / "pictures.csv", lambda file: _write_per_image(evaluation, file))
     pages = [[f"**{t.title}**", "", *markdown(t.header, t.rows), ""] for t in tables(evaluation)]
     write_text(out / "table.md", "\n".join("\n".join(page) for page in pages))
     header, rows = methods_table(evaluation)
     write_text(out / "methods.md", "\n".join(markdown(header, rows)) + "\n")
     write_text(out / "methods.tex", "\n".join(latex(header, rows)) + "\n")
+    text = json.dumps(results(evaluation), indent=2, allow_nan=False)
+    write_text(out / "results.json", text + "\n")
 
 
 def methods_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
@@ -144,19 +148,20 @@ def _plain(estimate: Estimate) -> dict[str, float | None]:
     return {name: x if math.isfinite(x) else None for name, x in numbers.items()}
 
 
-def _write_per_image(evaluation: Evaluation, path: Path) -> None:
+def _write_per_image(evaluation: Evaluation, file: BinaryIO) -> None:
     """Write one line for each image, method and metric; a set's value is sum over sum."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("method", "picture", "hole_ratio", "metric", "numerator", "denominator"))
-        for method, metrics in evaluation.per_image.items():
-            output = evaluation.methods[method]
-            for metric, values in metrics.items():
-                columns = (output.ratios, values.numerator, values.denominator)
-                numbers = zip(*(column.tolist() for column in columns), strict=True)
-                for name, image_numbers in zip(output.names, numbers, strict=True):
-                    ratio, *value = (f"{number:.6g}" for number in image_numbers)
-                    writer.writerow((method, name, ratio, metric, *value))
+    text = TextIOWrapper(file, "utf-8", newline="")
+    writer = csv.writer(text)
+    writer.writerow(("method", "picture", "hole_ratio", "metric", "numerator", "denominator"))
+    for method, metrics in evaluation.per_image.items():
+        output = evaluation.methods[method]
+        for metric, values in metrics.items():
+            columns = (output.ratios, values.numerator, values.denominator)
+            numbers = zip(*(column.tolist() for column in columns), strict=True)
+            for name, image_numbers in zip(output.names, numbers, strict=True):
+                ratio, *value = (f"{number:.6g}" for number in image_numbers)
+                writer.writerow((method, name, ratio, metric, *value))
+    text.detach()  # flushes; the file is closed by whoever opened it
 
 
 def tables(evaluation: Evaluation) -> Iterator[Table]:

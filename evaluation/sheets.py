@@ -17,8 +17,8 @@ from .types import Method, MethodOutput
 
 _TIES = "seam"
 CRITERIA = (_TIES, "c2st_accuracy")
-"""Metrics that images are sorted by, low (best) to high. The seam breaks ties, because the C2ST
-accuracy of one image has three values only."""
+"""Metrics that images are sorted by: the seam's distance from 1, and the C2ST accuracy from low
+(best) to high. The seam breaks ties, because the accuracy of one image has three values only."""
 
 _NEIGHBOURS = "neighbour_ratio"
 _ROWS, _NEIGHBOUR_ROWS = 8, 6
@@ -42,8 +42,9 @@ def write_sheets(evaluation: Evaluation, folder: Path) -> None:
             continue
         output = evaluation.methods[method]
         for criterion in [name for name in CRITERIA if name in metrics]:
-            values = metrics[criterion].values
-            for rank, index in _ranked(values, metrics[_TIES].values).items():
+            values, seam_errors = metrics[criterion].values, (metrics[_TIES].values - 1).abs()
+            errors = seam_errors if criterion == _TIES else values
+            for rank, index in _ranked(errors, seam_errors).items():
                 rows = _completions(output.read(index))
                 sheet = _sheet(rows, output, index, f"{rank} by {criterion}", criterion, values)
                 write_png(folder / f"{method}-{criterion}-{rank}.png", sheet)
@@ -81,11 +82,11 @@ def _given(original: Tensor, hole: Tensor) -> _Row:
     return {"original": whole, "erased": show_erased(uint8_to_unit(whole), hole[0].float())}
 
 
-def _ranked(values: Tensor, ties: Tensor) -> dict[str, Tensor]:
-    """Return positions of images: lowest, middle and highest of those that have a value."""
+def _ranked(errors: Tensor, ties: Tensor) -> dict[str, Tensor]:
+    """Return positions of images: lowest, middle and highest of those that have an error."""
     order = ties.argsort()
-    order = order[values[order].argsort(stable=True)]
-    order = order[values[order].isfinite()]
+    order = order[errors[order].argsort(stable=True)]
+    order = order[errors[order].isfinite()]
     num = min(_ROWS, len(order))
     start = (len(order) - num) // 2
     ranked = {"best": order[:num], "median": order[start : start + num], "worst": order.flip(0)}

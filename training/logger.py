@@ -65,7 +65,7 @@ class TrainingLog:
         now = time.perf_counter()
         rate = (nimg - self._mark[1]) / max(now - self._mark[0], 1e-9)
         self._mark = (now, nimg)
-        line = {"images_per_s": round(rate, 2)}
+        line = {"images_per_s": float(f"{rate:.4g}")}
         memory = peak_memory_mib(self._trainer.device)
         if memory is not None:
             line["peak_memory_mib"] = round(memory, 1)

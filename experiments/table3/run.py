@@ -24,6 +24,7 @@ from table import MODELS, Model, Reports, render
 from diverse_inpainting.core.checkpoint import inspect_checkpoint
 from diverse_inpainting.core.errors import DiverseInpaintingError
 from diverse_inpainting.core.files import write_text
+from diverse_inpainting.core.locks import locked
 from diverse_inpainting.training.recipe_file import RECIPES_DIR, load_recipe
 
 PAPER_BASE = "ffhq256"
@@ -61,7 +62,8 @@ def main() -> None:
             if code or not step.is_done:
                 sys.exit("Stopped. Run the same command again to resume.")
     table = options.out / "table3.md"
-    write_text(table, render(Reports(options.out)))
+    with locked(options.out / ".lock", wait=True):  # else an earlier page could be the last
+        write_text(table, render(Reports(options.out)))
     print(f"wrote {table}")
 
 

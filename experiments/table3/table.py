@@ -118,7 +118,8 @@ class Reports:
         self.hours: dict[tuple[int, str], float] = {}
         """Of training the model's last stage, by seed and model; from its log."""
         self.facts: list[dict[str, Any]] = []
-        for seed in sorted(int(folder.name[5:]) for folder in out.glob("seed-*")):
+        self.seeds = sorted(int(folder.name[5:]) for folder in out.glob("seed-*"))
+        for seed in self.seeds:
             for model in MODELS:
                 path = out / f"seed-{seed}" / model.recipe / "evaluation" / "results.json"
                 if path.is_file():
@@ -131,7 +132,6 @@ class Reports:
                         self.hours[seed, model.name] = _hours(log)
         if len({report["protocol"]["pairs_sha256"] for report in self.facts}) != 1:
             sys.exit(f"{out} needs reports on the same images and masks.")
-        self.seeds = sorted({seed for seed, _ in self.values})
 
     def differences(self, pair: tuple[str, str], metric: str) -> dict[int, Estimate]:
         """Return the first model's value minus the second's under each seed that has both."""
@@ -210,12 +210,17 @@ def _setting(reports: Reports) -> Iterator[str]:
     images = [f"{stage} {count:,}" for stage, count in training.get("images", {}).items()]
     yield f"- trained at {protocol['resolution']} px; images seen: {', '.join(images)}"
     yield f"- seeds: {', '.join(map(str, reports.seeds))}"
+    for seed in reports.seeds:
+        missing = [model.name for model in MODELS if (seed, model.name) not in reports.values]
+        if missing:
+            yield f"- not measured under seed {seed}: {', '.join(missing)}"
     yield (
         f"- measured on {protocol['pictures']} photographs, masks `{protocol['masks']}`, "
         f"evaluation seed {protocol['seed']}"
     )
     if reports.hours:
-        yield f"- hours to train all models, added up: {sum(reports.hours.values()):.2f}"
+        total = sum(reports.hours.values())
+        yield f"- hours to train all models, added up: {total:.2f}; side by side they pass together"
     yield from (f"- {line}" for line in describe_metrics(report["metrics"]))
 
 

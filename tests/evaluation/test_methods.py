@@ -121,9 +121,10 @@ def test_results_depend_neither_on_the_batch_nor_on_the_other_images(model, comp
     assert not torch.equal(complete(model, part, 2, 2)[0].raw, every[0].raw[2:])
 
 
-def test_processes_share_the_batches(model, complete, tmp_path):
+def test_processes_share_the_batches(model, complete, tmp_path, monkeypatch):
     """What the main process reads afterwards is what it would have made alone."""
-    given, done = pairs(5, 32), {0: [], 1: []}
+    given, done, returned = pairs(5, 32), {0: [], 1: []}, []
+    monkeypatch.setattr(methods, "return_freed_memory", lambda: returned.append(1))
 
     def work(processes):
         storage = Storage(tmp_path / "both", processes)
@@ -132,6 +133,7 @@ def test_processes_share_the_batches(model, complete, tmp_path):
 
     together = in_threads(2, work)
     assert done == {0: [2, 5], 1: [4]}, "images after each batch"
+    assert len(returned) == 3, "once a batch, or the heap grows"
     for found in together:
         for one, two in zip(complete(model, given, 0, 2), found, strict=True):
             assert one.method == two.method and torch.equal(one.raw, two.raw)

@@ -8,6 +8,7 @@ import math
 import pytest
 import torch
 
+from diverse_inpainting.core.files import write_text
 from diverse_inpainting.evaluation.bootstrap import ALL
 from diverse_inpainting.evaluation.images import Images
 from diverse_inpainting.evaluation.plan import Evaluation
@@ -159,6 +160,20 @@ def test_one_line_for_each_image_and_metric(evaluation, tmp_path):
         header, *rows = csv.reader(file)
     assert header == ["method", "picture", "hole_ratio", "metric", "numerator", "denominator"]
     assert rows == [["ours", "a", "0.5", "rho", "1", "4"], ["ours", "b", "0.5", "rho", "2", "8"]]
+
+
+def test_results_json_says_that_the_report_is_whole(evaluation, tmp_path, monkeypatch):
+    """Whoever resumes a series of evaluations asks for it, and takes the rest for granted."""
+
+    def fail(path, text):
+        if path.name == "methods.tex":
+            raise OSError(28, "No space left on device")
+        write_text(path, text)
+
+    monkeypatch.setattr("diverse_inpainting.evaluation.report.write_text", fail)
+    with pytest.raises(OSError):
+        write_report(evaluation, tmp_path)
+    assert not (tmp_path / "results.json").exists()
 
 
 def test_what_the_numbers_depend_on(evaluation):

@@ -19,6 +19,27 @@ def test_images_with_equal_values_are_sorted_by_the_seam():
     assert ranked["worst"].tolist() == [0, 2, 1]
 
 
+def test_a_seam_of_one_is_best_and_a_blur_is_not(tmp_path, monkeypatch):
+    """A fill that is smoother across the edge than the photograph has a seam far below 1."""
+    made = method(
+        output(
+            noise(3, 3, 16, 16), torch.ones(3, 1, 16, 16, dtype=torch.bool), noise(3, 1, 3, 16, 16)
+        )
+    )
+    seams = ImageValues.of(torch.tensor([0.1, 1.1, 1.5], dtype=torch.float64))
+    found = Evaluation(methods={"m": made}, per_image={"m": {"seam": seams}}, buckets={}, facts={})
+    shown = {}
+
+    def draw(rows, labels, *, title, row_titles):
+        shown[title] = [text.partition(":")[0] for text in row_titles]
+        return Image.new("RGB", (4, 4))
+
+    monkeypatch.setattr(sheets, "contact_sheet", draw)
+    sheets.write_sheets(found, tmp_path)
+    assert shown["m: best by seam"] == ["image1", "image2", "image0"]
+    assert shown["m: worst by seam"] == ["image0", "image2", "image1"]
+
+
 def test_the_nearest_fills_come_first_beside_their_training_images(tmp_path, monkeypatch):
     """Of three fills, number 1 is a mirrored training image, and number 2 has too thin a hole."""
     originals, training = noise(3, 3, 16, 16), noise(4, 3, 16, 16, seed=1)

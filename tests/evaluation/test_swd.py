@@ -1,5 +1,7 @@
 """The sliced Wasserstein distance: known answers, and SciPy as oracle of its parts."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -125,3 +127,26 @@ def test_neither_chunks_nor_groups_of_sets_change_a_value(monkeypatch):
     monkeypatch.setattr(swd, "_PATCH_BYTES", 1)
     monkeypatch.setattr("diverse_inpainting.evaluation.images.CHUNK", 2)
     assert sliced_wasserstein(images, others, (0, 1)) == expected
+
+
+@pytest.mark.parametrize("num_sets", [2, 3, 5])
+def test_as_many_sets_of_patches_are_kept_as_the_limit_allows(monkeypatch, num_sets):
+    """Of five sets and the originals; a group goes before the next one comes."""
+    alive, most, returned = set(), [], []
+    patches = swd._patches
+
+    def count(*arguments):
+        made = patches(*arguments)
+        key = len(most)
+        alive.add(key)
+        weakref.finalize(made[0], alive.discard, key)
+        most.append(len(alive))
+        return made
+
+    monkeypatch.setattr(swd, "_patches", count)
+    monkeypatch.setattr(swd, "return_freed_memory", lambda: returned.append(1))
+    images = noise(2, 3, 16, 16)
+    monkeypatch.setattr(swd, "_PATCH_BYTES", num_sets * 2 * 128 * 147 * 4)
+    sliced_wasserstein(images, [noise(2, 3, 16, 16, seed=k) for k in range(5)], (0,))
+    assert max(most) == num_sets
+    assert len(returned) == -(-5 // (num_sets - 1))

@@ -136,6 +136,20 @@ def test_the_page_shows_values_and_differences(scripts, tmp_path):
     assert "Stage 2 helps.** Inconclusive" in page
 
 
+def test_the_page_names_what_is_not_measured_yet(scripts, tmp_path):
+    """Of seeds that share the folder, one has come further."""
+    _, table = scripts
+    write_reports(table, tmp_path)
+    for recipe in ("psp-baseline", "table3-model5"):
+        (tmp_path / "seed-1" / recipe / "evaluation" / "results.json").unlink()
+    (tmp_path / "seed-2").mkdir()
+    page = table.render(table.Reports(tmp_path))
+    assert "not measured under seed 0" not in page
+    assert "- not measured under seed 1: pSp, 5\n" in page
+    assert "- not measured under seed 2: pSp, 1, 2, 3, 4, 5\n" in page
+    assert re.search(r"\| 5 \| 4 with stage 2 \| 1 \|( - \|)+\n", page)
+
+
 @pytest.mark.parametrize(
     ("verdict", "differences"),
     [
