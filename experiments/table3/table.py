@@ -219,8 +219,7 @@ def _setting(reports: Reports) -> Iterator[str]:
         f"evaluation seed {protocol['seed']}"
     )
     if reports.hours:
-        total = sum(reports.hours.values())
-        yield f"- hours to train all models, added up: {total:.2f}; side by side they pass together"
+        yield f"- hours of training, added up over all runs: {sum(reports.hours.values()):.2f}"
     yield from (f"- {line}" for line in describe_metrics(report["metrics"]))
 
 

@@ -123,7 +123,7 @@ def test_the_page_shows_values_and_differences(scripts, tmp_path):
     assert "images seen: prior 10, stage1 6,400" in page
     assert "lpips left out: give --lpips FILE" in page
     assert "| Frechet distance, Lite2 | SWD x 1000 | C2ST accuracy | diversity, /255 |" in page
-    assert "hours to train all models, added up: 18.00" in page
+    assert "hours of training, added up over all runs: 18.00" in page
     assert re.search(r"\| 5 \| .* \| 2\.00 \|\n", page)
     assert "| 5 | 4 with stage 2 | 1 | 44.900 | 5.10 [4.10, 6.10] | 0.949 | 5.10 | 0.100 [" in page
     assert "| mean-colour | baseline | - | - | 77.00 | - | - | - | - |" in page
