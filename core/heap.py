@@ -12,8 +12,8 @@ def keep_freed_memory() -> None:
     """Let glibc keep what is freed: a training step would else ask for the same pages again.
 
     glibc returns every tensor above 32 MiB, and multiplying such a tensor takes six times as long
-    where the result's pages are new. The heap has gaps then: a training at 64x64 takes up to a third more
-    memory.
+    where the result's pages are new. The heap has gaps then: a training at 64x64 takes up to a
+    third more memory.
     """
     mallopt = _call("mallopt")
     if mallopt is not None:

@@ -1,6 +1,6 @@
 """Photographs for training, kept as bytes, and their class labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,14 +63,28 @@ def load_photographs(
         return names, images, Split(digests)
     apart_names, apart = load_images(holdout, resolution)
     split = Split(digests, apart, frozenset(digests_of(holdout, apart_names).values()))
-    if bool(split.is_apart.all()):
+    require_training_images(source, digests, holdout, split.apart_digests)
+    return names, images, split
+
+
+def require_training_images(
+    source: Path, digests: Collection[bytes], holdout: Path, apart: Collection[bytes]
+) -> None:
+    """Raise InputError if all images of the source are among those that are held out.
+
+    Args:
+        source: folder, zip or list.
+        digests: of its images, see core/image_digests.py.
+        holdout: folder, zip or list of images to hold out.
+        apart: their digests.
+    """
+    if set(digests) <= set(apart):
         raise InputError(
             f"images in {source} that are not in {holdout}",
             "none",
             "Give --holdout images that training is to leave out.",
             problem=f"All images of {source} are held out: they are in {holdout}, too.",
         )
-    return names, images, split
 
 
 class Photographs:

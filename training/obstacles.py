@@ -12,10 +12,11 @@ from ..core.checkpoint import resolve_source
 from ..core.dataset import load_images
 from ..core.distributed import Processes
 from ..core.errors import DiverseInpaintingError
+from ..core.image_digests import digests_of
 from ..core.image_listing import image_files
 from .checkpointing import States, load_state
 from .config import CompletionConfig, PriorConfig
-from .data import held_out, load_labels
+from .data import held_out, load_labels, require_training_images
 from .fingerprint import fingerprint, require_same_recipe
 from .init_from import plan_restart, read_source
 from .loop import require_no_exports
@@ -32,7 +33,7 @@ def obstacles(
 ) -> Iterator[DiverseInpaintingError]:
     """Yield an error for each file that is missing and each combination that would be refused.
 
-    Images are listed, not read: damaged ones show only in the training.
+    Images are listed, not decoded: damaged ones show only in the training.
 
     Args:
         options: as for `run.train`, with a recipe that fits the generator.
@@ -55,6 +56,8 @@ def _checks(
         yield lambda: required_data(options)
     for source in filter(None, (options.data, options.holdout)):
         yield partial(_look_for_images, source, options)
+    if options.data is not None and options.holdout is not None:
+        yield partial(_look_for_training_images, options.data, options.holdout)
     yield lambda: _check_start(options, processes)
     if isinstance(config, PriorConfig):
         if config.projected_network != "none":
@@ -73,6 +76,17 @@ def _look_for_images(source: Path, options: TrainOptions) -> None:
         held_out(len(names), recipe.data, None)
     if source is options.data and isinstance(options.config, PriorConfig):
         load_labels(source, names, recipe.model.generator.num_classes)
+
+
+def _look_for_training_images(source: Path, holdout: Path) -> None:
+    try:
+        names, apart = ([name for name, _ in image_files(path)] for path in (source, holdout))
+    except DiverseInpaintingError:
+        return  # said of each of them
+    # Of more images some are left, unless the same are there twice; a great many take long to read.
+    if 0 < len(names) <= len(apart):
+        found = digests_of(source, names).values(), digests_of(holdout, apart).values()
+        require_training_images(source, found[0], holdout, found[1])
 
 
 def _check_start(options: TrainOptions, processes: Processes) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -65,6 +66,7 @@ def test_nothing_stops_what_can_start(plan, images, stage, tmp_path):
         ("prior", (), {"data": None}, "The stage prior needs photographs"),
         ("prior", (), {"data": "absent"}, "No such folder or zip file"),
         ("prior", (), {"holdout": "empty"}, "No images in"),
+        ("prior", (), {"holdout": "images"}, "are held out: they are in"),
         ("prior", ("data.holdout_last=4",), {}, "holdout_last below 4"),
         ("stage1", ("stage1.real_fraction=0.5",), {"data": None}, "needs photographs"),
         ("stage1", (), {"source": None}, "prior.safetensors, does not exist. Train prior"),
@@ -84,6 +86,15 @@ def test_each_obstacle_is_named(plan, images, tmp_path, stage, overrides, change
             changes = {**changes, name: tmp_path / changes[name]}
     (sentence,) = found(plan(stage, overrides, **{"data": images} | changes))
     assert words in sentence
+
+
+def test_a_copy_that_is_held_out_leaves_the_others_for_training(plan, images, tmp_path):
+    """By their bytes: as many images are held out as there are, but one has another content."""
+    apart = tmp_path / "apart"
+    shutil.copytree(images, apart)
+    assert len(found(plan("prior", data=images, holdout=apart))) == 1
+    Image.fromarray(np.full((8, 8, 3), 77, np.uint8)).save(apart / "0.png")
+    assert found(plan("prior", data=images, holdout=apart)) == []
 
 
 def test_they_are_all_named_at_once(plan):
