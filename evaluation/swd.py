@@ -77,31 +77,29 @@ def sliced_wasserstein(
     distances: list[dict[int, list[float]]] = [{} for _ in others]
     set_bytes = len(seeds) * len(first) * _PATCHES * 3 * _PATCH_PX**2 * 4
     together = max(_PATCH_BYTES // set_bytes - 1, 1)
-    with ThreadPoolExecutor(2) as pool:
-        for depth in range((first.shape[-1] // _SMALLEST_LEVEL_PX).bit_length()):
-            reference = _patches(first, depth, seeds)
-            for start in range(0, len(others), together):
-                group = others[start : start + together]
-                runs = _compare(pool, reference, group, depth, seeds)
-                for by_side, run in zip(distances[start:], runs, strict=False):
-                    by_side[first.shape[-1] >> depth] = run
-                return_freed_memory()
+    for depth in range((first.shape[-1] // _SMALLEST_LEVEL_PX).bit_length()):
+        reference = _patches(first, depth, seeds)
+        for start in range(0, len(others), together):
+            group = others[start : start + together]
+            runs = _compare(reference, group, depth, seeds)
+            for by_side, run in zip(distances[start:], runs, strict=False):
+                by_side[first.shape[-1] >> depth] = run
+            return_freed_memory()
     return distances
 
 
 def _compare(
-    pool: ThreadPoolExecutor,
-    reference: Sequence[Tensor],
-    group: Sequence[Images],
-    depth: int,
-    seeds: Sequence[int],
+    reference: Sequence[Tensor], group: Sequence[Images], depth: int, seeds: Sequence[int]
 ) -> list[list[float]]:
     """Return the distance of the reference's patches to those of each set, for each seed."""
-    of_group = pool.map(_patches, group, repeat(depth), repeat(seeds))
     side, runs = group[0].shape[-1] >> depth, []
-    for seed, patches in zip(seeds, zip(reference, *of_group, strict=True), strict=True):
-        parts = pool.map(_distances, repeat(patches), _directions(seed, side))
-        runs.append([_SCALE * fmean(values) for values in zip(*parts, strict=True)])
+    # A thread holds its last arguments a moment longer than its result takes to arrive. The end of
+    # the pool waits for it, so that no patches of this group are alive when the next one comes.
+    with ThreadPoolExecutor(2) as pool:
+        of_group = pool.map(_patches, group, repeat(depth), repeat(seeds))
+        for seed, patches in zip(seeds, zip(reference, *of_group, strict=True), strict=True):
+            parts = pool.map(_distances, repeat(patches), _directions(seed, side))
+            runs.append([_SCALE * fmean(values) for values in zip(*parts, strict=True)])
     return [list(run) for run in zip(*runs, strict=True)]
 
 
