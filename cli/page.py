@@ -79,12 +79,12 @@ def page(
 
 def _exported(model: str, folder: Path, download: bool, show: OnProgress) -> Path:
     """Return the folder of a model's export: the given one, or a new one."""
-    from ..core.checkpoint import read_checkpoint, resolve_source
+    from ..core.checkpoint import bundled_names, read_checkpoint, resolve_source
     from ..core.directions import bundled_directions
-    from ..core.export import CARD_FILE, export_model
+    from ..core.export import export_model
     from .page_files import GRAPHS, OPTIONAL_GRAPH
 
-    if (Path(model) / CARD_FILE).is_file():
+    if model not in bundled_names() and Path(model).is_dir():
         return Path(model)
     path = resolve_source(model, download)
     checkpoint = read_checkpoint(path)

@@ -58,6 +58,12 @@ def read_export(folder: Path) -> Export:
 
 
 def _read_card(folder: Path) -> dict[str, Any]:
+    if not (folder / CARD_FILE).is_file():
+        raise InputError(
+            f"a checkpoint file, or the folder of an export with its {CARD_FILE}",
+            f"the folder {folder} without one",
+            "Name a checkpoint, or make an export with diverse-inpainting export.",
+        )
     try:
         card = parse_json((folder / CARD_FILE).read_bytes())
     except DataError:

@@ -85,8 +85,9 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], num_texts: in
 def write_report(evaluation: Evaluation, out: Path) -> None:
     """Write pictures.csv, table.md, methods.md, methods.tex and results.json into a folder.
 
-    results.json is the last: where it is, the report is whole.
+    results.json is the last, and an older one goes first: where it is, the report is whole.
     """
+    (out / "results.json").unlink(missing_ok=True)
     atomic_write(out / "pictures.csv", lambda file: _write_per_image(evaluation, file))
     pages = [[f"**{t.title}**", "", *markdown(t.header, t.rows), ""] for t in tables(evaluation)]
     write_text(out / "table.md", "\n".join("\n".join(page) for page in pages))

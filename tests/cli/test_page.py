@@ -149,6 +149,9 @@ def test_unusable_input_is_refused(tmp_path):
     (other / "model.json").write_text("{}")
     with pytest.raises(InputError, match=r"another model\.json"):
         page(out=tmp_path / "page", model=str(other))
+    (other / "model.json").unlink()
+    with pytest.raises(InputError, match=r"the folder of an export with its model\.json"):
+        page(out=tmp_path / "page", model=str(other))
     good = str(export(tmp_path / "good"))
     (tmp_path / "empty").mkdir()
     for pictures, message in ((tmp_path / "empty", "none in"), (tmp_path / "no", "a folder of")):

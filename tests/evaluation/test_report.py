@@ -170,6 +170,7 @@ def test_results_json_says_that_the_report_is_whole(evaluation, tmp_path, monkey
             raise OSError(28, "No space left on device")
         write_text(path, text)
 
+    (tmp_path / "results.json").write_text("of an earlier evaluation")
     monkeypatch.setattr("diverse_inpainting.evaluation.report.write_text", fail)
     with pytest.raises(OSError):
         write_report(evaluation, tmp_path)
