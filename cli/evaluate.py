@@ -1,6 +1,5 @@
 """The command `evaluate`: its options, its progress and its report."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -149,6 +148,7 @@ def evaluate(
     from ..core.distributed import join
     from ..evaluation.evaluate import Plan
     from ..evaluation.evaluate import evaluate as measure
+    from ..evaluation.report import results
 
     place, processes = join(device)
     plan = Plan(
@@ -189,7 +189,7 @@ def evaluate(
     assert evaluation is not None, "the main process returns it"
     _write(evaluation, out)
     if as_json:
-        echo_json(json.loads((out / "results.json").read_text("utf-8")), indent=2)
+        echo_json(results(evaluation), indent=2)
     else:
         _print_report(evaluation, out)
 
@@ -213,12 +213,14 @@ def _folders(predictions: Sequence[str]) -> dict[str, Path]:
 
 def _write(evaluation: "Evaluation", out: Path) -> None:
     from ..evaluation.plots import write_plots
-    from ..evaluation.report import write_report
+    from ..evaluation.report import RESULTS_FILE, write_report, write_results
     from ..evaluation.sheets import write_sheets
 
+    (out / RESULTS_FILE).unlink(missing_ok=True)
+    write_report(evaluation, out)  # before the images, for which the disk may be too small
     write_plots(evaluation, out)
     write_sheets(evaluation, out / "sheets")
-    write_report(evaluation, out)
+    write_results(evaluation, out)
 
 
 def _print_report(evaluation: "Evaluation", out: Path) -> None:

@@ -61,7 +61,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
     if not (folder / CARD_FILE).is_file():
         raise InputError(
             f"a checkpoint file, or the folder of an export with its {CARD_FILE}",
-            f"the folder {folder} without one",
+            f"the folder {folder}, which has no {CARD_FILE}",
             "Name a checkpoint, or make an export with diverse-inpainting export.",
         )
     try:

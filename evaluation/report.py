@@ -1,4 +1,4 @@
-"""The report of an evaluation: results.json, pictures.csv, table.md, and tables to print."""
+"""The report of an evaluation: pictures.csv, table.md, results.json, and tables to print."""
 
 import csv
 import json
@@ -15,6 +15,9 @@ from .baselines import NAMES as BASELINES
 from .bootstrap import ALL, HALVES, Bucket
 from .plan import Evaluation
 from .types import Estimate
+
+RESULTS_FILE = "results.json"
+"""Where it is, the report is whole: an old one goes first, and it is written last."""
 
 
 @dataclass(frozen=True)
@@ -83,19 +86,19 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], num_texts: in
 
 
 def write_report(evaluation: Evaluation, out: Path) -> None:
-    """Write pictures.csv, table.md, methods.md, methods.tex and results.json into a folder.
-
-    results.json is the last, and an older one goes first: where it is, the report is whole.
-    """
-    (out / "results.json").unlink(missing_ok=True)
+    """Write pictures.csv, table.md, methods.md and methods.tex into a folder."""
     atomic_write(out / "pictures.csv", lambda file: _write_per_image(evaluation, file))
     pages = [[f"**{t.title}**", "", *markdown(t.header, t.rows), ""] for t in tables(evaluation)]
     write_text(out / "table.md", "\n".join("\n".join(page) for page in pages))
     header, rows = methods_table(evaluation)
     write_text(out / "methods.md", "\n".join(markdown(header, rows)) + "\n")
     write_text(out / "methods.tex", "\n".join(latex(header, rows)) + "\n")
+
+
+def write_results(evaluation: Evaluation, out: Path) -> None:
+    """Write results.json into a folder."""
     text = json.dumps(results(evaluation), indent=2, allow_nan=False)
-    write_text(out / "results.json", text + "\n")
+    write_text(out / RESULTS_FILE, text + "\n")
 
 
 def methods_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:

@@ -1,6 +1,6 @@
 """Photographs for training, kept as bytes, and their class labels."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,17 +68,17 @@ def load_photographs(
 
 
 def require_training_images(
-    source: Path, digests: Collection[bytes], holdout: Path, apart: Collection[bytes]
+    source: Path, digests: Iterable[bytes], holdout: Path, apart: Collection[bytes]
 ) -> None:
     """Raise InputError if all images of the source are among those that are held out.
 
     Args:
         source: folder, zip or list.
-        digests: of its images, see core/image_digests.py.
+        digests: of its images, see core/image_digests.py; read up to the first that is left.
         holdout: folder, zip or list of images to hold out.
         apart: their digests.
     """
-    if set(digests) <= set(apart):
+    if all(digest in apart for digest in digests):
         raise InputError(
             f"images in {source} that are not in {holdout}",
             "none",

@@ -1,5 +1,7 @@
 """What would stop a training, found without starting it and without writing anything."""
 
+import contextlib
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -9,10 +11,10 @@ from typing import cast
 import torch
 
 from ..core.checkpoint import resolve_source
-from ..core.dataset import load_images
+from ..core.dataset import READ_ERRORS, load_images
 from ..core.distributed import Processes
-from ..core.errors import DiverseInpaintingError
-from ..core.image_digests import digests_of
+from ..core.errors import DiverseInpaintingError, InputError
+from ..core.image_digests import digest
 from ..core.image_listing import image_files
 from .checkpointing import States, load_state
 from .config import CompletionConfig, PriorConfig
@@ -80,13 +82,20 @@ def _look_for_images(source: Path, options: TrainOptions) -> None:
 
 def _look_for_training_images(source: Path, holdout: Path) -> None:
     try:
-        names, apart = ([name for name, _ in image_files(path)] for path in (source, holdout))
+        apart = frozenset(_digests(holdout))
+        digests = _digests(source)
+        first = next(digests, None)
     except DiverseInpaintingError:
         return  # said of each of them
-    # Of more images some are left, unless the same are there twice; a great many take long to read.
-    if 0 < len(names) <= len(apart):
-        found = digests_of(source, names).values(), digests_of(holdout, apart).values()
-        require_training_images(source, found[0], holdout, found[1])
+    if first is not None:
+        require_training_images(source, itertools.chain([first], digests), holdout, apart)
+
+
+def _digests(source: Path) -> Iterator[bytes]:
+    """Yield those of the images that can be read; the training skips the others."""
+    for _, read in image_files(source):
+        with contextlib.suppress(InputError, *READ_ERRORS):
+            yield digest(read())
 
 
 def _check_start(options: TrainOptions, processes: Processes) -> None:

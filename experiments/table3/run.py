@@ -141,14 +141,27 @@ def given(options: argparse.Namespace, *names: str) -> list[str]:
 
 def run(command: list[str]) -> int:
     """Return the exit code; on Ctrl-C or SIGTERM, wait until the command has saved its state."""
-    with subprocess.Popen(command) as process:
-        # Ctrl-C reaches both processes, SIGTERM only this one.
-        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                continue
+    process, is_stopped = None, False
+
+    def stop(*_: object) -> None:
+        nonlocal is_stopped
+        is_stopped = True
+        if process is not None:
+            process.terminate()
+
+    # Ctrl-C reaches both processes, SIGTERM only this one. It may come while the command starts.
+    default = signal.signal(signal.SIGTERM, stop)
+    try:
+        with subprocess.Popen(command) as process:
+            if is_stopped:
+                process.terminate()
+            while True:
+                try:
+                    return process.wait()
+                except KeyboardInterrupt:
+                    continue
+    finally:
+        signal.signal(signal.SIGTERM, default)
 
 
 if __name__ == "__main__":

@@ -193,7 +193,8 @@ def render(reports: Reports) -> str:
     lines += ["## Findings of the paper", "", _EXPLANATION, ""]
     for finding in FINDINGS:
         compared = [*_compared(reports, finding)]
-        verdict = judge([e for *_, by_seed in compared for e in by_seed.values()])
+        differences = [by_seed.get(seed) for *_, by_seed in compared for seed in reports.seeds]
+        verdict = judge(differences)
         lines += [f"**{finding.text}** {verdict}. The paper: {finding.paper}.", ""]
         header = ("difference", "metric", *(f"seed {seed}" for seed in reports.seeds))
         rows = [
@@ -244,18 +245,22 @@ def _compared(reports: Reports, finding: Finding) -> Iterator[tuple[str, str, di
     for name, metric, limit in finding.limits:
         yield f"{name} - {limit:g}", metric, reports.above(name, metric, limit)
     for pair, metric in itertools.product(finding.pairs, finding.metrics):
-        found = reports.differences(pair, metric)
-        if found:
-            yield " - ".join(pair), metric, found
+        if any(metric in values for values in reports.values.values()):
+            yield " - ".join(pair), metric, reports.differences(pair, metric)
 
 
-def judge(differences: Collection[Estimate]) -> str:
-    """Return what differences that the paper has below zero say about a finding of it."""
-    highs = [d.value if d.high is None else d.high for d in differences]
-    lows = [d.value if d.low is None else d.low for d in differences]
-    if highs and max(highs) < 0:
-        return "Reproduced"
-    return "Not reproduced" if lows and max(lows) > 0 else "Inconclusive"
+def judge(differences: Collection[Estimate | None]) -> str:
+    """Return what differences that the paper has below zero say about a finding of it.
+
+    None stands for one that is not measured yet.
+    """
+    known = [d for d in differences if d is not None]
+    if any((d.value if d.low is None else d.low) > 0 for d in known):
+        return "Not reproduced"
+    if len(known) < len(differences):
+        return "Not measured completely"
+    highs = [d.value if d.high is None else d.high for d in known]
+    return "Reproduced" if highs and max(highs) < 0 else "Inconclusive"
 
 
 def _shown(estimate: Estimate | None) -> str:

@@ -82,6 +82,21 @@ def test_several_methods_on_given_masks_in_one_table(run, data, tmp_path):
     assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
 
 
+def test_results_json_says_that_the_report_is_whole(run, data, tmp_path, monkeypatch):
+    """Whoever resumes a series of evaluations asks for it; the numbers of a failed one are kept."""
+
+    def fail(evaluation, folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("diverse_inpainting.evaluation.sheets.write_sheets", fail)
+    save(tmp_path / "out" / "old.png", noise(8, 8))
+    (tmp_path / "out" / "results.json").write_text("of an earlier evaluation")
+    answer = run("evaluate", "--data", data, "--out", "out", "--resolution", 32)
+    assert answer.code == 2 and "No space left" in answer.err
+    assert not (tmp_path / "out" / "results.json").exists()
+    assert "mean-colour" in (tmp_path / "out" / "table.md").read_text()
+
+
 @pytest.mark.slow
 def test_two_processes_measure_what_one_measures(run, data, tiny_checkpoint, tmp_path):
     common = ("evaluate", str(tiny_checkpoint), "--data", data, "--batch-size", "2")

@@ -8,7 +8,6 @@ import math
 import pytest
 import torch
 
-from diverse_inpainting.core.files import write_text
 from diverse_inpainting.evaluation.bootstrap import ALL
 from diverse_inpainting.evaluation.images import Images
 from diverse_inpainting.evaluation.plan import Evaluation
@@ -20,6 +19,7 @@ from diverse_inpainting.evaluation.report import (
     results,
     tables,
     write_report,
+    write_results,
 )
 from diverse_inpainting.evaluation.types import Estimate, ImageValues, Method
 
@@ -145,7 +145,7 @@ def test_given_masks_a_range_and_resized_results_are_stated(evaluation):
 
 
 def test_numbers_that_are_not_finite_are_null(evaluation, tmp_path):
-    write_report(evaluation, tmp_path)
+    write_results(evaluation, tmp_path)
     read = json.loads((tmp_path / "results.json").read_text())
     assert read == json.loads(json.dumps(results(evaluation)))
     assert read["methods"]["ours"]["(0.4,1]"] == {"swd": {"value": None}}
@@ -160,21 +160,6 @@ def test_one_line_for_each_image_and_metric(evaluation, tmp_path):
         header, *rows = csv.reader(file)
     assert header == ["method", "picture", "hole_ratio", "metric", "numerator", "denominator"]
     assert rows == [["ours", "a", "0.5", "rho", "1", "4"], ["ours", "b", "0.5", "rho", "2", "8"]]
-
-
-def test_results_json_says_that_the_report_is_whole(evaluation, tmp_path, monkeypatch):
-    """Whoever resumes a series of evaluations asks for it, and takes the rest for granted."""
-
-    def fail(path, text):
-        if path.name == "methods.tex":
-            raise OSError(28, "No space left on device")
-        write_text(path, text)
-
-    (tmp_path / "results.json").write_text("of an earlier evaluation")
-    monkeypatch.setattr("diverse_inpainting.evaluation.report.write_text", fail)
-    with pytest.raises(OSError):
-        write_report(evaluation, tmp_path)
-    assert not (tmp_path / "results.json").exists()
 
 
 def test_what_the_numbers_depend_on(evaluation):

@@ -1,5 +1,6 @@
 """The sliced Wasserstein distance: known answers, and SciPy as oracle of its parts."""
 
+import threading
 import weakref
 
 import numpy as np
@@ -132,15 +133,15 @@ def test_neither_chunks_nor_groups_of_sets_change_a_value(monkeypatch):
 @pytest.mark.parametrize("num_sets", [2, 3, 5])
 def test_as_many_sets_of_patches_are_kept_as_the_limit_allows(monkeypatch, num_sets):
     """Of five sets and the originals; a group goes before the next one comes."""
-    alive, most, returned = set(), [], []
+    alive, most, returned, counting = set(), [], [], threading.Lock()
     patches = swd._patches
 
     def count(*arguments):
-        made = patches(*arguments)
-        key = len(most)
-        alive.add(key)
+        made, key = patches(*arguments), object()
+        with counting:
+            alive.add(key)
+            most.append(len(alive))
         weakref.finalize(made[0], alive.discard, key)
-        most.append(len(alive))
         return made
 
     monkeypatch.setattr(swd, "_patches", count)

@@ -2,11 +2,14 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from diverse_inpainting.core.locks import locked
 from diverse_inpainting.evaluation.types import Estimate
 from diverse_inpainting.training.recipe_file import load_recipe
 
@@ -148,6 +151,36 @@ def test_the_page_names_what_is_not_measured_yet(scripts, tmp_path):
     assert "- not measured under seed 1: pSp, 5\n" in page
     assert "- not measured under seed 2: pSp, 1, 2, 3, 4, 5\n" in page
     assert re.search(r"\| 5 \| 4 with stage 2 \| 1 \|( - \|)+\n", page)
+    assert "| 5 - 4 | C2ST accuracy | -0.0100 | - | - |" in page
+
+
+def test_half_of_a_finding_is_no_finding(scripts, tmp_path):
+    _, table = scripts
+    write_reports(table, tmp_path, seeds=(0,))
+    folder = tmp_path / "seed-0" / "table3-model5" / "evaluation"
+    (folder / "results.json").unlink()
+    finding = table.Finding("Stage 2 helps.", "", ("c2st_accuracy",), (("2", "1"), ("5", "4")))
+    table.FINDINGS = (finding,)
+    page = table.render(table.Reports(tmp_path))
+    assert "| 2 - 1 | C2ST accuracy | -0.0100 |" in page
+    assert "Stage 2 helps.** Not measured completely. The paper" in page
+
+
+def test_a_page_is_written_by_one_process_at_a_time(scripts, tmp_path, monkeypatch):
+    """One that had read fewer reports could else be the last."""
+    run, table = scripts
+    write_reports(table, tmp_path)
+    given = options(run, tmp_path)
+    monkeypatch.setattr(run, "parse", lambda arguments: given)
+    monkeypatch.setattr(run, "steps", lambda options: ())
+    page = tmp_path / "table3.md"
+    writer = threading.Thread(target=run.main)
+    with locked(tmp_path / ".lock", wait=False):
+        writer.start()
+        writer.join(0.5)
+        assert writer.is_alive() and not page.exists()
+    writer.join(30)
+    assert page.read_text() == table.render(table.Reports(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -159,10 +192,12 @@ def test_the_page_names_what_is_not_measured_yet(scripts, tmp_path):
         ("Inconclusive", [(-2, -3, -1), (2, -1, 3)]),
         ("Inconclusive", [(0, 0, 0)]),
         ("Inconclusive", []),
+        ("Not measured completely", [(-2, -3, -1), None]),
+        ("Not reproduced", [(2, 1, 3), None]),
     ],
 )
 def test_verdicts(scripts, verdict, differences):
-    assert scripts[1].judge([Estimate(*numbers) for numbers in differences]) == verdict
+    assert scripts[1].judge([d and Estimate(*d) for d in differences]) == verdict
 
 
 def test_reports_on_other_images_are_not_mixed(scripts, tmp_path):
@@ -198,3 +233,13 @@ def test_sigterm_reaches_the_command(root):
         process.terminate()
         assert process.wait(30) != 0
         assert process.stdout.read() == "", "the command is gone as well"
+
+
+def test_sigterm_between_two_commands_stops_the_script(root):
+    script = (
+        "import os, signal, sys; sys.path[:0] = sys.argv[1:]; import run; "
+        "run.run([sys.executable, '-c', '']); os.kill(os.getpid(), signal.SIGTERM); print('alive')"
+    )
+    command = (sys.executable, "-c", script, root / "experiments" / "table3")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "")

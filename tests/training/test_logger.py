@@ -1,5 +1,6 @@
 """The training log: means, resuming, TensorBoard, and warnings."""
 
+import itertools
 import time
 
 import pytest
@@ -55,6 +56,14 @@ def test_each_line_has_speed_and_memory_beside_the_losses(tmp_path):
     assert list(line) == ["nimg", "images_per_s", "peak_memory_mib", "line_loss", "constant"]
     assert 50 < line["peak_memory_mib"] < 100_000
     assert set(seen[0].scalars) == {"line_loss", "constant"}
+
+
+def test_the_slowest_training_has_a_speed(tmp_path, monkeypatch):
+    """The time that a training took is computed from it."""
+    clock = itertools.count(0, 10_000)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    go(Line(total_images=8, log_every=8), tmp_path)
+    assert log_of(tmp_path)[0]["images_per_s"] == 0.0008
 
 
 def test_a_measure_outside_its_limits_is_a_warning(tmp_path, caplog):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -95,6 +96,33 @@ def test_a_copy_that_is_held_out_leaves_the_others_for_training(plan, images, tm
     assert len(found(plan("prior", data=images, holdout=apart))) == 1
     Image.fromarray(np.full((8, 8, 3), 77, np.uint8)).save(apart / "0.png")
     assert found(plan("prior", data=images, holdout=apart)) == []
+
+
+def test_more_images_than_are_held_out_may_all_be_copies_of_those(plan, images, tmp_path):
+    apart = tmp_path / "apart"
+    shutil.copytree(images, apart)
+    shutil.copy(images / "0.png", images / "copy.png")
+    (sentence,) = found(plan("prior", data=images, holdout=apart))
+    assert "are held out" in sentence
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_images_that_cannot_be_read_are_left_to_the_training(plan, images, tmp_path, kind):
+    """It skips one in a hundred; a link to nothing, and an entry of another checksum."""
+    apart = tmp_path / "apart"
+    shutil.copytree(images, apart)
+    data = images
+    if kind == "folder":
+        (images / "gone.png").symlink_to(tmp_path / "gone.png")
+    else:
+        data = tmp_path / "images.zip"
+        with zipfile.ZipFile(data, "w") as archive:
+            for path in sorted(images.iterdir()):
+                archive.write(path, path.name)
+            archive.writestr("z.png", b"damaged")
+        data.write_bytes(data.read_bytes().replace(b"damaged", b"repaint"))
+    (sentence,) = found(plan("prior", data=data, holdout=apart))
+    assert "are held out" in sentence
 
 
 def test_they_are_all_named_at_once(plan):
