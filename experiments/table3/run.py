@@ -5,7 +5,7 @@
 
 Everything runs through the command line, one model after the other; OUT gets a folder for each seed
 and model, and table3.md. Stop it with Ctrl-C or SIGTERM, and run the same command again to resume.
-Processes with different seeds may share OUT.
+Processes with different seeds or models may share OUT.
 """
 
 # pyright: reportMissingImports=false
@@ -75,6 +75,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder of all runs")
     parser.add_argument("--base", default=PAPER_BASE, help="recipe that all models vary")
     parser.add_argument("--seed", type=int, nargs="+", default=[0, 1], help="one model each")
+    names = [model.name for model in MODELS]
+    parser.add_argument(
+        "--model", nargs="+", choices=names, default=names, help="rows (default: all)"
+    )
     parser.add_argument("--count", help="images to measure on (default: all)")
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all recipes")
     parser.add_argument("--inception", help="weights, as `evaluate` takes them")
@@ -104,13 +108,18 @@ def write_recipes(folder: Path, base: str) -> None:
 
 
 def steps(options: argparse.Namespace) -> Iterator[Step]:
-    """Yield a training and an evaluation for each seed and model; one seed after the other."""
+    """Yield a training and an evaluation for each seed and model; one seed after the other.
+
+    A model that is not asked for is taken to be there where another starts from it.
+    """
     for seed in options.seed:
         exports = {"": options.prior}
         for model in MODELS:
             folder = options.out / f"seed-{seed}" / model.recipe
             step = training(options, model, seed, folder, exports[model.stage1_of])
             exports[model.name] = step.result
+            if model.name not in options.model:
+                continue
             yield step
             report = folder / "evaluation"
             command = ["evaluate", step.result, "--data", options.test_data, "--out", report]

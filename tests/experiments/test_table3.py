@@ -51,6 +51,17 @@ def test_every_model_is_trained_and_measured_under_every_seed(scripts, tmp_path)
     assert first[first.index("--from") + 1] == "prior.safetensors"
 
 
+def test_some_models_start_from_those_of_another_process(scripts, tmp_path):
+    run, _ = scripts
+    given = options(run, tmp_path, "--seed", "0", "--model", "2", "5")
+    run.write_recipes(tmp_path / "recipes", given.base)
+    trained = [step.command for step in run.steps(given) if step.command[0] == "train"]
+    starts = [command[command.index("--from") + 1] for command in trained]
+    recipes = ("table3-model1", "table3-model4")
+    exports = [tmp_path / "seed-0" / name / "stage1" / "stage1.safetensors" for name in recipes]
+    assert starts == list(map(str, exports))
+
+
 def test_recipes_keep_what_sets_a_model_apart_on_another_base(scripts, tmp_path):
     run, table = scripts
     run.write_recipes(tmp_path / "recipes", "demo64-cpu")
