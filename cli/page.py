@@ -1,5 +1,6 @@
 """The command `page`: a web page on which a model completes pictures in the visitor's browser."""
 
+import os
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -84,8 +85,9 @@ def _exported(model: str, folder: Path, download: bool, show: OnProgress) -> Pat
     from ..core.export import export_model
     from .page_files import GRAPHS, OPTIONAL_GRAPH
 
-    if model not in bundled_names() and Path(model).is_dir():
-        return Path(model)
+    given = Path(os.path.expanduser(model))
+    if model and model not in bundled_names() and given.is_dir():
+        return given
     path = resolve_source(model, download)
     checkpoint = read_checkpoint(path)
     missing = {"encoder", "mixer"} - set(checkpoint.parts)

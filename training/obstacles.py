@@ -13,7 +13,7 @@ import torch
 from ..core.checkpoint import resolve_source
 from ..core.dataset import READ_ERRORS, load_images
 from ..core.distributed import Processes
-from ..core.errors import DiverseInpaintingError, InputError
+from ..core.errors import DiverseInpaintingError
 from ..core.image_digests import digest
 from ..core.image_listing import image_files
 from .checkpointing import States, load_state
@@ -35,7 +35,7 @@ def obstacles(
 ) -> Iterator[DiverseInpaintingError]:
     """Yield an error for each file that is missing and each combination that would be refused.
 
-    Images are listed, not decoded: damaged ones show only in the training.
+    Images are not decoded: damaged ones show only in the training. With a holdout, files are read.
 
     Args:
         options: as for `run.train`, with a recipe that fits the generator.
@@ -94,7 +94,7 @@ def _look_for_training_images(source: Path, holdout: Path) -> None:
 def _digests(source: Path) -> Iterator[bytes]:
     """Yield those of the images that can be read; the training skips the others."""
     for _, read in image_files(source):
-        with contextlib.suppress(InputError, *READ_ERRORS):
+        with contextlib.suppress(*READ_ERRORS):
             yield digest(read())
 
 

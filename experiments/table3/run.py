@@ -77,7 +77,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, nargs="+", default=[0, 1], help="one model each")
     names = [model.name for model in MODELS]
     parser.add_argument(
-        "--model", nargs="+", choices=names, default=names, help="rows (default: all)"
+        "--model", nargs="+", choices=names, default=names, help="rows of the table (default: all)"
     )
     parser.add_argument("--count", help="images to measure on (default: all)")
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all recipes")
@@ -110,17 +110,19 @@ def write_recipes(folder: Path, base: str) -> None:
 def steps(options: argparse.Namespace) -> Iterator[Step]:
     """Yield a training and an evaluation for each seed and model; one seed after the other.
 
-    A model that is not asked for is taken to be there where another starts from it.
+    Models that those asked for start from are trained, but not measured.
     """
+    starts = {model.stage1_of for model in MODELS if model.name in options.model}
     for seed in options.seed:
         exports = {"": options.prior}
         for model in MODELS:
             folder = options.out / f"seed-{seed}" / model.recipe
             step = training(options, model, seed, folder, exports[model.stage1_of])
             exports[model.name] = step.result
+            if model.name in starts or model.name in options.model:
+                yield step
             if model.name not in options.model:
                 continue
-            yield step
             report = folder / "evaluation"
             command = ["evaluate", step.result, "--data", options.test_data, "--out", report]
             command += ["--cache", options.out / "features.sqlite"]
@@ -149,7 +151,10 @@ def given(options: argparse.Namespace, *names: str) -> list[str]:
 
 
 def run(command: list[str]) -> int:
-    """Return the exit code; on Ctrl-C or SIGTERM, wait until the command has saved its state."""
+    """Return the exit code; on Ctrl-C or SIGTERM, wait until the command has saved its state.
+
+    It is not 0 then, even where the command had come to its end.
+    """
     process, is_stopped = None, False
 
     def stop(*_: object) -> None:
@@ -166,9 +171,9 @@ def run(command: list[str]) -> int:
                 process.terminate()
             while True:
                 try:
-                    return process.wait()
+                    return process.wait() or int(is_stopped)
                 except KeyboardInterrupt:
-                    continue
+                    is_stopped = True
     finally:
         signal.signal(signal.SIGTERM, default)
 

@@ -98,9 +98,10 @@ the row's last stage, training only."""
 _EXPLANATION = """\
 Each number is the first model's value minus the second's, and the paper has it below zero. In
 brackets: for means over images the 95 % bootstrap of the paired differences; for SWD from the
-lowest of one minus the highest of the other to the reverse. A finding is reproduced if all
-intervals lie below zero, not reproduced if one lies above, and otherwise inconclusive; a number
-without interval, such as the FID's, counts by its sign."""
+lowest of one minus the highest of the other to the reverse. A finding is not reproduced if one
+interval lies above zero, not measured completely if a number is missing, reproduced if all
+intervals lie below zero, and otherwise inconclusive; a number without interval, such as the FID's,
+counts by its sign."""
 
 
 class Reports:
@@ -252,7 +253,7 @@ def _compared(reports: Reports, finding: Finding) -> Iterator[tuple[str, str, di
 def judge(differences: Collection[Estimate | None]) -> str:
     """Return what differences that the paper has below zero say about a finding of it.
 
-    None stands for one that is not measured yet.
+    None stands for one that is not measured.
     """
     known = [d for d in differences if d is not None]
     if any((d.value if d.low is None else d.low) > 0 for d in known):

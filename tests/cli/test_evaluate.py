@@ -89,7 +89,7 @@ def test_results_json_says_that_the_report_is_whole(run, data, tmp_path, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("diverse_inpainting.evaluation.sheets.write_sheets", fail)
-    save(tmp_path / "out" / "old.png", noise(8, 8))
+    (tmp_path / "out").mkdir()
     (tmp_path / "out" / "results.json").write_text("of an earlier evaluation")
     answer = run("evaluate", "--data", data, "--out", "out", "--resolution", 32)
     assert answer.code == 2 and "No space left" in answer.err

@@ -9,7 +9,7 @@ import pytest
 from diverse_inpainting.cli import page as module
 from diverse_inpainting.cli.page import page
 from diverse_inpainting.cli.web_runtime import BACKENDS
-from diverse_inpainting.core.errors import InputError
+from diverse_inpainting.core.errors import CheckpointError, InputError
 from diverse_inpainting.core.examples import EXAMPLES
 
 RUNTIME = {name: name.encode() for backend in BACKENDS.values() for name in backend.files}
@@ -152,6 +152,8 @@ def test_unusable_input_is_refused(tmp_path):
     (other / "model.json").unlink()
     with pytest.raises(InputError, match=r"the folder of an export with its model\.json"):
         page(out=tmp_path / "page", model=str(other))
+    with pytest.raises(CheckpointError, match="got ''"):
+        page(out=tmp_path / "page", model="")
     good = str(export(tmp_path / "good"))
     (tmp_path / "empty").mkdir()
     for pictures, message in ((tmp_path / "empty", "none in"), (tmp_path / "no", "a folder of")):

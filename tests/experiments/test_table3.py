@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -51,15 +52,19 @@ def test_every_model_is_trained_and_measured_under_every_seed(scripts, tmp_path)
     assert first[first.index("--from") + 1] == "prior.safetensors"
 
 
-def test_some_models_start_from_those_of_another_process(scripts, tmp_path):
+def test_models_that_others_start_from_are_trained_with_them(scripts, tmp_path):
     run, _ = scripts
     given = options(run, tmp_path, "--seed", "0", "--model", "2", "5")
     run.write_recipes(tmp_path / "recipes", given.base)
     trained = [step.command for step in run.steps(given) if step.command[0] == "train"]
     starts = [command[command.index("--from") + 1] for command in trained]
-    recipes = ("table3-model1", "table3-model4")
-    exports = [tmp_path / "seed-0" / name / "stage1" / "stage1.safetensors" for name in recipes]
-    assert starts == list(map(str, exports))
+    exports = [
+        str(tmp_path / "seed-0" / name / "stage1" / "stage1.safetensors")
+        for name in ("table3-model1", "table3-model4")
+    ]
+    assert starts == ["prior.safetensors", exports[0], "prior.safetensors", exports[1]]
+    measured = [step.command[1] for step in run.steps(given) if step.command[0] == "evaluate"]
+    assert [Path(path).parts[-3] for path in measured] == ["table3-model2", "table3-model5"]
 
 
 def test_recipes_keep_what_sets_a_model_apart_on_another_base(scripts, tmp_path):
@@ -190,6 +195,7 @@ def test_a_page_is_written_by_one_process_at_a_time(scripts, tmp_path, monkeypat
         writer.start()
         writer.join(0.5)
         assert writer.is_alive() and not page.exists()
+        (tmp_path / "seed-1/table3-model5/evaluation/results.json").unlink()
     writer.join(30)
     assert page.read_text() == table.render(table.Reports(tmp_path))
 
@@ -234,8 +240,12 @@ def test_the_script_stops_where_a_command_fails(root, tmp_path):
 
 
 def test_sigterm_reaches_the_command(root):
-    """`run` waits for it, as on Ctrl-C, so that a state is saved."""
-    command = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+    """`run` waits for it, as on Ctrl-C, so that a state is saved. It may end well even so."""
+    code = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit()); "
+        "print('up', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", code]
     script = "import sys; sys.path[:0] = sys.argv[1:2]; import run; sys.exit(run.run(sys.argv[2:]))"
     folder = root / "experiments" / "table3"
     options = {"stdout": subprocess.PIPE, "text": True}
@@ -244,6 +254,24 @@ def test_sigterm_reaches_the_command(root):
         process.terminate()
         assert process.wait(30) != 0
         assert process.stdout.read() == "", "the command is gone as well"
+
+
+def test_sigterm_while_the_command_starts_reaches_it(root):
+    script = """
+import os, signal, subprocess, sys
+sys.path[:0] = sys.argv[1:]
+import run
+
+class Popen(subprocess.Popen):
+    def __init__(self, command):
+        super().__init__(command)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+subprocess.Popen = Popen
+sys.exit(run.run([sys.executable, "-c", "import time; time.sleep(60)"]))
+"""
+    command = (sys.executable, "-c", script, root / "experiments" / "table3")
+    assert subprocess.run(command, timeout=30).returncode != 0
 
 
 def test_sigterm_between_two_commands_stops_the_script(root):

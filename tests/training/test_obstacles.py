@@ -108,7 +108,7 @@ def test_more_images_than_are_held_out_may_all_be_copies_of_those(plan, images, 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
 def test_images_that_cannot_be_read_are_left_to_the_training(plan, images, tmp_path, kind):
-    """It skips one in a hundred; a link to nothing, and an entry of another checksum."""
+    """A dangling link, or a zip entry with a wrong checksum."""
     apart = tmp_path / "apart"
     shutil.copytree(images, apart)
     data = images
