@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core each; programs that tests start inherit it
@@ -82,6 +83,14 @@ def dtype(request: pytest.FixtureRequest) -> torch.dtype:
 def generator() -> torch.Generator:
     """A CPU generator with the same seed in every test."""
     return torch.Generator("cpu").manual_seed(20231002)
+
+
+@pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    """`torch.set_num_threads`, for the duration of a test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_ratios_are_to_the_reference_of_the_same_dtype(script):
 
 
 @pytest.mark.slow
-def test_a_prepared_generator_is_not_slower_than_its_modules(script):
+def test_a_prepared_generator_is_not_slower_than_its_modules(script, set_threads):
     """By processor time, the lowest of several rounds: other work on the machine hardly matters."""
     measuring, generator = script("measuring"), script("generator").random_generator("demo128")
     clock = measuring.Clock(torch.device("cpu"), "process")
@@ -83,11 +83,7 @@ def test_a_prepared_generator_is_not_slower_than_its_modules(script):
         measuring.Candidate(name, torch.float32, lambda m=model: m.synthesize(ws))
         for name, model in networks.items()
     ]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        rows = measuring.compare(candidates, "1", clock, rounds=7, floors={torch.float32: 1.0})
-    finally:
-        torch.set_num_threads(threads)
+    set_threads(1)
+    rows = measuring.compare(candidates, "1", clock, rounds=7, floors={torch.float32: 1.0})
     # 1.3 to 1.5 when it was written.
     assert rows[1].ratio > 0.9, f"{rows[1].lowest_ms:.0f} instead of {rows[0].lowest_ms:.0f} ms"

@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from answers import launch_two, noise, refused, save
@@ -98,18 +97,9 @@ def test_results_json_says_that_the_report_is_whole(run, data, tmp_path, monkeyp
     assert "mean-colour" in (tmp_path / "out" / "table.md").read_text()
 
 
-@pytest.fixture
-def one_thread():
-    """As in each of two processes: another number of threads may round a pixel otherwise."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_thread")
-def test_two_processes_measure_what_one_measures(run, data, tiny_checkpoint, tmp_path):
+def test_two_processes_measure_what_one_measures(run, data, tiny_checkpoint, tmp_path, set_threads):
+    set_threads(1)  # as in each of two processes: another number may round a pixel otherwise
     common = ("evaluate", str(tiny_checkpoint), "--data", data, "--batch-size", "2")
     assert run(*common, "--device", "cpu", "--out", "one").code == 0
     done = launch_two((*common, "--out", "two"), tmp_path)

@@ -57,20 +57,16 @@ def test_what_is_logged_keeps_no_graph_alive(micro_batch):
     assert not result.scalars["loss"].requires_grad
 
 
-def test_each_worker_has_one_core_and_the_threads_come_back():
+def test_each_worker_has_one_core_and_the_threads_come_back(set_threads):
     seen = []
 
     def function(start):
         seen.append(torch.get_num_threads())
         return Gradients({}, {})
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        GradientAccumulator(CPU, BATCH, 4).run(function, 0)
-        assert (seen, torch.get_num_threads()) == ([1, 1], 2)
-    finally:
-        torch.set_num_threads(before)
+    set_threads(2)
+    GradientAccumulator(CPU, BATCH, 4).run(function, 0)
+    assert (seen, torch.get_num_threads()) == ([1, 1], 2)
 
 
 def test_gradients_of_any_layout_are_applied():

@@ -116,17 +116,9 @@ def test_until_it_joins_the_projected_discriminator_changes_nothing():
     assert "projected_loss" in waiting.step(4)
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_an_interrupted_run_with_projected_discriminator_resumes_exactly(tmp_path):
+def test_an_interrupted_run_with_projected_discriminator_resumes_exactly(tmp_path, set_threads):
     """The frozen projections are part of the state, and threads do not disturb the norms."""
+    set_threads(2)
     go(make_trainer(PROJECTED), tmp_path / "whole")
     go(make_trainer(PROJECTED, total_images=4), tmp_path / "parts")
     torch.manual_seed(77)
